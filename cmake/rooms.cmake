@@ -1,0 +1,37 @@
+# lvn_room(TARGET FOLDER LINK libs…): static library of FOLDER's own *.c and *.cc (not of its sub-folders).
+function(lvn_room target folder)
+  cmake_parse_arguments(room "" "" "LINK" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${folder}/*.c ${PROJECT_SOURCE_DIR}/${folder}/*.cc)
+  add_library(${target} STATIC ${sources})
+  target_link_libraries(${target} PRIVATE lvn_warnings PUBLIC ${room_LINK})
+  set_target_properties(${target} PROPERTIES LINKER_LANGUAGE CXX)
+  lvn_use_torch_pch(${target})
+endfunction()
+
+# lvn_program(TARGET FOLDER LINK libs…): executable of FOLDER's own sources, in <build>/bin.
+function(lvn_program target folder)
+  cmake_parse_arguments(program "" "" "LINK" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${folder}/*.c)
+  add_executable(${target} ${sources})
+  target_link_libraries(${target} PRIVATE lvn_warnings ${program_LINK})
+  target_compile_definitions(${target} PRIVATE LVN_VERSION="${PROJECT_VERSION}")
+  set_target_properties(${target} PROPERTIES LINKER_LANGUAGE CXX
+                        RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
+endfunction()
+
+# The torch headers cost most of the compile time: one precompiled header serves every *_torch.cc.
+function(lvn_use_torch_pch target)
+  get_target_property(sources ${target} SOURCES)
+  set(has_torch FALSE)
+  foreach(source IN LISTS sources)
+    if(source MATCHES "_torch\\.cc$")
+      set(has_torch TRUE)
+    elseif(source MATCHES "\\.(c|cc)$")
+      set_source_files_properties(${source} PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
+    endif()
+  endforeach()
+  if(has_torch)
+    target_link_libraries(${target} PRIVATE lvn_warnings)
+    target_precompile_headers(${target} REUSE_FROM lvn_torch_pch)
+  endif()
+endfunction()

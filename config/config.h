@@ -1,0 +1,102 @@
+/* The node's configuration: one INI file, one table of keys (config_keys.c) that drives the parser, `check-config`, the
+ * manual and the sample file. Immutable after load. An unknown section or key is an error with its line. */
+#ifndef LVN_CONFIG_CONFIG_H
+#define LVN_CONFIG_CONFIG_H
+
+#include "daemon/base/error.h"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define LVN_CONFIG_PEERS_MAX 64
+#define LVN_AET_BYTES 17
+#define LVN_CONFIG_TEXT_BYTES 256
+
+/* [peer "NAME"]: somebody who may send to us, receive from us, or both. */
+struct lvn_config_peer {
+  char name[64];
+  char aet[LVN_AET_BYTES];
+  char host[LVN_CONFIG_TEXT_BYTES]; /* numeric address or name; used for sending, and with `addresses` for admission */
+  uint16_t port;                    /* 0: never sent to */
+  char addresses[LVN_CONFIG_TEXT_BYTES];  /* comma-separated addresses or CIDR it may call from; empty: `host` only */
+  bool may_send;                          /* its associations are admitted */
+  bool receives_results;                  /* a default destination of results */
+  char results_to[LVN_CONFIG_TEXT_BYTES]; /* results of what this peer sent go to these peers (names, comma-separated);
+                                             empty: back to itself */
+  unsigned max_associations;
+};
+
+struct lvn_config {
+  /* [node] */
+  char ae_title[LVN_AET_BYTES];
+  char listen_address[64];
+  uint16_t port;
+  char state_folder[LVN_CONFIG_TEXT_BYTES];
+  char run_folder[LVN_CONFIG_TEXT_BYTES]; /* sockets */
+  char station_name[LVN_AET_BYTES];
+  bool check_called_aet;
+  char log_level[16];
+  /* [reception] */
+  unsigned max_associations;
+  uint32_t max_pdu_bytes;
+  uint64_t max_object_bytes;
+  uint32_t max_objects_per_association;
+  unsigned negotiate_seconds;
+  unsigned idle_seconds;
+  unsigned total_seconds;
+  uint64_t spool_low_water_bytes; /* fewer free bytes: new associations are refused */
+  uint64_t spool_reserve_bytes;   /* fewer free bytes: 0xA700 */
+  /* [assembly] */
+  unsigned settle_seconds;       /* quiet time before a study is looked at */
+  unsigned wait_warning_seconds; /* a study that waits longer for a phase or ROI is named in the log */
+  /* [analysis] */
+  char model_package[LVN_CONFIG_TEXT_BYTES];
+  char device[16]; /* auto, cpu, cuda */
+  unsigned threads;
+  bool order_ensemble;
+  double max_registration_error_mm;
+  unsigned job_seconds_max; /* a worker that takes longer is killed, the attempt counted */
+  unsigned job_attempts_max;
+  /* [outbound] */
+  unsigned retry_first_seconds;
+  unsigned retry_max_seconds;
+  unsigned retry_count_max;
+  unsigned connect_seconds;
+  unsigned dimse_seconds;
+  /* [retention] */
+  unsigned keep_days; /* after the results were sent; 0: for ever */
+  /* [web] */
+  char web_address[64];
+  uint16_t web_port; /* 0: off */
+
+  size_t peer_count;
+  struct lvn_config_peer peers[LVN_CONFIG_PEERS_MAX];
+};
+
+/* Read and validate a whole file. LVN_ERROR_USAGE with "FILE:LINE: what is wrong and what is allowed". */
+LVN_MUST_CHECK bool lvn_config_load(const char *path, struct lvn_config *ret_config, struct lvn_error *err);
+
+/* The commented sample file, every key with its meaning, range and default, written from the table. */
+LVN_MUST_CHECK bool lvn_config_write_sample(FILE *stream, struct lvn_error *err);
+
+/* Every key with its effective value, one "section.key = value" a line. */
+LVN_MUST_CHECK bool lvn_config_print(const struct lvn_config *config, FILE *stream, struct lvn_error *err);
+
+/* What differs between two configurations, as lines "section.key: old -> new (effective now | needs a restart)". */
+LVN_MUST_CHECK bool lvn_config_print_changes(const struct lvn_config *before, const struct lvn_config *after,
+                                             FILE *stream, struct lvn_error *err);
+
+const struct lvn_config_peer *lvn_config_find_peer(const struct lvn_config *config, const char *name); /* or NULL */
+/* The peer that may send with this calling AE title from this numeric address; NULL: not allowed. */
+const struct lvn_config_peer *lvn_config_admit(const struct lvn_config *config, const char *calling_aet,
+                                               const char *address);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

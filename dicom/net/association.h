@@ -1,0 +1,80 @@
+/* One DICOM association served to its end (Verification and Storage SCP). The DCMTK side is association_dcmtk.cc.
+ * Runs in a process of its own per connection: a hostile or broken peer costs one association. Bit-preserving: the data
+ * set is handed on as received, never parsed by DCMTK. Source: PS3.4 annex B, PS3.7 9.1, PS3.8 9. */
+#ifndef LVN_DICOM_NET_ASSOCIATION_H
+#define LVN_DICOM_NET_ASSOCIATION_H
+
+#include "daemon/base/error.h"
+#include "daemon/base/sha256.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* DIMSE status values of C-STORE (PS3.4 table B.2-1). */
+enum lvn_store_status {
+  LVN_STORE_SUCCESS = 0x0000,
+  LVN_STORE_OUT_OF_RESOURCES = 0xA700,
+  LVN_STORE_DATASET_MISMATCH = 0xA900,
+  LVN_STORE_CANNOT_UNDERSTAND = 0xC000
+};
+
+struct lvn_association_limits {
+  uint32_t max_pdu_bytes;
+  uint64_t max_object_bytes;
+  uint32_t max_objects;
+  unsigned negotiate_seconds; /* from accept() to the end of negotiation (ARTIM), enforced against dripping peers too */
+  unsigned idle_seconds;      /* between two DIMSE commands, and between two PDUs */
+  unsigned total_seconds;
+};
+
+struct lvn_association_peer { /* borrowed */
+  const char *calling_aet;
+  const char *called_aet;
+  const char *address; /* numeric; no reverse DNS is ever made */
+};
+
+struct lvn_association_object { /* borrowed; describes the C-STORE-RQ */
+  const char *sop_class_uid;
+  const char *sop_instance_uid;
+  const char *transfer_syntax_uid;
+};
+
+enum lvn_admission {
+  LVN_ADMIT,
+  LVN_REJECT_CALLING_AET, /* A-ASSOCIATE-RJ permanent, calling AE title not recognised */
+  LVN_REJECT_CALLED_AET,  /* permanent, called AE title not recognised */
+  LVN_REJECT_BUSY         /* transient, local limit exceeded */
+};
+
+/* Called on the serving thread. The order for one object: begin, data…, end. */
+struct lvn_association_handler {
+  void *user_data;
+  enum lvn_admission (*admit)(void *user_data, const struct lvn_association_peer *peer);
+  /* Returns a status: anything but success swallows the data set and answers that status. */
+  uint16_t (*begin)(void *user_data, const struct lvn_association_object *object);
+  /* A failed write is remembered by the handler and answered by end(); the rest of the data set is still received. */
+  void (*data)(void *user_data, const void *bytes, size_t count);
+  /* The data set is complete (`whole`) or was cut off (then no answer is sent and everything of it must be removed). */
+  uint16_t (*end)(void *user_data, bool whole);
+};
+
+/* Serve `socket_fd` until release, abort, a limit or an error. Takes ownership of it in every case. `sop_class_uids` is
+ * the closed list of storage SOP classes (Verification is always accepted); each is accepted in every transfer syntax
+ * of the design: the first proposed one of our order of preference is chosen. Fills `ret_peer_*` buffers when known
+ * (for the log). */
+LVN_MUST_CHECK bool lvn_association_serve(int socket_fd, const struct lvn_association_limits *limits,
+                                          const struct lvn_association_handler *handler, struct lvn_error *err);
+
+/* The storage SOP classes that the node accepts: NULL-terminated. */
+const char *const *lvn_association_storage_classes(void);
+/* The transfer syntaxes that the node accepts, in order of preference: NULL-terminated. */
+const char *const *lvn_association_transfer_syntaxes(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,48 @@
+/* Sending: C-ECHO and C-STORE to one peer. Blocking, every wait bounded. The DCMTK side is scu_dcmtk.cc. */
+#ifndef LVN_DICOM_NET_SCU_H
+#define LVN_DICOM_NET_SCU_H
+
+#include "daemon/base/error.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct lvn_scu_peer {
+  const char *host;
+  uint16_t port;
+  const char *called_aet;
+  const char *calling_aet;
+  unsigned connect_seconds;
+  unsigned dimse_seconds;
+};
+
+/* Belongs to one thread at a time. */
+struct lvn_scu;
+
+/* A file that will be sent over the association: the presentation contexts are negotiated for these. Borrowed strings.
+ */
+struct lvn_scu_file {
+  const char *path;
+  const char *sop_class_uid;
+  const char *transfer_syntax_uid; /* of the file; NULL: explicit VR little endian */
+};
+
+/* Connect and negotiate. LVN_ERROR_IO or TIMEOUT: the peer cannot be reached (transient); LVN_ERROR_PROTOCOL: it
+ * rejected the association (the message says why). `files` may be empty: Verification alone is proposed. */
+LVN_MUST_CHECK bool lvn_scu_open(const struct lvn_scu_peer *peer, const struct lvn_scu_file *files, size_t file_count,
+                                 struct lvn_scu **ret_scu, struct lvn_error *err);
+LVN_MUST_CHECK bool lvn_scu_echo(struct lvn_scu *scu, struct lvn_error *err);
+/* True when the peer answered; *ret_status is its DIMSE status (0x0000 and Bxxx: stored). LVN_ERROR_DATA: it accepted
+ * no presentation context for the file (permanent for this peer). Other errors: the association is dead. */
+LVN_MUST_CHECK bool lvn_scu_store(struct lvn_scu *scu, const struct lvn_scu_file *file, uint16_t *ret_status,
+                                  struct lvn_error *err);
+void lvn_scu_close(struct lvn_scu *scu); /* releases, or aborts after an error; NULL is allowed */
+
+#ifdef __cplusplus
+}
+#endif
+#endif

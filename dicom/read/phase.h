@@ -1,0 +1,57 @@
+/* Contrast phase recognition: evidence from headers, times and the images, weighed, reported, and "undecided" rather
+ * than guessed. Pure C, no DCMTK. */
+#ifndef LVN_DICOM_READ_PHASE_H
+#define LVN_DICOM_READ_PHASE_H
+
+#include "daemon/base/error.h"
+#include "daemon/base/grid.h"
+#include "daemon/base/vocabulary.h"
+#include "dicom/read/study.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What an image says about its phase without organ masks; measured on one volume. */
+struct lvn_phase_image {
+  bool aorta_found;
+  double aorta_hu;       /* median of the prevertebral round vessel */
+  double soft_tissue_hu; /* median of 0..300 HU voxels near the body's right half */
+  double kidney_hu;      /* bright, paired, or NAN */
+};
+LVN_MUST_CHECK bool lvn_phase_measure_image(const struct lvn_volume *volume, struct lvn_phase_image *ret_image,
+                                            struct lvn_error *err);
+
+struct lvn_phase_candidate {
+  const struct lvn_stack *stack;       /* borrowed */
+  const struct lvn_phase_image *image; /* borrowed; NULL when the pixels were not looked at */
+  enum lvn_phase operator_says;        /* LVN_PHASE_NONE normally */
+};
+
+#define LVN_PHASE_EVIDENCE_MAX 12
+
+/* One reason, with its weight in favour of each phase (natural-log likelihood ratio; negative speaks against). */
+struct lvn_phase_evidence {
+  char text[160]; /* "series description says 'arterial'", "38 s after injection", "aorta 310 HU", never patient data */
+  double weight[LVN_PHASE_COUNT];
+};
+
+struct lvn_phase_verdict {
+  enum lvn_phase phase;                /* LVN_PHASE_NONE: undecided */
+  bool chosen;                         /* the one to use for this phase (thinnest axial soft-tissue stack wins ties) */
+  double probability[LVN_PHASE_COUNT]; /* after weighing, sums to 1 */
+  size_t evidence_count;
+  struct lvn_phase_evidence evidence[LVN_PHASE_EVIDENCE_MAX];
+};
+
+/* What is known of the whole set. `ret_verdicts` has `count` elements. `ret_sentence` is empty when NC, ART and PV were
+ * all found, else one sentence for a radiographer: "waiting for the arterial phase: series 3 and 4 both look
+ * portal-venous". */
+LVN_MUST_CHECK bool lvn_phase_recognise(const struct lvn_phase_candidate *candidates, size_t count,
+                                        struct lvn_phase_verdict *ret_verdicts, char ret_sentence[LVN_TEXT_BYTES],
+                                        struct lvn_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,123 @@
+/* One study's objects, opened from files: headers read and grouped, pixels decoded on request.
+ * A "stack" is a set of CT slices (or frames of one multi-frame object) that form one volume: same series, orientation,
+ * matrix, pixel spacing, frame of reference and kernel, positions that do not repeat. A series can hold several stacks.
+ * Geometry by Image Position/Orientation (PS3.3 C.7.6.2, C.7.6.16.2.3), never by Instance Number.
+ * Runs DCMTK's full parser: only the worker, the command line and the trainer use it, never the network role. */
+#ifndef LVN_DICOM_READ_STUDY_H
+#define LVN_DICOM_READ_STUDY_H
+
+#include "daemon/base/error.h"
+#include "daemon/base/grid.h"
+#include "daemon/base/sha256.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define LVN_TEXT_BYTES 256
+
+enum lvn_object_kind {
+  LVN_OBJECT_CT, /* CT, Enhanced CT, Legacy Converted Enhanced CT: part of a stack */
+  LVN_OBJECT_RTSTRUCT,
+  LVN_OBJECT_SEG,      /* binary or fractional segmentation */
+  LVN_OBJECT_LABELMAP, /* Label Map Segmentation */
+  LVN_OBJECT_SR,       /* Enhanced, Comprehensive, Comprehensive 3D SR */
+  LVN_OBJECT_GSPS,
+  LVN_OBJECT_KEY_OBJECT,
+  LVN_OBJECT_OTHER /* stored, not used */
+};
+
+/* Why a stack takes no part in phase recognition; NONE means it does. */
+enum lvn_aside {
+  LVN_ASIDE_NONE = 0,
+  LVN_ASIDE_LOCALIZER,
+  LVN_ASIDE_DOSE_SCREEN,
+  LVN_ASIDE_BOLUS_TRACKING,
+  LVN_ASIDE_PROJECTION, /* MIP, minIP, average: not the acquired samples */
+  LVN_ASIDE_REFORMAT,   /* derived, not axial */
+  LVN_ASIDE_SECONDARY,  /* secondary capture, colour, dual-energy maps, perfusion maps */
+  LVN_ASIDE_GEOMETRY    /* no volume can be made: see geometry_problem */
+};
+
+struct lvn_slice {
+  char sop_instance_uid[LVN_UID_BYTES];
+  char sop_class_uid[LVN_UID_BYTES];
+  uint32_t frame_number; /* 1-based; 0 for a single-frame object */
+  double position_mm[3]; /* Image Position (Patient): centre of the first pixel */
+};
+
+struct lvn_stack {
+  char series_instance_uid[LVN_UID_BYTES];
+  char frame_of_reference_uid[LVN_UID_BYTES];
+  char sop_class_uid[LVN_UID_BYTES];
+  int series_number; /* -1 when absent */
+  /* What phase recognition reads. UTF-8, empty when absent. */
+  char series_description[LVN_TEXT_BYTES];
+  char protocol_name[LVN_TEXT_BYTES];
+  char study_description[LVN_TEXT_BYTES];
+  char image_comments[LVN_TEXT_BYTES];
+  char image_type[LVN_TEXT_BYTES]; /* values joined by '\' */
+  char contrast_agent[LVN_TEXT_BYTES];
+  char kernel[LVN_TEXT_BYTES];
+  char enhanced_agent_phase[32]; /* Contrast/Bolus Agent Phase (0018,9344), Enhanced CT */
+  double acquisition_seconds;    /* seconds since midnight of the first slice's acquisition; -1 when absent */
+  double contrast_start_seconds; /* Contrast/Bolus Start Time, seconds since midnight; -1 when absent */
+  int acquisition_number;        /* -1 when absent */
+  double slice_thickness_mm;     /* 0 when absent */
+  enum lvn_aside aside;
+  char geometry_problem[LVN_TEXT_BYTES]; /* one sentence, empty when the stack makes a volume */
+  char geometry_note[LVN_TEXT_BYTES];    /* e.g. "1 duplicate slice left out", "gantry tilt 18.5 degrees resampled" */
+  struct lvn_grid grid; /* of the volume that lvn_study_load_volume() gives; z from feet to head or as acquired, axis 2
+                           = axis 0 x axis 1 */
+  size_t slice_count;
+  const struct lvn_slice *slices; /* borrowed from the study, sorted along grid axis 2; one per grid slice where the
+                                     volume was not resampled */
+};
+
+struct lvn_other_object {
+  enum lvn_object_kind kind;
+  const char *path; /* borrowed from the study */
+  char sop_instance_uid[LVN_UID_BYTES];
+  char sop_class_uid[LVN_UID_BYTES];
+  char series_instance_uid[LVN_UID_BYTES];
+  char content_datetime[32]; /* "YYYYMMDDHHMMSS", for "the newest wins"; empty when absent */
+};
+
+/* Immutable after open, except for lvn_study_load_volume()'s caches; belongs to one thread at a time. */
+struct lvn_study;
+
+/* Open the given files (DICOM Part 10). Every file must carry the same Study Instance UID and the same Patient ID +
+ * Issuer (LVN_ERROR_CONFLICT, naming both SOP instances, when not). A file that is not readable DICOM is
+ * LVN_ERROR_DATA naming the file. Objects of no use are kept as LVN_OBJECT_OTHER. The paths are copied. */
+LVN_MUST_CHECK bool lvn_study_open(const char *const *paths, size_t path_count, struct lvn_study **ret_study,
+                                   struct lvn_error *err);
+void lvn_study_close(struct lvn_study *study); /* NULL is allowed */
+
+const char *lvn_study_get_uid(const struct lvn_study *study);
+size_t lvn_study_get_stack_count(const struct lvn_study *study);
+const struct lvn_stack *lvn_study_get_stack(const struct lvn_study *study, size_t stack_index); /* borrowed */
+size_t lvn_study_get_object_count(const struct lvn_study *study);
+const struct lvn_other_object *lvn_study_get_object(const struct lvn_study *study, size_t object_index);
+/* Path of a CT object whose patient, study and equipment modules results copy; NULL when the study has no CT. */
+const char *lvn_study_get_template_path(const struct lvn_study *study);
+/* Is this SOP instance part of a stack? Fills the indices (each may be NULL). `frame_number` 0 means the first frame.
+ */
+LVN_MUST_CHECK bool lvn_study_find_slice(const struct lvn_study *study, const char *sop_instance_uid,
+                                         uint32_t frame_number, size_t *ret_stack_index, size_t *ret_slice_index);
+
+/* Decode all pixels of a stack: rescale per instance (PS3.3 C.11.1), padding (0028,0120/0121) to LVN_HU_PADDING,
+ * missing slices per geometry rules, tilt resampled. Refuses with LVN_ERROR_DATA and the stack's geometry_problem.
+ * Needs the pixel count to match before it decodes. */
+LVN_MUST_CHECK bool lvn_study_load_volume(const struct lvn_study *study, size_t stack_index,
+                                          struct lvn_volume *ret_volume, struct lvn_error *err);
+
+/* "localizer", "dose screen", … for people. */
+const char *lvn_aside_name(enum lvn_aside aside);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

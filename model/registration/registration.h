@@ -1,0 +1,55 @@
+/* Alignment of one phase to another about a lesion: where in the moving phase is the anatomy that the fixed phase
+ * shows? Contrast-invariant metric (MIND-SSC, Heinrich 2013), patient coordinates first. The torch side is
+ * registration_torch.cc; the same tensor code runs on CPU and CUDA. Phantom errors are not clinical accuracy. */
+#ifndef LVN_MODEL_REGISTRATION_H
+#define LVN_MODEL_REGISTRATION_H
+
+#include "daemon/base/error.h"
+#include "daemon/base/grid.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct lvn_registration_options {
+  const char *device;  /* "cpu" or "cuda" */
+  double search_mm[3]; /* largest shift looked for along patient x, y, z: 24, 24, 44 */
+  double max_error_mm; /* estimated error above which the phase is marked unusable */
+};
+void lvn_registration_options_default(struct lvn_registration_options *ret_options);
+
+/* What alignment says of itself; all from the images, no truth. */
+struct lvn_registration_quality {
+  bool usable;                   /* false: do not believe the crop of this phase */
+  char reason[160];              /* one sentence when not usable, else empty */
+  double displacement_mm[3];     /* moving minus fixed, at the lesion's centre, patient axes */
+  double similarity;             /* 0..1 after alignment, on the neighbourhood */
+  double similarity_before;      /* the same without alignment */
+  double inverse_consistency_mm; /* |T_ba(T_ab(x)) - x| at the lesion's centre */
+  double estimated_error_mm;     /* predicted error at the lesion; NAN when it cannot be estimated */
+  double seconds;
+  const char *model; /* "identity", "translation", "rigid", … (static) */
+};
+
+/* A transform from the fixed phase's patient space to the moving phase's. Immutable; may be shared by threads. */
+struct lvn_registration;
+
+/* Align `moving` to `fixed` about `lesion` (a mask on fixed's grid). Never fails for want of similarity: that is told
+ * by `ret_quality`, and then the transform is the best found. Errors are LVN_ERROR_ENGINE or NOMEM only. */
+LVN_MUST_CHECK bool lvn_registration_run(const struct lvn_volume *fixed, const struct lvn_mask *lesion,
+                                         const struct lvn_volume *moving,
+                                         const struct lvn_registration_options *options,
+                                         struct lvn_registration **ret_registration,
+                                         struct lvn_registration_quality *ret_quality, struct lvn_error *err);
+/* The transform of a phase to itself. */
+LVN_MUST_CHECK bool lvn_registration_identity(struct lvn_registration **ret_registration, struct lvn_error *err);
+
+/* Where in the moving phase is this point of the fixed phase? Both patient mm. Cheap; any point. */
+void lvn_registration_map(const struct lvn_registration *registration, const double fixed_mm[3],
+                          double ret_moving_mm[3]);
+void lvn_registration_destroy(struct lvn_registration *registration); /* NULL is allowed */
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,80 @@
+/* The spool: where an association's objects become durable before they are acknowledged. Depends on the file system
+ * alone, never on the database. spool/tmp/<random>            being received spool/new/<time>-<random>.obj complete:
+ * received-object file (see below), waits for the index spool/open/<random>           one per open association, locked
+ * (flock) while it lives; holds the study UIDs it adds to A received object is one Part 10 file plus the file name's
+ * facts; what the index needs beyond the data set (calling AE title, address, time) is in a small trailer file with the
+ * same name and ".json", committed before the object. */
+#ifndef LVN_STORAGE_SPOOL_H
+#define LVN_STORAGE_SPOOL_H
+
+#include "daemon/base/error.h"
+#include "daemon/base/file.h"
+#include "daemon/base/sha256.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A spool folder; immutable after open. */
+struct lvn_spool;
+/* Creates the folders when they are missing; removes what earlier, dead processes left in tmp. */
+LVN_MUST_CHECK bool lvn_spool_open(const char *state_folder, struct lvn_spool **ret_spool, struct lvn_error *err);
+void lvn_spool_close(struct lvn_spool *spool);
+const char *lvn_spool_get_new_folder(const struct lvn_spool *spool);
+
+/* Facts about a received object. The SHA-256 is of the Part 10 file: preamble, meta header made by us (fixed content:
+ * depends on class, instance and transfer syntax only) and the data set's bytes, so the same object from two peers has
+ * the same digest. */
+struct lvn_spool_facts {
+  char sop_class_uid[LVN_UID_BYTES];
+  char sop_instance_uid[LVN_UID_BYTES];
+  char transfer_syntax_uid[LVN_UID_BYTES];
+  char study_instance_uid[LVN_UID_BYTES];
+  char series_instance_uid[LVN_UID_BYTES];
+  char calling_aet[17];
+  char address[64];
+  char association_id[33];
+  int64_t received_ms;
+  uint64_t byte_count;
+  uint8_t sha256[LVN_SHA256_BYTES];
+};
+
+/* One object being received. Belongs to one thread. */
+struct lvn_spool_writer;
+LVN_MUST_CHECK bool lvn_spool_begin(struct lvn_spool *spool, struct lvn_spool_writer **ret_writer,
+                                    struct lvn_error *err);
+/* `data` in order: first the Part 10 header, then the data set. The digest runs along. */
+LVN_MUST_CHECK bool lvn_spool_write(struct lvn_spool_writer *writer, const void *data, size_t bytes,
+                                    struct lvn_error *err);
+/* Path of the temporary file, flushed to the kernel (not synced), for the header scan. */
+const char *lvn_spool_writer_get_path(const struct lvn_spool_writer *writer);
+/* Write, fsync, rename, fsync of the folder. When this returns true the object survives a power cut. Fills byte_count
+ * and sha256 of `facts`. Destroys the writer in every case; on failure nothing of the object is left. */
+LVN_MUST_CHECK bool lvn_spool_commit(struct lvn_spool_writer *writer, struct lvn_spool_facts *facts,
+                                     struct lvn_error *err);
+void lvn_spool_abandon(struct lvn_spool_writer *writer); /* removes the temporary file; NULL is allowed */
+
+/* An open association's marker: exists and is locked while the association lives. */
+struct lvn_spool_marker;
+LVN_MUST_CHECK bool lvn_spool_marker_create(struct lvn_spool *spool, const char *association_id,
+                                            struct lvn_spool_marker **ret_marker, struct lvn_error *err);
+LVN_MUST_CHECK bool lvn_spool_marker_add_study(struct lvn_spool_marker *marker, const char *study_instance_uid,
+                                               struct lvn_error *err);
+void lvn_spool_marker_destroy(struct lvn_spool_marker *marker);
+/* Study UIDs that living associations add to now; markers of dead processes are removed on the way. */
+LVN_MUST_CHECK bool lvn_spool_open_studies(struct lvn_spool *spool, struct lvn_file_names *ret_study_uids,
+                                           struct lvn_error *err);
+
+/* Objects waiting, oldest first; then read the facts of one, and remove it after the object store has it. */
+LVN_MUST_CHECK bool lvn_spool_list_new(struct lvn_spool *spool, size_t max_count, struct lvn_file_names *ret_paths,
+                                       struct lvn_error *err);
+LVN_MUST_CHECK bool lvn_spool_read_facts(const char *object_path, struct lvn_spool_facts *ret_facts,
+                                         struct lvn_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
