@@ -1,0 +1,275 @@
+#include "daemon/analysis/case.h"
+
+#include "daemon/analysis/measure.h"
+#include "daemon/base/clock.h"
+#include "daemon/base/memory.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* A volume above this is not a liver CT (512 x 512 x 1000). */
+#define VOXELS_MAX (512ULL * 512ULL * 1000ULL)
+
+void lvn_case_options_default(struct lvn_case_options *ret_options) {
+  lvn_crop_options_default(&ret_options->crop);
+  lvn_registration_options_default(&ret_options->registration);
+  ret_options->align = true;
+}
+
+static double lap(double *since) {
+  double now = lvn_clock_monotonic_seconds();
+  double seconds = now - *since;
+  *since = now;
+  return seconds;
+}
+
+/* An unreadable or mixed study is the study's fault: REFUSED with the reason; everything else is ours. */
+static bool refuse_or_fail(struct lvn_error *err, enum lvn_analysis_outcome *ret_outcome, char ret_sentence[512]) {
+  if (err->code != LVN_ERROR_DATA && err->code != LVN_ERROR_CONFLICT) {
+    return false;
+  }
+  *ret_outcome = LVN_ANALYSIS_REFUSED;
+  (void)lvn_copy(ret_sentence, 512, err->message);
+  return true;
+}
+
+static bool collect_stacks(struct lvn_case *c, struct lvn_error *err) {
+  size_t found = lvn_study_get_stack_count(c->study);
+  if (found > LVN_CASE_STACKS_MAX) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "the study has %zu CT stacks; at most %d are looked at", found,
+                         LVN_CASE_STACKS_MAX);
+  }
+  c->stack_count = found;
+  for (size_t i = 0; i < found; i++) {
+    struct lvn_case_stack *entry = &c->stacks[i];
+    entry->stack = lvn_study_get_stack(c->study, i);
+    entry->verdict.phase = LVN_PHASE_NONE;
+  }
+  return true;
+}
+
+static bool load_stack(struct lvn_case *c, size_t index, struct lvn_error *err) {
+  struct lvn_case_stack *entry = &c->stacks[index];
+  const uint32_t *size = entry->stack->grid.size;
+  if (entry->loaded) {
+    return true;
+  }
+  if ((unsigned long long)size[0] * size[1] * size[2] > VOXELS_MAX) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "series %d is too large: %u x %u x %u voxels",
+                         entry->stack->series_number, size[0], size[1], size[2]);
+  }
+  if (!lvn_study_load_volume(c->study, index, &entry->volume, err)) {
+    return lvn_error_prefix(err, "series %d", entry->stack->series_number);
+  }
+  entry->loaded = true;
+  return lvn_phase_measure_image(&entry->volume, &entry->image, err);
+}
+
+static bool load_candidates(struct lvn_case *c, struct lvn_error *err) {
+  for (size_t i = 0; i < c->stack_count; i++) {
+    if (c->stacks[i].stack->aside == LVN_ASIDE_NONE) {
+      c->stacks[i].is_candidate = true;
+      if (!load_stack(c, i, err)) {
+        return false;
+      }
+    }
+  }
+  return true;
+}
+
+static bool recognise_phases(struct lvn_case *c, char ret_sentence[512], struct lvn_error *err) {
+  struct lvn_phase_candidate candidates[LVN_CASE_STACKS_MAX];
+  struct lvn_phase_verdict verdicts[LVN_CASE_STACKS_MAX];
+  size_t index_of[LVN_CASE_STACKS_MAX];
+  char sentence[LVN_TEXT_BYTES] = "";
+  size_t count = 0;
+  for (size_t i = 0; i < c->stack_count; i++) {
+    if (c->stacks[i].is_candidate) {
+      index_of[count] = i;
+      candidates[count++] = (struct lvn_phase_candidate){
+          .stack = c->stacks[i].stack, .image = &c->stacks[i].image, .operator_says = LVN_PHASE_NONE};
+    }
+  }
+  if (count == 0) {
+    (void)lvn_copy(ret_sentence, 512, "waiting for CT series: none of the study's series can be a contrast phase");
+    return true;
+  }
+  if (!lvn_phase_recognise(candidates, count, verdicts, sentence, err)) {
+    return false;
+  }
+  for (size_t i = 0; i < count; i++) {
+    c->stacks[index_of[i]].verdict = verdicts[i];
+    if (verdicts[i].chosen && verdicts[i].phase != LVN_PHASE_NONE) {
+      c->phase_stack[verdicts[i].phase] = index_of[i];
+    }
+  }
+  (void)lvn_copy(ret_sentence, 512, sentence);
+  return true;
+}
+
+/* Which stack serves a phase for this ROI: the ROI's own when it shows that phase, else the chosen one. */
+static size_t stack_for(const struct lvn_case *c, size_t roi_stack, enum lvn_phase phase) {
+  return c->stacks[roi_stack].verdict.phase == phase ? roi_stack : c->phase_stack[phase];
+}
+
+static bool same_frame_of_reference(const struct lvn_stack *left, const struct lvn_stack *right) {
+  return strcmp(left->frame_of_reference_uid, right->frame_of_reference_uid) == 0;
+}
+
+static bool align_lesion(struct lvn_case *c, struct lvn_case_lesion *lesion, const struct lvn_case_options *options,
+                         struct lvn_error *err) {
+  size_t fixed = lesion->roi->stack_index;
+  for (int phase = 0; phase < LVN_PHASE_NETWORK_COUNT; phase++) {
+    size_t moving = stack_for(c, fixed, (enum lvn_phase)phase);
+    struct lvn_registration_quality *quality = &lesion->quality[phase];
+    lesion->stack_index[phase] = moving;
+    lesion->is_reference[phase] = moving == fixed;
+    if (!same_frame_of_reference(c->stacks[fixed].stack, c->stacks[moving].stack)) {
+      return lvn_error_set(err, LVN_ERROR_CONFLICT,
+                           "the %s series %d has another frame of reference than series %d with the ROI",
+                           lvn_phase_long_name((enum lvn_phase)phase), c->stacks[moving].stack->series_number,
+                           c->stacks[fixed].stack->series_number);
+    }
+    if (moving == fixed || !options->align) {
+      *quality = (struct lvn_registration_quality){.usable = true,
+                                                   .similarity = moving == fixed ? 1.0 : (double)NAN,
+                                                   .similarity_before = moving == fixed ? 1.0 : (double)NAN,
+                                                   .estimated_error_mm = moving == fixed ? 0.0 : (double)NAN,
+                                                   .model = "identity"};
+      if (!lvn_registration_identity(&lesion->registration[phase], err)) {
+        return false;
+      }
+    } else if (!lvn_registration_run(&c->stacks[fixed].volume, &lesion->roi->mask, &c->stacks[moving].volume,
+                                     &options->registration, &lesion->registration[phase], quality, err)) {
+      return lvn_error_prefix(err, "aligning the %s phase", lvn_phase_long_name((enum lvn_phase)phase));
+    }
+  }
+  return true;
+}
+
+static bool crop_lesion(struct lvn_case *c, struct lvn_case_lesion *lesion, const struct lvn_case_options *options,
+                        struct lvn_error *err) {
+  struct lvn_crop_phase phases[LVN_PHASE_NETWORK_COUNT];
+  for (int phase = 0; phase < LVN_PHASE_NETWORK_COUNT; phase++) {
+    phases[phase] = (struct lvn_crop_phase){.volume = &c->stacks[lesion->stack_index[phase]].volume,
+                                            .from_fixed = lesion->registration[phase]};
+  }
+  if (!lvn_crop_make(&lesion->roi->mask.grid, &lesion->roi->mask, phases, &options->crop, &lesion->crop, err)) {
+    return false;
+  }
+  lvn_measure_mean_hu(&lesion->crop, lesion->mean_hu);
+  return true;
+}
+
+static bool prepare_lesions(struct lvn_case *c, const struct lvn_case_options *options, struct lvn_error *err) {
+  double since = lvn_clock_monotonic_seconds();
+  c->lesions = lvn_alloc(c->rois.count, sizeof *c->lesions, err);
+  if (c->lesions == NULL) {
+    return false;
+  }
+  for (size_t i = 0; i < c->rois.count; i++) {
+    struct lvn_case_lesion *lesion = &c->lesions[i];
+    lesion->roi = &c->rois.items[i];
+    c->lesion_count = i + 1; /* counted first, so that clearing frees a half-made lesion */
+    lvn_measure_lesion(&lesion->roi->mask, lesion);
+    if (!load_stack(c, lesion->roi->stack_index, err) || !align_lesion(c, lesion, options, err)) {
+      return lvn_error_prefix(err, "lesion %zu", i + 1);
+    }
+    c->timings.registration_seconds += lap(&since);
+    if (!crop_lesion(c, lesion, options, err)) {
+      return lvn_error_prefix(err, "lesion %zu", i + 1);
+    }
+    c->timings.crop_seconds += lap(&since);
+  }
+  return true;
+}
+
+static bool read_and_choose(const char *const *paths, size_t path_count, struct lvn_case *c, char ret_sentence[512],
+                            struct lvn_error *err) {
+  double since = lvn_clock_monotonic_seconds();
+  if (!lvn_study_open(paths, path_count, &c->study, err) || !collect_stacks(c, err)) {
+    return false;
+  }
+  c->timings.read_seconds = lap(&since);
+  if (!load_candidates(c, err)) {
+    return false;
+  }
+  c->timings.decode_seconds = lap(&since);
+  if (!recognise_phases(c, ret_sentence, err)) {
+    return false;
+  }
+  c->timings.phase_seconds = lap(&since);
+  if (!lvn_roi_read_all(c->study, &c->rois, c->roi_note, err)) {
+    return false;
+  }
+  c->timings.roi_seconds = lap(&since);
+  return true;
+}
+
+/* The first network phase without a stack, or LVN_PHASE_NONE. */
+static enum lvn_phase missing_phase(const struct lvn_case *c) {
+  for (int phase = 0; phase < LVN_PHASE_NETWORK_COUNT; phase++) {
+    if (c->phase_stack[phase] == SIZE_MAX) {
+      return (enum lvn_phase)phase;
+    }
+  }
+  return LVN_PHASE_NONE;
+}
+
+static void say_what_is_missing(const struct lvn_case *c, char sentence[512]) {
+  enum lvn_phase missing = missing_phase(c);
+  if (missing != LVN_PHASE_NONE && sentence[0] == '\0') {
+    (void)snprintf(sentence, 512, "waiting for the %s phase", lvn_phase_long_name(missing));
+  }
+  if (c->rois.count > 0) {
+    return;
+  }
+  if (sentence[0] != '\0') {
+    size_t used = strlen(sentence);
+    (void)snprintf(sentence + used, 512 - used, "; and for a ROI");
+  } else {
+    (void)snprintf(sentence, 512, "waiting for a ROI (RTSTRUCT, SEG or measurement SR) on one of the phases%s%s",
+                   c->roi_note[0] == '\0' ? "" : ": ", c->roi_note);
+  }
+}
+
+bool lvn_case_open(const char *const *paths, size_t path_count, const struct lvn_case_options *options,
+                   struct lvn_case *ret_case, enum lvn_analysis_outcome *ret_outcome, char ret_sentence[512],
+                   struct lvn_error *err) {
+  *ret_case = (struct lvn_case){0};
+  for (int phase = 0; phase < LVN_PHASE_COUNT; phase++) {
+    ret_case->phase_stack[phase] = SIZE_MAX;
+  }
+  ret_sentence[0] = '\0';
+  *ret_outcome = LVN_ANALYSIS_DONE;
+  if (!read_and_choose(paths, path_count, ret_case, ret_sentence, err)) {
+    return refuse_or_fail(err, ret_outcome, ret_sentence);
+  }
+  if (missing_phase(ret_case) != LVN_PHASE_NONE || ret_case->rois.count == 0) {
+    *ret_outcome = LVN_ANALYSIS_WAITING;
+    say_what_is_missing(ret_case, ret_sentence);
+    return true;
+  }
+  ret_sentence[0] = '\0';
+  if (!prepare_lesions(ret_case, options, err)) {
+    return refuse_or_fail(err, ret_outcome, ret_sentence);
+  }
+  return true;
+}
+
+void lvn_case_clear(struct lvn_case *study_case) {
+  for (size_t i = 0; i < study_case->lesion_count; i++) {
+    for (int phase = 0; phase < LVN_PHASE_NETWORK_COUNT; phase++) {
+      lvn_registration_destroy(study_case->lesions[i].registration[phase]);
+    }
+    lvn_crop_clear(&study_case->lesions[i].crop);
+  }
+  lvn_free(study_case->lesions);
+  lvn_roi_list_clear(&study_case->rois);
+  for (size_t i = 0; i < study_case->stack_count; i++) {
+    lvn_volume_clear(&study_case->stacks[i].volume);
+  }
+  lvn_study_close(study_case->study);
+  *study_case = (struct lvn_case){0};
+}
