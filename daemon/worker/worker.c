@@ -1,0 +1,143 @@
+#include "daemon/worker/worker.h"
+
+#include "daemon/analysis/analysis.h"
+#include "daemon/base/clock.h"
+#include "daemon/base/file.h"
+#include "daemon/base/log.h"
+#include "daemon/base/memory.h"
+#include "daemon/worker/wire.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define CONNECT_TRIES 120
+#define CONNECT_PAUSE_SECONDS 0.25
+
+static volatile sig_atomic_t stop_requested;
+
+static void on_stop_signal(int signal_number) {
+  (void)signal_number;
+  stop_requested = 1;
+}
+
+static void install_signals(void) {
+  struct sigaction stop = {.sa_handler = on_stop_signal}; /* no SA_RESTART: waiting for a job must end */
+  struct sigaction ignore = {.sa_handler = SIG_IGN};
+  struct rlimit no_core = {0, 0}; /* a core file would hold images of a patient */
+  (void)sigaction(SIGTERM, &stop, NULL);
+  (void)sigaction(SIGINT, &stop, NULL);
+  (void)sigaction(SIGHUP, &stop, NULL);
+  (void)sigaction(SIGPIPE, &ignore, NULL);
+  (void)setrlimit(RLIMIT_CORE, &no_core);
+}
+
+static void tell_ready(void) {
+  const char *text = getenv("LVN_READY_FD");
+  if (text != NULL) {
+    int fd = (int)strtol(text, NULL, 10); /* allow: set by our own supervisor */
+    (void)!write(fd, "1", 1);
+    (void)close(fd);
+    (void)unsetenv("LVN_READY_FD");
+  }
+}
+
+static bool open_model(const struct lvn_config *config, struct lvn_classifier **ret_classifier, struct lvn_error *err) {
+  const struct lvn_classifier_options options = {.package_folder = config->model_package,
+                                                 .device = config->device,
+                                                 .threads = config->threads,
+                                                 .order_ensemble = config->order_ensemble};
+  double since = lvn_clock_monotonic_seconds();
+  if (!lvn_classifier_open(&options, ret_classifier, err)) {
+    return lvn_error_prefix(err, "model package '%s'", config->model_package);
+  }
+  const struct lvn_classifier_info *info = lvn_classifier_get_info(*ret_classifier);
+  char digest[LVN_SHA256_TEXT_BYTES];
+  lvn_sha256_to_text(info->manifest_sha256, digest);
+  lvn_log(LVN_LOG_NOTICE, "event=model-loaded model=%s version=%s digest=%.12s device=%s seconds=%.2f", info->name,
+          info->version, digest, info->device, lvn_clock_monotonic_seconds() - since);
+  return true;
+}
+
+static bool connect_to_pipeline(const struct lvn_config *config, struct lvn_wire **ret_wire, struct lvn_error *err) {
+  char path[LVN_PATH_BYTES];
+  if (!lvn_path_join(path, config->run_folder, "worker.sock", err)) {
+    return false;
+  }
+  for (int i = 0; i < CONNECT_TRIES && stop_requested == 0; i++) {
+    if (lvn_wire_connect(path, ret_wire, err)) {
+      return true;
+    }
+    lvn_clock_sleep_seconds(CONNECT_PAUSE_SECONDS);
+  }
+  return stop_requested != 0 ? lvn_error_set(err, LVN_ERROR_TIMEOUT, "asked to stop while connecting") : false;
+}
+
+static bool run_job(struct lvn_classifier *classifier, const struct lvn_config *config, struct lvn_wire *wire,
+                    const struct lvn_wire_job *job, struct lvn_error *err) {
+  const struct lvn_analysis_request request = {.paths = (const char *const *)job->paths,
+                                               .path_count = job->path_count,
+                                               .output_folder = job->output_folder,
+                                               .job_key = job->job_key,
+                                               .wall_ms = job->wall_ms,
+                                               .ae_title = config->ae_title,
+                                               .station_name = config->station_name,
+                                               .max_registration_error_mm = config->max_registration_error_mm};
+  struct lvn_error failure = {0};
+  LVN_AUTOFREE struct lvn_analysis_result *result = lvn_alloc(1, sizeof *result, err);
+  double since = lvn_clock_monotonic_seconds();
+  if (result == NULL) {
+    return false;
+  }
+  lvn_log(LVN_LOG_INFO, "event=job-started job=%lld objects=%zu", (long long)job->job_id, job->path_count);
+  if (!lvn_file_make_folder(job->output_folder, 0700, &failure) ||
+      !lvn_analysis_run(classifier, &request, result, &failure)) {
+    lvn_log_error(LVN_LOG_WARNING, "job-failed", &failure, "job=%lld", (long long)job->job_id);
+    return lvn_wire_send_failed(wire, job->job_id, &failure, err);
+  }
+  lvn_log(LVN_LOG_INFO, "event=job-analysed job=%lld outcome=%s results=%zu seconds=%.2f", (long long)job->job_id,
+          lvn_wire_outcome_name(result->outcome), result->object_count, lvn_clock_monotonic_seconds() - since);
+  return lvn_wire_send_done(wire, job->job_id, result, err);
+}
+
+static bool serve(struct lvn_classifier *classifier, const struct lvn_config *config, struct lvn_wire *wire,
+                  struct lvn_error *err) {
+  if (!lvn_wire_send_hello(wire, lvn_classifier_get_info(classifier), err)) {
+    return false;
+  }
+  while (stop_requested == 0) {
+    struct lvn_wire_job job = {0};
+    if (!lvn_wire_receive_job(wire, &stop_requested, &job, err)) {
+      return stop_requested != 0; /* a stop interrupts the wait */
+    }
+    bool good = run_job(classifier, config, wire, &job, err);
+    lvn_wire_job_clear(&job);
+    if (!good) {
+      return false;
+    }
+  }
+  return true;
+}
+
+int lvn_worker_run(const char *config_path, const struct lvn_config *config) {
+  struct lvn_error err = {0};
+  struct lvn_classifier *classifier = NULL;
+  struct lvn_wire *wire = NULL;
+  (void)config_path; /* a reload replaces the process, and the supervisor reads the file */
+  install_signals();
+  bool good = open_model(config, &classifier, &err);
+  if (good) {
+    tell_ready();
+    good = connect_to_pipeline(config, &wire, &err) && serve(classifier, config, wire, &err);
+  }
+  if (!good && stop_requested == 0) {
+    lvn_log_error(LVN_LOG_ERROR, "worker-stopped", &err, "%s", "");
+  }
+  lvn_wire_close(wire);
+  lvn_classifier_close(classifier);
+  return good || stop_requested != 0 ? 0 : 1;
+}
