@@ -27,7 +27,7 @@ struct lvn_config_peer {
   bool may_send;                          /* its associations are admitted */
   bool receives_results;                  /* a default destination of results */
   char results_to[LVN_CONFIG_TEXT_BYTES]; /* results of what this peer sent go to these peers (names, comma-separated);
-                                             empty: back to itself */
+                                             see lvn_config_get_destinations() */
   unsigned max_associations;
 };
 
@@ -95,6 +95,11 @@ const struct lvn_config_peer *lvn_config_find_peer(const struct lvn_config *conf
 /* The peer that may send with this calling AE title from this numeric address; NULL: not allowed. */
 const struct lvn_config_peer *lvn_config_admit(const struct lvn_config *config, const char *calling_aet,
                                                const char *address);
+/* Where results of what `sender` (NULL: unknown) sent go: the peers of its results_to, or else every peer with
+ * receives_results, or else the sender itself. Returns how many; a loaded configuration never gives 0 for a peer that
+ * may send. The peers are borrowed from `config`. */
+size_t lvn_config_get_destinations(const struct lvn_config *config, const struct lvn_config_peer *sender,
+                                   const struct lvn_config_peer *ret_destinations[LVN_CONFIG_PEERS_MAX]);
 
 #ifdef __cplusplus
 }

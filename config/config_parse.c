@@ -1,0 +1,245 @@
+/* From a file to a configuration. inih splits the lines; the reader below gives it one line at a time, so that the
+ * number of the line at fault is known, a line that inih's buffer would cut in two is refused, and an indented line is
+ * a line like any other (inih would append it to the key above). */
+#include "config/config_keys.h"
+#include "daemon/base/file.h"
+#include "daemon/base/memory.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include <fcntl.h>
+#include <ini.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define LINES_MAX 20000
+
+struct reading {
+  FILE *stream;
+  struct lvn_config *config;
+  const char *section; /* of lvn_config_sections; NULL before the first heading */
+  struct lvn_config_peer *peer;
+  unsigned line;
+  unsigned peer_lines[LVN_CONFIG_PEERS_MAX];
+  bool seen[128]; /* by number of the key; a peer's keys start anew with each peer */
+  bool failed;
+  struct lvn_error *err;
+};
+
+static bool fail(struct reading *reading, const char *word, const char *suggestion) {
+  const char *is_near = suggestion != NULL ? "; did you mean " : "";
+  reading->failed = true;
+  return lvn_error_set(reading->err, LVN_ERROR_USAGE, "%s%s%s", word, is_near, suggestion != NULL ? suggestion : "");
+}
+
+static bool fail_unknown_section(struct reading *reading, const char *name) {
+  const char *names[16];
+  char message[128];
+  size_t count = 0;
+  for (size_t i = 0; i < lvn_config_section_count && count < 16; i++) {
+    names[count++] = lvn_config_sections[i].name;
+  }
+  (void)snprintf(message, sizeof message, "unknown section [%s]", name);
+  return fail(reading, message, lvn_config_suggest(name, names, count));
+}
+
+static bool is_peer_name(const char *name) {
+  static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.";
+  size_t length = strlen(name);
+  return length >= 1 && length <= 40 && strspn(name, allowed) == length;
+}
+
+static bool enter_peer(struct reading *reading, const char *quoted) {
+  struct lvn_config *config = reading->config;
+  char name[sizeof config->peers[0].name];
+  size_t length = strlen(quoted);
+  if (length < 3 || quoted[0] != '"' || quoted[length - 1] != '"' || length - 2 >= sizeof name) {
+    return fail(reading, "a peer's section is written [peer \"NAME\"]", NULL);
+  }
+  memcpy(name, quoted + 1, length - 2);
+  name[length - 2] = '\0';
+  if (!is_peer_name(name)) {
+    return fail(reading, "a peer's name has 1 to 40 letters, digits, hyphens, underscores or dots", NULL);
+  }
+  if (lvn_config_find_peer(config, name) != NULL) {
+    return fail(reading, "a peer of this name was defined above", NULL);
+  }
+  if (config->peer_count == LVN_CONFIG_PEERS_MAX) {
+    return fail(reading, "more than 64 peers", NULL);
+  }
+  reading->peer_lines[config->peer_count] = reading->line;
+  reading->peer = &config->peers[config->peer_count++];
+  reading->section = LVN_CONFIG_PEER_SECTION;
+  lvn_config_set_defaults(LVN_CONFIG_PEER_SECTION, reading->peer);
+  (void)lvn_copy(reading->peer->name, sizeof reading->peer->name, name);
+  for (size_t i = 0; i < lvn_config_key_count; i++) {
+    if (strcmp(lvn_config_keys[i].section, LVN_CONFIG_PEER_SECTION) == 0) {
+      reading->seen[i] = false;
+    }
+  }
+  return true;
+}
+
+/* `heading` is what stands between the brackets. */
+static bool enter_section(struct reading *reading, const char *heading) {
+  size_t word = strcspn(heading, " \t\"");
+  if (word == strlen(LVN_CONFIG_PEER_SECTION) && strncmp(heading, LVN_CONFIG_PEER_SECTION, word) == 0) {
+    return enter_peer(reading, heading + word + strspn(heading + word, " \t"));
+  }
+  reading->peer = NULL;
+  for (size_t i = 0; i < lvn_config_section_count; i++) {
+    if (strcmp(lvn_config_sections[i].name, heading) == 0) {
+      reading->section = lvn_config_sections[i].name;
+      return true;
+    }
+  }
+  return fail_unknown_section(reading, heading);
+}
+
+static bool read_heading(struct reading *reading, const char *line) {
+  char heading[64];
+  size_t length = strcspn(line + 1, "]");
+  if (line[1 + length] != ']') {
+    return fail(reading, "a section's heading ends with ]", NULL);
+  }
+  if (length >= sizeof heading) {
+    return fail(reading, "a section's heading is too long", NULL);
+  }
+  memcpy(heading, line + 1, length);
+  heading[length] = '\0';
+  return enter_section(reading, heading);
+}
+
+/* ini_reader: as fgets(), NULL ends the reading. */
+static char *read_line(char *text, int text_bytes, void *user) {
+  struct reading *reading = user;
+  size_t length = 0;
+  size_t blanks = 0;
+  if (reading->failed || fgets(text, text_bytes, reading->stream) == NULL) {
+    return NULL;
+  }
+  reading->line++;
+  length = strlen(text);
+  if (reading->line > LINES_MAX || (length > 0 && text[length - 1] != '\n' && !feof(reading->stream)) || length == 0) {
+    (void)fail(reading, "the line is longer than 190 characters, or not text", NULL);
+    return NULL;
+  }
+  if (reading->line == 1 && strncmp(text, "\xef\xbb\xbf", 3) == 0) {
+    memmove(text, text + 3, length - 2);
+    length -= 3;
+  }
+  blanks = strspn(text, " \t");
+  memmove(text, text + blanks, length - blanks + 1);
+  if (text[0] == '[' && !read_heading(reading, text)) {
+    return NULL;
+  }
+  return text;
+}
+
+static bool fail_unknown_key(struct reading *reading, const char *name) {
+  const char *names[64];
+  char message[160];
+  size_t count = 0;
+  for (size_t i = 0; i < lvn_config_key_count && count < 64; i++) {
+    if (strcmp(lvn_config_keys[i].section, reading->section) == 0) {
+      names[count++] = lvn_config_keys[i].name;
+    }
+  }
+  (void)snprintf(message, sizeof message, "unknown key '%s' in section [%s]", name, reading->section);
+  return fail(reading, message, lvn_config_suggest(name, names, count));
+}
+
+/* Lists may be quoted as a habit of other programs; quotes around the whole value are taken off. */
+static void unquote(char *value) {
+  size_t length = strlen(value);
+  if (length >= 2 && value[0] == '"' && value[length - 1] == '"') {
+    memmove(value, value + 1, length - 2);
+    value[length - 2] = '\0';
+  }
+}
+
+static bool set_value(struct reading *reading, const char *name, const char *text) {
+  char value[LVN_CONFIG_TEXT_BYTES];
+  if (reading->section == NULL) {
+    return fail(reading, "a key before the first [section]", NULL);
+  }
+  if (!lvn_copy(value, sizeof value, text)) {
+    return fail(reading, "the value is too long", NULL);
+  }
+  unquote(value);
+  for (size_t i = 0; i < lvn_config_key_count; i++) {
+    const struct lvn_config_key *key = &lvn_config_keys[i];
+    void *record = reading->peer != NULL ? (void *)reading->peer : (void *)reading->config;
+    if (strcmp(key->section, reading->section) != 0 || strcmp(key->name, name) != 0) {
+      continue;
+    }
+    if (reading->seen[i]) {
+      return fail(reading, "the key was given above already", NULL);
+    }
+    reading->seen[i] = true;
+    reading->failed = !lvn_config_key_set(key, record, value, reading->err);
+    return !reading->failed;
+  }
+  return fail_unknown_key(reading, name);
+}
+
+static int on_value(void *user, const char *section, const char *name, const char *value) {
+  struct reading *reading = user;
+  (void)section; /* known from the heading, which inih would cut at 49 characters */
+  return !reading->failed && set_value(reading, name, value) ? 1 : 0;
+}
+
+bool lvn_config_parse(FILE *stream, const char *name, struct lvn_config *ret_config, struct lvn_error *err) {
+  LVN_AUTOFREE struct reading *reading = lvn_alloc(1, sizeof *reading, err);
+  LVN_AUTOFREE struct lvn_config *config = lvn_alloc(1, sizeof *config, err);
+  int bad_line = 0;
+  unsigned line = 0;
+  if (reading == NULL || config == NULL) {
+    return false;
+  }
+  reading->stream = stream;
+  reading->config = config;
+  reading->err = err;
+  lvn_config_set_defaults(NULL, config);
+  bad_line = ini_parse_stream(read_line, reading, on_value, reading);
+  if (reading->failed) {
+    return lvn_error_prefix(err, "%s:%u", name, reading->line);
+  }
+  if (ferror(stream)) {
+    return lvn_error_set_errno(err, errno, "cannot read %s", name);
+  }
+  if (bad_line != 0) {
+    return lvn_error_set(err, LVN_ERROR_USAGE, "%s:%d: neither a comment nor [section] nor key = value", name,
+                         bad_line);
+  }
+  if (!lvn_config_check(config, reading->peer_lines, &line, err)) {
+    return line > 0 ? lvn_error_prefix(err, "%s:%u", name, line) : lvn_error_prefix(err, "%s", name);
+  }
+  *ret_config = *config;
+  return true;
+}
+
+static void close_stream(FILE **stream) {
+  if (*stream != NULL) {
+    (void)fclose(*stream); /* read only: nothing can be lost */
+  }
+}
+
+bool lvn_config_load(const char *path, struct lvn_config *ret_config, struct lvn_error *err) {
+  LVN_CLEANUP(close_stream) FILE *stream = NULL;
+  LVN_AUTOCLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+  struct stat status;
+  if (fd < 0 || fstat(fd, &status) != 0) {
+    return lvn_error_set_errno(err, errno, "cannot open the configuration %s", path);
+  }
+  if (S_ISDIR(status.st_mode)) {
+    return lvn_error_set(err, LVN_ERROR_USAGE, "%s is a folder, not a configuration file", path);
+  }
+  stream = fdopen(fd, "r");
+  if (stream == NULL) {
+    return lvn_error_set_errno(err, errno, "cannot open the configuration %s", path);
+  }
+  fd = -1; /* the stream closes it */
+  return lvn_config_parse(stream, path, ret_config, err);
+}
