@@ -23,7 +23,7 @@ struct lvn_write_study {
   const char *study_time; /* TM */
 };
 
-struct lvn_write_ct_series {
+struct lvn_write_series {
   const char *series_instance_uid;
   const char *uid_seed; /* SOP instance UIDs are derived from this text and the slice number */
   int series_number;
@@ -40,7 +40,7 @@ struct lvn_write_ct_series {
 /* One CT SOP instance per slice, as `folder`/<number>.dcm (the folder must exist). HU stored as signed 16 bit with
  * intercept -1024 slope 1. `ret_sop_instance_uids` may be NULL, else gets one UID per slice, in grid order. */
 LVN_MUST_CHECK bool lvn_write_ct_series(const char *folder, const struct lvn_write_study *study,
-                                        const struct lvn_write_ct_series *series, const struct lvn_volume *volume,
+                                        const struct lvn_write_series *series, const struct lvn_volume *volume,
                                         char (*ret_sop_instance_uids)[LVN_UID_BYTES], struct lvn_error *err);
 
 struct lvn_write_roi {

@@ -1,0 +1,40 @@
+#include "dicom/write/codes.h"
+
+#define LVN_CODE_ROW(id, value, scheme, meaning) {value, scheme, meaning},
+static const struct lvn_code codes[LVN_CODE_COUNT] = {LVN_CODES(LVN_CODE_ROW)};
+#undef LVN_CODE_ROW
+
+const struct lvn_code *lvn_code_get(enum lvn_code_id id) {
+  return &codes[id];
+}
+
+enum lvn_code_id lvn_code_of_class(enum lvn_class lesion_class) {
+  static const enum lvn_code_id of_class[LVN_CLASS_COUNT] = {
+      [LVN_CLASS_CYST] = LVN_CODE_CYST_OF_LIVER,
+      [LVN_CLASS_FNH] = LVN_CODE_FNH_OF_LIVER,
+      [LVN_CLASS_HCC] = LVN_CODE_LIVER_CELL_CARCINOMA,
+      [LVN_CLASS_HEM] = LVN_CODE_HEMANGIOMA_OF_LIVER,
+  };
+  return lesion_class < LVN_CLASS_COUNT ? of_class[lesion_class] : LVN_CODE_LESION;
+}
+
+/* The per-class and per-phase rows of the table stand in the vocabulary's order. */
+enum lvn_code_id lvn_code_probability(enum lvn_class lesion_class) {
+  return (enum lvn_code_id)((unsigned)LVN_CODE_PROBABILITY_CYST + (unsigned)lesion_class);
+}
+
+enum lvn_code_id lvn_code_mean_hu(enum lvn_phase phase) {
+  return (enum lvn_code_id)((unsigned)LVN_CODE_MEAN_HU_NC + (unsigned)phase);
+}
+
+enum lvn_code_id lvn_code_alignment_error(enum lvn_phase phase) {
+  return (enum lvn_code_id)((unsigned)LVN_CODE_ALIGNMENT_ERROR_NC + (unsigned)phase);
+}
+
+enum lvn_code_id lvn_code_alignment_shift(enum lvn_phase phase) {
+  return (enum lvn_code_id)((unsigned)LVN_CODE_ALIGNMENT_SHIFT_NC + (unsigned)phase);
+}
+
+enum lvn_code_id lvn_code_alignment_similarity(enum lvn_phase phase) {
+  return (enum lvn_code_id)((unsigned)LVN_CODE_ALIGNMENT_SIMILARITY_NC + (unsigned)phase);
+}

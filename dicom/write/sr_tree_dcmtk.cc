@@ -1,0 +1,125 @@
+#include "dicom/write/sr_tree_dcmtk.hh"
+
+#include <stdexcept>
+
+namespace lvn_write {
+
+namespace {
+
+DcmItem &add_content(DcmItem &parent, const char *relationship, const char *value_type, enum lvn_code_id name) {
+  DcmItem &item = add_item(parent, DCM_ContentSequence);
+  put(item, DCM_RelationshipType, relationship);
+  put(item, DCM_ValueType, value_type);
+  if (name != LVN_CODE_COUNT) {
+    put_code(item, DCM_ConceptNameCodeSequence, *lvn_code_get(name));
+  }
+  return item;
+}
+
+void put_template(DcmItem &item, const char *template_id) {
+  DcmItem &content_template = add_item(item, DCM_ContentTemplateSequence);
+  put(content_template, DCM_MappingResource, "DCMR");
+  put(content_template, DCM_TemplateIdentifier, template_id);
+}
+
+// The item of `sequence_tag` whose `key` is `uid`, made when there is none.
+DcmItem &item_with_uid(DcmItem &parent, const DcmTagKey &sequence_tag, const DcmTagKey &key, const std::string &uid) {
+  DcmItem *found = nullptr;
+  OFString value;
+  for (signed long i = 0; parent.findAndGetSequenceItem(sequence_tag, found, i).good(); i++) {
+    if (found->findAndGetOFString(key, value).good() && uid == value.c_str()) {
+      return *found;
+    }
+  }
+  DcmItem &added = add_item(parent, sequence_tag);
+  put(added, key, uid);
+  return added;
+}
+
+} // namespace
+
+DcmItem &sr_container(DcmItem &parent, enum lvn_code_id name, const char *template_id) {
+  DcmItem &item = add_content(parent, sr_contains, "CONTAINER", name);
+  put(item, DCM_ContinuityOfContent, "SEPARATE");
+  if (template_id != nullptr) {
+    put_template(item, template_id);
+  }
+  return item;
+}
+
+DcmItem &sr_text(DcmItem &parent, const char *relationship, enum lvn_code_id name, const std::string &text) {
+  DcmItem &item = add_content(parent, relationship, "TEXT", name);
+  put(item, DCM_TextValue, text);
+  return item;
+}
+
+DcmItem &sr_code(DcmItem &parent, const char *relationship, enum lvn_code_id name, const struct lvn_code &value) {
+  DcmItem &item = add_content(parent, relationship, "CODE", name);
+  put_code(item, DCM_ConceptCodeSequence, value);
+  return item;
+}
+
+DcmItem &sr_uid(DcmItem &parent, const char *relationship, enum lvn_code_id name, const std::string &uid) {
+  DcmItem &item = add_content(parent, relationship, "UIDREF", name);
+  put(item, DCM_UID, uid);
+  return item;
+}
+
+DcmItem &sr_number(DcmItem &parent, enum lvn_code_id name, double value, enum lvn_code_id unit) {
+  DcmItem &item = add_content(parent, sr_contains, "NUM", name);
+  DcmItem &measured = add_item(item, DCM_MeasuredValueSequence);
+  put(measured, DCM_NumericValue, decimal(value));
+  put_code(measured, DCM_MeasurementUnitsCodeSequence, *lvn_code_get(unit));
+  return item;
+}
+
+DcmItem &sr_image(DcmItem &parent, const char *relationship, enum lvn_code_id name, const std::string &sop_class_uid,
+                  const std::string &sop_instance_uid, uint32_t frame_number) {
+  DcmItem &item = add_content(parent, relationship, "IMAGE", name);
+  DcmItem &reference = add_item(item, DCM_ReferencedSOPSequence);
+  put_reference(reference, sop_class_uid, sop_instance_uid);
+  if (frame_number != 0) {
+    put(reference, DCM_ReferencedFrameNumber, std::to_string(frame_number));
+  }
+  return item;
+}
+
+DcmItem &sr_polyline(DcmItem &parent, enum lvn_code_id name, const std::vector<float> &column_row) {
+  DcmItem &item = add_content(parent, sr_contains, "SCOORD", name);
+  if (item.putAndInsertFloat32Array(DCM_GraphicData, column_row.data(), static_cast<unsigned long>(column_row.size()))
+          .bad()) {
+    throw std::runtime_error("cannot write GraphicData");
+  }
+  put(item, DCM_GraphicType, "POLYLINE");
+  return item;
+}
+
+void sr_put_root(DcmItem &dataset) {
+  put(dataset, DCM_ValueType, "CONTAINER");
+  put(dataset, DCM_ContinuityOfContent, "SEPARATE");
+  put_code(dataset, DCM_ConceptNameCodeSequence, *lvn_code_get(LVN_CODE_IMAGING_MEASUREMENT_REPORT));
+  put_template(dataset, "1500");
+  put(dataset, DCM_CompletionFlag, "COMPLETE");
+  put(dataset, DCM_VerificationFlag, "UNVERIFIED");
+}
+
+void sr_put_observer(DcmItem &dataset, const struct sr_device &device) {
+  sr_code(dataset, sr_modifies, LVN_CODE_LANGUAGE, *lvn_code_get(LVN_CODE_ENGLISH));
+  sr_code(dataset, sr_has_context, LVN_CODE_OBSERVER_TYPE, *lvn_code_get(LVN_CODE_DEVICE));
+  sr_uid(dataset, sr_has_context, LVN_CODE_DEVICE_UID, device.uid);
+  sr_text(dataset, sr_has_context, LVN_CODE_DEVICE_NAME, device.name);
+  sr_text(dataset, sr_has_context, LVN_CODE_DEVICE_MANUFACTURER, device.manufacturer);
+  sr_text(dataset, sr_has_context, LVN_CODE_DEVICE_MODEL, device.model);
+  sr_text(dataset, sr_has_context, LVN_CODE_DEVICE_SERIAL, device.serial);
+}
+
+void sr_put_evidence(DcmItem &dataset, const DcmTagKey &sequence_tag, const std::string &study_instance_uid,
+                     const std::string &series_instance_uid, const std::string &sop_class_uid,
+                     const std::string &sop_instance_uid) {
+  DcmItem &study = item_with_uid(dataset, sequence_tag, DCM_StudyInstanceUID, study_instance_uid);
+  DcmItem &series = item_with_uid(study, DCM_ReferencedSeriesSequence, DCM_SeriesInstanceUID, series_instance_uid);
+  DcmItem &instance = item_with_uid(series, DCM_ReferencedSOPSequence, DCM_ReferencedSOPInstanceUID, sop_instance_uid);
+  put(instance, DCM_ReferencedSOPClassUID, sop_class_uid);
+}
+
+} // namespace lvn_write
