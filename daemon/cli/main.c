@@ -1,3 +1,49 @@
-int main(void) {
-  return 0;
+/* livervlm: finds the sub-command and hands over. */
+#include "daemon/cli/commands.h"
+#include "daemon/cli/options.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct command {
+  const char *name;
+  int (*run)(int argc, char **argv);
+  const char *summary;
+};
+
+static const struct command commands[] = {
+    {"check-config", lvn_cli_check_config, "read a configuration as the node would and say what is wrong"},
+};
+static const size_t command_count = sizeof commands / sizeof commands[0];
+
+static void print_help(void) {
+  (void)printf(
+      "usage: livervlm COMMAND [OPTION]…\n\nMultiphase liver CT in, structured report out: the node's tools.\n\n");
+  for (size_t i = 0; i < command_count; i++) {
+    (void)printf("  %-15s %s\n", commands[i].name, commands[i].summary);
+  }
+  (void)printf("\nlivervlm COMMAND --help explains a command; livervlm --version names the version.\n"
+               "Research use only. Not a medical device.\n");
+}
+
+int main(int argc, char **argv) {
+  if (argc < 2) {
+    (void)fprintf(stderr, "livervlm: a command is missing (see livervlm --help)\n");
+    return LVN_EXIT_USAGE;
+  }
+  if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+    print_help();
+    return LVN_EXIT_OK;
+  }
+  if (strcmp(argv[1], "--version") == 0) {
+    (void)printf("livervlm %s\n", LVN_VERSION);
+    return LVN_EXIT_OK;
+  }
+  for (size_t i = 0; i < command_count; i++) {
+    if (strcmp(argv[1], commands[i].name) == 0) {
+      return commands[i].run(argc - 1, argv + 1);
+    }
+  }
+  (void)fprintf(stderr, "livervlm: unknown command '%s' (see livervlm --help)\n", argv[1]);
+  return LVN_EXIT_USAGE;
 }

@@ -1,0 +1,73 @@
+/* livervlm check-config: what the node would say about a configuration, without starting it. */
+#include "config/config.h"
+#include "daemon/base/memory.h"
+#include "daemon/cli/commands.h"
+#include "daemon/cli/options.h"
+
+#include <stdio.h>
+
+static const char default_path[] = "/etc/livervlm/livervlm.ini";
+
+static int print_sample(const struct lvn_usage *usage) {
+  struct lvn_error err = {0};
+  return lvn_config_write_sample(stdout, &err) ? LVN_EXIT_OK : lvn_options_fail(usage->command, &err);
+}
+
+static int check(const struct lvn_usage *usage, const char *path, bool print) {
+  struct lvn_error err = {0};
+  LVN_AUTOFREE struct lvn_config *config = lvn_alloc(1, sizeof *config, &err);
+  if (config == NULL || !lvn_config_load(path, config, &err)) {
+    return lvn_options_fail(usage->command, &err);
+  }
+  if (print) {
+    return lvn_config_print(config, stdout, &err) ? LVN_EXIT_OK : lvn_options_fail(usage->command, &err);
+  }
+  (void)printf("%s: good; %zu peer%s\n", path, config->peer_count, config->peer_count == 1 ? "" : "s");
+  if (config->peer_count == 0) {
+    (void)printf("%s: no peer is defined, so every association will be rejected\n", path);
+  }
+  return LVN_EXIT_OK;
+}
+
+static int compare(const struct lvn_usage *usage, const char *path, const char *other_path) {
+  struct lvn_error err = {0};
+  LVN_AUTOFREE struct lvn_config *before = lvn_alloc(1, sizeof *before, &err);
+  LVN_AUTOFREE struct lvn_config *after = lvn_alloc(1, sizeof *after, &err);
+  if (before == NULL || after == NULL || !lvn_config_load(other_path, before, &err) ||
+      !lvn_config_load(path, after, &err) || !lvn_config_print_changes(before, after, stdout, &err)) {
+    return lvn_options_fail(usage->command, &err);
+  }
+  return LVN_EXIT_OK;
+}
+
+int lvn_cli_check_config(int argc, char **argv) {
+  bool print = false;
+  bool sample = false;
+  const char *running = NULL;
+  const struct lvn_option options[] = {
+      {"print", NULL, LVN_OPTION_FLAG, &print, "show every key with its effective value", false, 0, 0},
+      {"sample", NULL, LVN_OPTION_FLAG, &sample, "write the commented sample file", false, 0, 0},
+      {"changes-from", "OLD", LVN_OPTION_TEXT, &running, "show what differs from the configuration OLD", false, 0, 0},
+  };
+  const struct lvn_usage usage = {.command = "check-config",
+                                  .arguments = "[FILE]",
+                                  .summary =
+                                      "Read a configuration (default /etc/livervlm/livervlm.ini) as the node would; "
+                                      "exit 2 names the line at fault.",
+                                  .options = options,
+                                  .option_count = sizeof options / sizeof options[0],
+                                  .arguments_max = 1};
+  int first = 0;
+  int code = lvn_options_parse(argc, argv, &usage, &first);
+  const char *path = default_path;
+  if (code != LVN_OPTIONS_RUN) {
+    return code;
+  }
+  if (first < argc) {
+    path = argv[first];
+  }
+  if (sample) {
+    return print_sample(&usage);
+  }
+  return running != NULL ? compare(&usage, path, running) : check(&usage, path, print);
+}
