@@ -139,26 +139,74 @@ E_TransferSyntax lossless_syntax(const char *transfer_syntax_uid) {
   }
 }
 
-static void put_meta(DcmMetaInfo &meta, DcmDataset &dataset, E_TransferSyntax syntax) {
-  OFString value;
-  const Uint8 version[2] = {0, 1};
-  check(meta.putAndInsertUint8Array(DCM_FileMetaInformationVersion, version, 2), DCM_FileMetaInformationVersion);
-  check(dataset.findAndGetOFString(DCM_SOPClassUID, value), DCM_SOPClassUID);
-  put(meta, DCM_MediaStorageSOPClassUID, value.c_str());
-  check(dataset.findAndGetOFString(DCM_SOPInstanceUID, value), DCM_SOPInstanceUID);
-  put(meta, DCM_MediaStorageSOPInstanceUID, value.c_str());
-  put(meta, DCM_TransferSyntaxUID, DcmXfer(syntax).getXferID());
-  put(meta, DCM_ImplementationClassUID, implementation_class_uid);
-  put(meta, DCM_ImplementationVersionName, implementation_version);
+namespace {
+
+// One explicit little endian element of group 0002, padded to an even length.
+void append_meta(std::vector<uint8_t> &bytes, uint8_t element, const char *vr, std::string value) {
+  if (value.size() % 2 != 0) {
+    value.push_back(std::strcmp(vr, "UI") == 0 ? '\0' : ' ');
+  }
+  const uint8_t length = static_cast<uint8_t>(value.size()); // all are below 70 bytes
+  bytes.insert(bytes.end(), {0x02, 0x00, element, 0x00, static_cast<uint8_t>(vr[0]), static_cast<uint8_t>(vr[1])});
+  if (std::strcmp(vr, "OB") == 0) {
+    bytes.insert(bytes.end(), {0, 0, length, 0, 0, 0});
+  } else {
+    bytes.insert(bytes.end(), {length, 0});
+  }
+  bytes.insert(bytes.end(), value.begin(), value.end());
 }
 
-static bool write_plain(const char *path, const void *data, size_t bytes, struct lvn_error *err) {
+// Preamble and file meta information (PS3.10 7.1) by hand: DcmFileFormat puts its own implementation UID in, and with
+// it the toolkit's version into every digest.
+std::vector<uint8_t> meta_header(DcmDataset &dataset, E_TransferSyntax syntax) {
+  OFString sop_class_uid;
+  OFString sop_instance_uid;
+  check(dataset.findAndGetOFString(DCM_SOPClassUID, sop_class_uid), DCM_SOPClassUID);
+  check(dataset.findAndGetOFString(DCM_SOPInstanceUID, sop_instance_uid), DCM_SOPInstanceUID);
+  if (sop_class_uid.size() >= LVN_UID_BYTES || sop_instance_uid.size() >= LVN_UID_BYTES) {
+    throw std::runtime_error("a UID is longer than 64 characters");
+  }
+  std::vector<uint8_t> elements;
+  append_meta(elements, 0x01, "OB", std::string("\0\1", 2));
+  append_meta(elements, 0x02, "UI", sop_class_uid.c_str());
+  append_meta(elements, 0x03, "UI", sop_instance_uid.c_str());
+  append_meta(elements, 0x10, "UI", DcmXfer(syntax).getXferID());
+  append_meta(elements, 0x12, "UI", implementation_class_uid);
+  append_meta(elements, 0x13, "SH", implementation_version);
+  std::vector<uint8_t> header(128);
+  header.insert(header.end(), {'D', 'I', 'C', 'M'});
+  const uint8_t low = static_cast<uint8_t>(elements.size() & 0xff);
+  const uint8_t high = static_cast<uint8_t>(elements.size() >> 8);
+  append_meta(header, 0x00, "UL", std::string({static_cast<char>(low), static_cast<char>(high), 0, 0}));
+  header.insert(header.end(), elements.begin(), elements.end());
+  return header;
+}
+
+bool write_plain(const char *path, const void *data, size_t bytes, struct lvn_error *err) {
   LVN_AUTOCLOSE int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (fd < 0) {
     return lvn_error_set_errno(err, errno, "cannot create %s", path);
   }
   return lvn_file_write_all(fd, data, bytes, path, err);
 }
+
+// All of the data set; deflating keeps bytes back until the stream is flushed.
+size_t encode(DcmDataset &dataset, E_TransferSyntax syntax, std::vector<uint8_t> &buffer, size_t start) {
+  void *data = nullptr;
+  offile_off_t bytes = 0;
+  DcmOutputBufferStream stream(buffer.data() + start, static_cast<offile_off_t>(buffer.size() - start));
+  dataset.transferInit();
+  const OFCondition condition = dataset.write(stream, syntax, EET_ExplicitLength, nullptr, EGL_withoutGL);
+  dataset.transferEnd();
+  stream.flush();
+  stream.flushBuffer(data, bytes);
+  if (condition.bad() || !stream.isFlushed()) {
+    throw std::runtime_error(std::string("cannot encode the data set: ") + condition.text());
+  }
+  return static_cast<size_t>(bytes);
+}
+
+} // namespace
 
 bool save(DcmDataset &dataset, E_TransferSyntax syntax, const char *path, bool durable, struct lvn_error *err) {
   if (DcmXfer(syntax).isEncapsulated()) {
@@ -167,22 +215,12 @@ bool save(DcmDataset &dataset, E_TransferSyntax syntax, const char *path, bool d
       return lvn_error_set(err, LVN_ERROR_DATA, "cannot encode the pixels as %s", DcmXfer(syntax).getXferName());
     }
   }
-  DcmFileFormat file(&dataset); // a copy: it would take the data set over otherwise
-  put_meta(*file.getMetaInfo(), dataset, syntax);
-  std::vector<uint8_t> buffer(file.calcElementLength(syntax, EET_ExplicitLength) + 4096U);
-  DcmOutputBufferStream stream(buffer.data(), static_cast<offile_off_t>(buffer.size()));
-  file.transferInit();
-  OFCondition condition = file.write(stream, syntax, EET_ExplicitLength, nullptr, EGL_recalcGL, EPD_withoutPadding, 0,
-                                     0, 0, EWM_fileformat);
-  file.transferEnd();
-  if (condition.bad()) {
-    return lvn_error_set(err, LVN_ERROR_INTERNAL, "cannot encode %s: %s", path, condition.text());
-  }
-  void *data = nullptr;
-  offile_off_t bytes = 0;
-  stream.flushBuffer(data, bytes);
-  return durable ? lvn_file_replace(path, data, static_cast<size_t>(bytes), 0644, err)
-                 : write_plain(path, data, static_cast<size_t>(bytes), err);
+  std::vector<uint8_t> buffer = meta_header(dataset, syntax);
+  const size_t start = buffer.size();
+  buffer.resize(start + dataset.calcElementLength(syntax, EET_ExplicitLength) + 4096U);
+  const size_t bytes = start + encode(dataset, syntax, buffer, start);
+  return durable ? lvn_file_replace(path, buffer.data(), bytes, 0644, err)
+                 : write_plain(path, buffer.data(), bytes, err);
 }
 
 } // namespace lvn_write
