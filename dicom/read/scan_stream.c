@@ -1,0 +1,191 @@
+#include "dicom/read/scan_stream.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+static void *arena_alloc(void *opaque, unsigned items, unsigned size) {
+  struct lvn_scan_stream *stream = opaque;
+  size_t bytes = 0;
+  size_t elements = 0;
+  if (__builtin_mul_overflow((size_t)items, (size_t)size, &bytes) || bytes > sizeof stream->arena) {
+    return Z_NULL;
+  }
+  elements = (bytes + 15) / 16 * 2;
+  if (elements > sizeof stream->arena / sizeof stream->arena[0] - stream->arena_used) {
+    return Z_NULL;
+  }
+  void *memory = &stream->arena[stream->arena_used];
+  stream->arena_used += elements;
+  return memory;
+}
+
+static void arena_free(void *opaque, void *address) {
+  (void)opaque;
+  (void)address;
+}
+
+static void stream_reset(struct lvn_scan_stream *stream) {
+  stream->memory = NULL;
+  stream->fd = -1;
+  stream->input_at = 0;
+  stream->position = 0;
+  stream->window_first = 0;
+  stream->window_count = 0;
+  stream->is_deflated = false;
+  stream->deflate_ended = false;
+  stream->inflated_bytes = 0;
+  stream->arena_used = 0;
+}
+
+void lvn_scan_stream_open_memory(struct lvn_scan_stream *stream, const uint8_t *data, size_t bytes) {
+  stream_reset(stream);
+  stream->memory = data;
+  stream->input_bytes = bytes;
+}
+
+void lvn_scan_stream_open_file(struct lvn_scan_stream *stream, int fd, uint64_t file_bytes) {
+  stream_reset(stream);
+  stream->fd = fd;
+  stream->input_bytes = file_bytes;
+}
+
+bool lvn_scan_stream_deflate(struct lvn_scan_stream *stream, struct lvn_error *err) {
+  /* What the window holds ahead is deflated: give it back to the input. */
+  stream->input_at -= stream->window_count;
+  stream->window_first = 0;
+  stream->window_count = 0;
+  memset(&stream->inflater, 0, sizeof stream->inflater);
+  stream->inflater.zalloc = arena_alloc;
+  stream->inflater.zfree = arena_free;
+  stream->inflater.opaque = stream;
+  if (inflateInit2(&stream->inflater, -MAX_WBITS) != Z_OK) {
+    return lvn_error_set(err, LVN_ERROR_INTERNAL, "zlib does not start within %zu bytes", sizeof stream->arena);
+  }
+  stream->is_deflated = true;
+  return true;
+}
+
+/* Up to `capacity` input bytes. Returns the count, or -1 with err set. */
+static ptrdiff_t read_input(struct lvn_scan_stream *stream, uint8_t *target, size_t capacity, struct lvn_error *err) {
+  uint64_t left = stream->input_bytes - stream->input_at;
+  size_t wanted = left < capacity ? (size_t)left : capacity;
+  ssize_t got = 0;
+  if (stream->memory != NULL || wanted == 0) {
+    if (wanted > 0) {
+      memcpy(target, stream->memory + stream->input_at, wanted);
+    }
+    stream->input_at += wanted;
+    return (ptrdiff_t)wanted;
+  }
+  do {
+    got = pread(stream->fd, target, wanted, (long)stream->input_at);
+  } while (got < 0 && errno == EINTR);
+  if (got < 0) {
+    (void)lvn_error_set_errno(err, errno, "reading at byte %llu", (unsigned long long)stream->input_at);
+    return -1;
+  }
+  stream->input_at += (uint64_t)got;
+  return got;
+}
+
+/* Inflate into the window's free end. False with err set on a broken stream; no progress means its end. */
+static bool inflate_more(struct lvn_scan_stream *stream, struct lvn_error *err) {
+  size_t end = stream->window_first + stream->window_count;
+  stream->inflater.next_out = stream->window + end;
+  stream->inflater.avail_out = (unsigned)(sizeof stream->window - end);
+  while (!stream->deflate_ended && stream->inflater.avail_out == sizeof stream->window - end) {
+    int result = Z_OK;
+    if (stream->inflater.avail_in == 0) {
+      ptrdiff_t got = read_input(stream, stream->packed, sizeof stream->packed, err);
+      if (got < 0) {
+        return false;
+      }
+      stream->inflater.next_in = stream->packed;
+      stream->inflater.avail_in = (unsigned)got;
+    }
+    if (stream->inflater.avail_in == 0) {
+      break;
+    }
+    result = inflate(&stream->inflater, Z_NO_FLUSH);
+    if (result == Z_STREAM_END) {
+      stream->deflate_ended = true;
+    } else if (result != Z_OK) {
+      return lvn_error_set(err, LVN_ERROR_DATA, "the deflated data set is damaged after %llu bytes",
+                           (unsigned long long)stream->inflated_bytes);
+    }
+  }
+  size_t made = sizeof stream->window - end - stream->inflater.avail_out;
+  stream->window_count += made;
+  stream->inflated_bytes += made;
+  if (stream->inflated_bytes > LVN_SCAN_INFLATED_MAX_BYTES) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "the deflated data set is larger than %llu bytes",
+                         (unsigned long long)LVN_SCAN_INFLATED_MAX_BYTES);
+  }
+  return true;
+}
+
+static bool refill(struct lvn_scan_stream *stream, bool *ret_progress, struct lvn_error *err) {
+  size_t before = 0;
+  if (stream->window_first > 0) {
+    memmove(stream->window, stream->window + stream->window_first, stream->window_count);
+    stream->window_first = 0;
+  }
+  before = stream->window_count;
+  if (stream->is_deflated) {
+    if (!inflate_more(stream, err)) {
+      return false;
+    }
+  } else {
+    ptrdiff_t got = read_input(stream, stream->window + before, sizeof stream->window - before, err);
+    if (got < 0) {
+      return false;
+    }
+    stream->window_count += (size_t)got;
+  }
+  *ret_progress = stream->window_count > before;
+  return true;
+}
+
+enum lvn_scan_take lvn_scan_stream_peek(struct lvn_scan_stream *stream, size_t bytes, const uint8_t **ret_bytes,
+                                        struct lvn_error *err) {
+  while (stream->window_count < bytes) {
+    bool progress = false;
+    if (!refill(stream, &progress, err)) {
+      return LVN_SCAN_FAILED;
+    }
+    if (!progress) {
+      return LVN_SCAN_SHORT;
+    }
+  }
+  *ret_bytes = stream->window + stream->window_first;
+  return LVN_SCAN_TAKEN;
+}
+
+enum lvn_scan_take lvn_scan_stream_skip(struct lvn_scan_stream *stream, uint64_t bytes, struct lvn_error *err) {
+  while (bytes > 0) {
+    size_t held = stream->window_count < bytes ? stream->window_count : (size_t)bytes;
+    stream->window_first += held;
+    stream->window_count -= held;
+    stream->position += held;
+    bytes -= held;
+    if (bytes > 0 && !stream->is_deflated) {
+      if (bytes > stream->input_bytes - stream->input_at) {
+        return LVN_SCAN_SHORT;
+      }
+      stream->input_at += bytes;
+      stream->position += bytes;
+      stream->window_first = 0;
+      bytes = 0;
+    } else if (bytes > 0) {
+      bool progress = false;
+      if (!refill(stream, &progress, err)) {
+        return LVN_SCAN_FAILED;
+      }
+      if (!progress) {
+        return LVN_SCAN_SHORT;
+      }
+    }
+  }
+  return LVN_SCAN_TAKEN;
+}
