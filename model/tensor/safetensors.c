@@ -2,9 +2,9 @@
 
 #include "daemon/base/file.h"
 #include "daemon/base/memory.h"
+#include "model/tensor/json.h"
 
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -244,11 +244,16 @@ const char *lvn_safetensors_metadata(const struct lvn_safetensors *file, const c
 }
 
 /* The header's JSON, padded with spaces so that the data starts on a multiple of 8 bytes. */
-static char *make_header(const struct lvn_tensor *tensors, size_t count, uint64_t *ret_data_bytes,
-                         struct lvn_error *err) {
-  json_t *header = json_object();
+static char *make_header(const struct lvn_tensor *tensors, size_t count, const struct lvn_tensor_note *notes,
+                         size_t note_count, uint64_t *ret_data_bytes, struct lvn_error *err) {
+  LVN_CLEANUP(lvn_json_cleanup) json_t *header = json_object();
+  json_t *metadata = note_count == 0 ? NULL : json_object();
   uint64_t offset = 0;
   bool good = header != NULL;
+  for (size_t i = 0; i < note_count; i++) {
+    good = good && json_object_set_new(metadata, notes[i].key, json_string(notes[i].value)) == 0;
+  }
+  good = good && (metadata == NULL || json_object_set_new(header, "__metadata__", metadata) == 0);
   for (size_t i = 0; good && i < count; i++) {
     uint64_t bytes = tensors[i].element_count * dtypes[tensors[i].dtype].bytes;
     json_t *shape = json_array();
@@ -260,21 +265,19 @@ static char *make_header(const struct lvn_tensor *tensors, size_t count, uint64_
     good = json_object_set_new(header, tensors[i].name, entry) == 0;
     offset += bytes;
   }
-  good = good && json_object_size(header) == count;
-  char *text = good ? json_dumps(header, JSON_COMPACT) : NULL;
-  json_decref(header);
-  *ret_data_bytes = offset;
-  char *padded = text == NULL ? NULL : lvn_format(err, "%s%*s", text, (int)((8U - strlen(text) % 8U) % 8U), "");
-  if (text == NULL) {
+  if (!good || json_object_size(header) != count + (note_count > 0)) {
     (void)lvn_error_set(err, LVN_ERROR_INTERNAL, "cannot make a safetensors header");
+    return NULL;
   }
-  free(text); /* allow: jansson allocates with malloc */
-  return padded;
+  LVN_AUTOFREE char *text = lvn_json_dump(header, JSON_COMPACT, err);
+  *ret_data_bytes = offset;
+  return text == NULL ? NULL : lvn_format(err, "%s%*s", text, (int)((8U - strlen(text) % 8U) % 8U), "");
 }
 
-bool lvn_safetensors_write(const char *path, const struct lvn_tensor *tensors, size_t count, struct lvn_error *err) {
+bool lvn_safetensors_write(const char *path, const struct lvn_tensor *tensors, size_t count,
+                           const struct lvn_tensor_note *notes, size_t note_count, struct lvn_error *err) {
   uint64_t data_bytes = 0;
-  LVN_AUTOFREE char *header = make_header(tensors, count, &data_bytes, err);
+  LVN_AUTOFREE char *header = make_header(tensors, count, notes, note_count, &data_bytes, err);
   if (header == NULL) {
     return false;
   }

@@ -52,8 +52,14 @@ LVN_MUST_CHECK bool lvn_safetensors_require(const struct lvn_safetensors *file, 
 /* Text of `key` in the file's "__metadata__", or NULL. */
 const char *lvn_safetensors_metadata(const struct lvn_safetensors *file, const char *key);
 
-/* Writes tensors in the order given, durably and atomically. Names must differ. */
+struct lvn_tensor_note {
+  const char *key;
+  const char *value;
+};
+
+/* Writes tensors in the order given, and the notes as "__metadata__", durably and atomically. Names must differ. */
 LVN_MUST_CHECK bool lvn_safetensors_write(const char *path, const struct lvn_tensor *tensors, size_t count,
+                                          const struct lvn_tensor_note *notes, size_t note_count,
                                           struct lvn_error *err);
 
 #ifdef __cplusplus

@@ -1,0 +1,29 @@
+/* The sentences that name the classes. Source: Liver-VLM paper section 3.3 (enriched prompt: class and phase order) and
+ * table 7's model 0 (simple prompt). */
+#ifndef LVN_MODEL_PROMPTS_H
+#define LVN_MODEL_PROMPTS_H
+
+#include "daemon/base/vocabulary.h"
+
+#include <stddef.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define LVN_PROMPT_BYTES 320
+
+/* `order` is an index into lvn_order: the sentence names those phases in that order. */
+void lvn_prompt_enriched(enum lvn_class lesion_class, size_t order, char ret_text[LVN_PROMPT_BYTES]);
+void lvn_prompt_simple(enum lvn_class lesion_class, char ret_text[LVN_PROMPT_BYTES]);
+
+/* "NC,ART,PV": how an order is stored in files. */
+#define LVN_ORDER_NAME_BYTES 16
+void lvn_order_name(size_t order, char ret_name[LVN_ORDER_NAME_BYTES]);
+/* LVN_ORDER_COUNT when unknown. */
+size_t lvn_order_from_name(const char *name);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
