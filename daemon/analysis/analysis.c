@@ -8,6 +8,12 @@
 #include <stdio.h>
 #include <string.h>
 
+const char *lvn_analysis_outcome_name(enum lvn_analysis_outcome outcome) {
+  static const char *const names[] = {
+      [LVN_ANALYSIS_DONE] = "done", [LVN_ANALYSIS_WAITING] = "waiting", [LVN_ANALYSIS_REFUSED] = "refused"};
+  return names[outcome];
+}
+
 static void outcomes_destroy(struct lvn_lesion_outcome *outcomes, size_t count) {
   for (size_t i = 0; outcomes != NULL && i < count; i++) {
     lvn_prediction_clear(&outcomes[i].prediction);

@@ -29,6 +29,8 @@ enum lvn_analysis_outcome {
   LVN_ANALYSIS_REFUSED  /* cannot be analysed as it is: conflicting or unusable objects; see sentence */
 };
 
+const char *lvn_analysis_outcome_name(enum lvn_analysis_outcome outcome); /* "done", "waiting", "refused" */
+
 struct lvn_analysis_result {
   enum lvn_analysis_outcome outcome;
   char sentence[512]; /* for a radiographer; empty when done */

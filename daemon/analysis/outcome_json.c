@@ -151,12 +151,6 @@ static json_t *objects_json(const struct lvn_analysis_result *result) {
   return array;
 }
 
-static const char *outcome_name(enum lvn_analysis_outcome outcome) {
-  static const char *const names[] = {
-      [LVN_ANALYSIS_DONE] = "done", [LVN_ANALYSIS_WAITING] = "waiting", [LVN_ANALYSIS_REFUSED] = "refused"};
-  return names[outcome];
-}
-
 static json_t *whole_json(const struct lvn_case *study_case, const struct lvn_lesion_outcome *outcomes,
                           const struct lvn_classifier_info *info, const struct lvn_analysis_request *request,
                           const struct lvn_outcome_timings *timings, const struct lvn_analysis_result *result) {
@@ -173,9 +167,10 @@ static json_t *whole_json(const struct lvn_case *study_case, const struct lvn_le
   lvn_clock_format_utc(request->wall_ms, when);
   return json_pack("{s:i,s:s,s:s,s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o}", "schema", 1, "study_instance_uid",
                    study_case->study != NULL ? lvn_study_get_uid(study_case->study) : "", "created", when, "outcome",
-                   outcome_name(result->outcome), "sentence", result->sentence, "notice", LVN_RESEARCH_NOTICE, "model",
-                   model_json(info), "series", series, "lesions", lesions, "roi_note", text(study_case->roi_note),
-                   "timings_seconds", timings_json(&study_case->timings, timings), "objects", objects_json(result));
+                   lvn_analysis_outcome_name(result->outcome), "sentence", result->sentence, "notice",
+                   LVN_RESEARCH_NOTICE, "model", model_json(info), "series", series, "lesions", lesions, "roi_note",
+                   text(study_case->roi_note), "timings_seconds", timings_json(&study_case->timings, timings),
+                   "objects", objects_json(result));
 }
 
 bool lvn_outcome_write_json(const struct lvn_case *study_case, const struct lvn_lesion_outcome *outcomes,

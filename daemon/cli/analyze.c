@@ -13,9 +13,6 @@
 
 #include <jansson.h>
 
-static const char *const outcome_names[] = {
-    [LVN_ANALYSIS_DONE] = "done", [LVN_ANALYSIS_WAITING] = "waiting", [LVN_ANALYSIS_REFUSED] = "refused"};
-
 struct analyze_options {
   const char *input;
   const char *output;
@@ -51,13 +48,14 @@ static bool analyze_study(struct lvn_classifier *classifier, const struct lvn_in
   }
   *ret_all_done = *ret_all_done && result->outcome == LVN_ANALYSIS_DONE;
   if (options->json) {
-    (void)json_array_append_new(report,
-                                json_pack("{s:s,s:s,s:s,s:s,s:I}", "study_instance_uid", study->study_instance_uid,
-                                          "outcome", outcome_names[result->outcome], "sentence", result->sentence,
-                                          "folder", folder, "objects", (json_int_t)result->object_count));
+    (void)json_array_append_new(
+        report, json_pack("{s:s,s:s,s:s,s:s,s:I}", "study_instance_uid", study->study_instance_uid, "outcome",
+                          lvn_analysis_outcome_name(result->outcome), "sentence", result->sentence, "folder", folder,
+                          "objects", (json_int_t)result->object_count));
   } else {
-    (void)printf("%s: %s%s%s (%zu objects) in %s\n", study->study_instance_uid, outcome_names[result->outcome],
-                 result->sentence[0] != '\0' ? ": " : "", result->sentence, result->object_count, folder);
+    (void)printf("%s: %s%s%s (%zu objects) in %s\n", study->study_instance_uid,
+                 lvn_analysis_outcome_name(result->outcome), result->sentence[0] != '\0' ? ": " : "", result->sentence,
+                 result->object_count, folder);
   }
   return true;
 }

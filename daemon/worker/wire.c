@@ -67,18 +67,6 @@ void lvn_wire_job_clear(struct lvn_wire_job *job) {
   *job = (struct lvn_wire_job){0};
 }
 
-const char *lvn_wire_outcome_name(enum lvn_analysis_outcome outcome) {
-  switch (outcome) {
-  case LVN_ANALYSIS_DONE:
-    return "done";
-  case LVN_ANALYSIS_WAITING:
-    return "waiting";
-  case LVN_ANALYSIS_REFUSED:
-    break;
-  }
-  return "refused";
-}
-
 static bool send_line(struct lvn_wire *wire, const json_t *message, struct lvn_error *err) {
   char *line = message == NULL ? NULL : json_dumps(message, JSON_COMPACT);
   if (line == NULL) {
@@ -109,7 +97,7 @@ bool lvn_wire_send_done(struct lvn_wire *wire, int64_t job_id, const struct lvn_
   }
   AUTO_JSON message =
       json_pack("{s:{s:I,s:s,s:s,s:O}}", "done", "job_id", (json_int_t)job_id, "outcome",
-                lvn_wire_outcome_name(result->outcome), "sentence", result->sentence, "objects", objects);
+                lvn_analysis_outcome_name(result->outcome), "sentence", result->sentence, "objects", objects);
   return send_line(wire, message, err);
 }
 

@@ -39,8 +39,6 @@ LVN_MUST_CHECK bool lvn_wire_send_done(struct lvn_wire *wire, int64_t job_id, co
 LVN_MUST_CHECK bool lvn_wire_send_failed(struct lvn_wire *wire, int64_t job_id, const struct lvn_error *failure,
                                          struct lvn_error *err);
 
-const char *lvn_wire_outcome_name(enum lvn_analysis_outcome outcome); /* "done", "waiting", "refused" */
-
 #ifdef __cplusplus
 }
 #endif

@@ -100,7 +100,7 @@ static bool run_job(struct lvn_classifier *classifier, const struct lvn_config *
     return lvn_wire_send_failed(wire, job->job_id, &failure, err);
   }
   lvn_log(LVN_LOG_INFO, "event=job-analysed job=%lld outcome=%s results=%zu seconds=%.2f", (long long)job->job_id,
-          lvn_wire_outcome_name(result->outcome), result->object_count, lvn_clock_monotonic_seconds() - since);
+          lvn_analysis_outcome_name(result->outcome), result->object_count, lvn_clock_monotonic_seconds() - since);
   return lvn_wire_send_done(wire, job->job_id, result, err);
 }
 
