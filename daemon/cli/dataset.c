@@ -1,0 +1,133 @@
+/* livervlm dataset: makes and shows training sets. */
+#include "model/train/dataset.h"
+#include "daemon/base/memory.h"
+#include "daemon/cli/commands.h"
+#include "daemon/cli/options.h"
+#include "model/train/phantom_dataset.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static void show_progress(size_t done, size_t total) {
+  if (isatty(STDERR_FILENO) || done % 10 == 0 || done == total) {
+    (void)fprintf(stderr, "phantom %zu of %zu\n", done, total);
+  }
+}
+
+static int dataset_phantom(int argc, char **argv) {
+  struct lvn_phantom_dataset_options make;
+  struct lvn_phantom_dataset_summary summary = {0};
+  struct lvn_error err = {0};
+  lvn_phantom_dataset_options_default(&make);
+  unsigned count = (unsigned)make.phantom_count;
+  unsigned lesions = (unsigned)make.lesions_per_phantom;
+  const struct lvn_option options[] = {
+      {"output", "DIR", LVN_OPTION_TEXT, &make.folder, "folder of the data set; must not hold one", true, 0, 0},
+      {"seed", "N", LVN_OPTION_UINT64, &make.first_seed, "seed of the first phantom (1)", false, 0, 0},
+      {"count", "N", LVN_OPTION_UINT, &count, "number of phantoms, seeds follow one another (20)", false, 1, 1e6},
+      {"lesions", "N", LVN_OPTION_UINT, &lesions, "lesions in each phantom, classes in turn (4)", false, 1, 12},
+      {"slices", "N", LVN_OPTION_UINT, &make.max_slices, "slices of each lesion at most (3)", false, 1, 64},
+      {"threads", "N", LVN_OPTION_UINT, &make.threads, "phantoms made at a time (1)", false, 1, 64},
+  };
+  const struct lvn_usage usage = {.command = "dataset phantom",
+                                  .summary = "Make a data set of synthetic lesions by the node's own alignment and "
+                                             "crop, without DICOM files.",
+                                  .options = options,
+                                  .option_count = sizeof options / sizeof options[0]};
+  int first = 0;
+  int code = lvn_options_parse(argc, argv, &usage, &first);
+  if (code != LVN_OPTIONS_RUN) {
+    return code;
+  }
+  make.phantom_count = count;
+  make.lesions_per_phantom = lesions;
+  if (!lvn_phantom_dataset_make(&make, show_progress, &summary, &err)) {
+    return lvn_options_fail(usage.command, &err);
+  }
+  (void)printf("%zu lesions; left out: %zu not aligned, %zu without a voxel\n", summary.lesion_count,
+               summary.unusable_count, summary.maskless_count);
+  (void)printf("seconds: phantoms %.1f, alignment %.1f, crops %.1f\n", summary.phantom_seconds,
+               summary.registration_seconds, summary.crop_seconds);
+  return LVN_EXIT_OK;
+}
+
+static void print_dataset(const struct lvn_dataset *dataset) {
+  size_t lesions[LVN_CLASS_COUNT] = {0};
+  size_t slices[LVN_CLASS_COUNT] = {0};
+  size_t patients = 0;
+  char digest[LVN_SHA256_TEXT_BYTES];
+  lvn_sha256_to_text(lvn_dataset_sha256(dataset), digest);
+  for (size_t i = 0; i < lvn_dataset_count(dataset); i++) {
+    const struct lvn_dataset_lesion *lesion = lvn_dataset_get(dataset, i);
+    bool seen = false;
+    for (size_t j = 0; j < i && !seen; j++) {
+      seen = strcmp(lvn_dataset_get(dataset, j)->patient_key, lesion->patient_key) == 0;
+    }
+    patients += !seen;
+    lesions[lesion->lesion_class]++;
+    slices[lesion->lesion_class] += lesion->slice_count;
+  }
+  (void)printf("source   %s\nmanifest %s\n%zu lesions of %zu patients\n\nclass  lesions  slices\n",
+               lvn_dataset_source(dataset), digest, lvn_dataset_count(dataset), patients);
+  for (int c = 0; c < LVN_CLASS_COUNT; c++) {
+    (void)printf("%-5s  %7zu  %6zu\n", lvn_class_name((enum lvn_class)c), lesions[c], slices[c]);
+  }
+}
+
+static int verify_dataset(const struct lvn_dataset *dataset, const char *command) {
+  struct lvn_error err = {0};
+  for (size_t i = 0; i < lvn_dataset_count(dataset); i++) {
+    struct lvn_crop crop = {0};
+    if (!lvn_dataset_load(dataset, i, &crop, &err)) {
+      return lvn_options_fail(command, &err);
+    }
+    lvn_crop_clear(&crop);
+  }
+  (void)printf("\nall files agree with the manifest\n");
+  return LVN_EXIT_OK;
+}
+
+static int dataset_show(int argc, char **argv) {
+  bool verify = false;
+  struct lvn_dataset *dataset = NULL;
+  struct lvn_error err = {0};
+  const struct lvn_option options[] = {
+      {"verify", NULL, LVN_OPTION_FLAG, &verify, "read every lesion and check its SHA-256", false, 0, 0},
+  };
+  const struct lvn_usage usage = {.command = "dataset show",
+                                  .arguments = "DIR",
+                                  .summary = "Say what a data set holds.",
+                                  .options = options,
+                                  .option_count = 1,
+                                  .arguments_min = 1,
+                                  .arguments_max = 1};
+  int first = 0;
+  int code = lvn_options_parse(argc, argv, &usage, &first);
+  if (code != LVN_OPTIONS_RUN) {
+    return code;
+  }
+  if (!lvn_dataset_open(argv[first], &dataset, &err)) {
+    return lvn_options_fail(usage.command, &err);
+  }
+  print_dataset(dataset);
+  code = verify ? verify_dataset(dataset, usage.command) : LVN_EXIT_OK;
+  lvn_dataset_close(dataset);
+  return code;
+}
+
+int lvn_cli_dataset(int argc, char **argv) {
+  static const char help[] = "usage: livervlm dataset COMMAND [OPTION]…\n\nMake and show training sets.\n\n"
+                             "  phantom   make one of synthetic lesions\n"
+                             "  show      say what one holds\n\n"
+                             "livervlm dataset COMMAND --help explains a command.\n";
+  if (argc >= 2 && strcmp(argv[1], "phantom") == 0) {
+    return dataset_phantom(argc - 1, argv + 1);
+  }
+  if (argc >= 2 && strcmp(argv[1], "show") == 0) {
+    return dataset_show(argc - 1, argv + 1);
+  }
+  bool asked = argc >= 2 && strcmp(argv[1], "--help") == 0;
+  (void)fputs(help, asked ? stdout : stderr);
+  return asked ? LVN_EXIT_OK : LVN_EXIT_USAGE;
+}

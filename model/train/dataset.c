@@ -1,0 +1,207 @@
+#include "model/train/dataset.h"
+
+#include "daemon/base/file.h"
+#include "daemon/base/memory.h"
+#include "model/tensor/json.h"
+#include "model/tensor/safetensors.h"
+#include "model/train/dataset_format.h"
+
+#include <math.h>
+#include <string.h>
+
+#define SAMPLES ((size_t)LVN_CROP_SIDE * LVN_CROP_SIDE)
+#define MANIFEST_BYTES_MAX (1024UL * 1024UL * 1024UL)
+#define SLICES_MAX 4096
+
+struct lvn_dataset {
+  char folder[LVN_PATH_BYTES];
+  char source[256];
+  uint8_t sha256[LVN_SHA256_BYTES];
+  size_t count;
+  struct lvn_dataset_lesion *lesions;
+};
+
+bool lvn_dataset_key_is_valid(const char *key) {
+  static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+  size_t length = strlen(key);
+  return length > 0 && length < LVN_DATASET_KEY_BYTES && key[0] != '.' && strspn(key, allowed) == length;
+}
+
+bool lvn_dataset_lesion_path(const char *folder, const char *lesion_id, char ret_path[LVN_PATH_BYTES],
+                             struct lvn_error *err) {
+  LVN_AUTOFREE char *name = lvn_format(err, "%s/%s.safetensors", LVN_DATASET_FOLDER, lesion_id);
+  return name != NULL && lvn_path_join(ret_path, folder, name, err);
+}
+
+static bool get_text(const json_t *entry, const char *key, char *target, size_t target_bytes) {
+  const char *text = json_string_value(json_object_get(entry, key));
+  return text != NULL && lvn_copy(target, target_bytes, text);
+}
+
+static bool get_count(const json_t *entry, const char *key, size_t max, size_t *ret_value) {
+  const json_t *value = json_object_get(entry, key);
+  if (!json_is_integer(value) || json_integer_value(value) < 0 || (size_t)json_integer_value(value) > max) {
+    return false;
+  }
+  *ret_value = (size_t)json_integer_value(value);
+  return true;
+}
+
+static bool read_lesion(const json_t *entry, struct lvn_dataset_lesion *lesion) {
+  char text[LVN_SHA256_TEXT_BYTES];
+  const json_t *present = json_object_get(entry, "phases_present");
+  const json_t *means = json_object_get(entry, "mean_hu");
+  size_t fold = 0;
+  if (!get_text(entry, "id", lesion->lesion_id, sizeof lesion->lesion_id) ||
+      !lvn_dataset_key_is_valid(lesion->lesion_id) ||
+      !get_text(entry, "patient", lesion->patient_key, sizeof lesion->patient_key) ||
+      !get_text(entry, "subtype", lesion->subtype, sizeof lesion->subtype) ||
+      !get_text(entry, "class", text, sizeof text) || !lvn_class_from_name(text, &lesion->lesion_class) ||
+      !get_count(entry, "fold", 1000, &fold) || !get_count(entry, "slices", SLICES_MAX, &lesion->slice_count) ||
+      !get_count(entry, "key_slice", SLICES_MAX, &lesion->key_slice) || lesion->key_slice >= lesion->slice_count ||
+      !get_text(entry, "sha256", text, sizeof text) || !lvn_sha256_from_text(text, lesion->sha256) ||
+      json_array_size(present) != LVN_PHASE_NETWORK_COUNT || json_array_size(means) != LVN_PHASE_NETWORK_COUNT) {
+    return false;
+  }
+  lesion->fold = (unsigned)fold;
+  lesion->side_mm = json_number_value(json_object_get(entry, "side_mm"));
+  for (size_t phase = 0; phase < LVN_PHASE_NETWORK_COUNT; phase++) {
+    const json_t *mean = json_array_get(means, phase);
+    lesion->phase_present[phase] = json_is_true(json_array_get(present, phase));
+    lesion->mean_hu[phase] = json_is_number(mean) ? json_number_value(mean) : NAN;
+  }
+  return true;
+}
+
+static bool read_manifest(struct lvn_dataset *dataset, const json_t *manifest, struct lvn_error *err) {
+  const json_t *lesions = json_object_get(manifest, "lesions");
+  const char *format = json_string_value(json_object_get(manifest, "format"));
+  size_t version = 0;
+  size_t side = 0;
+  if (format == NULL || strcmp(format, LVN_DATASET_FORMAT) != 0 || !get_count(manifest, "version", 1000, &version) ||
+      version != LVN_DATASET_VERSION || !get_count(manifest, "side", 1U << 16U, &side) || side != LVN_CROP_SIDE ||
+      !json_is_array(lesions) || json_array_size(lesions) > LVN_DATASET_LESIONS_MAX ||
+      !get_text(manifest, "source", dataset->source, sizeof dataset->source)) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "'%.300s' is not a data set of this version", dataset->folder);
+  }
+  dataset->count = json_array_size(lesions);
+  dataset->lesions = lvn_alloc(dataset->count, sizeof *dataset->lesions, err);
+  if (dataset->lesions == NULL) {
+    return false;
+  }
+  for (size_t i = 0; i < dataset->count; i++) {
+    if (!read_lesion(json_array_get(lesions, i), &dataset->lesions[i])) {
+      return lvn_error_set(err, LVN_ERROR_DATA, "'%.300s': lesion %zu of the manifest is malformed", dataset->folder,
+                           i + 1);
+    }
+  }
+  return true;
+}
+
+bool lvn_dataset_open(const char *folder, struct lvn_dataset **ret_dataset, struct lvn_error *err) {
+  char path[LVN_PATH_BYTES];
+  struct lvn_dataset *dataset = lvn_alloc(1, sizeof *dataset, err);
+  if (dataset == NULL) {
+    return false;
+  }
+  (void)lvn_copy(dataset->folder, sizeof dataset->folder, folder);
+  LVN_CLEANUP(lvn_json_cleanup)
+  json_t *manifest =
+      lvn_path_join(path, folder, LVN_DATASET_MANIFEST, err) ? lvn_json_read(path, MANIFEST_BYTES_MAX, err) : NULL;
+  if (manifest == NULL || !lvn_sha256_of_file(path, dataset->sha256, err) || !read_manifest(dataset, manifest, err)) {
+    lvn_dataset_close(dataset);
+    return false;
+  }
+  *ret_dataset = dataset;
+  return true;
+}
+
+void lvn_dataset_close(struct lvn_dataset *dataset) {
+  if (dataset != NULL) {
+    lvn_free(dataset->lesions);
+    lvn_free(dataset);
+  }
+}
+
+size_t lvn_dataset_count(const struct lvn_dataset *dataset) {
+  return dataset->count;
+}
+
+const struct lvn_dataset_lesion *lvn_dataset_get(const struct lvn_dataset *dataset, size_t index) {
+  return &dataset->lesions[index];
+}
+
+const char *lvn_dataset_source(const struct lvn_dataset *dataset) {
+  return dataset->source;
+}
+
+const uint8_t *lvn_dataset_sha256(const struct lvn_dataset *dataset) {
+  return dataset->sha256;
+}
+
+static bool fill_crop(const struct lvn_dataset_lesion *lesion, const struct lvn_tensor *hounsfield,
+                      const struct lvn_tensor *mask, struct lvn_crop *crop, struct lvn_error *err) {
+  size_t slice_samples = LVN_PHASE_NETWORK_COUNT * SAMPLES;
+  crop->slices = lvn_alloc(lesion->slice_count, sizeof *crop->slices, err);
+  if (crop->slices == NULL) {
+    return false;
+  }
+  crop->slice_count = lesion->slice_count;
+  crop->key_slice = lesion->key_slice;
+  crop->side_mm = lesion->side_mm;
+  crop->sample_spacing_mm = lesion->side_mm / LVN_CROP_SIDE;
+  memcpy(crop->phase_present, lesion->phase_present, sizeof crop->phase_present);
+  for (size_t i = 0; i < crop->slice_count; i++) {
+    struct lvn_crop_slice *slice = &crop->slices[i];
+    slice->hounsfield = lvn_alloc(slice_samples, sizeof *slice->hounsfield, err);
+    slice->mask = lvn_alloc(SAMPLES, 1, err);
+    if (slice->hounsfield == NULL || slice->mask == NULL) {
+      return false;
+    }
+    memcpy(slice->hounsfield, (const uint8_t *)hounsfield->data + i * slice_samples * sizeof *slice->hounsfield,
+           slice_samples * sizeof *slice->hounsfield);
+    memcpy(slice->mask, (const uint8_t *)mask->data + i * SAMPLES, SAMPLES);
+  }
+  return true;
+}
+
+static bool load_pixels(const struct lvn_dataset_lesion *lesion, const struct lvn_safetensors *file,
+                        struct lvn_crop *ret_crop, struct lvn_error *err) {
+  const struct lvn_tensor *hounsfield = NULL;
+  const struct lvn_tensor *mask = NULL;
+  const uint64_t shape[4] = {lesion->slice_count, LVN_PHASE_NETWORK_COUNT, LVN_CROP_SIDE, LVN_CROP_SIDE};
+  const uint64_t mask_shape[3] = {lesion->slice_count, LVN_CROP_SIDE, LVN_CROP_SIDE};
+  struct lvn_crop crop = {0};
+  if (!lvn_safetensors_require(file, "hounsfield", LVN_DTYPE_I16, 4, shape, &hounsfield, err) ||
+      !lvn_safetensors_require(file, "mask", LVN_DTYPE_U8, 3, mask_shape, &mask, err)) {
+    return false;
+  }
+  if (!fill_crop(lesion, hounsfield, mask, &crop, err)) {
+    lvn_crop_clear(&crop);
+    return false;
+  }
+  *ret_crop = crop;
+  return true;
+}
+
+bool lvn_dataset_load(const struct lvn_dataset *dataset, size_t index, struct lvn_crop *ret_crop,
+                      struct lvn_error *err) {
+  const struct lvn_dataset_lesion *lesion = &dataset->lesions[index];
+  char path[LVN_PATH_BYTES];
+  LVN_AUTOFREE uint8_t *data = NULL;
+  size_t bytes = 0;
+  uint8_t sha256[LVN_SHA256_BYTES];
+  struct lvn_safetensors *file = NULL;
+  if (!lvn_dataset_lesion_path(dataset->folder, lesion->lesion_id, path, err) ||
+      !lvn_file_read(path, (size_t)SLICES_MAX * SAMPLES * 8U, &data, &bytes, err) ||
+      !lvn_sha256_of(data, bytes, sha256, err)) {
+    return false;
+  }
+  if (memcmp(sha256, lesion->sha256, sizeof sha256) != 0) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "lesion '%s': its file is not the one the manifest names",
+                         lesion->lesion_id);
+  }
+  bool good = lvn_safetensors_parse(data, bytes, &file, err) && load_pixels(lesion, file, ret_crop, err);
+  lvn_safetensors_close(file);
+  return good || lvn_error_prefix(err, "lesion '%s'", lesion->lesion_id);
+}

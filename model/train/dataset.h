@@ -1,0 +1,64 @@
+/* A training set on disk: lesion crops as the node makes them, with class, patient and fold.
+ *   DIR/manifest.json              what each lesion is, its file and the file's SHA-256
+ *   DIR/lesions/<id>.safetensors   hounsfield I16 [slice][NC,ART,PV][224][224], mask U8 [slice][224][224]
+ * Patients are named by a pseudonym; no name, id or date of a person belongs here. */
+#ifndef LVN_MODEL_DATASET_H
+#define LVN_MODEL_DATASET_H
+
+#include "daemon/base/error.h"
+#include "daemon/base/sha256.h"
+#include "daemon/base/vocabulary.h"
+#include "model/image/crop.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define LVN_DATASET_KEY_BYTES 65
+#define LVN_DATASET_LESIONS_MAX 1000000
+
+struct lvn_dataset_lesion {
+  char lesion_id[LVN_DATASET_KEY_BYTES];   /* names its file: letters, digits, '.', '_' and '-' only */
+  char patient_key[LVN_DATASET_KEY_BYTES]; /* pseudonym: the unit that validation is split by */
+  enum lvn_class lesion_class;
+  unsigned fold;
+  char subtype[32]; /* free, may be empty */
+  /* Filled by the writer from the crop. */
+  size_t slice_count;
+  size_t key_slice;
+  double side_mm;
+  bool phase_present[LVN_PHASE_NETWORK_COUNT];
+  double mean_hu[LVN_PHASE_NETWORK_COUNT]; /* inside the mask over the slices; NAN without a measurement */
+  uint8_t sha256[LVN_SHA256_BYTES];
+};
+
+/* Not shared by threads. */
+struct lvn_dataset_writer;
+/* `folder` must not hold a data set already. `source` is one line for the manifest: where the cases are from. */
+LVN_MUST_CHECK bool lvn_dataset_writer_open(const char *folder, const char *source,
+                                            struct lvn_dataset_writer **ret_writer, struct lvn_error *err);
+LVN_MUST_CHECK bool lvn_dataset_writer_add(struct lvn_dataset_writer *writer, const struct lvn_dataset_lesion *lesion,
+                                           const struct lvn_crop *crop, struct lvn_error *err);
+/* Writes the manifest; without it the folder is no data set. Closes in every case. */
+LVN_MUST_CHECK bool lvn_dataset_writer_close(struct lvn_dataset_writer *writer, struct lvn_error *err);
+void lvn_dataset_writer_abandon(struct lvn_dataset_writer *writer); /* NULL is allowed; leaves the lesion files */
+
+/* Immutable once opened; may be shared by threads. */
+struct lvn_dataset;
+LVN_MUST_CHECK bool lvn_dataset_open(const char *folder, struct lvn_dataset **ret_dataset, struct lvn_error *err);
+void lvn_dataset_close(struct lvn_dataset *dataset); /* NULL is allowed */
+size_t lvn_dataset_count(const struct lvn_dataset *dataset);
+const struct lvn_dataset_lesion *lvn_dataset_get(const struct lvn_dataset *dataset, size_t index);
+const char *lvn_dataset_source(const struct lvn_dataset *dataset);
+/* SHA-256 of manifest.json, which names every file's: what a model was trained on. */
+const uint8_t *lvn_dataset_sha256(const struct lvn_dataset *dataset);
+
+/* The pixels of one lesion as a crop (mask areas and box indices are 0), checked against the SHA-256.
+ * lvn_crop_clear() it. */
+LVN_MUST_CHECK bool lvn_dataset_load(const struct lvn_dataset *dataset, size_t index, struct lvn_crop *ret_crop,
+                                     struct lvn_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

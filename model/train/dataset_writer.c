@@ -1,0 +1,164 @@
+#include "model/train/dataset.h"
+
+#include "daemon/base/file.h"
+#include "daemon/base/memory.h"
+#include "model/tensor/json.h"
+#include "model/tensor/safetensors.h"
+#include "model/train/dataset_format.h"
+
+#include <math.h>
+#include <string.h>
+
+#define SAMPLES ((size_t)LVN_CROP_SIDE * LVN_CROP_SIDE)
+
+struct lvn_dataset_writer {
+  char folder[LVN_PATH_BYTES];
+  json_t *manifest;
+  json_t *lesions; /* borrowed from manifest */
+};
+
+static json_t *new_manifest(const char *source) {
+  json_t *phases = json_array();
+  for (int phase = 0; phase < LVN_PHASE_NETWORK_COUNT; phase++) {
+    (void)json_array_append_new(phases, json_string(lvn_phase_name((enum lvn_phase)phase)));
+  }
+  return json_pack("{s:s,s:i,s:s,s:i,s:o,s:[]}", "format", LVN_DATASET_FORMAT, "version", LVN_DATASET_VERSION, "source",
+                   source, "side", LVN_CROP_SIDE, "phases", phases, "lesions");
+}
+
+bool lvn_dataset_writer_open(const char *folder, const char *source, struct lvn_dataset_writer **ret_writer,
+                             struct lvn_error *err) {
+  char path[LVN_PATH_BYTES];
+  if (!lvn_path_join(path, folder, LVN_DATASET_MANIFEST, err)) {
+    return false;
+  }
+  if (lvn_file_exists(path)) {
+    return lvn_error_set(err, LVN_ERROR_CONFLICT, "'%.300s' already holds a data set", folder);
+  }
+  if (!lvn_path_join(path, folder, LVN_DATASET_FOLDER, err) || !lvn_file_make_folder(path, 0755, err)) {
+    return false;
+  }
+  struct lvn_dataset_writer *writer = lvn_alloc(1, sizeof *writer, err);
+  if (writer == NULL) {
+    return false;
+  }
+  (void)lvn_copy(writer->folder, sizeof writer->folder, folder);
+  writer->manifest = new_manifest(source);
+  writer->lesions = json_object_get(writer->manifest, "lesions");
+  if (writer->lesions == NULL) {
+    lvn_dataset_writer_abandon(writer);
+    return lvn_error_set(err, LVN_ERROR_DATA, "data set source is not UTF-8");
+  }
+  *ret_writer = writer;
+  return true;
+}
+
+static bool write_pixels(const char *path, const struct lvn_crop *crop, struct lvn_error *err) {
+  size_t plane_count = crop->slice_count * LVN_PHASE_NETWORK_COUNT;
+  LVN_AUTOFREE int16_t *hounsfield = lvn_alloc(plane_count * SAMPLES, sizeof *hounsfield, err);
+  LVN_AUTOFREE uint8_t *mask = lvn_alloc(crop->slice_count * SAMPLES, 1, err);
+  if (hounsfield == NULL || mask == NULL) {
+    return false;
+  }
+  for (size_t i = 0; i < crop->slice_count; i++) {
+    memcpy(hounsfield + i * LVN_PHASE_NETWORK_COUNT * SAMPLES, crop->slices[i].hounsfield,
+           LVN_PHASE_NETWORK_COUNT * SAMPLES * sizeof *hounsfield);
+    memcpy(mask + i * SAMPLES, crop->slices[i].mask, SAMPLES);
+  }
+  const struct lvn_tensor tensors[] = {
+      {.name = "hounsfield",
+       .dtype = LVN_DTYPE_I16,
+       .rank = 4,
+       .shape = {crop->slice_count, LVN_PHASE_NETWORK_COUNT, LVN_CROP_SIDE, LVN_CROP_SIDE},
+       .element_count = plane_count * SAMPLES,
+       .data = hounsfield},
+      {.name = "mask",
+       .dtype = LVN_DTYPE_U8,
+       .rank = 3,
+       .shape = {crop->slice_count, LVN_CROP_SIDE, LVN_CROP_SIDE},
+       .element_count = crop->slice_count * SAMPLES,
+       .data = mask},
+  };
+  return lvn_safetensors_write(path, tensors, 2, NULL, 0, err);
+}
+
+void lvn_dataset_mean_hu(const struct lvn_crop *crop, double ret_mean_hu[LVN_PHASE_NETWORK_COUNT]) {
+  for (size_t phase = 0; phase < LVN_PHASE_NETWORK_COUNT; phase++) {
+    double sum = 0.0;
+    size_t count = 0;
+    for (size_t s = 0; s < crop->slice_count && crop->phase_present[phase]; s++) {
+      const int16_t *plane = crop->slices[s].hounsfield + phase * SAMPLES;
+      for (size_t i = 0; i < SAMPLES; i++) {
+        if (crop->slices[s].mask[i] != 0 && plane[i] != LVN_DATASET_PADDING_HU) {
+          sum += plane[i];
+          count++;
+        }
+      }
+    }
+    ret_mean_hu[phase] = count == 0 ? NAN : sum / (double)count;
+  }
+}
+
+/* JSON has no NAN: null stands for it. */
+static json_t *real_or_null(double value) {
+  return isfinite(value) ? json_real(value) : json_null();
+}
+
+static json_t *describe(const struct lvn_dataset_lesion *lesion, const struct lvn_crop *crop,
+                        const uint8_t sha256[LVN_SHA256_BYTES]) {
+  double mean_hu[LVN_PHASE_NETWORK_COUNT];
+  char digest[LVN_SHA256_TEXT_BYTES];
+  json_t *present = json_array();
+  json_t *means = json_array();
+  lvn_dataset_mean_hu(crop, mean_hu);
+  lvn_sha256_to_text(sha256, digest);
+  for (int phase = 0; phase < LVN_PHASE_NETWORK_COUNT; phase++) {
+    (void)json_array_append_new(present, json_boolean(crop->phase_present[phase]));
+    (void)json_array_append_new(means, real_or_null(mean_hu[phase]));
+  }
+  return json_pack("{s:s,s:s,s:s,s:i,s:s,s:i,s:i,s:f,s:f,s:o,s:o,s:s}", "id", lesion->lesion_id, "patient",
+                   lesion->patient_key, "class", lvn_class_name(lesion->lesion_class), "fold", (int)lesion->fold,
+                   "subtype", lesion->subtype, "slices", (int)crop->slice_count, "key_slice", (int)crop->key_slice,
+                   "slice_weight", 1.0 / (double)crop->slice_count, "side_mm", crop->side_mm, "phases_present", present,
+                   "mean_hu", means, "sha256", digest);
+}
+
+bool lvn_dataset_writer_add(struct lvn_dataset_writer *writer, const struct lvn_dataset_lesion *lesion,
+                            const struct lvn_crop *crop, struct lvn_error *err) {
+  char path[LVN_PATH_BYTES];
+  uint8_t sha256[LVN_SHA256_BYTES];
+  if (!lvn_dataset_key_is_valid(lesion->lesion_id) || !lvn_dataset_key_is_valid(lesion->patient_key)) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "lesion id and patient key: 1-64 letters, digits, '.', '_' or '-'");
+  }
+  if (crop->slice_count == 0 || (unsigned)lesion->lesion_class >= LVN_CLASS_COUNT) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "lesion '%s' has no slice or no class", lesion->lesion_id);
+  }
+  if (!lvn_dataset_lesion_path(writer->folder, lesion->lesion_id, path, err)) {
+    return false;
+  }
+  if (lvn_file_exists(path)) {
+    return lvn_error_set(err, LVN_ERROR_CONFLICT, "lesion '%s' is already there", lesion->lesion_id);
+  }
+  if (!write_pixels(path, crop, err) || !lvn_sha256_of_file(path, sha256, err)) {
+    return false;
+  }
+  if (json_array_append_new(writer->lesions, describe(lesion, crop, sha256)) != 0) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "lesion '%s': its text is not UTF-8", lesion->lesion_id);
+  }
+  return true;
+}
+
+bool lvn_dataset_writer_close(struct lvn_dataset_writer *writer, struct lvn_error *err) {
+  char path[LVN_PATH_BYTES];
+  bool good =
+      lvn_path_join(path, writer->folder, LVN_DATASET_MANIFEST, err) && lvn_json_write(path, writer->manifest, err);
+  lvn_dataset_writer_abandon(writer);
+  return good;
+}
+
+void lvn_dataset_writer_abandon(struct lvn_dataset_writer *writer) {
+  if (writer != NULL) {
+    json_decref(writer->manifest);
+    lvn_free(writer);
+  }
+}
