@@ -1,0 +1,118 @@
+#include "dicom/read/aside.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <string.h>
+#include <strings.h>
+
+/* A value of a multi-valued CS, whole or as the beginning of it ("MIP" in "MIP\RESAMPLED", not in "MIPLESS"). */
+static bool has_value(const char *values, const char *value) {
+  size_t length = strlen(value);
+  while (*values != '\0') {
+    size_t n = strcspn(values, "\\");
+    if (n >= length && strncasecmp(values, value, length) == 0 &&
+        (n == length || !isalnum((unsigned char)values[length]))) {
+      return true;
+    }
+    values += n;
+    values += *values == '\\' ? 1 : 0;
+  }
+  return false;
+}
+
+/* One of `words` (each ended by '|') as a whole word of the text. */
+static bool has_word(const char *text, const char *words) {
+  while (*words != '\0') {
+    size_t length = strcspn(words, "|");
+    for (const char *at = text; *at != '\0'; at++) {
+      if (strncasecmp(at, words, length) == 0 && (at == text || !isalnum((unsigned char)at[-1])) &&
+          !isalnum((unsigned char)at[length])) {
+        return true;
+      }
+    }
+    words += length + 1;
+  }
+  return false;
+}
+
+static bool text_has(const struct lvn_aside_facts *facts, const char *words) {
+  return has_word(facts->series_description, words);
+}
+
+static bool is_map(const struct lvn_aside_facts *facts) {
+  static const char *const maps[] = {
+      "PERFUSION",  "RCBF",        "RCBV", "MTT",     "TTP",    "EFF_Z", "Z_EFF",
+      "IODINE",     "VNC",         "VUE",  "OVERLAY", "FUSION", "RHO_Z", "ELECTRON_DENSITY",
+      "PARAMETRIC", "SCREEN SAVE", "COLOR"};
+  for (size_t i = 0; i < sizeof maps / sizeof maps[0]; i++) {
+    if (has_value(facts->image_type, maps[i])) {
+      return true;
+    }
+  }
+  /* PS3.3 C.11.1.1.2: a unit other than HU, or "unspecified", is a measurement of something else. */
+  return facts->rescale_type[0] != '\0' && strcasecmp(facts->rescale_type, "HU") != 0 &&
+         strcasecmp(facts->rescale_type, "US") != 0 && strcasecmp(facts->rescale_type, "HU_MOD") != 0;
+}
+
+static bool is_projection(const struct lvn_aside_facts *facts) {
+  static const char *const kinds[] = {"MIP",     "MINIP",   "MIN_IP",           "MIN IP",           "MAX_IP",
+                                      "AVERAGE", "MEAN_IP", "PROJECTION IMAGE", "VOLUME RENDERING", "VRT"};
+  for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+    if (has_value(facts->image_type, kinds[i])) {
+      return true;
+    }
+  }
+  return (facts->volume_calculation[0] != '\0' && strcasecmp(facts->volume_calculation, "NONE") != 0) ||
+         text_has(facts, "MIP|MINIP|MIN IP|VRT|VR|RAYSUM|");
+}
+
+enum lvn_aside lvn_aside_decide(const struct lvn_aside_facts *facts) {
+  if (has_value(facts->image_type, "LOCALIZER") ||
+      text_has(facts, "SCOUT|SCOUTS|TOPOGRAM|TOPOGRAMM|TOPO|LOCALIZER|LOCALISER|SURVIEW|SCANOGRAM|SCANO|")) {
+    return LVN_ASIDE_LOCALIZER;
+  }
+  if (text_has(facts, "DOSE REPORT|DOSE INFO|DOSE RECORD|PATIENT PROTOCOL|DOSE SHEET|DOSE SUMMARY|DOSISPROTOKOLL|")) {
+    return LVN_ASIDE_DOSE_SCREEN;
+  }
+  if (!facts->is_grey || is_map(facts)) {
+    return LVN_ASIDE_SECONDARY;
+  }
+  /* One place scanned again and again, or one or few slices named as the bolus run. */
+  if ((facts->position_count == 1 && facts->slice_count >= 3) ||
+      text_has(facts,
+               "SMARTPREP|SMART PREP|PREMONITORING|MONITORING|PRE-MONITORING|CARE BOLUS|CAREBOLUS|BOLUS TRACKING|"
+               "BOLUSTRACKING|TEST BOLUS|TESTBOLUS|SURESTART|SURE START|TRACKER|LOCATOR|")) {
+    return LVN_ASIDE_BOLUS_TRACKING;
+  }
+  if (is_projection(facts)) {
+    return LVN_ASIDE_PROJECTION;
+  }
+  /* No gantry tilts by more than 35 degrees: what is steeper was reformatted. */
+  if (fabs(facts->normal_z) < 0.8 ||
+      (facts->volumetric_properties[0] != '\0' && strcasecmp(facts->volumetric_properties, "DISTORTED") == 0)) {
+    return LVN_ASIDE_REFORMAT;
+  }
+  return LVN_ASIDE_NONE;
+}
+
+const char *lvn_aside_name(enum lvn_aside aside) {
+  switch (aside) {
+  case LVN_ASIDE_NONE:
+    return "none";
+  case LVN_ASIDE_LOCALIZER:
+    return "localizer";
+  case LVN_ASIDE_DOSE_SCREEN:
+    return "dose screen";
+  case LVN_ASIDE_BOLUS_TRACKING:
+    return "bolus tracking";
+  case LVN_ASIDE_PROJECTION:
+    return "projection";
+  case LVN_ASIDE_REFORMAT:
+    return "reformat";
+  case LVN_ASIDE_SECONDARY:
+    return "secondary or map";
+  case LVN_ASIDE_GEOMETRY:
+    return "no volume";
+  }
+  return "unknown";
+}

@@ -1,0 +1,275 @@
+#include "dicom/read/study_dcmtk.hh"
+#include "daemon/base/guard.hh"
+#include "daemon/base/memory.h"
+
+#include <dcmtk/oflog/oflog.h>
+
+#include <cstring>
+#include <memory>
+#include <mutex>
+#include <set>
+
+namespace lvn {
+namespace {
+
+constexpr const char *legacy_enhanced_ct_uid = "1.2.840.10008.5.1.4.1.1.2.2";
+constexpr const char *labelmap_uid = "1.2.840.10008.5.1.4.1.1.66.7";
+constexpr const char *own_model_prefix = "Liver-VLM";
+
+struct Kind {
+  const char *sop_class_uid;
+  lvn_object_kind kind;
+};
+
+constexpr Kind kinds[] = {
+    {UID_CTImageStorage, LVN_OBJECT_CT},
+    {UID_EnhancedCTImageStorage, LVN_OBJECT_CT},
+    {legacy_enhanced_ct_uid, LVN_OBJECT_CT},
+    {UID_RTStructureSetStorage, LVN_OBJECT_RTSTRUCT},
+    {UID_SegmentationStorage, LVN_OBJECT_SEG},
+    {labelmap_uid, LVN_OBJECT_LABELMAP},
+    {UID_EnhancedSRStorage, LVN_OBJECT_SR},
+    {UID_ComprehensiveSRStorage, LVN_OBJECT_SR},
+    {UID_Comprehensive3DSRStorage, LVN_OBJECT_SR},
+    {UID_GrayscaleSoftcopyPresentationStateStorage, LVN_OBJECT_GSPS},
+    {UID_KeyObjectSelectionDocumentStorage, LVN_OBJECT_KEY_OBJECT},
+};
+
+lvn_object_kind kind_of(const char *sop_class_uid) {
+  for (const Kind &kind : kinds) {
+    if (std::strcmp(kind.sop_class_uid, sop_class_uid) == 0) {
+      return kind.kind;
+    }
+  }
+  return LVN_OBJECT_OTHER;
+}
+
+// The newest date an object states about its content, digits only.
+std::string content_datetime_of(DcmItem &dataset) {
+  const DcmTagKey pairs[][2] = {{DCM_StructureSetDate, DCM_StructureSetTime},
+                                {DCM_ContentDate, DCM_ContentTime},
+                                {DCM_PresentationCreationDate, DCM_PresentationCreationTime},
+                                {DCM_InstanceCreationDate, DCM_InstanceCreationTime},
+                                {DCM_SeriesDate, DCM_SeriesTime}};
+  for (const auto &pair : pairs) {
+    const std::string date = code_of(dataset, pair[0]);
+    std::string time = code_of(dataset, pair[1]).substr(0, 6);
+    if (date.size() == 8) {
+      time.resize(6, '0');
+      return date + time;
+    }
+  }
+  return "";
+}
+
+bool read_other(lvn_study &study, const std::string &path, const lvn_scan &scan, lvn_object_kind kind, lvn_error *err) {
+  lvn_other_object object{};
+  object.kind = kind;
+  if (kind != LVN_OBJECT_OTHER) {
+    DcmFileFormat file;
+    if (!load_file(path, false, file, err)) {
+      return false;
+    }
+    DcmItem &dataset = *file.getDataset();
+    // What this node wrote is an answer, never a question.
+    if (code_of(dataset, DCM_ManufacturerModelName).rfind(own_model_prefix, 0) == 0 && kind != LVN_OBJECT_RTSTRUCT) {
+      object.kind = LVN_OBJECT_OTHER;
+    }
+    put_text(object.content_datetime, sizeof object.content_datetime, content_datetime_of(dataset));
+  }
+  study.other_paths.push_back(path);
+  object.path = study.other_paths.back().c_str();
+  put_text(object.sop_instance_uid, LVN_UID_BYTES, scan.sop_instance_uid);
+  put_text(object.sop_class_uid, LVN_UID_BYTES, scan.sop_class_uid);
+  put_text(object.series_instance_uid, LVN_UID_BYTES, scan.series_instance_uid);
+  study.others.push_back(object);
+  return true;
+}
+
+bool check_same_patient(const lvn_scan &first, const lvn_scan &scan, lvn_error *err) {
+  const char *what = nullptr;
+  if (std::strcmp(first.study_instance_uid, scan.study_instance_uid) != 0) {
+    what = "different studies";
+  } else if (std::strcmp(first.patient_id, scan.patient_id) != 0 ||
+             std::strcmp(first.issuer_of_patient_id, scan.issuer_of_patient_id) != 0) {
+    what = "different patients";
+  }
+  return what == nullptr || lvn_error_set(err, LVN_ERROR_CONFLICT, "objects %s and %s belong to %s",
+                                          first.sop_instance_uid, scan.sop_instance_uid, what);
+}
+
+// DCMTK prints what it finds odd to standard error, patient data among it.
+void silence_dcmtk() {
+  static std::once_flag once;
+  std::call_once(once, [] { OFLog::configure(OFLogger::OFF_LOG_LEVEL); });
+}
+
+bool open_study(const char *const *paths, size_t path_count, lvn_study &study, lvn_error *err) {
+  std::set<std::string> seen;
+  lvn_scan first{};
+  silence_dcmtk();
+  for (size_t i = 0; i < path_count; i++) {
+    lvn_scan scan{};
+    // The full parser recurses without a limit: it only meets what the bounded scan has passed.
+    if (!lvn_scan_file(paths[i], &scan, err)) {
+      return false;
+    }
+    if (i == 0) {
+      first = scan;
+    }
+    if (!check_same_patient(first, scan, err)) {
+      return false;
+    }
+    if (!seen.insert(scan.sop_instance_uid).second) {
+      continue;
+    }
+    const lvn_object_kind kind = kind_of(scan.sop_class_uid);
+    if (!(kind == LVN_OBJECT_CT ? read_ct(study, paths[i], scan, err) : read_other(study, paths[i], scan, kind, err))) {
+      return false;
+    }
+  }
+  study.uid = first.study_instance_uid;
+  if (!build_stacks(study, err)) {
+    return false;
+  }
+  for (const Stack &stack : study.stacks) {
+    if (study.template_path.empty() || stack.info.aside == LVN_ASIDE_NONE) {
+      study.template_path = study.instances[study.frames[stack.frames.front()].instance].path;
+      if (stack.info.aside == LVN_ASIDE_NONE) {
+        break;
+      }
+    }
+  }
+  return true;
+}
+
+// HU of all slices, in stack order.
+bool load_slices(const lvn_study &study, const Stack &stack, int16_t *target, lvn_error *err) {
+  std::vector<uint16_t> values;
+  size_t loaded = SIZE_MAX;
+  const size_t slice_voxels = static_cast<size_t>(stack.plane.columns) * stack.plane.rows;
+  for (const size_t index : stack.frames) {
+    const Frame &frame = study.frames[index];
+    const Pixels &pixels = study.instances[frame.instance];
+    if (frame.instance != loaded && !decode_pixels(pixels, values, err)) {
+      return false;
+    }
+    loaded = frame.instance;
+    const size_t number = frame.slice.frame_number == 0 ? 0 : frame.slice.frame_number - 1;
+    frame_to_hu(pixels, frame, values.data() + number * slice_voxels, target);
+    target += slice_voxels;
+  }
+  return true;
+}
+
+bool load_volume(const lvn_study &study, const Stack &stack, lvn_volume *ret_volume, lvn_error *err) {
+  lvn_grid raw_grid = stack.geometry.grid;
+  struct VolumeHolder {
+    lvn_volume volume{};
+    ~VolumeHolder() {
+      lvn_volume_clear(&volume);
+    }
+  } raw;
+  if (stack.geometry.problem[0] != '\0') {
+    return lvn_error_set(err, LVN_ERROR_DATA, "%s", stack.geometry.problem);
+  }
+  raw_grid.size[0] = stack.plane.columns;
+  raw_grid.size[1] = stack.plane.rows;
+  if (!lvn_volume_create(&raw_grid, &raw.volume, err) || !load_slices(study, stack, raw.volume.hounsfield, err)) {
+    return false;
+  }
+  if (!stack.geometry.is_sheared && !stack.geometry.is_respaced) {
+    *ret_volume = raw.volume;
+    raw.volume = lvn_volume{};
+    return true;
+  }
+  std::vector<double> positions;
+  for (const lvn_slice &slice : stack.slices) {
+    positions.insert(positions.end(), slice.position_mm, slice.position_mm + 3);
+  }
+  return lvn_geometry_resample(&stack.geometry, &stack.plane, reinterpret_cast<const double(*)[3]>(positions.data()),
+                               stack.slices.size(), raw.volume.hounsfield, ret_volume, err);
+}
+
+} // namespace
+} // namespace lvn
+
+bool lvn_study_open(const char *const *paths, size_t path_count, struct lvn_study **ret_study, struct lvn_error *err) {
+  return lvn_guard(err, LVN_ERROR_DATA, [&] {
+    auto study = std::make_unique<lvn_study>();
+    if (path_count == 0) {
+      return lvn_error_set(err, LVN_ERROR_DATA, "no files to open");
+    }
+    if (!lvn::open_study(paths, path_count, *study, err)) {
+      return false;
+    }
+    *ret_study = study.release();
+    return true;
+  });
+}
+
+void lvn_study_close(struct lvn_study *study) {
+  delete study;
+}
+
+const char *lvn_study_get_uid(const struct lvn_study *study) {
+  return study->uid.c_str();
+}
+
+size_t lvn_study_get_stack_count(const struct lvn_study *study) {
+  return study->stacks.size();
+}
+
+const struct lvn_stack *lvn_study_get_stack(const struct lvn_study *study, size_t stack_index) {
+  return stack_index < study->stacks.size() ? &study->stacks[stack_index].info : nullptr;
+}
+
+size_t lvn_study_get_object_count(const struct lvn_study *study) {
+  return study->others.size();
+}
+
+const struct lvn_other_object *lvn_study_get_object(const struct lvn_study *study, size_t object_index) {
+  return object_index < study->others.size() ? &study->others[object_index] : nullptr;
+}
+
+const char *lvn_study_get_template_path(const struct lvn_study *study) {
+  return study->template_path.empty() ? nullptr : study->template_path.c_str();
+}
+
+static bool find_place(const struct lvn_study *study, const char *sop_instance_uid, uint32_t frame_number,
+                       size_t *ret_stack_index, size_t *ret_slice_index) {
+  const auto found = study->places.find(sop_instance_uid);
+  if (found == study->places.end()) {
+    return false;
+  }
+  for (const lvn::Place &place : found->second) {
+    if (place.frame_number == frame_number || place.frame_number == 0 ||
+        (frame_number == 0 && place.frame_number == 1)) {
+      if (ret_stack_index != nullptr) {
+        *ret_stack_index = place.stack;
+      }
+      if (ret_slice_index != nullptr) {
+        *ret_slice_index = place.slice;
+      }
+      return true;
+    }
+  }
+  return false;
+}
+
+bool lvn_study_find_slice(const struct lvn_study *study, const char *sop_instance_uid, uint32_t frame_number,
+                          size_t *ret_stack_index, size_t *ret_slice_index) {
+  struct lvn_error ignored;
+  return lvn_guard(&ignored, LVN_ERROR_INTERNAL,
+                   [&] { return find_place(study, sop_instance_uid, frame_number, ret_stack_index, ret_slice_index); });
+}
+
+bool lvn_study_load_volume(const struct lvn_study *study, size_t stack_index, struct lvn_volume *ret_volume,
+                           struct lvn_error *err) {
+  return lvn_guard(err, LVN_ERROR_DATA, [&] {
+    if (stack_index >= study->stacks.size()) {
+      return lvn_error_set(err, LVN_ERROR_INTERNAL, "there is no stack %zu", stack_index);
+    }
+    return lvn::load_volume(*study, study->stacks[stack_index], ret_volume, err);
+  });
+}
