@@ -1,0 +1,122 @@
+#!/usr/bin/env python3
+"""Fails on functions that are banned, on files that are too long and on functions that are far too long; warns of
+functions above 60 lines and files above 500. A deliberate exception carries `/* allow: reason */` on its line.
+Usage: banned.py ROOT"""
+import re
+import sys
+
+import tree
+
+BANNED = {
+    r"(strcpy|strcat|sprintf|vsprintf|strtok|gets|alloca)\s*\(": "is unbounded; use lvn_copy, snprintf, strcspn",
+    r"(atoi|atol|atof|strtol|sscanf)\s*\(": "hides errors; use strtoull or strtod and look at errno and the end",
+    r"(system|popen)\s*\(": "runs a shell",
+    r"(exit|_exit|abort)\s*\(": "return the error to main",
+    r"(gmtime|localtime)\s*\(": "is not thread-safe; use daemon/base/clock.h",
+    r"(usleep|rand|srand)\s*\(": "use daemon/base/clock.h, lvn_file_random or the phantom's generator",
+    r"off_t\b": "changes its size; use int64_t or uint64_t",
+}
+MEMORY = re.compile(r"(?<![\w.>])(malloc|calloc|realloc|free|reallocarray)\s*\(")
+SQLITE = re.compile(r"\bsqlite3_\w+")
+OPEN = re.compile(r"(?<![\w.>:])(open|openat)\s*\(")
+FOPEN = re.compile(r"(?<![\w.>:])fopen\s*\(")
+ALLOWED = re.compile(r"(/\*|//) allow: [^*\s]")
+CODE = ("daemon/", "config/", "storage/", "dicom/", "model/", "tests/")
+FILE_WARN, FILE_FAIL, FUNCTION_WARN, FUNCTION_FAIL = 500, 600, 60, 100
+
+
+def strip(source):
+    """Comments and string contents to blanks, so that only code is searched; line numbers stay."""
+    pattern = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.S)
+    return pattern.sub(lambda m: re.sub(r"[^\n]", " ", m.group(0)), source)
+
+
+def line_faults(path, code, original):
+    in_base = path.startswith("daemon/base/")
+    in_tests = path.startswith("tests/")
+    for word, why in BANNED.items():
+        found = re.search(r"(?<![\w.>])(std::)?" + word, code)
+        if found and not ALLOWED.search(original):
+            yield f"{found.group(0).strip()}: {why}"
+    if ALLOWED.search(original):
+        return
+    if MEMORY.search(code) and not in_base and not in_tests:
+        yield "allocation belongs in daemon/base; use lvn_alloc, lvn_grow, lvn_free"
+    if SQLITE.search(code) and not path.startswith("storage/"):
+        yield "SQLite belongs in storage/"
+
+
+def open_faults(path, stripped, original):
+    """open() without O_CLOEXEC, fopen() without "e", looked at over the call's whole text."""
+    for pattern, flag in ((OPEN, "O_CLOEXEC"), (FOPEN, "e")):
+        for found in pattern.finditer(stripped):
+            end = stripped.find(";", found.end())
+            call = original[found.start():end]
+            line = original.count("\n", 0, found.start())
+            whole_line = original.splitlines()[line]
+            is_kept = flag in call if flag != "e" else re.search(r'"[a-z+]*e[a-z+]*"', call)
+            if not is_kept and not ALLOWED.search(whole_line):
+                yield f"{path}:{line + 1}: a descriptor that children inherit; add {flag}"
+
+
+def functions(stripped):
+    """(first line, number of lines) of every function: its opening brace ends a line at depth 0, after a `)`."""
+    begin = start = None
+    for number, line in enumerate(stripped.splitlines(), 1):
+        if start is not None:
+            if line.startswith("}"):
+                yield start, number - start + 1
+                start = None
+        elif re.match(r"[A-Za-z_]", line) and not line.startswith(("extern \"", "namespace")):
+            begin = number
+        if start is None and begin is not None and re.search(r"\)\s*(noexcept|const|\s)*\{$", line.rstrip()) and line[0] != "}":
+            start = begin
+
+
+def length_faults(path, source, stripped, warnings):
+    count = len(source.splitlines())
+    is_table = path.endswith("_data.c")  # generated or pure data
+    if count > FILE_FAIL and not is_table:
+        yield f"{path}:1: {count} lines; a file has at most {FILE_FAIL}"
+    elif count > FILE_WARN and not is_table:
+        warnings.append(f"{path}: {count} lines")
+    for line, length in functions(stripped):
+        if length > FUNCTION_FAIL and not path.startswith("tests/"):
+            yield f"{path}:{line}: a function of {length} lines; at most {FUNCTION_FAIL}"
+        elif length > FUNCTION_WARN and not path.startswith("tests/"):
+            warnings.append(f"{path}:{line}: a function of {length} lines")
+
+
+def check(root):
+    faults = []
+    warnings = []
+    for path in tree.sources(root, (".c", ".h", ".cc", ".hh")):
+        if not path.startswith(CODE):
+            continue
+        source = tree.text(root, path)
+        stripped = strip(source)
+        originals = source.splitlines()
+        for number, code in enumerate(stripped.splitlines(), 1):
+            faults += [f"{path}:{number}: {f}" for f in line_faults(path, code, originals[number - 1])]
+        faults += open_faults(path, stripped, source)
+        faults += length_faults(path, source, stripped, warnings)
+    for warning in warnings:
+        print("warning:", warning)
+    return faults
+
+
+SELF_TEST = {
+    "daemon/a.c": "int f(char *a) {\n  return atoi(a);\n}\n",
+    "config/b.c": "void f(char *a) {\n  free(a);\n}\n",
+    "daemon/c.c": "void f(void) {\n  sqlite3_open(0, 0);\n}\n",
+    "storage/d.c": "int f(void) {\n  return open(\"/x\",\n              O_RDONLY);\n}\n",
+    "storage/e.c": "void *f(void) {\n  return fopen(\"/x\", \"r\");\n}\n",
+    "model/f.c": "\n" * 700,
+    "model/g.c": "int f(void) {\n" + "  g();\n" * 120 + "}\n",
+    "dicom/h.cc": "void f() {\n  std::abort();\n}\n",
+    "dicom/i.c": "void f(char *a) {\n  strcpy(a, a); /* allow: */\n}\n",
+    "daemon/base/j.c": "off_t f;\n",
+}
+
+if __name__ == "__main__":
+    sys.exit(tree.main(check, SELF_TEST))
