@@ -23,6 +23,10 @@ enum lvn_code_id lvn_code_probability(enum lvn_class lesion_class) {
   return (enum lvn_code_id)((unsigned)LVN_CODE_PROBABILITY_CYST + (unsigned)lesion_class);
 }
 
+enum lvn_code_id lvn_code_of_phase(enum lvn_phase phase) {
+  return (enum lvn_code_id)((unsigned)LVN_CODE_PHASE_NC + (unsigned)phase);
+}
+
 enum lvn_code_id lvn_code_mean_hu(enum lvn_phase phase) {
   return (enum lvn_code_id)((unsigned)LVN_CODE_MEAN_HU_NC + (unsigned)phase);
 }

@@ -55,10 +55,22 @@ struct lvn_code {
   X(PROCESSING_EQUIPMENT, "109102", "DCM", "Processing Equipment")                                                     \
   X(GRAD_CAM, "130403", "DCM", "Grad-CAM")                                                                             \
   X(SOURCE_IMAGE, "121322", "DCM", "Source image for image processing operation")                                      \
-  X(SEGMENTATION, "113076", "DCM", "Segmentation")                                                                        \
+  X(SEGMENTATION, "113076", "DCM", "Segmentation")                                                                     \
   X(VOLUME, "118565006", "SCT", "Volume")                                                                              \
   X(LONG_AXIS, "103339001", "SCT", "Long Axis")                                                                        \
   X(SHORT_AXIS, "103340004", "SCT", "Short Axis")                                                                      \
+  X(MODALITY, "121139", "DCM", "Modality")                                                                             \
+  X(COMPUTED_TOMOGRAPHY, "CT", "DCM", "Computed Tomography")                                                           \
+  X(TARGET_REGION, "123014", "DCM", "Target Region")                                                                   \
+  X(ABDOMEN, "818981001", "SCT", "Abdomen")                                                                            \
+  X(CONTRAST_PHASE, "109058", "DCM", "Contrast Phase")                                                                 \
+  X(PHASE_NC, "PHASE_NC", "99LVN", "Non-contrast phase")                                                               \
+  X(PHASE_ART, "PHASE_ART", "99LVN", "Arterial phase")                                                                 \
+  X(PHASE_PV, "PHASE_PV", "99LVN", "Portal-venous phase")                                                              \
+  X(PHASE_DL, "PHASE_DL", "99LVN", "Delayed phase")                                                                    \
+  X(DERIVATION, "121401", "DCM", "Derivation")                                                                         \
+  X(MEAN, "373098007", "SCT", "Mean")                                                                                  \
+  X(NOT_CLASSIFIED, "NOT_CLASSIFIED", "99LVN", "Not classified: the network was not used")                             \
   X(LIVER, "10200004", "SCT", "Liver")                                                                                 \
   X(LESION, "52988006", "SCT", "Lesion")                                                                               \
   X(MORPHOLOGICALLY_ABNORMAL, "49755003", "SCT", "Morphologically Abnormal Structure")                                 \
@@ -109,6 +121,7 @@ const struct lvn_code *lvn_code_get(enum lvn_code_id id);
 /* Finding and probability name of a lesion class; per-phase names for the network's phases. */
 enum lvn_code_id lvn_code_of_class(enum lvn_class lesion_class);
 enum lvn_code_id lvn_code_probability(enum lvn_class lesion_class);
+enum lvn_code_id lvn_code_of_phase(enum lvn_phase phase);
 enum lvn_code_id lvn_code_mean_hu(enum lvn_phase phase);
 enum lvn_code_id lvn_code_alignment_error(enum lvn_phase phase);
 enum lvn_code_id lvn_code_alignment_shift(enum lvn_phase phase);

@@ -29,8 +29,8 @@ double volume_ml(const struct lvn_mask &mask) {
 }
 
 // TID 1411, whose Image Region may come once per slice; TID 1410 allows one only.
-void put_group(DcmItem &dataset, DcmItem &measurements, const struct lvn_write_study &study,
-               const struct lvn_write_roi_target &target, const struct lvn_write_roi &roi) {
+void put_group(Evidence &evidence, DcmItem &measurements, const struct lvn_write_roi_target &target,
+               const struct lvn_write_roi &roi) {
   DcmItem &group = sr_container(measurements, LVN_CODE_MEASUREMENT_GROUP, "1411");
   sr_text(group, sr_has_context, LVN_CODE_TRACKING_ID, roi.label);
   sr_uid(group, sr_has_context, LVN_CODE_TRACKING_UID, roi.tracking_uid);
@@ -46,8 +46,7 @@ void put_group(DcmItem &dataset, DcmItem &measurements, const struct lvn_write_s
       put_region(group, target, slice, list.items[i]);
     }
     if (list.count > 0) {
-      sr_put_evidence(dataset, DCM_CurrentRequestedProcedureEvidenceSequence, study.study_instance_uid,
-                      target.series_instance_uid, UID_CTImageStorage, target.sop_instance_uids[slice]);
+      evidence.add(target.series_instance_uid, UID_CTImageStorage, target.sop_instance_uids[slice]);
     }
   }
   sr_number(group, LVN_CODE_VOLUME, volume_ml(*roi.mask), LVN_CODE_MILLILITRE);
@@ -72,10 +71,12 @@ bool lvn_write_roi_sr(const char *path, const struct lvn_write_study *study, con
     sr_put_observer(dataset, {uid_of({"phantom-observer"}), "Liver phantom", "Liver-VLM node project",
                               "Parametric liver phantom", "1"});
     sr_code(dataset, sr_modifies, LVN_CODE_PROCEDURE_REPORTED, *lvn_code_get(LVN_CODE_CT_PROCEDURE));
+    Evidence evidence;
     DcmItem &measurements = sr_container(dataset, LVN_CODE_IMAGING_MEASUREMENTS, nullptr);
     for (size_t i = 0; i < roi_count; i++) {
-      put_group(dataset, measurements, *study, *target, rois[i]);
+      put_group(evidence, measurements, *target, rois[i]);
     }
+    evidence.put_into(dataset, DCM_CurrentRequestedProcedureEvidenceSequence, study->study_instance_uid);
     return save(dataset, EXS_LittleEndianExplicit, path, false, err);
   });
 }

@@ -22,20 +22,6 @@ void put_template(DcmItem &item, const char *template_id) {
   put(content_template, DCM_TemplateIdentifier, template_id);
 }
 
-// The item of `sequence_tag` whose `key` is `uid`, made when there is none.
-DcmItem &item_with_uid(DcmItem &parent, const DcmTagKey &sequence_tag, const DcmTagKey &key, const std::string &uid) {
-  DcmItem *found = nullptr;
-  OFString value;
-  for (signed long i = 0; parent.findAndGetSequenceItem(sequence_tag, found, i).good(); i++) {
-    if (found->findAndGetOFString(key, value).good() && uid == value.c_str()) {
-      return *found;
-    }
-  }
-  DcmItem &added = add_item(parent, sequence_tag);
-  put(added, key, uid);
-  return added;
-}
-
 } // namespace
 
 DcmItem &sr_container(DcmItem &parent, enum lvn_code_id name, const char *template_id) {
@@ -113,13 +99,28 @@ void sr_put_observer(DcmItem &dataset, const struct sr_device &device) {
   sr_text(dataset, sr_has_context, LVN_CODE_DEVICE_SERIAL, device.serial);
 }
 
-void sr_put_evidence(DcmItem &dataset, const DcmTagKey &sequence_tag, const std::string &study_instance_uid,
-                     const std::string &series_instance_uid, const std::string &sop_class_uid,
-                     const std::string &sop_instance_uid) {
-  DcmItem &study = item_with_uid(dataset, sequence_tag, DCM_StudyInstanceUID, study_instance_uid);
-  DcmItem &series = item_with_uid(study, DCM_ReferencedSeriesSequence, DCM_SeriesInstanceUID, series_instance_uid);
-  DcmItem &instance = item_with_uid(series, DCM_ReferencedSOPSequence, DCM_ReferencedSOPInstanceUID, sop_instance_uid);
-  put(instance, DCM_ReferencedSOPClassUID, sop_class_uid);
+void Evidence::add(const std::string &series_instance_uid, const std::string &sop_class_uid,
+                   const std::string &sop_instance_uid) {
+  if (!known_.insert(sop_instance_uid).second) {
+    return;
+  }
+  const auto found = series_index_.emplace(series_instance_uid, series_.size());
+  if (found.second) {
+    series_.push_back({series_instance_uid, {}});
+  }
+  series_[found.first->second].instances.emplace_back(sop_class_uid, sop_instance_uid);
+}
+
+void Evidence::put_into(DcmItem &dataset, const DcmTagKey &sequence_tag, const std::string &study_instance_uid) const {
+  DcmItem &study = add_item(dataset, sequence_tag);
+  put(study, DCM_StudyInstanceUID, study_instance_uid);
+  for (const Series &series : series_) {
+    DcmItem &item = add_item(study, DCM_ReferencedSeriesSequence);
+    put(item, DCM_SeriesInstanceUID, series.uid);
+    for (const auto &instance : series.instances) {
+      put_reference(add_item(item, DCM_ReferencedSOPSequence), instance.first, instance.second);
+    }
+  }
 }
 
 } // namespace lvn_write

@@ -4,6 +4,10 @@
 
 #include "dicom/write/build_dcmtk.hh"
 
+#include <map>
+#include <set>
+#include <utility>
+
 namespace lvn_write {
 
 // Relationships as PS3.3 C.17.3.2.4 spells them.
@@ -35,10 +39,22 @@ struct sr_device {
 };
 void sr_put_observer(DcmItem &dataset, const struct sr_device &device);
 
-// One instance of an evidence sequence, under its study and series.
-void sr_put_evidence(DcmItem &dataset, const DcmTagKey &sequence_tag, const std::string &study_instance_uid,
-                     const std::string &series_instance_uid, const std::string &sop_class_uid,
-                     const std::string &sop_instance_uid);
+// The instances of an evidence sequence (PS3.3 C.17.2), each once, grouped by series in order of first mention.
+class Evidence {
+public:
+  void add(const std::string &series_instance_uid, const std::string &sop_class_uid,
+           const std::string &sop_instance_uid);
+  void put_into(DcmItem &dataset, const DcmTagKey &sequence_tag, const std::string &study_instance_uid) const;
+
+private:
+  struct Series {
+    std::string uid;
+    std::vector<std::pair<std::string, std::string>> instances; // class, instance
+  };
+  std::vector<Series> series_;
+  std::map<std::string, size_t> series_index_;
+  std::set<std::string> known_;
+};
 
 } // namespace lvn_write
 

@@ -1,0 +1,332 @@
+#include "daemon/base/guard.hh"
+#include "dicom/write/result.h"
+
+#include <dcmtk/config/osconfig.h>
+
+#include <dcmtk/dcmdata/dctk.h>
+#include <dcmtk/dcmsr/dsrdoc.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+// Reads a result file again by its own words: nothing here uses the code that wrote it, so that a slip there is found.
+namespace {
+
+[[noreturn]] void fail(const std::string &what) {
+  throw std::runtime_error("result object does not conform: " + what);
+}
+
+void require(bool holds, const std::string &what) {
+  if (!holds) {
+    fail(what);
+  }
+}
+
+std::string text_of(DcmItem &item, const DcmTagKey &tag) {
+  OFString value;
+  return item.findAndGetOFStringArray(tag, value).good() ? value.c_str() : "";
+}
+
+void require_value(DcmItem &item, const DcmTagKey &tag, const char *wanted) {
+  const std::string value = text_of(item, tag);
+  require(value == wanted, std::string(DcmTag(tag).getTagName()) + " is '" + value + "', must be '" + wanted + "'");
+}
+
+void require_filled(DcmItem &item, const DcmTagKey &tag) {
+  require(item.tagExistsWithValue(tag), std::string(DcmTag(tag).getTagName()) + " is missing or empty");
+}
+
+void require_present(DcmItem &item, const DcmTagKey &tag) {
+  require(item.tagExists(tag), std::string(DcmTag(tag).getTagName()) + " is missing");
+}
+
+void require_uid(DcmItem &item, const DcmTagKey &tag) {
+  require(lvn_uid_is_valid(text_of(item, tag).c_str()), std::string(DcmTag(tag).getTagName()) + " is not a UID");
+}
+
+std::vector<DcmItem *> items_of(DcmItem &item, const DcmTagKey &tag) {
+  std::vector<DcmItem *> items;
+  DcmSequenceOfItems *sequence = nullptr;
+  if (item.findAndGetSequence(tag, sequence).good()) {
+    for (unsigned long i = 0; i < sequence->card(); i++) {
+      items.push_back(sequence->getItem(i));
+    }
+  }
+  return items;
+}
+
+// "value:scheme" of a code sequence, empty when there is none; every code must have its meaning too.
+std::string code_of(DcmItem &item, const DcmTagKey &tag) {
+  const std::vector<DcmItem *> codes = items_of(item, tag);
+  if (codes.size() != 1) {
+    return "";
+  }
+  require_filled(*codes[0], DCM_CodeMeaning);
+  return text_of(*codes[0], DCM_CodeValue) + ":" + text_of(*codes[0], DCM_CodingSchemeDesignator);
+}
+
+std::vector<DcmItem *> children(DcmItem &parent, const char *relationship, const char *type, const char *name) {
+  std::vector<DcmItem *> found;
+  for (DcmItem *child : items_of(parent, DCM_ContentSequence)) {
+    if (text_of(*child, DCM_RelationshipType) == relationship && text_of(*child, DCM_ValueType) == type &&
+        (name == nullptr || code_of(*child, DCM_ConceptNameCodeSequence) == name)) {
+      found.push_back(child);
+    }
+  }
+  return found;
+}
+
+DcmItem &only_child(DcmItem &parent, const char *relationship, const char *type, const char *name) {
+  const std::vector<DcmItem *> found = children(parent, relationship, type, name);
+  require(found.size() == 1, std::string("not exactly one ") + type + " " + name);
+  return *found[0];
+}
+
+void check_header(DcmItem &dataset) {
+  const DcmTagKey uids[] = {DCM_SOPClassUID, DCM_SOPInstanceUID, DCM_SeriesInstanceUID};
+  const DcmTagKey present[] = {DCM_PatientName,
+                               DCM_PatientID,
+                               DCM_PatientBirthDate,
+                               DCM_PatientSex,
+                               DCM_StudyDate,
+                               DCM_StudyTime,
+                               DCM_StudyID,
+                               DCM_AccessionNumber,
+                               DCM_Manufacturer,
+                               DCM_InstanceNumber,
+                               DCM_ReferringPhysicianName};
+  const DcmTagKey filled[] = {DCM_StudyInstanceUID, DCM_ContentDate, DCM_ContentTime, DCM_DeviceUID,
+                              DCM_SoftwareVersions};
+  for (const DcmTagKey &tag : uids) {
+    require_uid(dataset, tag);
+  }
+  for (const DcmTagKey &tag : present) {
+    require_present(dataset, tag);
+  }
+  for (const DcmTagKey &tag : filled) {
+    require_filled(dataset, tag);
+  }
+  const long series_number = std::atol(text_of(dataset, DCM_SeriesNumber).c_str());
+  require(series_number >= 9000 && series_number <= 9999, "SeriesNumber is not 9000 to 9999");
+  require(text_of(dataset, DCM_SeriesDescription).rfind("CAUTION: research use only", 0) == 0,
+          "SeriesDescription lacks the caution");
+  const std::vector<DcmItem *> equipment = items_of(dataset, DCM_ContributingEquipmentSequence);
+  require(!equipment.empty(), "ContributingEquipmentSequence is missing");
+  require(code_of(*equipment[0], DCM_PurposeOfReferenceCodeSequence) == "109102:DCM",
+          "contributing equipment's purpose");
+  require_filled(*equipment[0], DCM_Manufacturer);
+  require_uid(*equipment[0], DCM_DeviceUID);
+}
+
+void check_meta(DcmFileFormat &file) {
+  DcmItem &dataset = *file.getDataset();
+  DcmItem &meta = *file.getMetaInfo();
+  require(text_of(meta, DCM_MediaStorageSOPInstanceUID) == text_of(dataset, DCM_SOPInstanceUID),
+          "file meta information names another instance");
+  require(text_of(meta, DCM_MediaStorageSOPClassUID) == text_of(dataset, DCM_SOPClassUID),
+          "file meta information names another class");
+  require_uid(meta, DCM_TransferSyntaxUID);
+}
+
+// Patient and accession values are copied as they are and may be anything; the rest is ours and must fit its VR.
+void check_values(DcmItem &item) {
+  for (unsigned long i = 0; i < item.card(); i++) {
+    DcmElement *element = item.getElement(i);
+    const DcmTag &tag = element->getTag();
+    if (tag.getGroup() == 0x0010 || tag == DCM_AccessionNumber || tag == DCM_StudyInstanceUID) {
+      continue;
+    }
+    if (element->ident() == EVR_SQ) {
+      for (DcmItem *child : items_of(item, tag)) {
+        check_values(*child);
+      }
+    } else if (element->ident() != EVR_DT) { // DCMTK 3.6.7 refuses a valid offset from UTC
+      require(element->checkValue("1-n", OFFalse).good(), std::string("value of ") + DcmTag(tag).getTagName());
+    }
+  }
+}
+
+using Uids = std::set<std::string>;
+
+Uids evidence_uids(DcmItem &dataset) {
+  Uids uids;
+  for (DcmItem *study : items_of(dataset, DCM_CurrentRequestedProcedureEvidenceSequence)) {
+    require(text_of(*study, DCM_StudyInstanceUID) == text_of(dataset, DCM_StudyInstanceUID),
+            "evidence belongs to another study");
+    for (DcmItem *series : items_of(*study, DCM_ReferencedSeriesSequence)) {
+      require_filled(*series, DCM_SeriesInstanceUID);
+      for (DcmItem *instance : items_of(*series, DCM_ReferencedSOPSequence)) {
+        require_uid(*instance, DCM_ReferencedSOPClassUID);
+        uids.insert(text_of(*instance, DCM_ReferencedSOPInstanceUID));
+      }
+    }
+  }
+  require(!uids.empty(), "the evidence is empty");
+  return uids;
+}
+
+// Every image reference is in the evidence, every NUM has a number and a unit, every item but images has a name.
+void check_content(DcmItem &parent, const Uids &evidence) {
+  for (DcmItem *child : items_of(parent, DCM_ContentSequence)) {
+    const std::string type = text_of(*child, DCM_ValueType);
+    if (type == "IMAGE") {
+      const std::vector<DcmItem *> references = items_of(*child, DCM_ReferencedSOPSequence);
+      require(references.size() == 1, "an IMAGE item without reference");
+      const std::string uid = text_of(*references[0], DCM_ReferencedSOPInstanceUID);
+      require(evidence.count(uid) == 1, "image " + uid + " is not in the evidence");
+    } else {
+      require(!code_of(*child, DCM_ConceptNameCodeSequence).empty(), "a " + type + " item without concept name");
+    }
+    if (type == "NUM") {
+      const std::vector<DcmItem *> values = items_of(*child, DCM_MeasuredValueSequence);
+      require(values.size() == 1, "a NUM item without value");
+      require_filled(*values[0], DCM_NumericValue);
+      require(!code_of(*values[0], DCM_MeasurementUnitsCodeSequence).empty(), "a NUM item without unit");
+    } else if (type == "TEXT") {
+      require_filled(*child, DCM_TextValue);
+    }
+    check_content(*child, evidence);
+  }
+}
+
+void check_region(DcmItem &region) {
+  const Float32 *points = nullptr;
+  unsigned long count = 0;
+  require_value(region, DCM_GraphicType, "POLYLINE");
+  require(region.findAndGetFloat32Array(DCM_GraphicData, points, &count).good() && count >= 8 && count % 2 == 0,
+          "an image region has too few points");
+  require(points[0] == points[count - 2] && points[1] == points[count - 1], "an image region is not closed");
+  for (unsigned long i = 0; i < count; i++) {
+    require(std::isfinite(points[i]) && points[i] >= 0, "an image region leaves the image");
+  }
+  require(children(region, "SELECTED FROM", "IMAGE", nullptr).size() == 1, "an image region without image");
+}
+
+// Sum of the class probabilities in per cent, -1 when there are none.
+double probability_sum(DcmItem &group) {
+  const char *const names[] = {"PROB_CYST:99LVN", "PROB_FNH:99LVN", "PROB_HCC:99LVN", "PROB_HEM:99LVN"};
+  double sum = 0;
+  size_t found = 0;
+  for (const char *name : names) {
+    for (DcmItem *number : children(group, "CONTAINS", "NUM", name)) {
+      Float64 value = -1;
+      items_of(*number, DCM_MeasuredValueSequence)[0]->findAndGetFloat64(DCM_NumericValue, value);
+      require(value >= 0 && value <= 100, "a probability outside 0 to 100 %");
+      require(children(*number, "HAS CONCEPT MOD", "CODE", "121071:DCM").size() == 1, "a probability without class");
+      sum += value;
+      found++;
+    }
+  }
+  require(found == 0 || found == LVN_CLASS_COUNT, "some class probabilities are missing");
+  return found == 0 ? -1 : sum;
+}
+
+void check_group(DcmItem &group) {
+  const std::vector<DcmItem *> templates = items_of(group, DCM_ContentTemplateSequence);
+  const std::string id = templates.size() == 1 ? text_of(*templates[0], DCM_TemplateIdentifier) : "";
+  require(id == "1410" || id == "1411", "a measurement group is neither TID 1410 nor TID 1411");
+  require_filled(only_child(group, "HAS OBS CONTEXT", "TEXT", "112039:DCM"), DCM_TextValue);
+  require_uid(only_child(group, "HAS OBS CONTEXT", "UIDREF", "112040:DCM"), DCM_UID);
+  require(code_of(only_child(group, "HAS CONCEPT MOD", "CODE", "363698007:SCT"), DCM_ConceptCodeSequence) ==
+              "10200004:SCT",
+          "the finding site is not the liver");
+  only_child(group, "HAS CONCEPT MOD", "TEXT", "111001:DCM");
+  only_child(group, "HAS CONCEPT MOD", "TEXT", "111003:DCM");
+  const std::vector<DcmItem *> regions = children(group, "CONTAINS", "SCOORD", "111030:DCM");
+  require(id == "1410" ? regions.size() == 1 : regions.size() > 1, "number of image regions");
+  for (DcmItem *region : regions) {
+    check_region(*region);
+  }
+  const double sum = probability_sum(group);
+  const std::string finding = code_of(only_child(group, "CONTAINS", "CODE", "121071:DCM"), DCM_ConceptCodeSequence);
+  const std::string outcome =
+      code_of(only_child(group, "CONTAINS", "CODE", "CLASSIFICATION:99LVN"), DCM_ConceptCodeSequence);
+  const bool has_reason = !children(group, "CONTAINS", "TEXT", "ABSTAIN_REASON:99LVN").empty();
+  require(sum < 0 || std::fabs(sum - 100) < 0.1, "the class probabilities do not sum to 100 %");
+  require((outcome == "NOT_CLASSIFIED:99LVN") == (sum < 0), "outcome and probabilities contradict each other");
+  require((outcome == "CLASSIFIED:99LVN") == (finding != "52988006:SCT"), "outcome and finding contradict each other");
+  require((outcome == "CLASSIFIED:99LVN") != has_reason, "outcome and abstention reason contradict each other");
+}
+
+void check_report(DcmFileFormat &file) {
+  DcmDataset &dataset = *file.getDataset();
+  require_value(dataset, DCM_Modality, "SR");
+  require_value(dataset, DCM_CompletionFlag, "COMPLETE");
+  require_value(dataset, DCM_VerificationFlag, "UNVERIFIED");
+  require_value(dataset, DCM_PreliminaryFlag, "PRELIMINARY");
+  require(code_of(dataset, DCM_ConceptNameCodeSequence) == "126000:DCM",
+          "the root is not an Imaging Measurement Report");
+  only_child(dataset, "HAS CONCEPT MOD", "CODE", "121049:DCM");
+  only_child(dataset, "HAS CONCEPT MOD", "CODE", "121058:DCM");
+  require_uid(only_child(dataset, "HAS OBS CONTEXT", "UIDREF", "121012:DCM"), DCM_UID);
+  only_child(dataset, "CONTAINS", "CONTAINER", "111028:DCM");
+  const std::vector<DcmItem *> schemes = items_of(dataset, DCM_CodingSchemeIdentificationSequence);
+  require(schemes.size() == 1 && text_of(*schemes[0], DCM_CodingSchemeDesignator) == "99LVN", "coding scheme 99LVN");
+  check_content(dataset, evidence_uids(dataset));
+  const std::vector<DcmItem *> groups =
+      children(only_child(dataset, "CONTAINS", "CONTAINER", "126010:DCM"), "CONTAINS", "CONTAINER", "125007:DCM");
+  require(!groups.empty(), "no measurement group");
+  for (DcmItem *group : groups) {
+    check_group(*group);
+  }
+  DcmItem &evaluations = only_child(dataset, "CONTAINS", "CONTAINER", "C0034375:UMLS");
+  require_value(only_child(evaluations, "CONTAINS", "TEXT", "RESEARCH_NOTICE:99LVN"), DCM_TextValue,
+                LVN_RESEARCH_NOTICE);
+  require(!children(evaluations, "CONTAINS", "TEXT", "PHASE_EVIDENCE:99LVN").empty(), "no phase evidence");
+  DSRDocument document;
+  const OFCondition condition = document.read(dataset);
+  require(condition.good(), std::string("DCMTK cannot read the report: ") + condition.text());
+}
+
+void check_capture(DcmItem &dataset) {
+  Uint16 rows = 0;
+  Uint16 columns = 0;
+  const Uint8 *pixels = nullptr;
+  unsigned long count = 0;
+  require_value(dataset, DCM_Modality, "OT");
+  require_value(dataset, DCM_ImageType, "DERIVED\\SECONDARY\\OTHER");
+  require_value(dataset, DCM_ConversionType, "WSD");
+  require_value(dataset, DCM_BurnedInAnnotation, "YES");
+  require_value(dataset, DCM_RecognizableVisualFeatures, "NO");
+  require_value(dataset, DCM_LossyImageCompression, "00");
+  require_value(dataset, DCM_PhotometricInterpretation, "RGB");
+  require_filled(dataset, DCM_BodyPartExamined);
+  require(text_of(dataset, DCM_DerivationDescription).find(LVN_RESEARCH_NOTICE) != std::string::npos,
+          "DerivationDescription lacks the research notice");
+  const std::vector<DcmItem *> sources = items_of(dataset, DCM_SourceImageSequence);
+  require(!sources.empty(), "SourceImageSequence is missing");
+  require_uid(*sources[0], DCM_ReferencedSOPInstanceUID);
+  dataset.findAndGetUint16(DCM_Rows, rows);
+  dataset.findAndGetUint16(DCM_Columns, columns);
+  require(dataset.findAndGetUint8Array(DCM_PixelData, pixels, &count).good() && rows > 0 && columns > 0 &&
+              (count & ~1UL) == ((static_cast<unsigned long>(rows) * columns * 3 + 1) & ~1UL),
+          "the pixel data's length does not fit rows and columns");
+}
+
+} // namespace
+
+bool lvn_result_check(const char *path, struct lvn_error *err) {
+  return lvn_guard(err, LVN_ERROR_INTERNAL, [&]() -> bool {
+    DcmFileFormat file;
+    const OFCondition condition = file.loadFile(path);
+    require(condition.good(), std::string("cannot be read: ") + condition.text());
+    DcmDataset &dataset = *file.getDataset();
+    require(file.loadAllDataIntoMemory().good(), "cannot be read whole");
+    check_meta(file);
+    check_header(dataset);
+    check_values(dataset);
+    const std::string sop_class_uid = text_of(dataset, DCM_SOPClassUID);
+    if (sop_class_uid == UID_Comprehensive3DSRStorage) {
+      check_report(file);
+    } else if (sop_class_uid == UID_SecondaryCaptureImageStorage) {
+      check_capture(dataset);
+    } else {
+      fail("unexpected SOP class " + sop_class_uid);
+    }
+    return true;
+  });
+}

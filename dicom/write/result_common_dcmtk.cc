@@ -1,0 +1,154 @@
+#include "dicom/write/result_common_dcmtk.hh"
+
+#include "daemon/base/clock.h"
+
+#include <stdexcept>
+
+namespace lvn_write {
+
+namespace {
+
+enum copy_rule {
+  copy_identity, // as it is: an altered value would no longer match the PACS's
+  copy_or_empty, // type 2
+  copy_or_omit   // type 3
+};
+struct copied_attribute {
+  DcmTagKey tag;
+  enum copy_rule rule;
+};
+
+const struct copied_attribute copied[] = {
+    {DCM_PatientName, copy_identity},
+    {DCM_PatientID, copy_identity},
+    {DCM_AccessionNumber, copy_identity},
+    {DCM_PatientBirthDate, copy_or_empty},
+    {DCM_PatientSex, copy_or_empty},
+    {DCM_StudyDate, copy_or_empty},
+    {DCM_StudyTime, copy_or_empty},
+    {DCM_StudyID, copy_or_empty},
+    {DCM_ReferringPhysicianName, copy_or_empty},
+    {DCM_IssuerOfPatientID, copy_or_omit},
+    {DCM_PatientBirthTime, copy_or_omit},
+    {DCM_StudyDescription, copy_or_omit},
+    {DCM_PatientAge, copy_or_omit},
+    {DCM_PatientSize, copy_or_omit},
+    {DCM_PatientWeight, copy_or_omit},
+};
+
+bool is_usable(DcmElement &element) {
+  OFString value;
+  if (element.isEmpty() || element.checkValue("1", OFFalse).bad()) {
+    return false;
+  }
+  if (element.getTag() == DCM_PatientSex) {
+    element.getOFString(value, 0);
+    return value == "M" || value == "F" || value == "O";
+  }
+  return true;
+}
+
+void put_contributing_equipment(DcmItem &dataset, const struct lvn_result_request &request) {
+  char date_time[LVN_TIME_TEXT_BYTES];
+  lvn_clock_format_dt(request.wall_ms, date_time);
+  DcmItem &equipment = add_item(dataset, DCM_ContributingEquipmentSequence);
+  put_code(equipment, DCM_PurposeOfReferenceCodeSequence, *lvn_code_get(LVN_CODE_PROCESSING_EQUIPMENT));
+  put(equipment, DCM_Manufacturer, node_manufacturer);
+  put(equipment, DCM_ManufacturerModelName, node_model);
+  put(equipment, DCM_StationName, plain_text(request.device.station_name, 16));
+  put(equipment, DCM_SoftwareVersions, plain_text(request.device.software_version, 64));
+  put(equipment, DCM_DeviceUID, request.device.device_uid);
+  put(equipment, DCM_ContributionDateTime, date_time);
+  put(equipment, DCM_ContributionDescription,
+      "Liver lesion classification by model " + plain_text(request.device.model_name, 200) + " " +
+          plain_text(request.device.model_version, 64));
+}
+
+} // namespace
+
+ResultTemplate::ResultTemplate(const char *path) {
+  const OFCondition condition = file_.loadFile(path); // pixels stay in the file
+  if (condition.bad()) {
+    throw std::runtime_error(std::string("cannot read the template object: ") + condition.text());
+  }
+}
+
+std::string ResultTemplate::study_instance_uid() {
+  OFString uid;
+  if (file_.getDataset()->findAndGetOFString(DCM_StudyInstanceUID, uid).bad() || uid.empty()) {
+    throw std::runtime_error("the template object has no StudyInstanceUID");
+  }
+  return uid.c_str();
+}
+
+void ResultTemplate::copy_into(DcmItem &dataset) {
+  DcmDataset &source = *file_.getDataset();
+  DcmElement *element = nullptr;
+  put(dataset, DCM_StudyInstanceUID, study_instance_uid());
+  if (source.findAndGetElement(DCM_SpecificCharacterSet, element).good() && !element->isEmpty()) {
+    source.findAndInsertCopyOfElement(DCM_SpecificCharacterSet, &dataset);
+  }
+  for (const struct copied_attribute &attribute : copied) {
+    const bool found = source.findAndGetElement(attribute.tag, element).good();
+    if (found && (attribute.rule == copy_identity || is_usable(*element))) {
+      if (source.findAndInsertCopyOfElement(attribute.tag, &dataset).bad()) {
+        throw std::runtime_error("cannot copy an attribute of the template object");
+      }
+    } else if (attribute.rule != copy_or_omit) {
+      put(dataset, attribute.tag, "");
+    }
+  }
+}
+
+std::string result_uid(const struct lvn_result_request &request, const char *role, size_t lesion_index) {
+  return uid_of({"result", request.job_key, role, std::to_string(lesion_index)});
+}
+
+std::string plain_text(const char *text, size_t max_bytes) {
+  std::string plain;
+  for (const char *p = text == nullptr ? "" : text; *p != '\0' && plain.size() < max_bytes; p++) {
+    const unsigned char byte = static_cast<unsigned char>(*p);
+    if (byte >= 0x80 && byte < 0xc0) {
+      continue; // later bytes of a UTF-8 character, which is one '?'
+    }
+    plain.push_back(byte < 0x20 || byte > 0x7e || byte == '\\' ? '?' : *p);
+  }
+  while (!plain.empty() && plain.back() == ' ') {
+    plain.pop_back();
+  }
+  return plain;
+}
+
+void put_result_header(DcmItem &dataset, const struct lvn_result_request &request, const char *modality,
+                       const char *sop_class_uid, const std::string &sop_instance_uid,
+                       const std::string &series_instance_uid, int series_number, int instance_number) {
+  char date[LVN_TIME_TEXT_BYTES];
+  char time[LVN_TIME_TEXT_BYTES];
+  lvn_clock_format_da(request.wall_ms, date);
+  lvn_clock_format_tm(request.wall_ms, time);
+  put(dataset, DCM_SOPClassUID, sop_class_uid);
+  put(dataset, DCM_SOPInstanceUID, sop_instance_uid);
+  put(dataset, DCM_InstanceCreationDate, date);
+  put(dataset, DCM_InstanceCreationTime, time);
+  put_private_scheme(dataset);
+  put(dataset, DCM_Modality, modality);
+  put(dataset, DCM_SeriesInstanceUID, series_instance_uid);
+  put(dataset, DCM_SeriesNumber, std::to_string(series_number));
+  put(dataset, DCM_SeriesDescription, result_series_description);
+  put(dataset, DCM_SeriesDate, date);
+  put(dataset, DCM_SeriesTime, time);
+  put(dataset, DCM_ContentDate, date);
+  put(dataset, DCM_ContentTime, time);
+  put(dataset, DCM_InstanceNumber, std::to_string(instance_number));
+  put(dataset, DCM_Manufacturer, node_manufacturer);
+  put(dataset, DCM_ManufacturerModelName, node_model);
+  put(dataset, DCM_StationName, plain_text(request.device.station_name, 16));
+  put(dataset, DCM_DeviceSerialNumber, plain_text(request.device.ae_title, 64));
+  put(dataset, DCM_DeviceUID, request.device.device_uid);
+  put(dataset, DCM_SoftwareVersions,
+      plain_text(request.device.software_version, 64) + "\\" + plain_text(request.device.model_name, 40) + " " +
+          plain_text(request.device.model_version, 20));
+  put_contributing_equipment(dataset, request);
+}
+
+} // namespace lvn_write

@@ -1,0 +1,46 @@
+// What all result objects of a job share: the study they belong to, their UIDs, equipment and times.
+#ifndef LVN_DICOM_WRITE_RESULT_COMMON_HH
+#define LVN_DICOM_WRITE_RESULT_COMMON_HH
+
+#include "dicom/write/build_dcmtk.hh"
+#include "dicom/write/result.h"
+
+namespace lvn_write {
+
+constexpr const char *result_series_description = "CAUTION: research use only. AI liver lesion result, unverified";
+constexpr const char *node_manufacturer = "Liver-VLM node project";
+constexpr const char *node_model = "Liver-VLM node";
+constexpr int result_sr_series_number = 9101;
+constexpr int result_capture_series_number = 9102;
+
+// Header of the template object, without its pixels.
+class ResultTemplate {
+public:
+  explicit ResultTemplate(const char *path);
+  // Patient, Patient Study and General Study modules. Identity is copied as it is; any other value that is not valid
+  // for its VR is left out, so that a careless scanner does not make the result invalid.
+  void copy_into(DcmItem &dataset);
+  std::string study_instance_uid();
+
+private:
+  DcmFileFormat file_;
+};
+
+std::string result_uid(const struct lvn_result_request &request, const char *role, size_t lesion_index);
+
+// SOP Common, General Series, General Equipment, Contributing Equipment (IHE AIR), content date and time.
+void put_result_header(DcmItem &dataset, const struct lvn_result_request &request, const char *modality,
+                       const char *sop_class_uid, const std::string &sop_instance_uid,
+                       const std::string &series_instance_uid, int series_number, int instance_number);
+
+// Printable ASCII, which every SpecificCharacterSet of a template can hold; at most `max_bytes`.
+std::string plain_text(const char *text, size_t max_bytes);
+
+// Implemented in result_capture_dcmtk.cc and result_sr_dcmtk.cc.
+void fill_capture(DcmDataset &dataset, ResultTemplate &source, const struct lvn_result_request &request,
+                  size_t lesion_index);
+void fill_report(DcmDataset &dataset, ResultTemplate &source, const struct lvn_result_request &request);
+
+} // namespace lvn_write
+
+#endif
