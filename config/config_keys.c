@@ -63,7 +63,7 @@ const struct lvn_config_key lvn_config_keys[] = {
      RELOADABLE, "A study that waits longer than this for a phase or an ROI is named in the log as a warning."},
 
     {"analysis", "model_package", LVN_CONFIG_PATH, NODE(model_package), 0, 0, NULL,
-     "/usr/share/livervlm/packages/current", RESTART,
+     "/usr/share/livervlm/packages/demo-phantom-1.0.0", RESTART,
      "Folder of the model package. Its signature and its test vectors are checked when it is loaded."},
     {"analysis", "device", LVN_CONFIG_CHOICE, NODE(device), 0, 0, "auto|cpu|cuda", "auto", RESTART,
      "Where the network runs. auto takes the first CUDA device that works, and the CPU where there is none."},

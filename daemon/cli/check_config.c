@@ -44,7 +44,9 @@ int lvn_cli_check_config(int argc, char **argv) {
   bool print = false;
   bool sample = false;
   const char *running = NULL;
+  const char *path = default_path;
   const struct lvn_option options[] = {
+      {"config", "FILE", LVN_OPTION_TEXT, &path, "the same as the argument FILE", false, 0, 0},
       {"print", NULL, LVN_OPTION_FLAG, &print, "show every key with its effective value", false, 0, 0},
       {"sample", NULL, LVN_OPTION_FLAG, &sample, "write the commented sample file", false, 0, 0},
       {"changes-from", "OLD", LVN_OPTION_TEXT, &running, "show what differs from the configuration OLD", false, 0, 0},
@@ -59,7 +61,6 @@ int lvn_cli_check_config(int argc, char **argv) {
                                   .arguments_max = 1};
   int first = 0;
   int code = lvn_options_parse(argc, argv, &usage, &first);
-  const char *path = default_path;
   if (code != LVN_OPTIONS_RUN) {
     return code;
   }

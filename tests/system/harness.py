@@ -157,7 +157,7 @@ class Node:
             "web": {"web_address": "127.0.0.1", "web_port": self.web_port},
             'peer "modality"': {"aet": MODALITY_AET, "host": "127.0.0.1", "port": 0, "may_send": "yes",
                                 "results_to": "pacs", "max_associations": 64},
-            'peer "pacs"': {"aet": PACS_AET, "host": "127.0.0.1", "port": pacs_port or 0, "may_send": "yes"},
+            'peer "pacs"': {"aet": PACS_AET, "host": "127.0.0.1", "port": pacs_port or free_port(), "may_send": "yes"},
         }
         for section, values in (overrides or {}).items():
             sections.setdefault(section, {}).update(values)
