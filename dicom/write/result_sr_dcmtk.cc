@@ -114,7 +114,9 @@ void put_group(DcmItem &measurements, const struct lvn_result_request &request, 
   const bool is_classified = lesion.has_probability && !lesion.abstained;
   const enum lvn_code_id finding = is_classified ? lvn_code_of_class(lesion.top_class) : LVN_CODE_LESION;
   DcmItem &group = sr_container(measurements, LVN_CODE_MEASUREMENT_GROUP, lesion.contour_count == 1 ? "1410" : "1411");
-  sr_text(group, sr_has_context, LVN_CODE_TRACKING_ID, plain_text(lesion.tracking_id, text_max));
+  const std::string tracking_id = plain_text(lesion.tracking_id, text_max);
+  sr_text(group, sr_has_context, LVN_CODE_TRACKING_ID,
+          tracking_id.empty() ? "Lesion " + std::to_string(lesion_index + 1) : tracking_id);
   sr_uid(group, sr_has_context, LVN_CODE_TRACKING_UID, lesion.tracking_uid);
   sr_code(group, sr_contains, LVN_CODE_FINDING, *lvn_code_get(finding));
   put_algorithm(group, request.device);
@@ -165,7 +167,8 @@ void put_evidence(DcmDataset &dataset, const struct lvn_result_request &request,
     const struct lvn_result_reference &image = request.lesions[i].image;
     evidence.add(image.series_instance_uid, image.sop_class_uid, image.sop_instance_uid);
   }
-  if (request.roi_sop_instance_uid != nullptr) {
+  if (request.roi_sop_instance_uid != nullptr && request.roi_sop_class_uid != nullptr &&
+      request.roi_series_instance_uid != nullptr) {
     evidence.add(request.roi_series_instance_uid, request.roi_sop_class_uid, request.roi_sop_instance_uid);
   }
   for (size_t i = 0; i < request.lesion_count; i++) {
