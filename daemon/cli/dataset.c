@@ -22,6 +22,7 @@ static int dataset_phantom(int argc, char **argv) {
   lvn_phantom_dataset_options_default(&make);
   unsigned count = (unsigned)make.phantom_count;
   unsigned lesions = (unsigned)make.lesions_per_phantom;
+  const char *alignment = "estimated";
   const struct lvn_option options[] = {
       {"output", "DIR", LVN_OPTION_TEXT, &make.folder, "folder of the data set; must not hold one", true, 0, 0},
       {"seed", "N", LVN_OPTION_UINT64, &make.first_seed, "seed of the first phantom (1)", false, 0, 0},
@@ -29,6 +30,11 @@ static int dataset_phantom(int argc, char **argv) {
       {"lesions", "N", LVN_OPTION_UINT, &lesions, "lesions in each phantom, classes in turn (4)", false, 1, 12},
       {"slices", "N", LVN_OPTION_UINT, &make.max_slices, "slices of each lesion at most (3)", false, 1, 64},
       {"threads", "N", LVN_OPTION_UINT, &make.threads, "phantoms made at a time (1)", false, 1, 64},
+      {"matrix", "N", LVN_OPTION_UINT, &make.matrix, "256 or 512 pixels a row (drawn)", false, 1, 512},
+      {"alignment", "estimated|truth", LVN_OPTION_CHOICE, &alignment,
+       "find the alignment as the node does (default), or take the truth give or take --alignment-error", false, 0, 0},
+      {"alignment-error", "MM", LVN_OPTION_REAL, &make.alignment_error_mm,
+       "standard deviation along each axis with --alignment truth (1)", false, 0, 50},
   };
   const struct lvn_usage usage = {.command = "dataset phantom",
                                   .summary = "Make a data set of synthetic lesions by the node's own alignment and "
@@ -41,6 +47,7 @@ static int dataset_phantom(int argc, char **argv) {
     return code;
   }
   make.phantom_count = count;
+  make.estimate_alignment = strcmp(alignment, "estimated") == 0;
   make.lesions_per_phantom = lesions;
   if (!lvn_phantom_dataset_make(&make, show_progress, &summary, &err)) {
     return lvn_options_fail(usage.command, &err);

@@ -43,6 +43,9 @@ LVN_MUST_CHECK bool lvn_registration_run(const struct lvn_volume *fixed, const s
                                          struct lvn_registration_quality *ret_quality, struct lvn_error *err);
 /* The transform of a phase to itself. */
 LVN_MUST_CHECK bool lvn_registration_identity(struct lvn_registration **ret_registration, struct lvn_error *err);
+/* A known displacement, patient mm: moving = fixed + shift. */
+LVN_MUST_CHECK bool lvn_registration_translation(const double shift_mm[3], struct lvn_registration **ret_registration,
+                                                 struct lvn_error *err);
 
 /* Where in the moving phase is this point of the fixed phase? Both patient mm. Cheap; any point. */
 void lvn_registration_map(const struct lvn_registration *registration, const double fixed_mm[3],

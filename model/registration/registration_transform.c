@@ -79,6 +79,17 @@ bool lvn_registration_identity(struct lvn_registration **ret_registration, struc
   return lvn_reg_wrap(&transform, ret_registration, err);
 }
 
+bool lvn_registration_translation(const double shift_mm[3], struct lvn_registration **ret_registration,
+                                  struct lvn_error *err) {
+  const double centre_mm[3] = {0.0, 0.0, 0.0};
+  struct lvn_reg_transform transform;
+  lvn_reg_transform_identity(centre_mm, &transform);
+  for (int a = 0; a < 3; a++) {
+    transform.shift_mm[a] = shift_mm[a];
+  }
+  return lvn_reg_wrap(&transform, ret_registration, err);
+}
+
 void lvn_registration_map(const struct lvn_registration *registration, const double fixed_mm[3],
                           double ret_moving_mm[3]) {
   lvn_reg_transform_apply(&registration->transform, fixed_mm, ret_moving_mm);

@@ -8,6 +8,7 @@
 #include "model/train/dataset.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -47,7 +48,7 @@ static void choose(const struct lvn_phantom_dataset_options *options, size_t ind
   for (int phase = 0; phase < LVN_PHASE_COUNT; phase++) {
     phantom->has_phase[phase] = phase < LVN_PHASE_NETWORK_COUNT;
   }
-  phantom->matrix = draw(seed, 1) < 0.5 ? 256 : 512;
+  phantom->matrix = options->matrix != 0 ? options->matrix : draw(seed, 1) < 0.5 ? 256 : 512;
   phantom->slice_thickness_mm = thickness < 0.35 ? 5.0 : thickness < 0.55 ? 7.0 : 2.0 + 5.0 * draw(seed, 4);
   phantom->noise_hu = -1.0;
   phantom->lesion_count = options->lesions_per_phantom;
@@ -64,18 +65,43 @@ static void destroy_registrations(struct lvn_registration *registrations[LVN_PHA
   }
 }
 
-static bool align(const struct lvn_phantom *phantom, const struct lvn_mask *mask, enum lvn_phase roi_phase,
-                  struct lvn_registration *registrations[LVN_PHASE_NETWORK_COUNT], bool *ret_usable,
-                  struct lvn_error *err) {
+/* Box-Muller. */
+static double draw_normal(uint64_t seed, uint64_t which) {
+  return sqrt(-2.0 * log(1.0 - draw(seed, which))) * cos(6.283185307179586 * draw(seed, which + 1));
+}
+
+/* What a good alignment would have found: the lesion's true displacement, give or take. */
+static bool align_by_truth(const struct maker *maker, const struct lvn_phantom *phantom, size_t lesion_index,
+                           enum lvn_phase roi_phase, enum lvn_phase phase, struct lvn_registration **ret_registration,
+                           struct lvn_error *err) {
+  const struct lvn_phantom_lesion *lesion = &phantom->lesions[lesion_index];
+  double shift_mm[3];
+  for (uint64_t axis = 0; axis < 3; axis++) {
+    uint64_t which = 1000U + 100U * lesion_index + 10U * (uint64_t)phase + 2U * axis;
+    shift_mm[axis] = lesion->displacement_mm[phase][axis] - lesion->displacement_mm[roi_phase][axis] +
+                     maker->options->alignment_error_mm * draw_normal(phantom->options.seed, which);
+  }
+  return lvn_registration_translation(shift_mm, ret_registration, err);
+}
+
+static bool align(const struct maker *maker, const struct lvn_phantom *phantom, size_t lesion_index,
+                  enum lvn_phase roi_phase, struct lvn_registration *registrations[LVN_PHASE_NETWORK_COUNT],
+                  bool *ret_usable, struct lvn_error *err) {
+  const struct lvn_mask *mask = &phantom->lesions[lesion_index].mask[roi_phase];
   struct lvn_registration_options options;
   lvn_registration_options_default(&options);
   *ret_usable = true;
   for (int phase = 0; phase < LVN_PHASE_NETWORK_COUNT; phase++) {
     struct lvn_registration_quality quality = {.usable = true};
-    bool good = phase == (int)roi_phase
-                    ? lvn_registration_identity(&registrations[phase], err)
-                    : lvn_registration_run(&phantom->volume[roi_phase], mask, &phantom->volume[phase], &options,
-                                           &registrations[phase], &quality, err);
+    bool good = false;
+    if (phase == (int)roi_phase) {
+      good = lvn_registration_identity(&registrations[phase], err);
+    } else if (maker->options->estimate_alignment) {
+      good = lvn_registration_run(&phantom->volume[roi_phase], mask, &phantom->volume[phase], &options,
+                                  &registrations[phase], &quality, err);
+    } else {
+      good = align_by_truth(maker, phantom, lesion_index, roi_phase, (enum lvn_phase)phase, &registrations[phase], err);
+    }
     if (!good) {
       return false;
     }
@@ -111,7 +137,7 @@ static bool add_lesion(struct maker *maker, size_t index, const struct lvn_phant
     return true;
   }
   double start = lvn_clock_monotonic_seconds();
-  bool good = align(phantom, mask, roi_phase, registrations, &usable, err);
+  bool good = align(maker, phantom, lesion_index, roi_phase, registrations, &usable, err);
   double aligned = lvn_clock_monotonic_seconds();
   for (int phase = 0; phase < LVN_PHASE_NETWORK_COUNT; phase++) {
     phases[phase] = (struct lvn_crop_phase){.volume = &phantom->volume[phase], .from_fixed = registrations[phase]};
@@ -195,8 +221,13 @@ static void run_threads(struct maker *maker, unsigned threads) {
 }
 
 void lvn_phantom_dataset_options_default(struct lvn_phantom_dataset_options *ret_options) {
-  *ret_options = (struct lvn_phantom_dataset_options){
-      .first_seed = 1, .phantom_count = 20, .lesions_per_phantom = 4, .threads = 1, .max_slices = 3};
+  *ret_options = (struct lvn_phantom_dataset_options){.first_seed = 1,
+                                                      .phantom_count = 20,
+                                                      .lesions_per_phantom = 4,
+                                                      .threads = 1,
+                                                      .max_slices = 3,
+                                                      .estimate_alignment = true,
+                                                      .alignment_error_mm = 1.0};
 }
 
 bool lvn_phantom_dataset_make(const struct lvn_phantom_dataset_options *options,
@@ -205,7 +236,8 @@ bool lvn_phantom_dataset_make(const struct lvn_phantom_dataset_options *options,
   struct maker maker = {.options = options, .progress = progress, .lock = PTHREAD_MUTEX_INITIALIZER};
   if (options->phantom_count == 0 || options->lesions_per_phantom == 0 ||
       options->lesions_per_phantom > LVN_PHANTOM_LESIONS_MAX || options->max_slices == 0 || options->threads == 0 ||
-      options->threads > THREADS_MAX) {
+      options->threads > THREADS_MAX || (options->matrix != 0 && options->matrix != 256 && options->matrix != 512) ||
+      !(options->alignment_error_mm >= 0.0)) {
     return lvn_error_set(err, LVN_ERROR_USAGE, "phantom data set: a count is out of range");
   }
   if (!lvn_dataset_writer_open(options->folder, "synthetic phantoms", &maker.writer, err)) {

@@ -20,6 +20,10 @@ struct lvn_phantom_dataset_options {
   size_t lesions_per_phantom; /* classes in turn */
   unsigned threads;           /* phantoms made at a time */
   unsigned max_slices;        /* per lesion */
+  bool estimate_alignment;    /* true: by lvn_registration_run(), as the node does (seconds a lesion); false: the true
+                               * displacement of the lesion's centre plus an error drawn with alignment_error_mm */
+  double alignment_error_mm;  /* standard deviation along each axis */
+  unsigned matrix;            /* 256 or 512; 0: drawn, half each */
 };
 void lvn_phantom_dataset_options_default(struct lvn_phantom_dataset_options *ret_options);
 
