@@ -7,6 +7,14 @@
 
 #include <stdint.h>
 
+/* As fminf and fmaxf without their care for NaN, which costs a call each. */
+static inline float lvn_phantom_min(float a, float b) {
+  return a < b ? a : b;
+}
+static inline float lvn_phantom_max(float a, float b) {
+  return a > b ? a : b;
+}
+
 /* Counter-based random numbers (SplitMix64's finaliser over a key and a counter): a stream per purpose, so that a draw
  * added to one purpose changes no other, and threads cannot disturb the order. */
 struct lvn_phantom_random {
@@ -112,6 +120,7 @@ struct lvn_phantom_shape {
   bool is_static; /* spine, wall, aorta: do not breathe */
   float centre[3];
   float half[3];     /* half axes; capsule: vector a to b */
+  float inverse[3];  /* 1 / half, set by lvn_phantom_scene_add() */
   float rotation[2]; /* cosine and sine of a turn about z */
   float radius[2];   /* capsule */
   bool has_level;    /* ellipsoid above (anterior to) a fluid level: y < level */

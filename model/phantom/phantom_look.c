@@ -41,7 +41,7 @@ float lvn_phantom_look_distance(const struct lvn_phantom_look *look, const float
 
 /* 0 outside, 1 inside, linear over about a millimetre. */
 static float step(float depth) {
-  return fminf(fmaxf(0.5F + depth, 0.0F), 1.0F);
+  return lvn_phantom_min(lvn_phantom_max(0.5F + depth, 0.0F), 1.0F);
 }
 
 static float blend(float from, float to, float fraction) {
@@ -76,7 +76,7 @@ static float nodules(const struct lvn_phantom_look *look, enum lvn_phase phase, 
   float depth = -1e6F;
   for (size_t i = 0; i < look->nodule_count; i++) {
     const float d[3] = {v[0] - look->nodule[i][0], v[1] - look->nodule[i][1], v[2] - look->nodule[i][2]};
-    depth = fmaxf(depth, look->nodule_radius[i] * look->nodule_growth[phase] - sqrtf(dot(d, d)));
+    depth = lvn_phantom_max(depth, look->nodule_radius[i] * look->nodule_growth[phase] - sqrtf(dot(d, d)));
   }
   return blend(hu, look->nodule_hu[phase], step(0.7F * depth));
 }
@@ -92,7 +92,7 @@ static float sheets(const struct lvn_phantom_look *look, const float v[3], float
     /* A scar's ray thins towards its end, a cyst's septum does not. */
     float half = look->lesion_class == LVN_CLASS_CYST ? look->sheet_half_mm
                                                       : look->sheet_half_mm * (1.0F - relative / look->sheet_reach);
-    inside = fmaxf(inside, step(half - off));
+    inside = lvn_phantom_max(inside, step(half - off));
   }
   return inside;
 }
@@ -116,7 +116,7 @@ float lvn_phantom_look_hounsfield(const struct lvn_phantom_scene *scene, const s
   float core = look->core_reach > 0.0F ? (look->core_reach * (1.0F + 0.28F * coarse)) * look->radius - length : -1.0F;
   float scar = core > -1.0F ? step(core) : 0.0F;
   if (look->sheet_count > 0) {
-    scar = fmaxf(scar, sheets(look, v, length));
+    scar = lvn_phantom_max(scar, sheets(look, v, length));
   }
   hu = blend(hu, look->core[phase], scar);
   if (look->capsule_mm > 0.0F) {

@@ -12,13 +12,13 @@ static float room_at(const struct lvn_phantom_scene *scene, const float at[3]) {
   float room = -lvn_phantom_liver_distance(&scene->patient, at);
   float u = at[0] / scene->patient.cavity[0];
   float v = at[1] / scene->patient.cavity[1];
-  room = fminf(room, (1.0F - sqrtf(u * u + v * v)) * scene->patient.cavity[1]);
+  room = lvn_phantom_min(room, (1.0F - sqrtf(u * u + v * v)) * scene->patient.cavity[1]);
   for (size_t i = 0; i < scene->shape_count && room > 0.0F; i++) {
     const struct lvn_phantom_shape *shape = &scene->shapes[i];
     bool covers = shape->material == LVN_MATERIAL_BILE || shape->material == LVN_MATERIAL_IVC ||
                   (shape->material == LVN_MATERIAL_FAT && shape->kind == LVN_SHAPE_ELLIPSOID);
     if (covers) {
-      room = fminf(room, lvn_phantom_shape_distance(scene, shape, at));
+      room = lvn_phantom_min(room, lvn_phantom_shape_distance(scene, shape, at));
     }
   }
   return room;
@@ -49,7 +49,7 @@ static bool fits(const struct lvn_phantom_scene *scene, const struct lvn_phantom
     const float at[3] = {look->centre[0] + reach * planar * cosf(angle), look->centre[1] + reach * planar * sinf(angle),
                          look->centre[2] + reach * z};
     float room = room_at(scene, at);
-    nearest = fminf(nearest, room);
+    nearest = lvn_phantom_min(nearest, room);
     if (room < 1.0F) {
       return false;
     }

@@ -9,7 +9,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#define TILE 8
+#define TILE_MAX 8
 #define SUB_SLICES_MAX 5
 #define OFFSETS 3 /* pixel centre, a quarter before, a quarter after */
 #define THREADS_MAX 64
@@ -21,6 +21,7 @@ struct frame { /* one phase */
   struct lvn_volume *volume;
   double thickness_mm;
   float *wave[2]; /* [mode][offset][index] along x and y; owned */
+  float *x;       /* [offset][column] in mm; owned */
   float bend_mm;  /* bound of the internal deformation */
 };
 
@@ -33,6 +34,13 @@ struct job {
   atomic_size_t next;
 };
 
+/* What locate() needs of one row at one offset and level. */
+struct line {
+  float y;
+  float z;
+  float product[LVN_PHANTOM_MODES];
+};
+
 struct slice {
   const struct lvn_phantom_scene *scene;
   const struct frame *frame;
@@ -41,13 +49,18 @@ struct slice {
   unsigned sub_slices;
   float z[1 + SUB_SLICES_MAX]; /* centre, then the samples through the slice */
   float wave_z[LVN_PHANTOM_MODES][1 + SUB_SLICES_MAX];
+  uint32_t tile_side;
+  struct line lines[TILE_MAX][OFFSETS][1 + SUB_SLICES_MAX]; /* of the tiles' current rows */
+  float shift[3];
+  float amplitude[LVN_PHANTOM_MODES][3];
+  float pixel_radius;
   float voxel_radius;
   float tile_radius;
   uint16_t list[LVN_PHANTOM_SHAPES_MAX]; /* shapes of this slice, top first */
   size_t list_count;
   uint16_t tile[LVN_PHANTOM_SHAPES_MAX];
   size_t tile_count;
-  bool tile_is_plain; /* one shape covers the tile */
+  bool tile_is_covered; /* the last of them covers the whole tile */
 };
 
 struct place {
@@ -55,43 +68,72 @@ struct place {
   float reference[3]; /* in the reference space: what breathes */
 };
 
+static void start_rows(struct slice *slice, uint32_t first_row) {
+  const struct lvn_grid *grid = slice->grid;
+  for (uint32_t i = 0; i < slice->tile_side && first_row + i < grid->size[1]; i++) {
+    for (size_t offset = 0; offset < OFFSETS; offset++) {
+      for (unsigned level = 0; level <= slice->sub_slices; level++) {
+        struct line *line = &slice->lines[i][offset][level];
+        double row = (double)(first_row + i) + offsets[offset];
+        line->y = (float)(grid->origin_mm[1] + row * grid->spacing_mm[1]);
+        line->z = slice->z[level];
+        for (size_t mode = 0; mode < LVN_PHANTOM_MODES; mode++) {
+          const float *wave = slice->frame->wave[1] + (mode * OFFSETS + offset) * grid->size[1];
+          line->product[mode] = wave[first_row + i] * slice->wave_z[mode][level];
+        }
+      }
+    }
+  }
+}
+
+/* `row` counts within the tile. */
 static struct place locate(const struct slice *slice, uint32_t column, uint32_t row, int offset_x, int offset_y,
                            int level) {
-  const struct lvn_grid *grid = slice->grid;
-  const struct lvn_phantom_motion *motion = &slice->scene->motion[slice->frame->phase];
-  struct place place;
-  place.here[0] = (float)(grid->origin_mm[0] + ((double)column + offsets[offset_x]) * grid->spacing_mm[0]);
-  place.here[1] = (float)(grid->origin_mm[1] + ((double)row + offsets[offset_y]) * grid->spacing_mm[1]);
-  place.here[2] = slice->z[level];
+  const struct frame *frame = slice->frame;
+  const struct line *line = &slice->lines[row][offset_y][level];
+  const uint32_t width = slice->grid->size[0];
+  struct place place = {.here = {frame->x[(size_t)offset_x * width + column], line->y, line->z}};
   for (int axis = 0; axis < 3; axis++) {
-    place.reference[axis] = place.here[axis] - (float)motion->shift[axis];
+    place.reference[axis] = place.here[axis] - slice->shift[axis];
   }
-  for (size_t mode = 0; mode < LVN_PHANTOM_MODES; mode++) {
-    const float *x = slice->frame->wave[0] + (mode * OFFSETS + (size_t)offset_x) * grid->size[0];
-    const float *y = slice->frame->wave[1] + (mode * OFFSETS + (size_t)offset_y) * grid->size[1];
-    float product = x[column] * y[row] * slice->wave_z[mode][level];
+  const float *wave = frame->wave[0] + (size_t)offset_x * width + column;
+  for (size_t mode = 0; mode < LVN_PHANTOM_MODES; mode++, wave += (size_t)OFFSETS * width) {
+    float product = *wave * line->product[mode];
     for (int axis = 0; axis < 3; axis++) {
-      place.reference[axis] -= product * (float)motion->amplitude[mode][axis];
+      place.reference[axis] -= product * slice->amplitude[mode][axis];
     }
   }
   return place;
 }
 
+/* How near the closest surface is: `across` for those along z (walls, spine), `any` for the rest. */
+struct clearance {
+  float across;
+  float any;
+};
+
 static const struct lvn_phantom_shape *top_shape(const struct slice *slice, const struct place *place,
-                                                 float *ret_clearance) {
+                                                 struct clearance *ret_clearance) {
   const struct lvn_phantom_shape *shapes = slice->scene->shapes;
-  float clearance = 1e6F;
-  for (size_t i = 0; i < slice->tile_count; i++) {
+  struct clearance clearance = {1e6F, 1e6F};
+  const struct lvn_phantom_shape *top = &shapes[slice->tile[slice->tile_count - 1]];
+  const size_t count = slice->tile_count - (slice->tile_is_covered ? 1 : 0);
+  for (size_t i = 0; i < count; i++) {
     const struct lvn_phantom_shape *shape = &shapes[slice->tile[i]];
     float distance = lvn_phantom_shape_distance(slice->scene, shape, shape->is_static ? place->here : place->reference);
-    clearance = fminf(clearance, fabsf(distance));
+    float size = fabsf(distance);
+    if (shape->kind == LVN_SHAPE_CYLINDER || shape->kind == LVN_SHAPE_RING) {
+      clearance.across = lvn_phantom_min(clearance.across, size);
+    } else {
+      clearance.any = lvn_phantom_min(clearance.any, size);
+    }
     if (distance < 0.0F) {
-      *ret_clearance = clearance;
-      return shape;
+      top = shape;
+      break;
     }
   }
   *ret_clearance = clearance;
-  return &shapes[slice->tile[slice->tile_count - 1]];
+  return top;
 }
 
 static float value_at(const struct slice *slice, const struct lvn_phantom_shape *shape, const struct place *place) {
@@ -99,16 +141,22 @@ static float value_at(const struct slice *slice, const struct lvn_phantom_shape 
                                 shape->is_static ? place->here : place->reference);
 }
 
-static float supersample(const struct slice *slice, uint32_t column, uint32_t row, bool in_plane) {
+/* Mean over the voxel; in the plane (2 x 2) when `in_plane`, through the slice when `through`. With three levels and
+ * more the four places in the plane are taken by turns, two diagonal ones a level. */
+static float supersample(const struct slice *slice, uint32_t column, uint32_t row, bool in_plane, bool through) {
   float sum = 0.0F;
+  float count = 0.0F;
   int first = in_plane ? 1 : 0;
   int last = in_plane ? 2 : 0;
-  float count = 0.0F;
-  for (int level = 1; level <= (int)slice->sub_slices; level++) {
+  bool by_turns = in_plane && through && slice->sub_slices >= 3;
+  for (int level = through ? 1 : 0; level <= (through ? (int)slice->sub_slices : 0); level++) {
     for (int y = first; y <= last; y++) {
       for (int x = first; x <= last; x++) {
+        if (by_turns && ((x + y + level) & 1) != 0) {
+          continue;
+        }
         struct place place = locate(slice, column, row, x, y, level);
-        float clearance;
+        struct clearance clearance;
         const struct lvn_phantom_shape *shape = top_shape(slice, &place, &clearance);
         sum += value_at(slice, shape, &place);
         count += 1.0F;
@@ -118,9 +166,22 @@ static float supersample(const struct slice *slice, uint32_t column, uint32_t ro
   return sum / count;
 }
 
+/* A surface within the voxel's radius may still run along the slice: look at its two ends. */
+static bool is_same_through(const struct slice *slice, const struct lvn_phantom_shape *shape, uint32_t column,
+                            uint32_t row) {
+  for (int end = 0; end < 2; end++) {
+    struct clearance clearance;
+    struct place place = locate(slice, column, row, 0, 0, end == 0 ? 1 : (int)slice->sub_slices);
+    if (top_shape(slice, &place, &clearance) != shape || clearance.any < 1.4F * slice->pixel_radius) {
+      return false;
+    }
+  }
+  return true;
+}
+
 /* The distances of curved shapes are first order only: how much farther than measured a surface may be nearer. */
 static float safety(enum lvn_phantom_kind kind) {
-  return kind == LVN_SHAPE_CAPSULE ? 1.1F : 1.7F;
+  return kind == LVN_SHAPE_CAPSULE ? 1.05F : kind == LVN_SHAPE_RING || kind == LVN_SHAPE_CYLINDER ? 1.2F : 1.6F;
 }
 
 static bool outside_box(const struct lvn_phantom_shape *shape, const float at[3], float reach) {
@@ -134,11 +195,12 @@ static bool outside_box(const struct lvn_phantom_shape *shape, const float at[3]
 
 static void list_tile(struct slice *slice, uint32_t column, uint32_t row) {
   const struct lvn_grid *grid = slice->grid;
-  uint32_t middle_x = column + TILE / 2 < grid->size[0] ? column + TILE / 2 : grid->size[0] - 1;
-  uint32_t middle_y = row + TILE / 2 < grid->size[1] ? row + TILE / 2 : grid->size[1] - 1;
+  uint32_t half = slice->tile_side / 2;
+  uint32_t middle_x = column + half < grid->size[0] ? column + half : grid->size[0] - 1;
+  uint32_t middle_y = row + half < grid->size[1] ? half : grid->size[1] - 1 - row;
   struct place place = locate(slice, middle_x, middle_y, 0, 0, 0);
   slice->tile_count = 0;
-  slice->tile_is_plain = false;
+  slice->tile_is_covered = false;
   for (size_t i = 0; i < slice->list_count; i++) {
     const struct lvn_phantom_shape *shape = &slice->scene->shapes[slice->list[i]];
     const float *at = shape->is_static ? place.here : place.reference;
@@ -152,7 +214,7 @@ static void list_tile(struct slice *slice, uint32_t column, uint32_t row) {
     }
     slice->tile[slice->tile_count++] = slice->list[i];
     if (distance < -reach * safety(shape->kind)) {
-      slice->tile_is_plain = slice->tile_count == 1;
+      slice->tile_is_covered = true;
       return;
     }
   }
@@ -203,36 +265,43 @@ static struct noise start_noise(const struct slice *slice, uint64_t seed) {
   return noise;
 }
 
+/* `row` counts within the tile; `at` is the voxel's index in the volume. */
 static float draw_voxel(struct slice *slice, struct lvn_phantom *phantom, uint32_t column, uint32_t row,
                         const struct place *place, size_t at) {
-  float clearance = 1e6F;
-  const struct lvn_phantom_shape *shape = &slice->scene->shapes[slice->tile[0]];
-  if (!slice->tile_is_plain) {
-    shape = top_shape(slice, place, &clearance);
-  }
-  if (shape->kind == LVN_SHAPE_LESION) {
+  struct clearance clearance;
+  const struct lvn_phantom_shape *shape = top_shape(slice, place, &clearance);
+  bool is_lesion = shape->kind == LVN_SHAPE_LESION;
+  bool at_surface = clearance.any < slice->voxel_radius;
+  if (is_lesion) {
     phantom->lesions[shape->lesion].mask[slice->frame->phase].inside[at] = 1;
   }
-  if (clearance < slice->voxel_radius) {
-    return supersample(slice, column, row, true);
+  if (at_surface && clearance.any > slice->pixel_radius && slice->sub_slices > 1) {
+    at_surface = !is_same_through(slice, shape, column, row);
   }
-  return shape->kind == LVN_SHAPE_LESION ? supersample(slice, column, row, false) : value_at(slice, shape, place);
+  bool at_wall = clearance.across < slice->pixel_radius;
+  if (at_surface || at_wall || is_lesion) {
+    return supersample(slice, column, row, at_surface || at_wall, at_surface || is_lesion);
+  }
+  return value_at(slice, shape, place);
 }
 
 static void draw_slice(struct slice *slice, struct lvn_phantom *phantom) {
   const struct lvn_grid *grid = slice->grid;
   const struct noise noise = start_noise(slice, phantom->options.seed);
   const size_t plane = (size_t)grid->size[0] * grid->size[1];
-  for (uint32_t row = 0; row < grid->size[1]; row += TILE) {
-    for (uint32_t column = 0; column < grid->size[0]; column += TILE) {
+  const uint32_t side = slice->tile_side;
+  for (uint32_t row = 0; row < grid->size[1]; row += side) {
+    start_rows(slice, row);
+    for (uint32_t column = 0; column < grid->size[0]; column += side) {
       list_tile(slice, column, row);
-      for (uint32_t y = row; y < row + TILE && y < grid->size[1]; y++) {
-        for (uint32_t x = column; x < column + TILE && x < grid->size[0]; x++) {
-          size_t at = (size_t)slice->index * plane + (size_t)y * grid->size[0] + x;
+      for (uint32_t y = 0; y < side && row + y < grid->size[1]; y++) {
+        for (uint32_t x = column; x < column + side && x < grid->size[0]; x++) {
+          size_t at = (size_t)slice->index * plane + (size_t)(row + y) * grid->size[0] + x;
           struct place place = locate(slice, x, y, 0, 0, 0);
           float hu = draw_voxel(slice, phantom, x, y, &place, at);
-          hu += noise_at(&noise, x, y) * body_noise(&slice->scene->patient, &place);
-          slice->frame->volume->hounsfield[at] = (int16_t)lrintf(fminf(fmaxf(hu, -1024.0F), 3071.0F));
+          hu += noise_at(&noise, x, row + y) * body_noise(&slice->scene->patient, &place);
+          hu = lvn_phantom_min(lvn_phantom_max(hu, -1024.0F), 3071.0F);
+          slice->frame->volume->hounsfield[at] = (int16_t)lrintf(hu);
         }
       }
     }
@@ -274,8 +343,16 @@ static void start_slice(const struct job *job, const struct frame *frame, uint32
           (float)sin(motion->wave_number[mode][2] * (z - motion->shift[2]) + motion->wave_phase[mode][2]);
     }
   }
+  for (int axis = 0; axis < 3; axis++) {
+    slice->shift[axis] = (float)motion->shift[axis];
+    for (int mode = 0; mode < LVN_PHANTOM_MODES; mode++) {
+      slice->amplitude[mode][axis] = (float)motion->amplitude[mode][axis];
+    }
+  }
+  slice->tile_side = spread[0] > 1.0 ? TILE_MAX / 2 : TILE_MAX;
+  slice->pixel_radius = (float)(0.5 * hypot(spread[0], spread[1]));
   slice->voxel_radius = (float)(0.5 * sqrt(spread[0] * spread[0] + spread[1] * spread[1] + spread[2] * spread[2]));
-  slice->tile_radius = slice->voxel_radius + (float)(0.5 * (TILE + 1) * hypot(spread[0], spread[1]));
+  slice->tile_radius = slice->voxel_radius + slice->pixel_radius * (float)(slice->tile_side + 1);
   list_slice(slice);
 }
 
@@ -315,6 +392,16 @@ static bool start_frame(const struct lvn_phantom_scene *scene, struct lvn_phanto
               (float)sin(motion->wave_number[mode][axis] * (at - motion->shift[axis]) + motion->wave_phase[mode][axis]);
         }
       }
+    }
+  }
+  float *x = lvn_alloc((size_t)OFFSETS * grid->size[0], sizeof *x, err);
+  if (x == NULL) {
+    return false;
+  }
+  frame->x = x;
+  for (int offset = 0; offset < OFFSETS; offset++) {
+    for (uint32_t i = 0; i < grid->size[0]; i++) {
+      *x++ = (float)(grid->origin_mm[0] + ((double)i + offsets[offset]) * grid->spacing_mm[0]);
     }
   }
   for (int mode = 0; mode < LVN_PHANTOM_MODES; mode++) {
@@ -357,6 +444,7 @@ bool lvn_phantom_render(const struct lvn_phantom_scene *scene, struct lvn_phanto
   for (size_t i = 0; i < job.frame_count; i++) {
     lvn_free(job.frames[i].wave[0]);
     lvn_free(job.frames[i].wave[1]);
+    lvn_free(job.frames[i].x);
   }
   return good;
 }

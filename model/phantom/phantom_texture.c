@@ -116,22 +116,28 @@ bool lvn_phantom_texture_create(struct lvn_phantom_scene *scene, uint64_t seed, 
 
 float lvn_phantom_grain(const float *grain, float x, float y, float z) {
   const unsigned mask = LVN_PHANTOM_GRAIN_SIDE - 1;
-  float base_x = floorf(x);
-  float base_y = floorf(y);
-  float base_z = floorf(z);
-  float fx = x - base_x;
-  float fy = y - base_y;
-  float fz = z - base_z;
-  unsigned x0 = (unsigned)(int)base_x & mask;
-  unsigned x1 = (x0 + 1) & mask;
-  unsigned y0 = ((unsigned)(int)base_y & mask) * LVN_PHANTOM_GRAIN_SIDE;
-  unsigned y1 = (((unsigned)(int)base_y + 1) & mask) * LVN_PHANTOM_GRAIN_SIDE;
   const unsigned plane = LVN_PHANTOM_GRAIN_SIDE * LVN_PHANTOM_GRAIN_SIDE;
-  const float *low = grain + ((unsigned)(int)base_z & mask) * plane;
-  const float *high = grain + (((unsigned)(int)base_z + 1) & mask) * plane;
-  float a =
-      (low[y0 + x0] * (1 - fx) + low[y0 + x1] * fx) * (1 - fy) + (low[y1 + x0] * (1 - fx) + low[y1 + x1] * fx) * fy;
-  float b =
-      (high[y0 + x0] * (1 - fx) + high[y0 + x1] * fx) * (1 - fy) + (high[y1 + x0] * (1 - fx) + high[y1 + x1] * fx) * fy;
-  return a + fz * (b - a);
+  /* Whole periods added first: truncation then is the floor. */
+  x += 64.0F * LVN_PHANTOM_GRAIN_SIDE;
+  y += 64.0F * LVN_PHANTOM_GRAIN_SIDE;
+  z += 64.0F * LVN_PHANTOM_GRAIN_SIDE;
+  unsigned xi = (unsigned)(int)x;
+  unsigned yi = (unsigned)(int)y;
+  unsigned zi = (unsigned)(int)z;
+  float fx = x - (float)(int)xi;
+  float fy = y - (float)(int)yi;
+  float fz = z - (float)(int)zi;
+  unsigned x0 = xi & mask;
+  unsigned x1 = (xi + 1) & mask;
+  unsigned y0 = (yi & mask) * LVN_PHANTOM_GRAIN_SIDE;
+  unsigned y1 = ((yi + 1) & mask) * LVN_PHANTOM_GRAIN_SIDE;
+  const float *low = grain + (zi & mask) * plane;
+  const float *high = grain + ((zi + 1) & mask) * plane;
+  float a = low[y0 + x0] + fx * (low[y0 + x1] - low[y0 + x0]);
+  float b = low[y1 + x0] + fx * (low[y1 + x1] - low[y1 + x0]);
+  float c = high[y0 + x0] + fx * (high[y0 + x1] - high[y0 + x0]);
+  float d = high[y1 + x0] + fx * (high[y1 + x1] - high[y1 + x0]);
+  a += fy * (b - a);
+  c += fy * (d - c);
+  return a + fz * (c - a);
 }
