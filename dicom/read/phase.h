@@ -15,12 +15,20 @@ extern "C" {
 /* What an image says about its phase without organ masks; measured on one volume. */
 struct lvn_phase_image {
   bool aorta_found;
-  double aorta_hu;       /* median of the prevertebral round vessel */
+  bool aorta_by_position; /* measured where another series shows the aorta, see lvn_phase_measure_image_at() */
+  double aorta_hu;        /* median of the prevertebral round vessel */
+  double aorta_centre_mm[3];
   double soft_tissue_hu; /* median of 0..300 HU voxels near the body's right half */
   double kidney_hu;      /* bright, paired, or NAN */
 };
 LVN_MUST_CHECK bool lvn_phase_measure_image(const struct lvn_volume *volume, struct lvn_phase_image *ret_image,
                                             struct lvn_error *err);
+
+/* For a volume whose own aorta was not found (without contrast agent it hardly differs from what is around it): take
+ * the place from another series of the same frame of reference. The aorta before the spine does not move with
+ * breathing. Leaves *image as it is when the place lies outside the volume. */
+void lvn_phase_measure_image_at(const struct lvn_volume *volume, const double aorta_centre_mm[3],
+                                struct lvn_phase_image *image);
 
 struct lvn_phase_candidate {
   const struct lvn_stack *stack;       /* borrowed */
