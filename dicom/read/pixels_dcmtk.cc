@@ -37,13 +37,13 @@ bool is_openjpeg(const std::string &uid) {
 }
 
 bool fail(const Pixels &pixels, lvn_error *err, const char *reason) {
-  return lvn_error_set(err, LVN_ERROR_DATA, "CT object %s: %s", pixels.sop_instance_uid.c_str(), reason);
+  return lvn_error_set(err, LVN_ERROR_DATA, "object %s: %s", pixels.sop_instance_uid.c_str(), reason);
 }
 
 bool check_shape(const Pixels &pixels, size_t *ret_values, lvn_error *err) {
   uint64_t count = static_cast<uint64_t>(pixels.rows) * pixels.columns;
   if (pixels.samples != 1 || (pixels.bits_allocated != 8 && pixels.bits_allocated != 16)) {
-    return lvn_error_set(err, LVN_ERROR_DATA, "CT object %s: %u samples of %u bits per pixel are not supported",
+    return lvn_error_set(err, LVN_ERROR_DATA, "object %s: %u samples of %u bits per pixel are not supported",
                          pixels.sop_instance_uid.c_str(), pixels.samples, pixels.bits_allocated);
   }
   if (pixels.bits_stored == 0 || pixels.bits_stored > pixels.bits_allocated ||
@@ -86,7 +86,7 @@ bool decode_openjpeg(const Pixels &pixels, DcmPixelData &element, std::vector<ui
     const size_t frame = pixels.frames == 1 ? 0 : i - 1;
     if (!lvn_j2k_decode(stream.data(), stream.size(), pixels.columns, pixels.rows, values.data() + frame * frame_values,
                         err)) {
-      return lvn_error_prefix(err, "CT object %s", pixels.sop_instance_uid.c_str());
+      return lvn_error_prefix(err, "object %s", pixels.sop_instance_uid.c_str());
     }
     stream.clear();
   }
@@ -121,7 +121,7 @@ bool check_native_length(const Pixels &pixels, DcmItem &dataset, size_t value_co
   }
   const uint64_t found = element->getLength();
   if (found != wanted && found != wanted + 1) {
-    return lvn_error_set(err, LVN_ERROR_DATA, "CT object %s: %llu bytes of pixel data where %u x %u x %u need %llu",
+    return lvn_error_set(err, LVN_ERROR_DATA, "object %s: %llu bytes of pixel data where %u x %u x %u need %llu",
                          pixels.sop_instance_uid.c_str(), static_cast<unsigned long long>(found), pixels.columns,
                          pixels.rows, pixels.frames, static_cast<unsigned long long>(wanted));
   }
@@ -151,7 +151,7 @@ bool decode_pixels(const Pixels &pixels, std::vector<uint16_t> &ret_values, lvn_
     register_codecs();
     const OFCondition status = dataset.chooseRepresentation(EXS_LittleEndianExplicit, nullptr);
     if (status.bad() || !dataset.canWriteXfer(EXS_LittleEndianExplicit)) {
-      return lvn_error_set(err, LVN_ERROR_DATA, "CT object %s in transfer syntax %s cannot be decoded: %s",
+      return lvn_error_set(err, LVN_ERROR_DATA, "object %s in transfer syntax %s cannot be decoded: %s",
                            pixels.sop_instance_uid.c_str(), pixels.transfer_syntax_uid.c_str(), status.text());
     }
   } else if (!check_native_length(pixels, dataset, count, err)) {
@@ -175,9 +175,12 @@ void frame_to_hu(const Pixels &pixels, const Frame &frame, const uint16_t *value
   for (uint32_t raw = 0; raw < 65536; raw++) {
     const uint32_t stored = raw >> shift & mask;
     const int32_t value = static_cast<int32_t>(stored ^ sign) - static_cast<int32_t>(sign);
-    const bool is_padding = pixels.has_padding && ((value >= low && value <= high) ||
-                                                   raw == pixels.padding_value); // outside the stored bits too
+    bool is_padding = pixels.has_padding &&
+                      ((value >= low && value <= high) || raw == pixels.padding_value); // outside the stored bits too
     const double hu = std::round(value * frame.slope + frame.intercept);
+    // Nothing attenuates less than a vacuum (-1000 HU): what lies far below is a filler outside the reconstruction
+    // circle that the object does not declare (-3024 on many GE scanners).
+    is_padding = is_padding || hu < -2000.0;
     table[raw] = is_padding ? LVN_HU_PADDING : static_cast<int16_t>(std::min(std::max(hu, -32767.0), 32767.0));
   }
   for (size_t i = 0; i < count; i++) {

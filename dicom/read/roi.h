@@ -38,6 +38,10 @@ struct lvn_roi_list {
 LVN_MUST_CHECK bool lvn_roi_read(const struct lvn_study *study, size_t object_index, struct lvn_roi_list *ret_rois,
                                  char ret_note[LVN_TEXT_BYTES], struct lvn_error *err);
 
+/* The same without leaving out organs: for commissioning and tests with segmented organs. */
+LVN_MUST_CHECK bool lvn_roi_read_any(const struct lvn_study *study, size_t object_index, struct lvn_roi_list *ret_rois,
+                                     char ret_note[LVN_TEXT_BYTES], struct lvn_error *err);
+
 /* The ROIs of a whole study. Of several ROI objects from the same source (same series, or same kind and same ROI) the
  * newest wins; ROIs of different objects that overlap by more than half are one lesion (newest kept). */
 LVN_MUST_CHECK bool lvn_roi_read_all(const struct lvn_study *study, struct lvn_roi_list *ret_rois,

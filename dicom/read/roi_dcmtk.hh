@@ -1,0 +1,59 @@
+// ROI objects on their way to masks, shared by the C++ files that read each form.
+#ifndef LVN_DICOM_READ_ROI_DCMTK_HH
+#define LVN_DICOM_READ_ROI_DCMTK_HH
+
+#include "dicom/read/roi.h"
+#include "dicom/read/study_dcmtk.hh"
+
+#include <string>
+#include <vector>
+
+namespace lvn {
+
+struct RoiDraft {
+  std::string label;
+  std::string tracking_id;  // "" when the source has none
+  std::string tracking_uid; // "" when the source has none
+  unsigned number = 0;      // of the ROI, segment or group in its object, for messages: labels may hold anything
+  size_t stack = SIZE_MAX;
+  std::vector<uint8_t> inside; // on the stack's grid; empty until something is drawn
+};
+
+// What an object says about the images it was drawn on.
+struct RoiSource {
+  std::vector<std::string> sop_instance_uids;
+  std::vector<std::string> series_uids;
+  std::string frame_of_reference_uid;
+};
+
+struct RoiReader {
+  const lvn_study &study;
+  bool keep_organs = false;
+  std::string note;
+  std::vector<RoiDraft> drafts;
+
+  void add_note(const std::string &text);
+  // Left out as an organ or helper? Notes it then.
+  bool leave_out(unsigned number, const std::string &label, const std::string &property_type);
+  // The one stack that a ROI with these references and points (patient mm) was drawn on.
+  bool choose_stack(const RoiSource &source, const std::vector<double> &points_mm, const char *what, size_t &ret_stack,
+                    lvn_error *err) const;
+  // Is this stack one to draw on? Sets the draft's stack, or refuses when it already has another.
+  bool claim_stack(RoiDraft &draft, size_t stack, const char *what, lvn_error *err) const;
+  // Fill a closed planar polygon in patient mm (x y z triples) on the draft's stack. XOR makes holes of contours within
+  // contours; else the union with what is there.
+  bool fill_polygon(RoiDraft &draft, const std::vector<double> &points_mm, bool is_xor, const char *what,
+                    lvn_error *err) const;
+
+  bool read_rtstruct(const lvn_other_object &object, lvn_error *err);
+  bool read_seg(const lvn_other_object &object, lvn_error *err);
+  bool read_sr(const lvn_other_object &object, lvn_error *err);
+  bool read_gsps(const lvn_other_object &object, lvn_error *err);
+};
+
+// Patient mm of a point in image coordinates: (0,0) is the top-left corner of the top-left pixel (PS3.3 C.18.6.1.2).
+void image_to_patient(const lvn_study &study, size_t stack, size_t slice, double column, double row, double ret_mm[3]);
+
+} // namespace lvn
+
+#endif

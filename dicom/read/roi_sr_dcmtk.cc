@@ -1,0 +1,397 @@
+// Measurement reports (TID 1500 with TID 1501, 1410, 1411 groups) and presentation states. The content tree is walked
+// as data elements: dcmsr refuses real reports of OHIF, whose arrows have no measured value.
+#include "dicom/read/roi_dcmtk.hh"
+#include "dicom/read/roi_raster.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+
+namespace lvn {
+namespace {
+
+constexpr unsigned depth_max = 16;
+
+template <typename Visit> bool for_each_item(DcmItem &parent, const DcmTagKey &key, Visit &&visit) {
+  DcmSequenceOfItems *sequence = nullptr;
+  DcmObject *object = nullptr;
+  if (parent.findAndGetSequence(key, sequence).bad() || sequence == nullptr) {
+    return true;
+  }
+  while ((object = sequence->nextInContainer(object)) != nullptr) {
+    auto *item = dynamic_cast<DcmItem *>(object);
+    if (item != nullptr && !visit(*item)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+std::string concept_of(DcmItem &item) {
+  DcmItem *code = first_item(&item, DCM_ConceptNameCodeSequence);
+  return code == nullptr ? "" : code_of(*code, DCM_CodeValue);
+}
+
+struct Region {
+  DcmItem *item;        // SCOORD, SCOORD3D or a segmentation's IMAGE
+  bool is_named_region; // (111030, DCM, "Image Region") and the like, where closing is implied
+};
+
+struct Group {
+  std::string tracking_id;
+  std::string tracking_uid;
+  std::string label;
+  std::vector<Region> regions;
+};
+
+// Text boxes and spline handles of Cornerstone are graphics, not outlines.
+bool is_helper_graphic(const std::string &code) {
+  return code == "TextPosition" || code == "ControlPoints" || code == "CORNERSTONETEXTPOSITION" || code == "111010";
+}
+
+bool collect_group(DcmItem &container, Group &group, unsigned depth, lvn_error *err) {
+  if (depth > depth_max) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "content items nested more than %u deep", depth_max);
+  }
+  return for_each_item(container, DCM_ContentSequence, [&](DcmItem &item) {
+    const std::string type = code_of(item, DCM_ValueType);
+    const std::string code = concept_of(item);
+    if (code == "112039" && group.tracking_id.empty() && depth == 0) {
+      group.tracking_id = text_of(item, DCM_TextValue);
+    } else if (code == "112040" && group.tracking_uid.empty() && depth == 0) {
+      group.tracking_uid = code_of(item, DCM_UID);
+    } else if (code == "121071" && type == "CODE" && group.label.empty() && depth == 0) {
+      DcmItem *finding = first_item(&item, DCM_ConceptCodeSequence);
+      group.label = finding == nullptr ? "" : text_of(*finding, DCM_CodeMeaning);
+    } else if ((type == "SCOORD" || type == "SCOORD3D") && !is_helper_graphic(code)) {
+      group.regions.push_back({&item, code == "111030" || code == "130488" || code == "121231"});
+    } else if (type == "IMAGE" && (code == "121214" || code == "121191")) {
+      group.regions.push_back({&item, true});
+    } else if (type == "NUM" || type == "CONTAINER") {
+      return collect_group(item, group, depth + 1, err);
+    }
+    return true;
+  });
+}
+
+bool collect_groups(DcmItem &container, std::vector<Group> &groups, unsigned depth, lvn_error *err) {
+  if (depth > depth_max) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "content items nested more than %u deep", depth_max);
+  }
+  return for_each_item(container, DCM_ContentSequence, [&](DcmItem &item) {
+    if (code_of(item, DCM_ValueType) != "CONTAINER") {
+      return true;
+    }
+    if (concept_of(item) != "125007") {
+      return collect_groups(item, groups, depth + 1, err);
+    }
+    Group group;
+    if (!collect_group(item, group, 0, err)) {
+      return false;
+    }
+    groups.push_back(std::move(group));
+    return true;
+  });
+}
+
+bool read_floats(DcmItem &item, std::vector<double> &values, lvn_error *err, const char *what) {
+  const Float32 *data = nullptr;
+  unsigned long count = 0;
+  if (item.findAndGetFloat32Array(DCM_GraphicData, data, &count).bad() || data == nullptr) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "%s has no graphic data", what);
+  }
+  values.assign(data, data + count);
+  // dcmjs writes NaN for a coordinate of 0 in points given as arrays.
+  if (!std::all_of(values.begin(), values.end(), [](double v) { return std::isfinite(v); })) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "%s has a coordinate that is no number", what);
+  }
+  return true;
+}
+
+using Point = std::array<double, 3>;
+
+Point operator-(const Point &a, const Point &b) {
+  return {a[0] - b[0], a[1] - b[1], a[2] - b[2]};
+}
+
+double length_of(const Point &p) {
+  return std::sqrt(p[0] * p[0] + p[1] * p[1] + p[2] * p[2]);
+}
+
+// Points around centre + cos * major + sin * minor.
+std::vector<double> ellipse(const Point &centre, const Point &major, const Point &minor) {
+  std::vector<double> points;
+  for (int i = 0; i < LVN_RASTER_ELLIPSE_POINTS; i++) {
+    const double angle = 2.0 * M_PI * i / LVN_RASTER_ELLIPSE_POINTS;
+    for (size_t k = 0; k < 3; k++) {
+      points.push_back(centre[k] + std::cos(angle) * major[k] + std::sin(angle) * minor[k]);
+    }
+  }
+  return points;
+}
+
+// The closed outline, in patient mm, of graphic points in patient mm; empty where the graphic encloses nothing.
+// `row` and `column` span the plane in which a circle lies.
+std::vector<double> outline_of(const std::string &type, const std::vector<Point> &points, bool closes,
+                               const lvn_plane &plane) {
+  std::vector<double> outline;
+  const auto flatten = [&](size_t count) {
+    for (size_t i = 0; i < count; i++) {
+      outline.insert(outline.end(), points[i].begin(), points[i].end());
+    }
+  };
+  if (type == "CIRCLE" && points.size() == 2) {
+    const double radius = length_of(points[1] - points[0]);
+    const Point major = {plane.direction[0][0] * radius, plane.direction[0][1] * radius,
+                         plane.direction[0][2] * radius};
+    const Point minor = {plane.direction[1][0] * radius, plane.direction[1][1] * radius,
+                         plane.direction[1][2] * radius};
+    return ellipse(points[0], major, minor);
+  }
+  if (type == "ELLIPSE" && points.size() == 4) {
+    Point centre{};
+    for (size_t k = 0; k < 3; k++) {
+      centre[k] = (points[0][k] + points[1][k]) / 2.0;
+    }
+    return ellipse(centre, points[1] - centre, points[3] - centre);
+  }
+  const bool is_closed = points.size() > 3 && length_of(points.front() - points.back()) < 0.01;
+  if (((type == "POLYLINE" && (is_closed || closes)) || type == "POLYGON") && points.size() >= 3) {
+    flatten(is_closed ? points.size() - 1 : points.size());
+  }
+  return outline;
+}
+
+bool is_area_tool(const std::string &tracking_id) {
+  for (const char *tool : {"Rectangle", "Freehand", "Spline", "Livewire", "Circle", "Elliptical"}) {
+    if (tracking_id.find(tool) != std::string::npos) {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool is_line_tool(const std::string &tracking_id) {
+  for (const char *tool :
+       {":Bidirectional", ":Length", ":ArrowAnnotate", ":Probe", ":Angle", ":CobbAngle", ":KeyImage"}) {
+    if (tracking_id.find(tool) != std::string::npos) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// One drawing on one image, in image coordinates.
+bool draw_on_image(const RoiReader &reader, RoiDraft &draft, const std::string &type, const std::vector<double> &values,
+                   bool closes, const std::string &image_uid, uint32_t frame, const char *what, bool *ret_drawn,
+                   lvn_error *err) {
+  size_t stack = 0;
+  size_t slice = 0;
+  std::vector<Point> points;
+  *ret_drawn = false;
+  if (!lvn_study_find_slice(&reader.study, image_uid.c_str(), frame, &stack, &slice)) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "%s is drawn on image %s, which is not among the CT slices", what,
+                         image_uid.c_str());
+  }
+  for (size_t i = 0; i + 1 < values.size(); i += 2) {
+    Point mm{};
+    image_to_patient(reader.study, stack, slice, values[i], values[i + 1], mm.data());
+    points.push_back(mm);
+  }
+  const std::vector<double> outline = outline_of(type, points, closes, reader.study.stacks[stack].plane);
+  if (outline.empty()) {
+    return true;
+  }
+  *ret_drawn = true;
+  return reader.claim_stack(draft, stack, what, err) && reader.fill_polygon(draft, outline, false, what, err);
+}
+
+bool draw_scoord(const RoiReader &reader, RoiDraft &draft, DcmItem &item, bool closes, const char *what,
+                 bool *ret_drawn, lvn_error *err) {
+  std::vector<double> values;
+  std::string image_uid;
+  uint32_t frame = 0;
+  (void)for_each_item(item, DCM_ContentSequence, [&](DcmItem &child) {
+    DcmItem *reference = first_item(&child, DCM_ReferencedSOPSequence);
+    if (reference != nullptr && image_uid.empty()) {
+      const int number = integer_of(*reference, DCM_ReferencedFrameNumber, 0);
+      image_uid = code_of(*reference, DCM_ReferencedSOPInstanceUID);
+      frame = number > 0 ? static_cast<uint32_t>(number) : 0;
+    }
+    return true;
+  });
+  if (image_uid.empty()) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "%s does not say which image it is drawn on", what);
+  }
+  return read_floats(item, values, err, what) && draw_on_image(reader, draft, code_of(item, DCM_GraphicType), values,
+                                                               closes, image_uid, frame, what, ret_drawn, err);
+}
+
+bool draw_scoord3d(const RoiReader &reader, RoiDraft &draft, DcmItem &item, const char *what, bool *ret_drawn,
+                   lvn_error *err) {
+  std::vector<double> values;
+  std::vector<Point> points;
+  RoiSource source;
+  size_t stack = 0;
+  *ret_drawn = false;
+  if (!read_floats(item, values, err, what)) {
+    return false;
+  }
+  for (size_t i = 0; i + 2 < values.size(); i += 3) {
+    points.push_back({values[i], values[i + 1], values[i + 2]});
+  }
+  const std::vector<double> outline = outline_of(code_of(item, DCM_GraphicType), points, false, lvn_plane{});
+  if (outline.empty()) {
+    return true;
+  }
+  source.frame_of_reference_uid = code_of(item, DCM_ReferencedFrameOfReferenceUID);
+  (void)for_each_item(item, DCM_ContentSequence, [&](DcmItem &child) {
+    DcmItem *reference = first_item(&child, DCM_ReferencedSOPSequence);
+    if (reference != nullptr) {
+      source.sop_instance_uids.push_back(code_of(*reference, DCM_ReferencedSOPInstanceUID));
+    }
+    return true;
+  });
+  *ret_drawn = true;
+  return reader.choose_stack(source, outline, what, stack, err) && reader.claim_stack(draft, stack, what, err) &&
+         reader.fill_polygon(draft, outline, false, what, err);
+}
+
+// The referenced segment of a segmentation in the same study.
+bool draw_segment(const RoiReader &reader, RoiDraft &draft, DcmItem &item, const char *what, lvn_error *err) {
+  DcmItem *reference = first_item(&item, DCM_ReferencedSOPSequence);
+  const std::string uid = reference == nullptr ? "" : code_of(*reference, DCM_ReferencedSOPInstanceUID);
+  const int number = reference == nullptr ? -1 : integer_of(*reference, DCM_ReferencedSegmentNumber, -1);
+  for (const lvn_other_object &object : reader.study.others) {
+    if (uid != object.sop_instance_uid || (object.kind != LVN_OBJECT_SEG && object.kind != LVN_OBJECT_LABELMAP)) {
+      continue;
+    }
+    RoiReader segments{reader.study, true, "", {}};
+    if (!segments.read_seg(object, err)) {
+      return false;
+    }
+    for (const RoiDraft &found : segments.drafts) {
+      if (static_cast<int>(found.number) == number || segments.drafts.size() == 1) {
+        if (!reader.claim_stack(draft, found.stack, what, err)) {
+          return false;
+        }
+        for (size_t i = 0; i < found.inside.size(); i++) {
+          draft.inside[i] |= found.inside[i];
+        }
+        return true;
+      }
+    }
+  }
+  return lvn_error_set(err, LVN_ERROR_DATA, "%s refers to segment %d of %s, which is not in the study", what, number,
+                       uid.c_str());
+}
+
+bool draw_group(RoiReader &reader, const Group &group, RoiDraft &draft, lvn_error *err) {
+  const bool closes = is_area_tool(group.tracking_id);
+  for (const Region &region : group.regions) {
+    const std::string type = code_of(*region.item, DCM_ValueType);
+    char what[64];
+    bool is_drawn = true;
+    (void)std::snprintf(what, sizeof what, "ROI %u", draft.number);
+    if (type == "SCOORD") {
+      if (!draw_scoord(reader, draft, *region.item, closes || region.is_named_region, what, &is_drawn, err)) {
+        return false;
+      }
+    } else if (type == "SCOORD3D") {
+      if (!draw_scoord3d(reader, draft, *region.item, what, &is_drawn, err)) {
+        return false;
+      }
+    } else if (!draw_segment(reader, draft, *region.item, what, err)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+} // namespace
+
+bool RoiReader::read_sr(const lvn_other_object &object, lvn_error *err) {
+  DcmFileFormat file;
+  std::vector<Group> groups;
+  unsigned number = 0;
+  if (!load_file(object.path, true, file, err) || !collect_groups(*file.getDataset(), groups, 0, err)) {
+    return false;
+  }
+  for (const Group &group : groups) {
+    RoiDraft draft;
+    draft.number = ++number;
+    const std::string name = "ROI " + std::to_string(number);
+    if (group.regions.empty() || is_line_tool(group.tracking_id)) {
+      add_note(name + " left out: a measurement without an area");
+      continue;
+    }
+    if (leave_out(number, group.label, "")) {
+      continue;
+    }
+    draft.label = group.label;
+    draft.tracking_id = group.tracking_id;
+    draft.tracking_uid = group.tracking_uid;
+    // Groups with one tracking UID are one lesion, drawn slice by slice (TID 1501, row 3).
+    const auto same = std::find_if(drafts.begin(), drafts.end(), [&](const RoiDraft &other) {
+      return !other.tracking_uid.empty() && other.tracking_uid == draft.tracking_uid;
+    });
+    if (same != drafts.end()) {
+      if (!draw_group(*this, group, *same, err)) {
+        return false;
+      }
+      continue;
+    }
+    if (!draw_group(*this, group, draft, err)) {
+      return false;
+    }
+    if (draft.stack == SIZE_MAX) {
+      add_note(name + " left out: its drawing encloses no area");
+    } else {
+      drafts.push_back(std::move(draft));
+    }
+  }
+  return true;
+}
+
+// Graphic objects in image coordinates (PS3.3 C.10.5); each closed one is a ROI.
+static bool read_graphic(RoiReader &reader, DcmItem &annotation, DcmItem &graphic, unsigned number, lvn_error *err) {
+  const std::string name = "ROI " + std::to_string(number);
+  std::vector<double> values;
+  RoiDraft draft;
+  bool is_drawn = false;
+  draft.number = number;
+  DcmItem *image = first_item(&annotation, DCM_ReferencedImageSequence);
+  if (image == nullptr || code_of(graphic, DCM_GraphicAnnotationUnits) != "PIXEL") {
+    reader.add_note(name + " left out: it is not drawn in the pixels of one image");
+    return true;
+  }
+  const int frame = integer_of(*image, DCM_ReferencedFrameNumber, 0);
+  if (!read_floats(graphic, values, err, name.c_str()) ||
+      !draw_on_image(reader, draft, code_of(graphic, DCM_GraphicType), values,
+                     code_of(graphic, DCM_GraphicFilled) == "Y", code_of(*image, DCM_ReferencedSOPInstanceUID),
+                     frame > 0 ? static_cast<uint32_t>(frame) : 0, name.c_str(), &is_drawn, err)) {
+    return false;
+  }
+  if (is_drawn) {
+    reader.drafts.push_back(std::move(draft));
+  } else {
+    reader.add_note(name + " left out: its drawing encloses no area");
+  }
+  return true;
+}
+
+bool RoiReader::read_gsps(const lvn_other_object &object, lvn_error *err) {
+  DcmFileFormat file;
+  unsigned number = 0;
+  if (!load_file(object.path, true, file, err)) {
+    return false;
+  }
+  return for_each_item(*file.getDataset(), DCM_GraphicAnnotationSequence, [&](DcmItem &annotation) {
+    return for_each_item(annotation, DCM_GraphicObjectSequence,
+                         [&](DcmItem &graphic) { return read_graphic(*this, annotation, graphic, ++number, err); });
+  });
+}
+
+} // namespace lvn
