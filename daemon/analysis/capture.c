@@ -93,7 +93,8 @@ static void draw_phase(cairo_t *cr, const struct lvn_capture_request *request, i
     draw_empty_tile(cr, x, ROW_ONE_TOP, "This phase is missing.");
   } else {
     lvn_draw_crop(cr, x, ROW_ONE_TOP, TILE_SIDE, phase->hounsfield, LVN_CAPTURE_SIDE, WINDOW_LOW_HU, WINDOW_HIGH_HU);
-    lvn_draw_outline(cr, x, ROW_ONE_TOP, TILE_SIDE, request->mask, LVN_CAPTURE_SIDE, outline_colour);
+    lvn_draw_outline(cr, x, ROW_ONE_TOP, TILE_SIDE, request->mask, LVN_CAPTURE_SIDE,
+                     phase->is_unusable ? red : outline_colour);
     draw_scale_bar(cr, x, ROW_ONE_TOP, request->sample_spacing_mm);
     lvn_draw_frame(cr, x, ROW_ONE_TOP, TILE_SIDE, TILE_SIDE, phase->is_unusable ? 3 : 1,
                    phase->is_unusable ? red : dim);
@@ -164,7 +165,8 @@ static double draw_finding(cairo_t *cr, const struct lvn_capture_request *reques
   const struct lvn_draw_style reason = {15, false, white};
   bool is_classified = request->has_probability && !request->abstained;
   double y = ROW_ONE_TOP + 26;
-  lvn_draw_text(cr, PANEL_LEFT + 16, y, PANEL_WIDTH - 32, &label, "Most likely of four classes");
+  lvn_draw_text(cr, PANEL_LEFT + 16, y, PANEL_WIDTH - 32, &label,
+                is_classified ? "Most likely of four classes" : "Result");
   y += 32;
   if (is_classified) {
     return lvn_draw_paragraph(cr, PANEL_LEFT + 16, y, PANEL_WIDTH - 32, &big, 2,
@@ -172,18 +174,18 @@ static double draw_finding(cairo_t *cr, const struct lvn_capture_request *reques
   }
   y = lvn_draw_paragraph(cr, PANEL_LEFT + 16, y, PANEL_WIDTH - 32, &warning, 1,
                          request->has_probability ? "INDETERMINATE" : "NOT CLASSIFIED");
-  return lvn_draw_paragraph(cr, PANEL_LEFT + 16, y, PANEL_WIDTH - 32, &reason, 5,
+  return lvn_draw_paragraph(cr, PANEL_LEFT + 16, y, PANEL_WIDTH - 32, &reason, 8,
                             request->abstention_reason == NULL ? "No reason was given." : request->abstention_reason);
 }
 
 static double draw_bar(cairo_t *cr, double y, const struct lvn_capture_request *request, enum lvn_class lesion_class) {
   bool is_top = lesion_class == request->top_class && !request->abstained;
   double part = fmin(fmax(request->probability[lesion_class], 0), 1);
-  const struct lvn_draw_style name = {15, is_top, is_top ? white : grey};
+  const struct lvn_draw_style name = {13.5, is_top, is_top ? white : grey};
   const struct lvn_draw_style value = {16, is_top, is_top ? white : grey};
   char text[16];
   (void)snprintf(text, sizeof text, "%.1f %%", 100 * part);
-  lvn_draw_text(cr, PANEL_LEFT + 16, y, PANEL_WIDTH - 108, &name, lvn_class_long_name(lesion_class));
+  lvn_draw_text(cr, PANEL_LEFT + 16, y, PANEL_WIDTH - 104, &name, lvn_class_long_name(lesion_class));
   lvn_draw_text_right(cr, PANEL_LEFT + PANEL_WIDTH - 92, y, 76, &value, text);
   lvn_draw_box(cr, PANEL_LEFT + 16, y + 8, PANEL_WIDTH - 32, 14, dim);
   lvn_draw_box(cr, PANEL_LEFT + 16, y + 8, (PANEL_WIDTH - 32) * part, 14, is_top ? blue : grey);
