@@ -1,6 +1,5 @@
 #include "daemon/analysis/outcome.h"
 
-#include "daemon/analysis/capture.h"
 #include "daemon/analysis/references.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/memory.h"

@@ -24,6 +24,11 @@ struct lvn_outcome_timings {
   double write_seconds;
 };
 
+/* The secondary capture's picture of one lesion, into outcome->capture. */
+LVN_MUST_CHECK bool lvn_outcome_render(const struct lvn_case *study_case, size_t lesion_index,
+                                       struct lvn_lesion_outcome *outcome, const struct lvn_classifier_info *info,
+                                       struct lvn_error *err);
+
 /* Renders the secondary capture of each lesion, writes SR and captures into request->output_folder and lists them in
  * `ret_result`. */
 LVN_MUST_CHECK bool lvn_outcome_write(const struct lvn_case *study_case, struct lvn_lesion_outcome *outcomes,

@@ -45,7 +45,7 @@ static void test_measure__diameters_of_a_turned_ellipse(void **state) {
   assert_in_range((unsigned)(long_mm * 100), 2950, 3110);
   assert_in_range((unsigned)(short_mm * 100), 1550, 1720);
   lvn_measure_diameters(&mask, 0, &long_mm, &short_mm);
-  assert_float_equal(long_mm, 0.0, 0.0);
+  assert_float_equal((float)long_mm, 0.0F, 0.0F);
   lvn_mask_clear(&mask);
 }
 
@@ -56,7 +56,7 @@ static void test_measure__one_pixel_has_its_diagonal(void **state) {
   (void)state;
   mask.inside[10 + 64 * 10] = 1;
   lvn_measure_diameters(&mask, 0, &long_mm, &short_mm);
-  assert_float_equal(long_mm, 1.0, 0.001);
+  assert_float_equal((float)long_mm, 1.0F, 0.001F);
   lvn_mask_clear(&mask);
 }
 
@@ -69,7 +69,7 @@ static void test_measure__volume_counts_all_slices(void **state) {
   fill_ellipse(&mask, 1, 12.0, 12.0, 0.0);
   size_t count = lvn_mask_measure(&mask, NULL, NULL, NULL);
   lvn_measure_lesion(&mask, &lesion);
-  assert_float_equal(lesion.volume_ml, (double)count * 5.0 / 1000.0, 1e-9);
+  assert_float_equal((float)lesion.volume_ml, (float)count * 5.0F / 1000.0F, 1e-6F);
   assert_true(lesion.long_axis_mm > 23.0); /* of the larger slice */
   assert_int_equal(lesion.last_voxel[2], 1);
   lvn_mask_clear(&mask);
