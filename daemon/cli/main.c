@@ -14,6 +14,7 @@ struct command {
 static const struct command commands[] = {
     {"analyze", lvn_cli_analyze, "run the whole pipeline on a folder of DICOM files, without the network"},
     {"dataset", lvn_cli_dataset, "build or show a training data set of lesion crops"},
+    {"phantom", lvn_cli_phantom, "write studies of a synthetic patient, with ROI and truth"},
     {"check-config", lvn_cli_check_config, "read a configuration as the node would and say what is wrong"},
 };
 static const size_t command_count = sizeof commands / sizeof commands[0];
