@@ -276,8 +276,12 @@ struct lvn_index_counts {
 };
 LVN_MUST_CHECK bool lvn_index_count(struct lvn_index *index, struct lvn_index_counts *ret_counts,
                                     struct lvn_error *err);
-/* The earliest time at which a changed study settles or a queued job or send becomes due; INT64_MAX: none. */
-LVN_MUST_CHECK bool lvn_index_next_due(struct lvn_index *index, int64_t *ret_due_ms, struct lvn_error *err);
+/* The earliest time after now_ms at which a queued job or send becomes due; INT64_MAX: none. */
+LVN_MUST_CHECK bool lvn_index_next_due(struct lvn_index *index, int64_t now_ms, int64_t *ret_due_ms,
+                                       struct lvn_error *err);
+/* Peers that have something due, in order of name, at most max_count names of 64 bytes. */
+LVN_MUST_CHECK bool lvn_index_list_destinations(struct lvn_index *index, int64_t now_ms, char (*ret_names)[64],
+                                                size_t max_count, size_t *ret_count, struct lvn_error *err);
 
 #ifdef __cplusplus
 }

@@ -84,12 +84,34 @@ bool lvn_index_count(struct lvn_index *index, struct lvn_index_counts *ret_count
   return true;
 }
 
-bool lvn_index_next_due(struct lvn_index *index, int64_t *ret_due_ms, struct lvn_error *err) {
+bool lvn_index_next_due(struct lvn_index *index, int64_t now_ms, int64_t *ret_due_ms, struct lvn_error *err) {
   return lvn_sql_integer(index, ret_due_ms, INT64_MAX, err,
                          "SELECT min(due) FROM ("
-                         "SELECT min(settle_at) AS due FROM study WHERE state='collecting' AND"
-                         " change_count<>looked_change UNION ALL "
-                         "SELECT min(not_before) FROM job WHERE state='queued' UNION ALL "
-                         "SELECT min(not_before) FROM outbound WHERE state='queued')",
-                         "");
+                         "SELECT min(not_before) AS due FROM job WHERE state='queued' AND not_before>?1 UNION ALL "
+                         "SELECT min(not_before) FROM outbound WHERE state='queued' AND not_before>?1)",
+                         "i", now_ms);
+}
+
+bool lvn_index_list_destinations(struct lvn_index *index, int64_t now_ms, char (*ret_names)[64], size_t max_count,
+                                 size_t *ret_count, struct lvn_error *err) {
+  LVN_AUTOSTATEMENT sqlite3_stmt *statement = NULL;
+  bool row = true;
+  *ret_count = 0;
+  if (!lvn_sql_prepare(index, &statement, err,
+                       "SELECT DISTINCT destination FROM outbound WHERE state='queued' AND not_before<=?1"
+                       " ORDER BY destination LIMIT ?2",
+                       "ii", now_ms, (int64_t)max_count)) {
+    return false;
+  }
+  while (*ret_count < max_count) {
+    if (!lvn_sql_step(index, statement, &row, err)) {
+      return false;
+    }
+    if (!row) {
+      break;
+    }
+    lvn_sql_copy_text(statement, 0, ret_names[*ret_count], sizeof ret_names[0]);
+    (*ret_count)++;
+  }
+  return true;
 }

@@ -25,7 +25,7 @@ bool lvn_objects_open(const char *state_folder, struct lvn_objects **ret_objects
   for (unsigned i = 0; i < FOLDER_COUNT; i++) {
     char path[LVN_PATH_BYTES];
     char name[3];
-    (void)snprintf(name, sizeof name, "%02x", i);
+    (void)snprintf(name, sizeof name, "%02x", i & 0xffU);
     if (!lvn_path_join(path, objects->folder, name, err) || !lvn_file_make_folder(path, 0700, err)) {
       return false;
     }
@@ -98,7 +98,7 @@ bool lvn_objects_sync(struct lvn_objects *objects, struct lvn_error *err) {
     if (!objects->is_touched[i]) {
       continue;
     }
-    (void)snprintf(name, sizeof name, "%02x", i);
+    (void)snprintf(name, sizeof name, "%02x", i & 0xffU);
     if (!lvn_path_join(path, objects->folder, name, err) || !lvn_file_sync_folder(path, err)) {
       return false;
     }
@@ -127,7 +127,7 @@ static bool visit_folder(const struct lvn_objects *objects, unsigned number, lvn
   LVN_CLEANUP(lvn_file_names_clear) struct lvn_file_names names = {0};
   char folder[LVN_PATH_BYTES];
   char name[3];
-  (void)snprintf(name, sizeof name, "%02x", number);
+  (void)snprintf(name, sizeof name, "%02x", number & 0xffU);
   if (!lvn_path_join(folder, objects->folder, name, err) || !lvn_file_list(folder, 1U << 24, &names, err)) {
     return false;
   }

@@ -1,0 +1,263 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/base/clock.h"
+#include "daemon/base/log.h"
+#include "daemon/pipeline/pipeline_internal.h"
+#include "daemon/pipeline/rebuild.h"
+
+#define LIST_LIMIT 1000U
+#define RETRY_LIMIT 10000U
+
+static json_t *refuse(const struct lvn_error *err) {
+  return json_pack("{s:b, s:s, s:s}", "ok", 0, "code", lvn_error_code_name(err->code), "error", err->message);
+}
+
+static json_t *agree(void) {
+  return json_pack("{s:b}", "ok", 1);
+}
+
+static const char *text_of(const json_t *object, const char *key) {
+  return json_string_value(json_object_get(object, key));
+}
+
+static json_t *time_text(int64_t wall_ms) {
+  char text[LVN_TIME_TEXT_BYTES];
+  if (wall_ms <= 0) {
+    return json_null();
+  }
+  lvn_clock_format_utc(wall_ms, text);
+  return json_string(text);
+}
+
+static json_t *pack_states(const struct lvn_index_counts *counts, const char *entity) {
+  json_t *object = json_object();
+  for (size_t i = 0; i < counts->count; i++) {
+    if (strcmp(counts->items[i].entity, entity) == 0) {
+      (void)json_object_set_new(object, counts->items[i].state, json_integer(counts->items[i].count));
+    }
+  }
+  return object;
+}
+
+static json_t *pack_workers(const struct lvn_pipeline *pipeline) {
+  json_t *array = json_array();
+  for (size_t i = 0; i < pipeline->worker_count; i++) {
+    const struct lvn_pipeline_worker *worker = &pipeline->workers[i];
+    (void)json_array_append_new(array, json_pack("{s:I, s:s, s:s, s:I, s:s}", "pid", (json_int_t)worker->pid, "model",
+                                                 worker->model.name, "version", worker->model.version, "job",
+                                                 (json_int_t)worker->job_id, "study",
+                                                 worker->job_id == 0 ? "" : worker->study_name));
+  }
+  return array;
+}
+
+static bool has_destination(const struct lvn_config *config) {
+  for (size_t i = 0; i < config->peer_count; i++) {
+    if (config->peers[i].port != 0 && config->peers[i].host[0] != '\0') {
+      return true;
+    }
+  }
+  return false;
+}
+
+static json_t *answer_status(struct lvn_pipeline *pipeline) {
+  struct lvn_error err;
+  struct lvn_index_counts counts;
+  uint64_t free_bytes = 0;
+  if (!lvn_index_count(pipeline->index, &counts, &err) ||
+      !lvn_file_free_bytes(pipeline->config.state_folder, &free_bytes, &err)) {
+    return refuse(&err);
+  }
+  json_t *root = json_pack("{s:b, s:s, s:i, s:o, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:s}", "ok", 1, "ae_title",
+                           pipeline->config.ae_title, "port", (int)pipeline->config.port, "started",
+                           time_text(pipeline->started_ms), "objects", (json_int_t)counts.objects, "free_bytes",
+                           (json_int_t)free_bytes, "studies", pack_states(&counts, "study"), "jobs",
+                           pack_states(&counts, "job"), "outbound", pack_states(&counts, "outbound"), "workers",
+                           pack_workers(pipeline), "oldest_outbound", time_text(counts.oldest_outbound_ms), "last_sent",
+                           time_text(counts.last_success_ms), "problem", pipeline->problem);
+  (void)json_object_set_new(root, "has_destination", json_boolean(has_destination(&pipeline->config)));
+  return root;
+}
+
+static json_t *pack_study(const struct lvn_index_study *study) {
+  return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:b, s:s, s:o, s:o}", "name", study->name,
+                   "study_instance_uid", study->study_uid, "state", study->state, "sentence", study->sentence,
+                   "objects", (json_int_t)study->object_count, "ct_series", (json_int_t)study->ct_series_count, "rois",
+                   (json_int_t)study->roi_count, "revision", (json_int_t)study->revision, "job",
+                   (json_int_t)study->latest_job_id, "locked", (int)study->is_locked, "source", study->source_aet,
+                   "first_received", time_text(study->first_received_ms), "last_received",
+                   time_text(study->last_received_ms));
+}
+
+static json_t *answer_studies(struct lvn_pipeline *pipeline, const json_t *request) {
+  struct lvn_error err;
+  LVN_AUTOFREE struct lvn_index_study *studies = NULL;
+  size_t count = 0;
+  const struct lvn_index_study_filter filter = {.state = text_of(request, "state"),
+                                                .study_uid = text_of(request, "study")};
+  if (!lvn_index_list_studies(pipeline->index, &filter, &studies, &count, &err)) {
+    return refuse(&err);
+  }
+  json_t *array = json_array();
+  for (size_t i = 0; i < count; i++) {
+    (void)json_array_append_new(array, pack_study(&studies[i]));
+  }
+  return json_pack("{s:b, s:o}", "ok", 1, "studies", array);
+}
+
+static json_t *answer_jobs(struct lvn_pipeline *pipeline, const json_t *request) {
+  struct lvn_error err;
+  LVN_AUTOFREE struct lvn_index_job *jobs = NULL;
+  size_t count = 0;
+  if (!lvn_index_list_jobs(pipeline->index, text_of(request, "state"), text_of(request, "study"), LIST_LIMIT, &jobs,
+                           &count, &err)) {
+    return refuse(&err);
+  }
+  json_t *array = json_array();
+  for (size_t i = 0; i < count; i++) {
+    const struct lvn_index_job *job = &jobs[i];
+    char folder[LVN_PATH_BYTES] = "";
+    if (!lvn_jobfile_folder(&pipeline->config, job->job_id, folder, &err)) {
+      folder[0] = '\0';
+    }
+    (void)json_array_append_new(array, json_pack("{s:I, s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:o, s:o}", "job",
+                                                 (json_int_t)job->job_id, "study", job->study_name, "state", job->state,
+                                                 "outcome", job->outcome, "attempt", (json_int_t)job->attempt, "model",
+                                                 job->model_name, "version", job->model_version, "error_code",
+                                                 job->error_code, "error", job->error_text, "folder", folder, "started",
+                                                 time_text(job->started_ms), "finished", time_text(job->finished_ms)));
+  }
+  return json_pack("{s:b, s:o}", "ok", 1, "jobs", array);
+}
+
+static json_t *answer_outbound(struct lvn_pipeline *pipeline, const json_t *request) {
+  struct lvn_error err;
+  LVN_AUTOFREE struct lvn_index_outbound *rows = NULL;
+  size_t count = 0;
+  if (!lvn_index_list_outbound(pipeline->index, text_of(request, "state"), LIST_LIMIT, &rows, &count, &err)) {
+    return refuse(&err);
+  }
+  json_t *array = json_array();
+  for (size_t i = 0; i < count; i++) {
+    const struct lvn_index_outbound *row = &rows[i];
+    (void)json_array_append_new(array, json_pack("{s:I, s:I, s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:o, s:o}", "outbound",
+                                                 (json_int_t)row->outbound_id, "job", (json_int_t)row->job_id, "study",
+                                                 row->study_name, "destination", row->destination, "state", row->state,
+                                                 "sop_instance_uid", row->sop_instance_uid, "attempt",
+                                                 (json_int_t)row->attempt, "last_status", (json_int_t)row->last_status,
+                                                 "last_error", row->last_error, "created", time_text(row->created_ms),
+                                                 "not_before", time_text(row->not_before_ms)));
+  }
+  return json_pack("{s:b, s:o}", "ok", 1, "outbound", array);
+}
+
+/* "Again" means the work itself: what an earlier run left in job.json no longer counts as its outcome. */
+static bool retry_study(struct lvn_pipeline *pipeline, const char *name, struct lvn_error *err) {
+  LVN_AUTOFREE struct lvn_index_job *jobs = NULL;
+  size_t count = 0;
+  if (!lvn_index_study_retry(pipeline->index, name, err) ||
+      !lvn_index_list_jobs(pipeline->index, NULL, name, 1, &jobs, &count, err)) {
+    return false;
+  }
+  return count == 0 || lvn_jobfile_forget(&pipeline->config, jobs[0].job_id, err);
+}
+
+static bool retry_failed_outbound(struct lvn_pipeline *pipeline, json_int_t *ret_count, struct lvn_error *err) {
+  LVN_AUTOFREE struct lvn_index_outbound *rows = NULL;
+  size_t count = 0;
+  if (!lvn_index_list_outbound(pipeline->index, "failed", RETRY_LIMIT, &rows, &count, err)) {
+    return false;
+  }
+  for (size_t i = 0; i < count; i++) {
+    if (!lvn_index_outbound_retry(pipeline->index, rows[i].outbound_id, err)) {
+      return false;
+    }
+  }
+  *ret_count = (json_int_t)count;
+  return true;
+}
+
+static json_t *answer_retry(struct lvn_pipeline *pipeline, const json_t *request) {
+  struct lvn_error err;
+  const char *study = text_of(request, "study");
+  const json_t *job = json_object_get(request, "job");
+  const json_t *outbound = json_object_get(request, "outbound");
+  json_int_t count = 1;
+  bool good;
+  if (study != NULL) {
+    good = retry_study(pipeline, study, &err);
+  } else if (json_is_integer(job)) {
+    good = lvn_index_job_retry(pipeline->index, json_integer_value(job), &err);
+  } else if (json_is_integer(outbound)) {
+    good = lvn_index_outbound_retry(pipeline->index, json_integer_value(outbound), &err);
+  } else if (json_is_true(json_object_get(request, "failed_outbound"))) {
+    good = retry_failed_outbound(pipeline, &count, &err);
+  } else {
+    good = lvn_error_set(&err, LVN_ERROR_USAGE, "retry needs a study, a job or an outbound object");
+  }
+  return good ? json_pack("{s:b, s:I}", "ok", 1, "count", count) : refuse(&err);
+}
+
+static json_t *answer_release(struct lvn_pipeline *pipeline, const json_t *request) {
+  struct lvn_error err;
+  const char *study = text_of(request, "study");
+  if (study == NULL) {
+    (void)lvn_error_set(&err, LVN_ERROR_USAGE, "release needs a study");
+    return refuse(&err);
+  }
+  return lvn_index_study_release(pipeline->index, study, &err) ? agree() : refuse(&err);
+}
+
+static json_t *answer_rebuild(struct lvn_pipeline *pipeline) {
+  struct lvn_error err;
+  struct lvn_rebuild_report report;
+  if (lvn_jobs_count_running(pipeline) > 0 || lvn_sender_count_busy(pipeline->sender) > 0) {
+    (void)lvn_error_set(&err, LVN_ERROR_CONFLICT, "an analysis or a send is running; ask again when it has ended");
+    return refuse(&err);
+  }
+  bool good = lvn_rebuild(pipeline->index, pipeline->objects, &pipeline->config, &report, &err) &&
+              lvn_index_last_event_id(pipeline->index, &pipeline->last_event_id, &err);
+  if (!good) {
+    lvn_log_error(LVN_LOG_ERROR, "rebuild-failed", &err, "action=old-index-kept");
+    return refuse(&err);
+  }
+  lvn_log(LVN_LOG_NOTICE, "event=index-rebuilt objects=%zu unreadable=%zu jobs=%zu results=%zu", report.objects,
+          report.unreadable, report.jobs, report.results);
+  return json_pack("{s:b, s:I, s:I, s:I, s:I}", "ok", 1, "objects", (json_int_t)report.objects, "unreadable",
+                   (json_int_t)report.unreadable, "jobs", (json_int_t)report.jobs, "results",
+                   (json_int_t)report.results);
+}
+
+json_t *lvn_control_answer(struct lvn_pipeline *pipeline, const json_t *request) {
+  struct lvn_error err;
+  const char *command = text_of(request, "command");
+  if (command == NULL) {
+    (void)lvn_error_set(&err, LVN_ERROR_USAGE, "a request is {\"command\": …}");
+    return refuse(&err);
+  }
+  if (strcmp(command, "status") == 0) {
+    return answer_status(pipeline);
+  }
+  if (strcmp(command, "studies") == 0) {
+    return answer_studies(pipeline, request);
+  }
+  if (strcmp(command, "jobs") == 0) {
+    return answer_jobs(pipeline, request);
+  }
+  if (strcmp(command, "outbound") == 0) {
+    return answer_outbound(pipeline, request);
+  }
+  if (strcmp(command, "retry") == 0) {
+    return answer_retry(pipeline, request);
+  }
+  if (strcmp(command, "release") == 0) {
+    return answer_release(pipeline, request);
+  }
+  if (strcmp(command, "rebuild-index") == 0) {
+    return answer_rebuild(pipeline);
+  }
+  (void)lvn_error_set(&err, LVN_ERROR_USAGE, "unknown command '%.40s'", command);
+  return refuse(&err);
+}

@@ -1,0 +1,353 @@
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "daemon/base/clock.h"
+#include "daemon/base/log.h"
+#include "daemon/pipeline/pipeline_internal.h"
+#include "dicom/read/scan.h"
+
+/* DESIGN: the worker speaks JSON lines. It greets with {"hello":{…}}, gets {"job":{…}}, answers {"done":{…}} or
+ * {"failed":{…}}. The attempt is counted in the index before the job is sent, so a worker that dies, hangs (killed
+ * after job_seconds_max) or answers nonsense has used one up. A job whose job.json already holds a whole outcome is not
+ * done again: the pipeline was killed between the worker's answer and the index. */
+
+#define LINE_MAX_BYTES (1U << 20)
+#define RESULTS_MAX 64U
+#define DESTINATIONS_MAX 64U
+#define RETRY_MS 5000
+
+size_t lvn_jobs_count_running(const struct lvn_pipeline *pipeline) {
+  size_t count = 0;
+  for (size_t i = 0; i < pipeline->worker_count; i++) {
+    count += pipeline->workers[i].job_id != 0 ? 1 : 0;
+  }
+  return count;
+}
+
+void lvn_jobs_accept(struct lvn_pipeline *pipeline) {
+  struct lvn_error err;
+  struct lvn_channel *channel = NULL;
+  if (!lvn_channel_accept(pipeline->worker_fd, LINE_MAX_BYTES, &channel, &err)) {
+    lvn_log_error(LVN_LOG_WARNING, "worker-accept-failed", &err, "action=ignored");
+    return;
+  }
+  if (channel == NULL) {
+    return;
+  }
+  if (pipeline->worker_count == LVN_PIPELINE_WORKERS_MAX) {
+    lvn_log(LVN_LOG_WARNING, "event=worker-refused reason=\"more than %d workers\"", LVN_PIPELINE_WORKERS_MAX);
+    lvn_channel_destroy(channel);
+    return;
+  }
+  pipeline->workers[pipeline->worker_count++] =
+      (struct lvn_pipeline_worker){.channel = channel, .pid = lvn_channel_get_peer_pid(channel)};
+  pipeline->stats.worker_connections++;
+}
+
+static void fail_job(struct lvn_pipeline *pipeline, struct lvn_pipeline_worker *worker, const char *code,
+                     const char *message, bool transient) {
+  struct lvn_error err;
+  char quoted[LVN_INDEX_SENTENCE_BYTES + 64];
+  int64_t now_ms = lvn_clock_wall_ms();
+  if (worker->job_id == 0) {
+    return;
+  }
+  lvn_log(LVN_LOG_WARNING, "event=job-attempt-failed job=%lld study=%s error=%s transient=%d reason=%s",
+          (long long)worker->job_id, worker->study_name, code, transient,
+          lvn_log_quote(quoted, sizeof quoted, message));
+  if (!lvn_index_job_fail(pipeline->index, worker->job_id, code, message, transient, now_ms, now_ms + RETRY_MS, &err)) {
+    lvn_log_error(LVN_LOG_ERROR, "job-not-recorded", &err, "job=%lld", (long long)worker->job_id);
+  }
+  worker->job_id = 0;
+}
+
+static void lose_worker(struct lvn_pipeline *pipeline, struct lvn_pipeline_worker *worker, const char *reason) {
+  pipeline->stats.worker_losses++;
+  lvn_log(LVN_LOG_NOTICE, "event=worker-gone worker=%ld job=%lld reason=\"%s\"", (long)worker->pid,
+          (long long)worker->job_id, reason);
+  if (worker->was_killed) {
+    fail_job(pipeline, worker, "timeout", "the analysis took longer than job_seconds_max", true);
+  } else {
+    fail_job(pipeline, worker, "crash", "the worker went away during the analysis", true);
+  }
+  lvn_channel_destroy(worker->channel);
+  size_t position = (size_t)(worker - pipeline->workers);
+  pipeline->worker_count--;
+  memmove(worker, worker + 1, (pipeline->worker_count - position) * sizeof *worker);
+}
+
+static const char *text_of(const json_t *object, const char *key) {
+  const char *text = json_string_value(json_object_get(object, key));
+  return text == NULL ? "" : text;
+}
+
+static bool greet(struct lvn_pipeline *pipeline, struct lvn_pipeline_worker *worker, const json_t *hello) {
+  struct lvn_error err;
+  (void)lvn_copy(worker->model.name, sizeof worker->model.name, text_of(hello, "model_name"));
+  (void)lvn_copy(worker->model.version, sizeof worker->model.version, text_of(hello, "model_version"));
+  if (!lvn_sha256_from_text(text_of(hello, "model_digest"), worker->model.digest)) {
+    return false;
+  }
+  worker->has_greeted = true;
+  pipeline->model = worker->model;
+  pipeline->has_model = true;
+  lvn_log(LVN_LOG_NOTICE, "event=worker-ready worker=%ld model=%s version=%s", (long)worker->pid, worker->model.name,
+          worker->model.version);
+  if (!lvn_index_job_cancel_other_models(pipeline->index, worker->model.digest, &err)) {
+    lvn_log_error(LVN_LOG_ERROR, "jobs-not-cancelled", &err, "action=ignored");
+  }
+  return true;
+}
+
+bool lvn_jobs_finish(struct lvn_pipeline *pipeline, int64_t job_id, const char *outcome, const char *sentence,
+                     const struct lvn_index_result *results, size_t result_count, struct lvn_error *err) {
+  const char *names[DESTINATIONS_MAX];
+  LVN_AUTOFREE struct lvn_index_study *studies = NULL;
+  size_t study_count = 0;
+  struct lvn_index_job job;
+  if (!lvn_index_job_get(pipeline->index, job_id, &job, err)) {
+    return false;
+  }
+  const struct lvn_index_study_filter filter = {.study_uid = job.study_uid, .limit = 1};
+  if (!lvn_index_list_studies(pipeline->index, &filter, &studies, &study_count, err)) {
+    return false;
+  }
+  struct lvn_index_finish finish = {.job_id = job_id,
+                                    .outcome = outcome,
+                                    .sentence = sentence,
+                                    .results = results,
+                                    .result_count = result_count,
+                                    .destinations = names,
+                                    .now_ms = lvn_clock_wall_ms()};
+  finish.destination_count = lvn_outbound_destinations(&pipeline->config, studies[0].source_aet,
+                                                       studies[0].source_address, names, DESTINATIONS_MAX);
+  if (!lvn_index_job_finish(pipeline->index, &finish, err)) {
+    return false;
+  }
+  lvn_log(LVN_LOG_INFO, "event=job-outcome job=%lld study=%s outcome=%s results=%zu destinations=%zu",
+          (long long)job_id, job.study_name, outcome, result_count, finish.destination_count);
+  if (strcmp(outcome, "done") == 0 && finish.destination_count == 0) {
+    lvn_log(LVN_LOG_WARNING, "event=no-destination study=%s reason=\"no peer with host and port gets its results\"",
+            job.study_name);
+  }
+  return true;
+}
+
+/* A result as the worker names it, checked against the file itself. */
+static bool check_result(const json_t *item, const char *folder, struct lvn_index_result *result,
+                         struct lvn_error *err) {
+  struct lvn_scan scan;
+  size_t length = strlen(folder);
+  if (!lvn_copy(result->path, sizeof result->path, text_of(item, "path")) ||
+      strncmp(result->path, folder, length) != 0 || result->path[length] != '/' ||
+      strchr(result->path + length + 1, '/') != NULL) {
+    return lvn_error_set(err, LVN_ERROR_PROTOCOL, "the worker named a result outside the job's folder");
+  }
+  if (!lvn_scan_file(result->path, &scan, err) || !lvn_sha256_of_file(result->path, result->sha256, err)) {
+    return lvn_error_prefix(err, "a result");
+  }
+  if (strcmp(scan.sop_instance_uid, text_of(item, "sop_instance_uid")) != 0 ||
+      strcmp(scan.sop_class_uid, text_of(item, "sop_class_uid")) != 0) {
+    return lvn_error_set(err, LVN_ERROR_PROTOCOL, "the worker named other UIDs than a result file holds");
+  }
+  (void)lvn_copy(result->sop_class_uid, sizeof result->sop_class_uid, scan.sop_class_uid);
+  (void)lvn_copy(result->sop_instance_uid, sizeof result->sop_instance_uid, scan.sop_instance_uid);
+  (void)lvn_copy(result->transfer_syntax_uid, sizeof result->transfer_syntax_uid, scan.transfer_syntax_uid);
+  return true;
+}
+
+static bool record_done(struct lvn_pipeline *pipeline, const struct lvn_pipeline_worker *worker, const json_t *done,
+                        struct lvn_error *err) {
+  struct lvn_jobfile file = {0};
+  char folder[LVN_PATH_BYTES];
+  const json_t *objects = json_object_get(done, "objects");
+  size_t count = json_array_size(objects);
+  LVN_AUTOFREE struct lvn_index_result *results = lvn_alloc(count, sizeof *results, err);
+  const char *outcome = text_of(done, "outcome");
+  if (results == NULL || !lvn_jobfile_folder(&pipeline->config, worker->job_id, folder, err)) {
+    return false;
+  }
+  bool is_done = strcmp(outcome, "done") == 0;
+  if ((!is_done && strcmp(outcome, "waiting") != 0 && strcmp(outcome, "refused") != 0) || count > RESULTS_MAX ||
+      (is_done && count == 0)) {
+    return lvn_error_set(err, LVN_ERROR_PROTOCOL, "outcome '%.20s' with %zu results", outcome, count);
+  }
+  for (size_t i = 0; is_done && i < count; i++) {
+    if (!check_result(json_array_get(objects, i), folder, &results[i], err)) {
+      return false;
+    }
+  }
+  file.results = results;
+  file.result_count = is_done ? count : 0;
+  (void)lvn_copy(file.outcome, sizeof file.outcome, outcome);
+  (void)lvn_copy(file.sentence, sizeof file.sentence, text_of(done, "sentence"));
+  return lvn_index_job_get(pipeline->index, worker->job_id, &file.job, err) &&
+         lvn_jobfile_write(&pipeline->config, &file, err) &&
+         lvn_jobs_finish(pipeline, worker->job_id, outcome, file.sentence, results, file.result_count, err);
+}
+
+static bool take_done(struct lvn_pipeline *pipeline, struct lvn_pipeline_worker *worker, const json_t *done) {
+  struct lvn_error err;
+  if (worker->job_id == 0 || json_integer_value(json_object_get(done, "job_id")) != worker->job_id) {
+    return false;
+  }
+  if (record_done(pipeline, worker, done, &err)) {
+    lvn_pipeline_count_stage(pipeline, LVN_STAGE_ANALYSIS, lvn_clock_monotonic_seconds() - worker->job_started_at);
+    worker->job_id = 0;
+  } else {
+    fail_job(pipeline, worker, lvn_error_code_name(err.code), err.message, lvn_error_is_transient(&err));
+  }
+  return true;
+}
+
+static bool take_failed(struct lvn_pipeline *pipeline, struct lvn_pipeline_worker *worker, const json_t *failed) {
+  if (worker->job_id == 0 || json_integer_value(json_object_get(failed, "job_id")) != worker->job_id) {
+    return false;
+  }
+  fail_job(pipeline, worker, text_of(failed, "code"), text_of(failed, "message"),
+           json_is_true(json_object_get(failed, "transient")));
+  return true;
+}
+
+static bool take_line(struct lvn_pipeline *pipeline, struct lvn_pipeline_worker *worker, const char *line) {
+  LVN_AUTOJSON json_t *root = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
+  const json_t *value = json_object_get(root, "hello");
+  if (json_is_object(value) && !worker->has_greeted) {
+    return greet(pipeline, worker, value);
+  }
+  value = json_object_get(root, "done");
+  if (json_is_object(value)) {
+    return take_done(pipeline, worker, value);
+  }
+  value = json_object_get(root, "failed");
+  return json_is_object(value) && take_failed(pipeline, worker, value);
+}
+
+void lvn_jobs_receive(struct lvn_pipeline *pipeline, struct lvn_pipeline_worker *worker) {
+  struct lvn_error err = {0};
+  bool is_alive = lvn_channel_flush(worker->channel, &err) && lvn_channel_receive(worker->channel, &err);
+  for (const char *line = lvn_channel_next_line(worker->channel); line != NULL;
+       line = lvn_channel_next_line(worker->channel)) {
+    if (!take_line(pipeline, worker, line)) {
+      lose_worker(pipeline, worker, "it broke the protocol");
+      return;
+    }
+  }
+  if (!is_alive) {
+    lose_worker(pipeline, worker, err.code == LVN_OK ? "closed" : err.message);
+  }
+}
+
+static json_t *pack_paths(const struct lvn_pipeline *pipeline, const uint8_t *digests, size_t count) {
+  struct lvn_error ignored;
+  json_t *paths = json_array();
+  for (size_t i = 0; i < count; i++) {
+    char path[LVN_PATH_BYTES];
+    if (lvn_objects_path(pipeline->objects, digests + i * LVN_SHA256_BYTES, path, &ignored)) {
+      (void)json_array_append_new(paths, json_string(path));
+    }
+  }
+  return paths;
+}
+
+static bool send_job(struct lvn_pipeline *pipeline, struct lvn_pipeline_worker *worker, const struct lvn_index_job *job,
+                     struct lvn_error *err) {
+  LVN_AUTOFREE uint8_t *digests = NULL;
+  size_t count = 0;
+  char folder[LVN_PATH_BYTES];
+  struct lvn_jobfile file = {.job = *job};
+  if (!lvn_jobfile_folder(&pipeline->config, job->job_id, folder, err) ||
+      !lvn_jobfile_write(&pipeline->config, &file, err) ||
+      !lvn_index_study_inputs(pipeline->index, job->study_uid, &digests, &count, err)) {
+    return false;
+  }
+  LVN_AUTOJSON json_t *root = json_pack("{s:{s:I, s:s, s:I, s:s, s:o}}", "job", "job_id", (json_int_t)job->job_id,
+                                        "job_key", job->key, "wall_ms", (json_int_t)job->wall_ms, "output_folder",
+                                        folder, "paths", pack_paths(pipeline, digests, count));
+  LVN_AUTOFREE char *line = root == NULL ? NULL : json_dumps(root, JSON_COMPACT);
+  if (line == NULL) {
+    return lvn_error_set(err, LVN_ERROR_NOMEM, "out of memory for a job");
+  }
+  return lvn_channel_send(worker->channel, line, err);
+}
+
+/* True when an earlier attempt had come to its end already. */
+static bool finish_from_file(struct lvn_pipeline *pipeline, const struct lvn_index_job *job) {
+  struct lvn_error err;
+  struct lvn_jobfile file = {0};
+  bool found = false;
+  if (!lvn_jobfile_read(&pipeline->config, job->job_id, &file, &found, &err) || !found) {
+    return false;
+  }
+  bool is_same = strcmp(file.job.key, job->key) == 0 && file.outcome[0] != '\0' &&
+                 (strcmp(file.outcome, "done") != 0 || file.result_count > 0);
+  bool finished = is_same && lvn_jobs_finish(pipeline, job->job_id, file.outcome, file.sentence, file.results,
+                                             file.result_count, &err);
+  lvn_jobfile_clear(&file);
+  return finished;
+}
+
+/* One job for one idle worker; false: nothing is due. */
+static bool dispatch(struct lvn_pipeline *pipeline, struct lvn_pipeline_worker *worker, struct lvn_error *err) {
+  struct lvn_index_job job;
+  bool found = false;
+  int64_t now_ms = lvn_clock_wall_ms();
+  do {
+    if (!lvn_index_job_claim(pipeline->index, now_ms, &job, &found, err)) {
+      return false;
+    }
+  } while (found && finish_from_file(pipeline, &job));
+  if (!found) {
+    return true;
+  }
+  worker->job_id = job.job_id;
+  worker->job_started_at = lvn_clock_monotonic_seconds();
+  worker->was_killed = false;
+  (void)lvn_copy(worker->study_name, sizeof worker->study_name, job.study_name);
+  lvn_log(LVN_LOG_INFO, "event=job-started job=%lld study=%s attempt=%lld worker=%ld", (long long)job.job_id,
+          job.study_name, (long long)job.attempt, (long)worker->pid);
+  if (job.attempt == 1) {
+    lvn_pipeline_count_stage(pipeline, LVN_STAGE_QUEUE, 1e-3 * (double)(now_ms - job.wall_ms));
+  }
+  if (send_job(pipeline, worker, &job, err)) {
+    return true;
+  }
+  fail_job(pipeline, worker, lvn_error_code_name(err->code), err->message, true);
+  return false;
+}
+
+static void kill_late(struct lvn_pipeline *pipeline, struct lvn_pipeline_worker *worker) {
+  double limit_seconds = pipeline->config.job_seconds_max;
+  double age_seconds = lvn_clock_monotonic_seconds() - worker->job_started_at;
+  if (worker->job_id == 0 || worker->was_killed) {
+    return;
+  }
+  if (age_seconds < limit_seconds) {
+    lvn_pipeline_wake_at(pipeline, lvn_clock_wall_ms() + (int64_t)(1000.0 * (limit_seconds - age_seconds)) + 10);
+    return;
+  }
+  lvn_log(LVN_LOG_ERROR, "event=worker-killed worker=%ld job=%lld study=%s seconds=%.0f", (long)worker->pid,
+          (long long)worker->job_id, worker->study_name, age_seconds);
+  worker->was_killed = true;
+  pipeline->stats.worker_kills++;
+  if (worker->pid > 1 && kill(worker->pid, SIGKILL) != 0) {
+    lvn_log(LVN_LOG_ERROR, "event=kill-failed worker=%ld errno=%d", (long)worker->pid, errno);
+  }
+}
+
+void lvn_jobs_turn(struct lvn_pipeline *pipeline) {
+  struct lvn_error err;
+  for (size_t i = 0; i < pipeline->worker_count; i++) {
+    struct lvn_pipeline_worker *worker = &pipeline->workers[i];
+    kill_late(pipeline, worker);
+    bool is_idle = worker->has_greeted && worker->job_id == 0;
+    bool is_current = memcmp(worker->model.digest, pipeline->model.digest, LVN_SHA256_BYTES) == 0;
+    if (!pipeline->stops && is_idle && is_current && !dispatch(pipeline, worker, &err)) {
+      lvn_log_error(LVN_LOG_ERROR, "dispatch-failed", &err, "action=retry");
+      lvn_pipeline_wake_at(pipeline, lvn_clock_wall_ms() + RETRY_MS);
+    }
+  }
+}

@@ -1,0 +1,177 @@
+#include "daemon/pipeline/rebuild.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/base/log.h"
+#include "daemon/pipeline/pipeline_internal.h"
+
+#define OBJECTS_MAX (1U << 24)
+#define JOB_DIGITS_MAX 18U
+
+struct found_object {
+  struct lvn_spool_facts facts;
+};
+
+struct visit {
+  struct found_object *objects;
+  size_t count;
+  size_t capacity;
+  size_t unreadable;
+};
+
+static bool visit_object(void *user_data, const char *path, const uint8_t sha256[LVN_SHA256_BYTES],
+                         struct lvn_error *err) {
+  struct visit *visit = user_data;
+  struct lvn_error reason;
+  struct lvn_spool_facts facts;
+  if (!lvn_spool_read_facts(path, &facts, &reason)) {
+    lvn_log_error(LVN_LOG_WARNING, "object-without-facts", &reason, "action=left-out");
+    visit->unreadable++;
+    return true;
+  }
+  if (!lvn_grow(&visit->objects, &visit->capacity, visit->count, sizeof *visit->objects, OBJECTS_MAX, err)) {
+    return false;
+  }
+  memcpy(facts.sha256, sha256, LVN_SHA256_BYTES);
+  visit->objects[visit->count++].facts = facts;
+  return true;
+}
+
+static int compare_objects(const void *left_pointer, const void *right_pointer) {
+  const struct lvn_spool_facts *left = &((const struct found_object *)left_pointer)->facts;
+  const struct lvn_spool_facts *right = &((const struct found_object *)right_pointer)->facts;
+  if (left->received_ms != right->received_ms) {
+    return left->received_ms < right->received_ms ? -1 : 1;
+  }
+  return memcmp(left->sha256, right->sha256, LVN_SHA256_BYTES);
+}
+
+static bool add_objects(struct lvn_index *index, const struct lvn_objects *objects, struct visit *visit,
+                        struct lvn_rebuild_report *report, struct lvn_error *err) {
+  for (size_t i = 0; i < visit->count; i++) {
+    const struct lvn_spool_facts *facts = &visit->objects[i].facts;
+    struct lvn_index_object object;
+    struct lvn_index_addition addition;
+    struct lvn_error reason;
+    char path[LVN_PATH_BYTES];
+    char patient_id[LVN_UID_BYTES];
+    char issuer[LVN_UID_BYTES];
+    if (!lvn_objects_path(objects, facts->sha256, path, err)) {
+      return false;
+    }
+    if (!lvn_ingest_describe(path, facts, &object, patient_id, issuer, &reason)) {
+      lvn_log_error(LVN_LOG_WARNING, "object-unreadable", &reason, "action=left-out");
+      report->unreadable++;
+      continue;
+    }
+    if (!lvn_index_add(index, &object, facts->received_ms, &addition, err)) {
+      return false;
+    }
+    report->objects++;
+  }
+  return true;
+}
+
+static bool restore_job(struct lvn_index *index, const struct lvn_config *config, int64_t job_id,
+                        struct lvn_rebuild_report *report, struct lvn_error *err) {
+  struct lvn_jobfile file = {0};
+  bool found = false;
+  if (!lvn_jobfile_read(config, job_id, &file, &found, err)) {
+    return false;
+  }
+  if (!found) {
+    return true;
+  }
+  bool good = lvn_index_job_restore(index, &file.job, err);
+  for (size_t i = 0; good && i < file.result_count; i++) {
+    good = lvn_index_result_restore(index, job_id, &file.results[i], err);
+  }
+  report->jobs++;
+  report->results += file.result_count;
+  lvn_jobfile_clear(&file);
+  return good;
+}
+
+static bool restore_jobs(struct lvn_index *index, const struct lvn_config *config, struct lvn_rebuild_report *report,
+                         struct lvn_error *err) {
+  LVN_CLEANUP(lvn_file_names_clear) struct lvn_file_names names = {0};
+  char folder[LVN_PATH_BYTES];
+  if (!lvn_path_join(folder, config->state_folder, "results", err)) {
+    return false;
+  }
+  if (!lvn_file_exists(folder)) {
+    return true;
+  }
+  if (!lvn_file_list(folder, OBJECTS_MAX, &names, err)) {
+    return false;
+  }
+  for (size_t i = 0; i < names.count; i++) {
+    const char *name = names.names[i];
+    size_t length = strlen(name);
+    int64_t job_id = 0;
+    if (length == 0 || length > JOB_DIGITS_MAX || strspn(name, "0123456789") != length) {
+      continue;
+    }
+    for (size_t k = 0; k < length; k++) {
+      job_id = 10 * job_id + (name[k] - '0');
+    }
+    if (!restore_job(index, config, job_id, report, err)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+static bool fill(struct lvn_index *index, const struct lvn_objects *objects, const struct lvn_config *config,
+                 struct lvn_rebuild_report *report, struct lvn_error *err) {
+  struct visit visit = {0};
+  if (!lvn_index_begin(index, err)) {
+    return false;
+  }
+  bool good = lvn_objects_each(objects, visit_object, &visit, err);
+  if (good && visit.count > 1) {
+    qsort(visit.objects, visit.count, sizeof *visit.objects, compare_objects);
+  }
+  report->unreadable = visit.unreadable;
+  good = good && add_objects(index, objects, &visit, report, err) && restore_jobs(index, config, report, err) &&
+         lvn_index_commit(index, err);
+  if (!good) {
+    lvn_index_rollback(index);
+  }
+  lvn_free(visit.objects);
+  return good;
+}
+
+bool lvn_rebuild(struct lvn_index *index, const struct lvn_objects *objects, const struct lvn_config *config,
+                 struct lvn_rebuild_report *ret_report, struct lvn_error *err) {
+  struct lvn_error ignored;
+  struct lvn_rebuild_report report = {0};
+  if (lvn_index_rebuild_begin(index, err) && fill(index, objects, config, &report, err) &&
+      lvn_index_rebuild_commit(index, err)) {
+    *ret_report = report;
+    return true;
+  }
+  if (!lvn_index_rebuild_abandon(index, &ignored)) {
+    (void)lvn_error_prefix(err, "and the old index could not be opened again (%.200s)", ignored.message);
+  }
+  return false;
+}
+
+bool lvn_rebuild_offline(const struct lvn_config *config, struct lvn_rebuild_report *ret_report,
+                         struct lvn_error *err) {
+  struct lvn_index *index = NULL;
+  struct lvn_objects *objects = NULL;
+  if (!lvn_index_open(config->state_folder, config->job_attempts_max, &index, err)) {
+    /* A damaged index is what a rebuild is for; one in use is not. */
+    if (err->code != LVN_ERROR_DATA || !lvn_index_set_aside(config->state_folder, err) ||
+        !lvn_index_open(config->state_folder, config->job_attempts_max, &index, err)) {
+      return false;
+    }
+  }
+  bool good =
+      lvn_objects_open(config->state_folder, &objects, err) && lvn_rebuild(index, objects, config, ret_report, err);
+  lvn_objects_close(objects);
+  lvn_index_close(index);
+  return good;
+}

@@ -1,0 +1,140 @@
+#include "daemon/web/web.h"
+
+#include <arpa/inet.h>
+#include <microhttpd.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/base/clock.h"
+#include "daemon/base/memory.h"
+
+#define SILENCE_MAX_SECONDS 20.0
+#define CONNECTIONS_MAX 16U
+#define IDLE_SECONDS 10U
+
+struct lvn_web {
+  struct MHD_Daemon *server;
+  pthread_mutex_t mutex; /* guards what follows */
+  char *metrics;
+  char problem[256];
+  double published_at;
+};
+
+static enum MHD_Result reply(struct MHD_Connection *connection, unsigned status, const char *type, const char *text) {
+  struct MHD_Response *response =
+      MHD_create_response_from_buffer(strlen(text), (void *)(uintptr_t)text, MHD_RESPMEM_MUST_COPY);
+  if (response == NULL) {
+    return MHD_NO;
+  }
+  (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+  (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+  enum MHD_Result result = MHD_queue_response(connection, status, response);
+  MHD_destroy_response(response);
+  return result;
+}
+
+static enum MHD_Result reply_health(struct lvn_web *web, struct MHD_Connection *connection) {
+  char line[320] = "ok\n";
+  unsigned status = MHD_HTTP_OK;
+  (void)pthread_mutex_lock(&web->mutex);
+  if (lvn_clock_monotonic_seconds() - web->published_at > SILENCE_MAX_SECONDS) {
+    (void)snprintf(line, sizeof line, "the pipeline does not answer\n");
+    status = MHD_HTTP_SERVICE_UNAVAILABLE;
+  } else if (web->problem[0] != '\0') {
+    (void)snprintf(line, sizeof line, "%s\n", web->problem);
+    status = MHD_HTTP_SERVICE_UNAVAILABLE;
+  }
+  (void)pthread_mutex_unlock(&web->mutex);
+  return reply(connection, status, "text/plain; charset=utf-8", line);
+}
+
+static enum MHD_Result answer(void *user_data, struct MHD_Connection *connection, const char *url, const char *method,
+                              const char *version, const char *upload_data, size_t *upload_data_size,
+                              void **connection_data) {
+  struct lvn_web *web = user_data;
+  (void)version;
+  (void)upload_data;
+  (void)connection_data;
+  if (*upload_data_size != 0) {
+    return MHD_NO;
+  }
+  if (strcmp(method, MHD_HTTP_METHOD_GET) != 0) {
+    return reply(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "text/plain", "only GET\n");
+  }
+  if (strcmp(url, "/health") == 0) {
+    return reply_health(web, connection);
+  }
+  if (strcmp(url, "/metrics") == 0) {
+    (void)pthread_mutex_lock(&web->mutex);
+    enum MHD_Result result = reply(connection, MHD_HTTP_OK, "text/plain; version=0.0.4; charset=utf-8",
+                                   web->metrics == NULL ? "" : web->metrics);
+    (void)pthread_mutex_unlock(&web->mutex);
+    return result;
+  }
+  return reply(connection, MHD_HTTP_NOT_FOUND, "text/plain", "there are /metrics and /health\n");
+}
+
+static bool start_server(struct lvn_web *web, const char *address, uint16_t port, struct lvn_error *err) {
+  struct sockaddr_in ipv4 = {.sin_family = AF_INET, .sin_port = htons(port)};
+  struct sockaddr_in6 ipv6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+  unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL;
+  const struct sockaddr *socket_address = (const struct sockaddr *)&ipv4;
+  if (inet_pton(AF_INET, address, &ipv4.sin_addr) == 1) {
+    if ((ntohl(ipv4.sin_addr.s_addr) >> 24) != 127) {
+      return lvn_error_set(err, LVN_ERROR_USAGE, "web address %s is not a loopback address", address);
+    }
+  } else if (inet_pton(AF_INET6, address, &ipv6.sin6_addr) == 1 && IN6_IS_ADDR_LOOPBACK(&ipv6.sin6_addr)) {
+    flags |= MHD_USE_IPv6;
+    socket_address = (const struct sockaddr *)&ipv6;
+  } else {
+    return lvn_error_set(err, LVN_ERROR_USAGE, "web address '%s' is not a loopback address", address);
+  }
+  web->server = MHD_start_daemon(flags, port, NULL, NULL, answer, web, MHD_OPTION_SOCK_ADDR, socket_address,
+                                 MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+                                 IDLE_SECONDS, MHD_OPTION_END);
+  return web->server != NULL ||
+         lvn_error_set(err, LVN_ERROR_IO, "cannot serve metrics on %s port %u", address, (unsigned)port);
+}
+
+bool lvn_web_start(const char *address, uint16_t port, struct lvn_web **ret_web, struct lvn_error *err) {
+  struct lvn_web *web = lvn_alloc(1, sizeof *web, err);
+  if (web == NULL) {
+    return false;
+  }
+  (void)pthread_mutex_init(&web->mutex, NULL);
+  web->published_at = lvn_clock_monotonic_seconds();
+  if (!start_server(web, address, port, err)) {
+    lvn_web_stop(web);
+    return false;
+  }
+  *ret_web = web;
+  return true;
+}
+
+void lvn_web_stop(struct lvn_web *web) {
+  if (web == NULL) {
+    return;
+  }
+  if (web->server != NULL) {
+    MHD_stop_daemon(web->server);
+  }
+  (void)pthread_mutex_destroy(&web->mutex);
+  lvn_free(web->metrics);
+  lvn_free(web);
+}
+
+bool lvn_web_publish(struct lvn_web *web, const char *metrics_text, const char *problem, struct lvn_error *err) {
+  char *copy = lvn_strdup(metrics_text, err);
+  if (copy == NULL) {
+    return false;
+  }
+  (void)pthread_mutex_lock(&web->mutex);
+  lvn_free(web->metrics);
+  web->metrics = copy;
+  (void)lvn_copy(web->problem, sizeof web->problem, problem == NULL ? "" : problem);
+  web->published_at = lvn_clock_monotonic_seconds();
+  (void)pthread_mutex_unlock(&web->mutex);
+  return true;
+}

@@ -1,0 +1,28 @@
+/* GET /metrics (Prometheus text) and GET /health, on loopback only, by libmicrohttpd. It shows what the pipeline last
+ * published and never touches the index. */
+#ifndef LVN_DAEMON_WEB_H
+#define LVN_DAEMON_WEB_H
+
+#include "daemon/base/error.h"
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Runs a thread of its own; locks itself. */
+struct lvn_web;
+
+/* `address` must be a loopback address: these pages have no login. */
+LVN_MUST_CHECK bool lvn_web_start(const char *address, uint16_t port, struct lvn_web **ret_web, struct lvn_error *err);
+void lvn_web_stop(struct lvn_web *web); /* NULL is allowed */
+
+/* What is shown from now on. `problem` NULL or empty: healthy. When nothing is published for 20 s, /health says so. */
+LVN_MUST_CHECK bool lvn_web_publish(struct lvn_web *web, const char *metrics_text, const char *problem,
+                                    struct lvn_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
