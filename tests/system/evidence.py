@@ -93,18 +93,18 @@ def judge_study(pacs, folder, truth, work):
             answers.append({"truth": lesion["class"], "finding": FINDINGS.get(finding, "indeterminate"),
                             "probabilities": probabilities, "diameter_mm": lesion["diameter_mm"],
                             "subtype": lesion.get("subtype", "")})
-            distance = outline_distance(outlines, lesion, dataset)
+            distance = outline_distance(outlines, lesion)
             answers[-1]["outline_distance_pixels"] = distance
             if distance is None or distance > CENTROID_TOLERANCE_PIXELS:
                 problems.append(f"{path.name}: outline {distance} pixels from the truth")
     return problems, answers, [p for p in paths if p.name[:-4] in reports]
 
 
-def outline_distance(outlines, lesion, _report):
+def outline_distance(outlines, lesion):
     """Pixels between the outline's centroid and the truth mask's on the same source image."""
     for image, points in outlines:
-        truth = lesion["centroid_by_image"].get(image)
-        if truth is not None:
+        if image == lesion["key_sop_instance_uid"]:
+            truth = lesion["key_centroid_px"]
             column, row = polygon_centroid(points)
             # The truth is in pixel-centre indices; SCOORD's origin is the corner of the first pixel.
             return ((column - 0.5 - truth[0]) ** 2 + (row - 0.5 - truth[1]) ** 2) ** 0.5
