@@ -1,0 +1,79 @@
+/* livervlm echo: C-ECHO to the configured peers, from this machine, under the node's own AE title. */
+#include "config/config.h"
+#include "daemon/base/clock.h"
+#include "daemon/base/memory.h"
+#include "daemon/cli/commands.h"
+#include "daemon/cli/operate.h"
+#include "daemon/cli/options.h"
+#include "dicom/net/scu.h"
+
+#include <stdio.h>
+
+static bool echo_peer(const struct lvn_config *config, const struct lvn_config_peer *peer) {
+  struct lvn_error err = {0};
+  struct lvn_scu *scu = NULL;
+  double start = lvn_clock_monotonic_seconds();
+  const struct lvn_scu_peer address = {.host = peer->host,
+                                       .port = peer->port,
+                                       .called_aet = peer->aet,
+                                       .calling_aet = config->ae_title,
+                                       .connect_seconds = config->connect_seconds,
+                                       .dimse_seconds = config->dimse_seconds};
+  bool good = lvn_scu_open(&address, NULL, 0, &scu, &err) && lvn_scu_echo(scu, &err);
+  lvn_scu_close(scu);
+  if (good) {
+    (void)printf("%s: answered in %.0f ms\n", peer->name, 1000.0 * (lvn_clock_monotonic_seconds() - start));
+  } else {
+    (void)fprintf(stderr, "livervlm echo: %s: %s\n", peer->name, err.message);
+  }
+  return good;
+}
+
+static int echo_all(const struct lvn_usage *usage, const struct lvn_config *config, int count, char **names) {
+  bool good = true;
+  size_t asked = 0;
+  for (int i = 0; i < count; i++) {
+    const struct lvn_config_peer *peer = lvn_config_find_peer(config, names[i]);
+    if (peer == NULL || peer->port == 0) {
+      return lvn_options_complain(usage, "the configuration has no peer '%s' with a port", names[i]);
+    }
+    good = echo_peer(config, peer) && good;
+    asked++;
+  }
+  for (size_t i = 0; count == 0 && i < config->peer_count; i++) {
+    if (config->peers[i].port != 0) {
+      good = echo_peer(config, &config->peers[i]) && good;
+      asked++;
+    }
+  }
+  if (asked == 0) {
+    return lvn_options_complain(usage, "the configuration has no peer with a port");
+  }
+  return good ? LVN_EXIT_OK : LVN_EXIT_FAILED;
+}
+
+int lvn_cli_echo(int argc, char **argv) {
+  const char *config_path = LVN_OPERATE_CONFIG;
+  int first = 0;
+  struct lvn_error err = {0};
+  const struct lvn_option options[] = {
+      {"config", "FILE", LVN_OPTION_TEXT, &config_path, "the node's configuration (" LVN_OPERATE_CONFIG ")", false, 0,
+       0},
+  };
+  const struct lvn_usage usage = {.command = "echo",
+                                  .arguments = "[PEER]…",
+                                  .summary = "Ask peers of the configuration (all with a port, or those named) whether "
+                                             "they answer a C-ECHO.",
+                                  .options = options,
+                                  .option_count = sizeof options / sizeof options[0],
+                                  .arguments_max = LVN_CONFIG_PEERS_MAX};
+  int code = lvn_options_parse(argc, argv, &usage, &first);
+  if (code != LVN_OPTIONS_RUN) {
+    return code;
+  }
+  LVN_AUTOFREE struct lvn_config *config = lvn_alloc(1, sizeof *config, &err);
+  if (config == NULL || !lvn_config_load(config_path, config, &err)) {
+    return lvn_options_fail(usage.command, &err);
+  }
+  return echo_all(&usage, config, argc - first, argv + first);
+}

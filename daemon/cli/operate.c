@@ -1,0 +1,272 @@
+/* livervlm status, studies, jobs, outbound, retry, release, rebuild-index: asked of the running pipeline. */
+#include "daemon/cli/operate.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/base/file.h"
+#include "daemon/base/memory.h"
+#include "daemon/cli/commands.h"
+#include "daemon/cli/options.h"
+#include "daemon/pipeline/control.h"
+
+static void json_cleanup(json_t **value) {
+  json_decref(*value);
+}
+#define AUTOJSON LVN_CLEANUP(json_cleanup)
+#define OPTION_CONFIG(target)                                                                                          \
+  { "config", "FILE", LVN_OPTION_TEXT, target, "the node's configuration (" LVN_OPERATE_CONFIG ")", false, 0, 0 }
+#define OPTION_JSON(target)                                                                                            \
+  { "json", NULL, LVN_OPTION_FLAG, target, "the whole answer as JSON", false, 0, 0 }
+#define COUNT_OF(array) (sizeof(array) / sizeof(array)[0])
+
+static bool ask_socket(const char *config_path, const json_t *request, json_t **ret_answer, struct lvn_error *err) {
+  char path[LVN_PATH_BYTES];
+  LVN_AUTOFREE char *response = NULL;
+  LVN_AUTOFREE struct lvn_config *config = lvn_alloc(1, sizeof *config, err);
+  LVN_AUTOFREE char *line = json_dumps(request, JSON_COMPACT);
+  if (config == NULL || !lvn_config_load(config_path, config, err) ||
+      !lvn_path_join(path, config->run_folder, LVN_CONTROL_SOCKET, err)) {
+    return false;
+  }
+  if (line == NULL) {
+    return lvn_error_set(err, LVN_ERROR_NOMEM, "out of memory for a request");
+  }
+  if (!lvn_control_request(path, line, &response, err)) {
+    return lvn_error_prefix(err, "is the node running");
+  }
+  *ret_answer = json_loads(response, 0, NULL);
+  return *ret_answer != NULL || lvn_error_set(err, LVN_ERROR_PROTOCOL, "the pipeline's answer is not JSON");
+}
+
+bool lvn_operate_ask(const char *config_path, json_t *request, json_t **ret_answer, struct lvn_error *err) {
+  AUTOJSON json_t *taken = request;
+  AUTOJSON json_t *answer = NULL;
+  if (taken == NULL) {
+    return lvn_error_set(err, LVN_ERROR_NOMEM, "out of memory for a request");
+  }
+  if (!ask_socket(config_path, taken, &answer, err)) {
+    return false;
+  }
+  if (!json_is_true(json_object_get(answer, "ok"))) {
+    const char *text = json_string_value(json_object_get(answer, "error"));
+    return lvn_error_set(err, LVN_ERROR_CONFLICT, "%s", text == NULL ? "the pipeline refused" : text);
+  }
+  *ret_answer = lvn_steal(&answer);
+  return true;
+}
+
+int lvn_cli_status(int argc, char **argv) {
+  const char *config_path = LVN_OPERATE_CONFIG;
+  bool as_json = false;
+  int first = 0;
+  struct lvn_error err = {0};
+  AUTOJSON json_t *answer = NULL;
+  const struct lvn_option options[] = {OPTION_CONFIG(&config_path), OPTION_JSON(&as_json)};
+  const struct lvn_usage usage = {.command = "status",
+                                  .summary = "Show what the running node holds, does and waits for.",
+                                  .options = options,
+                                  .option_count = COUNT_OF(options)};
+  int code = lvn_options_parse(argc, argv, &usage, &first);
+  if (code != LVN_OPTIONS_RUN) {
+    return code;
+  }
+  if (!lvn_operate_ask(config_path, json_pack("{s:s}", "command", "status"), &answer, &err)) {
+    return lvn_options_fail(usage.command, &err);
+  }
+  (as_json ? lvn_operate_print_json : lvn_operate_print_status)(answer);
+  return LVN_EXIT_OK;
+}
+
+struct list {
+  const char *command;
+  const char *summary;
+  const char *states;
+  const struct lvn_operate_column *columns;
+  size_t column_count;
+};
+
+static int show_list(int argc, char **argv, const struct list *list) {
+  const char *config_path = LVN_OPERATE_CONFIG;
+  const char *state = NULL;
+  bool as_json = false;
+  int first = 0;
+  struct lvn_error err = {0};
+  AUTOJSON json_t *answer = NULL;
+  const struct lvn_option options[] = {
+      OPTION_CONFIG(&config_path),
+      {"state", list->states, LVN_OPTION_CHOICE, &state, "only those in this state", false, 0, 0},
+      OPTION_JSON(&as_json),
+  };
+  const struct lvn_usage usage = {
+      .command = list->command, .summary = list->summary, .options = options, .option_count = COUNT_OF(options)};
+  int code = lvn_options_parse(argc, argv, &usage, &first);
+  if (code != LVN_OPTIONS_RUN) {
+    return code;
+  }
+  if (!lvn_operate_ask(config_path, json_pack("{s:s, s:s*}", "command", list->command, "state", state), &answer,
+                       &err)) {
+    return lvn_options_fail(usage.command, &err);
+  }
+  if (as_json) {
+    lvn_operate_print_json(answer);
+  } else {
+    lvn_operate_print_table(json_object_get(answer, list->command), list->columns, list->column_count);
+  }
+  return LVN_EXIT_OK;
+}
+
+int lvn_cli_studies(int argc, char **argv) {
+  static const struct lvn_operate_column columns[] = {
+      {"name", "STUDY"},  {"state", "STATE"}, {"objects", "OBJECTS"},           {"ct_series", "CT"},    {"rois", "ROI"},
+      {"source", "FROM"}, {"job", "JOB"},     {"last_received", "LAST OBJECT"}, {"sentence", "REMARK"},
+  };
+  static const struct list list = {"studies", "List the studies, oldest first, and what each waits for.",
+                                   "collecting|ready|processing|done|failed|rejected", columns, COUNT_OF(columns)};
+  return show_list(argc, argv, &list);
+}
+
+int lvn_cli_jobs(int argc, char **argv) {
+  static const struct lvn_operate_column columns[] = {
+      {"job", "JOB"},         {"study", "STUDY"},   {"state", "STATE"},       {"outcome", "OUTCOME"},
+      {"attempt", "ATTEMPT"}, {"version", "MODEL"}, {"finished", "FINISHED"}, {"error", "ERROR"},
+  };
+  static const struct list list = {"jobs", "List the analyses, newest first.", "queued|running|done|failed|cancelled",
+                                   columns, COUNT_OF(columns)};
+  return show_list(argc, argv, &list);
+}
+
+int lvn_cli_outbound(int argc, char **argv) {
+  static const struct lvn_operate_column columns[] = {
+      {"outbound", "OBJECT"}, {"job", "JOB"},         {"study", "STUDY"},           {"destination", "TO"},
+      {"state", "STATE"},     {"attempt", "ATTEMPT"}, {"not_before", "NOT BEFORE"}, {"last_error", "ANSWER"},
+  };
+  static const struct list list = {"outbound", "List the result objects and where each goes, newest first.",
+                                   "queued|sending|sent|failed|cancelled", columns, COUNT_OF(columns)};
+  return show_list(argc, argv, &list);
+}
+
+static json_t *pack_retry(const char *study, uint64_t job, uint64_t outbound, bool failed_outbound) {
+  json_t *request = json_pack("{s:s, s:s*}", "command", "retry", "study", study);
+  if (job != 0) {
+    (void)json_object_set_new(request, "job", json_integer((json_int_t)job));
+  }
+  if (outbound != 0) {
+    (void)json_object_set_new(request, "outbound", json_integer((json_int_t)outbound));
+  }
+  if (failed_outbound) {
+    (void)json_object_set_new(request, "failed_outbound", json_true());
+  }
+  return request;
+}
+
+int lvn_cli_retry(int argc, char **argv) {
+  const char *config_path = LVN_OPERATE_CONFIG;
+  const char *study = NULL;
+  uint64_t job = 0;
+  uint64_t outbound = 0;
+  bool failed_outbound = false;
+  int first = 0;
+  struct lvn_error err = {0};
+  AUTOJSON json_t *answer = NULL;
+  const struct lvn_option options[] = {
+      OPTION_CONFIG(&config_path),
+      {"study", "STUDY", LVN_OPTION_TEXT, &study, "analyse this study again", false, 0, 0},
+      {"job", "N", LVN_OPTION_UINT64, &job, "queue this failed job again", false, 1, 9e15},
+      {"outbound", "N", LVN_OPTION_UINT64, &outbound, "send this object again", false, 1, 9e15},
+      {"failed-outbound", NULL, LVN_OPTION_FLAG, &failed_outbound, "send everything that failed again", false, 0, 0},
+  };
+  const struct lvn_usage usage = {.command = "retry",
+                                  .summary = "Try again what failed: a study, a job, an object on its way out.",
+                                  .options = options,
+                                  .option_count = COUNT_OF(options)};
+  int code = lvn_options_parse(argc, argv, &usage, &first);
+  if (code != LVN_OPTIONS_RUN) {
+    return code;
+  }
+  if ((study != NULL) + (job != 0) + (outbound != 0) + (int)failed_outbound != 1) {
+    return lvn_options_complain(&usage, "one of --study, --job, --outbound, --failed-outbound is needed");
+  }
+  if (!lvn_operate_ask(config_path, pack_retry(study, job, outbound, failed_outbound), &answer, &err)) {
+    return lvn_options_fail(usage.command, &err);
+  }
+  (void)printf("queued again: %" JSON_INTEGER_FORMAT "\n", json_integer_value(json_object_get(answer, "count")));
+  return LVN_EXIT_OK;
+}
+
+int lvn_cli_release(int argc, char **argv) {
+  const char *config_path = LVN_OPERATE_CONFIG;
+  int first = 0;
+  struct lvn_error err = {0};
+  AUTOJSON json_t *answer = NULL;
+  const struct lvn_option options[] = {OPTION_CONFIG(&config_path)};
+  const struct lvn_usage usage = {.command = "release",
+                                  .arguments = "STUDY",
+                                  .summary = "Let a rejected study go on. When its objects name two patients, it goes "
+                                             "on with the patient that most of them name; the others are left out.",
+                                  .options = options,
+                                  .option_count = COUNT_OF(options),
+                                  .arguments_min = 1,
+                                  .arguments_max = 1};
+  int code = lvn_options_parse(argc, argv, &usage, &first);
+  if (code != LVN_OPTIONS_RUN) {
+    return code;
+  }
+  if (!lvn_operate_ask(config_path, json_pack("{s:s, s:s}", "command", "release", "study", argv[first]), &answer,
+                       &err)) {
+    return lvn_options_fail(usage.command, &err);
+  }
+  (void)printf("released\n");
+  return LVN_EXIT_OK;
+}
+
+/* A node that is stopped is rebuilt here; a running one by its pipeline. The index's lock decides, not a guess. */
+static bool rebuild(const char *config_path, struct lvn_rebuild_report *ret_report, struct lvn_error *err) {
+  AUTOJSON json_t *answer = NULL;
+  LVN_AUTOFREE struct lvn_config *config = lvn_alloc(1, sizeof *config, err);
+  if (config == NULL || !lvn_config_load(config_path, config, err)) {
+    return false;
+  }
+  if (lvn_rebuild_offline(config, ret_report, err)) {
+    return true;
+  }
+  if (err->code != LVN_ERROR_CONFLICT ||
+      !lvn_operate_ask(config_path, json_pack("{s:s}", "command", "rebuild-index"), &answer, err)) {
+    return false;
+  }
+  ret_report->objects = (size_t)json_integer_value(json_object_get(answer, "objects"));
+  ret_report->unreadable = (size_t)json_integer_value(json_object_get(answer, "unreadable"));
+  ret_report->jobs = (size_t)json_integer_value(json_object_get(answer, "jobs"));
+  ret_report->results = (size_t)json_integer_value(json_object_get(answer, "results"));
+  return true;
+}
+
+int lvn_cli_rebuild_index(int argc, char **argv) {
+  const char *config_path = LVN_OPERATE_CONFIG;
+  int first = 0;
+  struct lvn_error err = {0};
+  struct lvn_rebuild_report report = {0};
+  const struct lvn_option options[] = {OPTION_CONFIG(&config_path)};
+  const struct lvn_usage usage = {
+      .command = "rebuild-index",
+      .summary = "Make the index again from the stored objects, with the node running or stopped.",
+      .details =
+          "Finished analyses are found beside their results and are not repeated; their results are sent again,\n"
+          "with the same UIDs and bytes.",
+      .options = options,
+      .option_count = COUNT_OF(options)};
+  int code = lvn_options_parse(argc, argv, &usage, &first);
+  if (code != LVN_OPTIONS_RUN) {
+    return code;
+  }
+  if (!rebuild(config_path, &report, &err)) {
+    return lvn_options_fail(usage.command, &err);
+  }
+  (void)printf("%zu objects, %zu jobs with %zu results\n", report.objects, report.jobs, report.results);
+  if (report.unreadable > 0) {
+    (void)fprintf(stderr, "livervlm rebuild-index: %zu objects could not be read and were left out\n",
+                  report.unreadable);
+    return LVN_EXIT_FAILED;
+  }
+  return LVN_EXIT_OK;
+}
