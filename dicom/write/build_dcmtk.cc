@@ -3,6 +3,8 @@
 #include "daemon/base/file.h"
 
 #include <dcmtk/dcmdata/dcostrmb.h>
+#include <dcmtk/dcmdata/dcpixseq.h>
+#include <dcmtk/dcmdata/dcpxitem.h>
 #include <dcmtk/dcmdata/dcrleerg.h>
 #include <dcmtk/dcmjpeg/djencode.h>
 #include <dcmtk/dcmjpls/djencode.h>
@@ -190,6 +192,27 @@ bool write_plain(const char *path, const void *data, size_t bytes, struct lvn_er
   return lvn_file_write_all(fd, data, bytes, path, err);
 }
 
+// DCMTK's JPEG-LS encoder leaves the byte after an odd-sized stream as it was in memory: the same pixels would not give
+// the same bytes.
+void clear_padding(DcmDataset &dataset, E_TransferSyntax syntax) {
+  DcmElement *element = nullptr;
+  DcmPixelSequence *fragments = nullptr;
+  if (dataset.findAndGetElement(DCM_PixelData, element).bad() ||
+      static_cast<DcmPixelData *>(element)->getEncapsulatedRepresentation(syntax, nullptr, fragments).bad()) {
+    throw std::runtime_error("the encoded pixels are missing");
+  }
+  for (unsigned long i = 1; i < fragments->card(); i++) { // item 0 is the offset table
+    DcmPixelItem *fragment = nullptr;
+    Uint8 *bytes = nullptr;
+    check(fragments->getItem(fragment, i), DCM_PixelData);
+    check(fragment->getUint8Array(bytes), DCM_PixelData);
+    const size_t length = fragment->getLength();
+    if (length > 2 && bytes[length - 3] == 0xff && bytes[length - 2] == 0xd9) { // end of image, then padding
+      bytes[length - 1] = 0;
+    }
+  }
+}
+
 // All of the data set; deflating keeps bytes back until the stream is flushed.
 size_t encode(DcmDataset &dataset, E_TransferSyntax syntax, std::vector<uint8_t> &buffer, size_t start) {
   void *data = nullptr;
@@ -214,6 +237,7 @@ bool save(DcmDataset &dataset, E_TransferSyntax syntax, const char *path, bool d
     if (dataset.chooseRepresentation(syntax, nullptr).bad() || !dataset.canWriteXfer(syntax)) {
       return lvn_error_set(err, LVN_ERROR_DATA, "cannot encode the pixels as %s", DcmXfer(syntax).getXferName());
     }
+    clear_padding(dataset, syntax);
   }
   std::vector<uint8_t> buffer = meta_header(dataset, syntax);
   const size_t start = buffer.size();

@@ -62,7 +62,7 @@ struct lvn_code {
   X(MODALITY, "121139", "DCM", "Modality")                                                                             \
   X(COMPUTED_TOMOGRAPHY, "CT", "DCM", "Computed Tomography")                                                           \
   X(TARGET_REGION, "123014", "DCM", "Target Region")                                                                   \
-  X(ABDOMEN, "818981001", "SCT", "Abdomen")                                                                            \
+  X(ABDOMEN, "113345001", "SCT", "Abdomen")                                                                            \
   X(CONTRAST_PHASE, "109058", "DCM", "Contrast Phase")                                                                 \
   X(PHASE_NC, "PHASE_NC", "99LVN", "Non-contrast phase")                                                               \
   X(PHASE_ART, "PHASE_ART", "99LVN", "Arterial phase")                                                                 \
