@@ -13,9 +13,17 @@ struct command {
 
 static const struct command commands[] = {
     {"analyze", lvn_cli_analyze, "run the whole pipeline on a folder of DICOM files, without the network"},
+    {"phantom", lvn_cli_phantom, "make multiphase CT studies of a parametric abdomen with a known lesion"},
     {"dataset", lvn_cli_dataset, "build or show a training data set of lesion crops"},
-    {"phantom", lvn_cli_phantom, "write studies of a synthetic patient, with ROI and truth"},
     {"check-config", lvn_cli_check_config, "read a configuration as the node would and say what is wrong"},
+    {"status", lvn_cli_status, "the running node in one view"},
+    {"studies", lvn_cli_studies, "the studies and what each waits for"},
+    {"jobs", lvn_cli_jobs, "the analyses: waiting, running, done, failed"},
+    {"outbound", lvn_cli_outbound, "the results on their way to their destinations"},
+    {"retry", lvn_cli_retry, "try a failed job or transfer again"},
+    {"release", lvn_cli_release, "let a study go on that was stopped for a person to decide"},
+    {"rebuild-index", lvn_cli_rebuild_index, "write the index anew from the stored objects"},
+    {"echo", lvn_cli_echo, "verify the connection to a peer (C-ECHO)"},
 };
 static const size_t command_count = sizeof commands / sizeof commands[0];
 
