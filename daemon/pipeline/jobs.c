@@ -342,12 +342,12 @@ void lvn_jobs_turn(struct lvn_pipeline *pipeline) {
   struct lvn_error err;
   for (size_t i = 0; i < pipeline->worker_count; i++) {
     struct lvn_pipeline_worker *worker = &pipeline->workers[i];
-    kill_late(pipeline, worker);
     bool is_idle = worker->has_greeted && worker->job_id == 0;
     bool is_current = memcmp(worker->model.digest, pipeline->model.digest, LVN_SHA256_BYTES) == 0;
     if (!pipeline->stops && is_idle && is_current && !dispatch(pipeline, worker, &err)) {
       lvn_log_error(LVN_LOG_ERROR, "dispatch-failed", &err, "action=retry");
       lvn_pipeline_wake_at(pipeline, lvn_clock_wall_ms() + RETRY_MS);
     }
+    kill_late(pipeline, worker); /* after the dispatch, so that a new job's limit wakes us too */
   }
 }

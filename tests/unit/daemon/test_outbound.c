@@ -1,0 +1,125 @@
+/* Where results go, what a peer's answer means, how long to wait, and a dead destination beside others. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <poll.h>
+
+#include <cmocka.h>
+
+#include "daemon/base/clock.h"
+#include "daemon/base/memory.h"
+#include "daemon/pipeline/pipeline_internal.h"
+
+static void add_peer(struct lvn_config *config, const char *name, const char *results_to, uint16_t port,
+                     bool receives_results) {
+  struct lvn_config_peer *peer = &config->peers[config->peer_count++];
+  (void)lvn_copy(peer->name, sizeof peer->name, name);
+  (void)lvn_copy(peer->aet, sizeof peer->aet, name);
+  (void)lvn_copy(peer->host, sizeof peer->host, "127.0.0.1");
+  (void)lvn_copy(peer->results_to, sizeof peer->results_to, results_to);
+  peer->port = port;
+  peer->may_send = true;
+  peer->receives_results = receives_results;
+}
+
+static void test_outbound__destinations(void **state) {
+  static struct lvn_config config;
+  const char *names[8];
+  (void)state;
+  config = (struct lvn_config){0};
+  add_peer(&config, "CT1", "", 104, false);
+  add_peer(&config, "CT2", "pacs, archive ,nobody", 104, false);
+  add_peer(&config, "CT3", "", 0, false); /* cannot be sent to */
+  add_peer(&config, "pacs", "", 104, false);
+  add_peer(&config, "archive", "", 104, true);
+  assert_int_equal(lvn_outbound_destinations(&config, "CT1", "127.0.0.1", names, 8), 2);
+  assert_string_equal(names[0], "CT1"); /* back to the sender */
+  assert_string_equal(names[1], "archive");
+  assert_int_equal(lvn_outbound_destinations(&config, "CT2", "127.0.0.1", names, 8), 2);
+  assert_string_equal(names[0], "pacs");
+  assert_string_equal(names[1], "archive"); /* named twice, sent once */
+  assert_int_equal(lvn_outbound_destinations(&config, "CT3", "127.0.0.1", names, 8), 1);
+  assert_string_equal(names[0], "archive");
+  assert_int_equal(lvn_outbound_destinations(&config, "STRANGER", "127.0.0.1", names, 8), 1);
+  assert_int_equal(lvn_outbound_destinations(&config, "CT1", "10.0.0.1", names, 8), 1);
+}
+
+static void test_outbound__statuses(void **state) {
+  (void)state;
+  assert_int_equal(lvn_sender_judge(0x0000), LVN_INDEX_SENT);
+  assert_int_equal(lvn_sender_judge(0xB000), LVN_INDEX_SENT);
+  assert_int_equal(lvn_sender_judge(0xB007), LVN_INDEX_SENT);
+  assert_int_equal(lvn_sender_judge(0xA700), LVN_INDEX_SEND_AGAIN);
+  assert_int_equal(lvn_sender_judge(0xA701), LVN_INDEX_SEND_AGAIN);
+  assert_int_equal(lvn_sender_judge(0xA900), LVN_INDEX_SEND_FAILED);
+  assert_int_equal(lvn_sender_judge(0xC000), LVN_INDEX_SEND_FAILED);
+  assert_int_equal(lvn_sender_judge(0x0110), LVN_INDEX_SEND_FAILED);
+}
+
+static void test_outbound__backoff(void **state) {
+  static const int64_t expected_seconds[] = {30, 30, 60, 120, 240, 480, 600, 600, 600};
+  (void)state;
+  for (size_t i = 0; i < sizeof expected_seconds / sizeof expected_seconds[0]; i++) {
+    assert_int_equal(lvn_sender_backoff_ms((int64_t)i + 1, 30, 600), 1000 * expected_seconds[i]);
+  }
+}
+
+static void post(struct lvn_sender *sender, const char *destination, uint16_t port) {
+  struct lvn_error err;
+  struct lvn_sender_route route = {.port = port, .connect_seconds = 2, .dimse_seconds = 2};
+  struct lvn_index_outbound *rows = lvn_alloc(1, sizeof *rows, &err);
+  assert_non_null(rows);
+  rows[0].outbound_id = port;
+  rows[0].attempt = 1;
+  (void)lvn_copy(rows[0].path, sizeof rows[0].path, LVN_TEST_DATA "/sr/ohif_dcmjs_sample-sr.dcm");
+  (void)lvn_copy(rows[0].sop_class_uid, sizeof rows[0].sop_class_uid, "1.2.840.10008.5.1.4.1.1.88.33");
+  (void)lvn_copy(route.destination, sizeof route.destination, destination);
+  (void)lvn_copy(route.host, sizeof route.host, "127.0.0.1");
+  (void)lvn_copy(route.called_aet, sizeof route.called_aet, "PEER");
+  (void)lvn_copy(route.calling_aet, sizeof route.calling_aet, "LIVERVLM");
+  assert_true(lvn_sender_post(sender, &route, rows, 1, &err));
+}
+
+/* Nobody listens on port 1 or 2: both answer "again" by themselves, and both destinations are free for the next. */
+static void test_outbound__unreachable_peers_answer_again(void **state) {
+  struct lvn_error err;
+  struct lvn_sender *sender = NULL;
+  struct lvn_sender_answer answer;
+  int64_t seen = 0;
+  double deadline = lvn_clock_monotonic_seconds() + 20;
+  (void)state;
+  assert_true(lvn_sender_create(&sender, &err));
+  post(sender, "first", 1);
+  post(sender, "second", 2);
+  while (seen != 3 && lvn_clock_monotonic_seconds() < deadline) {
+    struct pollfd wait = {.fd = lvn_sender_get_fd(sender), .events = POLLIN};
+    (void)poll(&wait, 1, 100);
+    while (lvn_sender_take(sender, &answer)) {
+      assert_int_equal(answer.verdict, LVN_INDEX_SEND_AGAIN);
+      assert_int_equal(answer.status, -1);
+      assert_true(strlen(answer.message) > 0);
+      seen |= answer.outbound_id;
+    }
+  }
+  assert_int_equal(seen, 3);
+  while (lvn_sender_count_busy(sender) > 0 && lvn_clock_monotonic_seconds() < deadline) {
+    lvn_clock_sleep_seconds(0.01);
+  }
+  assert_false(lvn_sender_is_busy(sender, "first"));
+  post(sender, "first", 1);
+  lvn_sender_destroy(sender, 10);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_outbound__destinations),
+      cmocka_unit_test(test_outbound__statuses),
+      cmocka_unit_test(test_outbound__backoff),
+      cmocka_unit_test(test_outbound__unreachable_peers_answer_again),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
