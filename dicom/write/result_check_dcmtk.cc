@@ -132,6 +132,22 @@ void check_meta(DcmFileFormat &file) {
   require_uid(meta, DCM_TransferSyntaxUID);
 }
 
+// PS3.5 6.2; DCMTK does not check lengths.
+void check_length(DcmElement &element) {
+  const struct {
+    DcmEVR vr;
+    size_t bytes;
+  } limits[] = {{EVR_SH, 16}, {EVR_CS, 16}, {EVR_AE, 16},   {EVR_DS, 16},   {EVR_IS, 12},
+                {EVR_LO, 64}, {EVR_UI, 64}, {EVR_ST, 1024}, {EVR_LT, 10240}};
+  OFString value;
+  for (const auto &limit : limits) {
+    for (unsigned long i = 0; limit.vr == element.ident() && i < element.getVM(); i++) {
+      require(element.getOFString(value, i).good() && value.size() <= limit.bytes,
+              std::string(DcmTag(element.getTag()).getTagName()) + " is too long");
+    }
+  }
+}
+
 // Patient and accession values are copied as they are and may be anything; the rest is ours and must fit its VR.
 void check_values(DcmItem &item) {
   for (unsigned long i = 0; i < item.card(); i++) {
@@ -145,6 +161,7 @@ void check_values(DcmItem &item) {
         check_values(*child);
       }
     } else if (element->ident() != EVR_DT) { // DCMTK 3.6.7 refuses a valid offset from UTC
+      check_length(*element);
       require(element->checkValue("1-n", OFFalse).good(), std::string("value of ") + DcmTag(tag).getTagName());
     }
   }

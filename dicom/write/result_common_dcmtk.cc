@@ -36,13 +36,18 @@ const struct copied_attribute copied[] = {
     {DCM_PatientWeight, copy_or_omit},
 };
 
+// Longest value of a VR in bytes (PS3.5 6.2), which DCMTK does not check.
+size_t longest(DcmEVR vr) {
+  return vr == EVR_SH ? 16 : vr == EVR_PN ? 194 : 64;
+}
+
 bool is_usable(DcmElement &element) {
   OFString value;
-  if (element.isEmpty() || element.checkValue("1", OFFalse).bad()) {
+  if (element.isEmpty() || element.checkValue("1", OFFalse).bad() || element.getOFString(value, 0).bad() ||
+      value.size() > longest(element.ident())) {
     return false;
   }
   if (element.getTag() == DCM_PatientSex) {
-    element.getOFString(value, 0);
     return value == "M" || value == "F" || value == "O";
   }
   return true;
