@@ -24,11 +24,16 @@ struct lvn_phase_image {
 LVN_MUST_CHECK bool lvn_phase_measure_image(const struct lvn_volume *volume, struct lvn_phase_image *ret_image,
                                             struct lvn_error *err);
 
-/* For a volume whose own aorta was not found (without contrast agent it hardly differs from what is around it): take
- * the place from another series of the same frame of reference. The aorta before the spine does not move with
- * breathing. Leaves *image as it is when the place lies outside the volume. */
+/* HU at the place where another series of the same frame of reference shows the aorta. Leaves *image as it is when the
+ * place lies outside the volume. */
 void lvn_phase_measure_image_at(const struct lvn_volume *volume, const double aorta_centre_mm[3],
                                 struct lvn_phase_image *image);
+
+/* One patient, one aorta, and it does not move with breathing: where one series' finding disagrees with the others', or
+ * there is none (without contrast agent the vessel hardly differs from what is around it), measure at the place that
+ * most series agree on. Call it with all measured series of one frame of reference; entries of `volumes` may be NULL
+ * (then that image only votes). */
+void lvn_phase_agree_on_aorta(const struct lvn_volume *const *volumes, struct lvn_phase_image *images, size_t count);
 
 struct lvn_phase_candidate {
   const struct lvn_stack *stack;       /* borrowed */

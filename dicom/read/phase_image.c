@@ -10,14 +10,15 @@
 #define PIXEL_MM 2.0
 #define SLICES_MAX 11
 #define BONE_HU 170
-#define INSIDE_MM 7.0 /* aortas are 9 mm in radius or more at the liver */
+#define INSIDE_MM 6.0 /* aortas are 9 mm in radius or more at the liver */
 #define RING_IN_MM 14.0
 #define RING_OUT_MM 19.0
 #define LEFT 13  /* search about the spine's front, in pixels: 26 mm to the right … */
 #define RIGHT 20 /* … and 40 mm to the left (patient's left has larger x) */
+#define NEAR 8   /* the bright aorta itself draws the spine's centre of mass towards it */
 #define FRONT 30
 #define SEARCH_WIDTH (LEFT + RIGHT + 1)
-#define LEAST_CONTRAST 12.0
+#define LEAST_CONTRAST 16.0
 
 /* One slice, patient-oriented (x to the left, y to the back), averaged. */
 struct slice {
@@ -166,7 +167,9 @@ static struct spot rate(const struct slice *slice, int x, int y, double step) {
   double spread = sqrt(fmax(0.0, inside[2] / inside[0] - mean * mean));
   if (mean > 15.0 && mean < 700.0) {
     spot.hu = mean;
-    spot.score = fmin(mean - ring[1] / ring[0], 120.0) - 2.0 * spread;
+    /* a bright vessel's edge makes it uneven; and of two bright vessels the aorta is the brighter one */
+    spot.score =
+        fmin(mean - ring[1] / ring[0], 120.0) - 2.0 * fmax(0.0, spread - 0.08 * mean) + 0.1 * fmin(mean, 350.0);
   }
   return spot;
 }
@@ -194,7 +197,7 @@ static void find_aorta(const struct slice *slices, size_t count, double step, st
     used += slices[s].has_spine ? 1 : 0;
     for (int y = 0; y < FRONT && slices[s].has_spine; y++) {
       for (int x = 0; x < SEARCH_WIDTH; x++) {
-        struct spot spot = rate(&slices[s], slices[s].spine_x - LEFT + x, slices[s].spine_y - 8 - y, step);
+        struct spot spot = rate(&slices[s], slices[s].spine_x - LEFT + x, slices[s].spine_y - NEAR - y, step);
         sum[y][x] += fmax(spot.score, -50.0);
       }
     }
@@ -202,7 +205,7 @@ static void find_aorta(const struct slice *slices, size_t count, double step, st
   for (int y = 0; y < FRONT; y++) {
     for (int x = 0; x < SEARCH_WIDTH; x++) {
       /* left of the midline and close to the spine is where it is expected */
-      double off = hypot(step * (x - LEFT) - 10.0, step * (y + 8) - 30.0);
+      double off = hypot(step * (x - LEFT) - 10.0, step * (y + NEAR) - 30.0);
       double score = sum[y][x] - (double)used * 0.6 * fmax(0.0, off - 8.0);
       if (score > best) {
         best = score;
@@ -217,7 +220,7 @@ static void find_aorta(const struct slice *slices, size_t count, double step, st
     struct spot top = {.score = -HUGE_VAL};
     for (int k = 0; k < 49 && slices[s].has_spine; k++) {
       struct spot spot = rate(&slices[s], slices[s].spine_x - LEFT + best_x + k % 7 - 3,
-                              slices[s].spine_y - 8 - best_y + k / 7 - 3, step);
+                              slices[s].spine_y - NEAR - best_y + k / 7 - 3, step);
       top = spot.score > top.score ? spot : top;
     }
     if (top.score > LEAST_CONTRAST) {
@@ -350,4 +353,39 @@ void lvn_phase_measure_image_at(const struct lvn_volume *volume, const double ao
   image->aorta_found = true;
   image->aorta_by_position = true;
   memcpy(image->aorta_centre_mm, aorta_centre_mm, sizeof image->aorta_centre_mm);
+}
+
+#define SAME_PLACE_MM 11.0
+
+static bool same_place(const struct lvn_phase_image *a, const struct lvn_phase_image *b) {
+  return hypot(a->aorta_centre_mm[0] - b->aorta_centre_mm[0], a->aorta_centre_mm[1] - b->aorta_centre_mm[1]) <
+         SAME_PLACE_MM;
+}
+
+void lvn_phase_agree_on_aorta(const struct lvn_volume *const *volumes, struct lvn_phase_image *images, size_t count) {
+  const struct lvn_phase_image *place = NULL;
+  size_t most = 0;
+  for (size_t i = 0; i < count; i++) {
+    size_t votes = 0;
+    for (size_t j = 0; j < count && images[i].aorta_found; j++) {
+      votes += images[j].aorta_found && same_place(&images[i], &images[j]) ? 1 : 0;
+    }
+    /* of equal votes the brightest: there the vessel cannot be mistaken for muscle */
+    if (votes > most || (votes == most && votes > 0 && images[i].aorta_hu > place->aorta_hu)) {
+      place = &images[i];
+      most = votes;
+    }
+  }
+  if (place == NULL) {
+    return;
+  }
+  const struct lvn_phase_image agreed = *place;
+  for (size_t i = 0; i < count; i++) {
+    bool agrees = images[i].aorta_found && same_place(&images[i], &agreed);
+    /* nothing else before the spine is as bright and even as an artery */
+    bool artery = images[i].aorta_found && images[i].aorta_hu > 180.0;
+    if (!agrees && !artery && volumes[i] != NULL) {
+      lvn_phase_measure_image_at(volumes[i], agreed.aorta_centre_mm, &images[i]);
+    }
+  }
 }
