@@ -308,13 +308,13 @@ static json_t *series_truth(const struct writing *writing) {
       continue;
     }
     const struct lvn_grid *grid = &writing->phantom.volume[phase].grid;
-    const double size[3] = {grid->size[0], grid->size[1], grid->size[2]};
+    json_t *size = json_pack("[i,i,i]", (int)grid->size[0], (int)grid->size[1], (int)grid->size[2]);
     json_t *entry =
         json_pack("{s:s,s:s,s:s,s:f,s:f,s:o,s:o,s:o}", "folder", phase_folders[phase], "series_instance_uid",
                   writing->series_uid[phase], "description", descriptions[writing->style][phase], "delay_seconds",
                   writing->phantom.acquisition_delay_seconds[phase], "slice_thickness_mm",
-                  writing->phantom.slice_thickness_mm[phase], "size", numbers(size, 3), "spacing_mm",
-                  numbers(grid->spacing_mm, 3), "origin_mm", numbers(grid->origin_mm, 3));
+                  writing->phantom.slice_thickness_mm[phase], "size", size, "spacing_mm", numbers(grid->spacing_mm, 3),
+                  "origin_mm", numbers(grid->origin_mm, 3));
     (void)json_object_set_new(all, lvn_phase_name((enum lvn_phase)phase), entry);
   }
   return all;

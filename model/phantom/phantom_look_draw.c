@@ -221,10 +221,14 @@ static void draw_nodular(const struct draw *draw) {
   bool giant = draw->diameter_mm > 55.0 && chance(draw, 0.75);
   body_by_liver(draw, -uniform(draw, 4.0, 20.0), -uniform(draw, 2.0, 20.0), -uniform(draw, 8.0, 34.0),
                 -uniform(draw, 4.0, 18.0));
-  look->nodule_count = 4 + lvn_phantom_random_index(draw->random, LVN_PHANTOM_NODULES - 3);
+  look->nodule_count = 6 + lvn_phantom_random_index(draw->random, LVN_PHANTOM_NODULES - 5);
+  float turn = uniform(draw, 0.0, 2.0 * M_PI);
   for (size_t i = 0; i < look->nodule_count; i++) {
-    float direction[3];
-    lvn_phantom_random_direction(draw->random, direction);
+    /* Discontinuous, but on all sides: a spiral over the sphere, shaken. */
+    float height = 1.0F - 2.0F * ((float)i + uniform(draw, 0.1, 0.9)) / (float)look->nodule_count;
+    float planar = sqrtf(1.0F - height * height);
+    float angle = turn + 2.39996323F * (float)i + uniform(draw, -0.5, 0.5);
+    const float direction[3] = {planar * cosf(angle), planar * sinf(angle), height};
     look->nodule_radius[i] = fmaxf(uniform(draw, 0.15, 0.32) * look->radius, 1.8F);
     float reach = look->radius - uniform(draw, 0.5, 0.85) * look->nodule_radius[i];
     for (int axis = 0; axis < 3; axis++) {
