@@ -1,0 +1,292 @@
+#include "model/network/classifier.h"
+
+#include "daemon/base/guard.hh"
+#include "daemon/base/memory.h"
+#include "model/network/network_torch.hh"
+#include "model/network/package.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+#include <memory>
+#include <thread>
+
+struct lvn_classifier {
+  lvn_package package = {};
+  lvn_classifier_info info = {};
+  lvn::Network network;
+  std::string device_name;
+  int threads = 1;
+  bool order_ensemble = false;
+  ~lvn_classifier() {
+    lvn_package_clear(&package);
+  }
+};
+
+namespace {
+
+constexpr int64_t kSide = LVN_CROP_SIDE;
+// Float32 on other devices and library versions moves a cosine by 5e-6; this leaves room, and a wrong weight moves it
+// by far more.
+constexpr double kVectorTolerance = 1e-4;
+using ClassRow = std::array<double, LVN_CLASS_COUNT>;
+
+torch::Device choose_device(const char *device) {
+  if (std::strcmp(device, "cpu") == 0) {
+    return torch::kCPU;
+  }
+  const bool available = torch::cuda::is_available();
+  if (std::strcmp(device, "cuda") == 0 && !available) {
+    throw std::runtime_error("no CUDA device, or libtorch is built without CUDA");
+  }
+  if (std::strcmp(device, "cuda") != 0 && std::strcmp(device, "auto") != 0) {
+    throw std::runtime_error("device must be auto, cpu or cuda");
+  }
+  return available ? torch::Device(torch::kCUDA, 0) : torch::Device(torch::kCPU);
+}
+
+// Results must not depend on which arithmetic a card prefers: TF32 moves a cosine by 2e-3.
+void make_deterministic() {
+  at::globalContext().setDeterministicCuDNN(true);
+  at::globalContext().setBenchmarkCuDNN(false);
+  at::globalContext().setAllowTF32CuBLAS(false);
+  at::globalContext().setAllowTF32CuDNN(false);
+}
+
+lvn_safetensors_handle open_file(const lvn_package &package, const char *name) {
+  struct lvn_error err = {};
+  char path[LVN_PATH_BYTES];
+  struct lvn_safetensors *file = nullptr;
+  if (!lvn_path_join(path, package.folder, name, &err) ||
+      !lvn_safetensors_open(path, LVN_PACKAGE_WEIGHTS_MAX, &file, &err)) {
+    lvn_throw(err);
+  }
+  return lvn_safetensors_handle(file);
+}
+
+void run_test_vectors(const lvn_classifier &classifier) {
+  const lvn_safetensors_handle file = open_file(classifier.package, LVN_PACKAGE_VECTORS);
+  struct lvn_error err = {};
+  const uint64_t input_shape[] = {0, LVN_PHASE_NETWORK_COUNT, LVN_CROP_SIDE, LVN_CROP_SIDE};
+  const uint64_t cosine_shape[] = {0, LVN_CLASS_COUNT};
+  const lvn_tensor *input = nullptr;
+  const lvn_tensor *expected = nullptr;
+  if (!lvn_safetensors_require(file.get(), "hounsfield", LVN_DTYPE_I16, 4, input_shape, &input, &err) ||
+      !lvn_safetensors_require(file.get(), "cosine", LVN_DTYPE_F32, 2, cosine_shape, &expected, &err)) {
+    lvn_throw(err);
+  }
+  const torch::Tensor wanted = lvn_tensor_to_torch(expected);
+  const torch::Tensor x = classifier.network.prepare(lvn_tensor_to_torch(input), 0);
+  const torch::Tensor found = classifier.network.cosine(classifier.network.forward(x).joint, 0).to(torch::kCPU);
+  if (wanted.size(0) == 0 || wanted.size(0) != found.size(0)) {
+    throw std::runtime_error("test vectors: inputs and cosines differ in number, or there are none");
+  }
+  const torch::Tensor error = (found - wanted).abs().amax(1);
+  for (int64_t i = 0; i < error.size(0); i++) {
+    if (!(error[i].item<double>() <= kVectorTolerance)) {
+      throw std::runtime_error("test vector " + std::to_string(i + 1) + " gives another answer (cosine off by " +
+                               std::to_string(error[i].item<double>()) + ")");
+    }
+  }
+}
+
+void fill_info(lvn_classifier &classifier, const torch::Device &device) {
+  const lvn_package &package = classifier.package;
+  classifier.device_name = device.is_cpu() ? "cpu" : device.str();
+  classifier.info.name = package.name;
+  classifier.info.version = package.version;
+  classifier.info.device_uid = package.device_uid;
+  classifier.info.device = classifier.device_name.c_str();
+  classifier.info.trained_on = package.trained_on;
+  std::memcpy(classifier.info.manifest_sha256, package.manifest_sha256, LVN_SHA256_BYTES);
+  classifier.info.crop = package.recipe.crop;
+}
+
+bool open_classifier(const lvn_classifier_options &options, lvn_classifier &classifier, struct lvn_error *err) {
+  if (!lvn_package_open(options.package_folder, &classifier.package, err)) {
+    return false;
+  }
+  const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
+  classifier.threads = static_cast<int>(options.threads == 0 ? cores : options.threads);
+  classifier.order_ensemble = options.order_ensemble;
+  at::set_num_threads(classifier.threads);
+  make_deterministic();
+  const torch::InferenceMode inference;
+  const torch::Device device = choose_device(options.device);
+  const lvn_safetensors_handle weights = open_file(classifier.package, LVN_PACKAGE_WEIGHTS);
+  classifier.network.load(weights.get(), classifier.package.recipe, device);
+  run_test_vectors(classifier);
+  fill_info(classifier, device);
+  return true;
+}
+
+torch::Tensor gather(const lvn_crop &crop) {
+  const auto count = static_cast<int64_t>(crop.slice_count);
+  torch::Tensor hounsfield = torch::empty({count, LVN_PHASE_NETWORK_COUNT, kSide, kSide}, torch::kInt16);
+  const int64_t samples = LVN_PHASE_NETWORK_COUNT * kSide * kSide;
+  for (int64_t i = 0; i < count; i++) {
+    std::memcpy(hounsfield.data_ptr<int16_t>() + i * samples, crop.slices[i].hounsfield,
+                static_cast<size_t>(samples) * sizeof(int16_t));
+  }
+  return hounsfield;
+}
+
+// Mean over slices and, where asked for, over orders. The mean of log-probabilities, renormalised, is the softmax of
+// the mean logits, since what softmax subtracts is the same for all classes.
+ClassRow softmax(const ClassRow &cosine, double factor) {
+  ClassRow probability = {};
+  const double top = *std::max_element(cosine.begin(), cosine.end());
+  double sum = 0.0;
+  for (size_t c = 0; c < cosine.size(); c++) {
+    probability[c] = std::exp(factor * (cosine[c] - top));
+    sum += probability[c];
+  }
+  for (double &p : probability) {
+    p /= sum;
+  }
+  return probability;
+}
+
+size_t argmax(const ClassRow &row) {
+  return static_cast<size_t>(std::max_element(row.begin(), row.end()) - row.begin());
+}
+
+ClassRow mean_cosine(const lvn::Network &network, const torch::Tensor &joint, size_t order) {
+  const torch::Tensor mean = network.cosine(joint, order).mean(0).to(torch::kCPU, torch::kFloat64);
+  ClassRow row = {};
+  std::memcpy(row.data(), mean.data_ptr<double>(), sizeof row);
+  return row;
+}
+
+void fill_heat(const lvn_classifier &classifier, const torch::Tensor &map, lvn_prediction &prediction) {
+  const torch::Tensor cam = classifier.network.grad_cam(map, 0);
+  torch::Tensor heat = torch::upsample_bilinear2d(cam.unsqueeze(0), {kSide, kSide}, false)[0];
+  const double top = heat.max().item<double>();
+  heat = (top > 0.0 ? heat / top : heat).to(torch::kCPU).contiguous();
+  const size_t samples = static_cast<size_t>(kSide * kSide);
+  for (size_t c = 0; c < LVN_CLASS_COUNT; c++) {
+    struct lvn_error err = {};
+    prediction.heat[c] = static_cast<float *>(lvn_alloc(samples, sizeof(float), &err));
+    if (prediction.heat[c] == nullptr) {
+      throw std::bad_alloc();
+    }
+    std::memcpy(prediction.heat[c], heat.data_ptr<float>() + c * samples, samples * sizeof(float));
+  }
+}
+
+void abstain(lvn_prediction &prediction, const char *format, ...) LVN_PRINTF(2, 3);
+void abstain(lvn_prediction &prediction, const char *format, ...) {
+  va_list arguments;
+  prediction.abstained = true;
+  va_start(arguments, format);
+  (void)std::vsnprintf(prediction.abstention_reason, sizeof prediction.abstention_reason, format, arguments);
+  va_end(arguments);
+}
+
+// The gravest reason is told: without a phase the rest means nothing, and beyond the training data a margin does not.
+void decide(const lvn_package_recipe &recipe, const lvn_crop &crop, const ClassRow &probability, size_t second,
+            lvn_prediction &prediction) {
+  for (int phase = 0; phase < LVN_PHASE_NETWORK_COUNT; phase++) {
+    if (!crop.phase_present[phase]) {
+      abstain(prediction, "The %s phase is missing.", lvn_phase_long_name(static_cast<enum lvn_phase>(phase)));
+      return;
+    }
+  }
+  if (prediction.feature_distance > recipe.max_feature_distance) {
+    abstain(prediction, "The lesion looks unlike those the model was trained on (distance %.1f, limit %.1f).",
+            prediction.feature_distance, recipe.max_feature_distance);
+  } else if (prediction.margin < recipe.min_margin) {
+    abstain(prediction, "No class stands out: %s %.2f, %s %.2f.", lvn_class_name(prediction.top_class),
+            probability[prediction.top_class], lvn_class_name(static_cast<enum lvn_class>(second)),
+            probability[second]);
+  } else if (prediction.order_disagreement > recipe.max_order_disagreement) {
+    abstain(prediction, "The answer depends on the order of the phases (%.0f %% of the orders disagree).",
+            100.0 * prediction.order_disagreement);
+  }
+}
+
+void predict(const lvn_classifier &classifier, const lvn_crop &crop, lvn_prediction &prediction) {
+  const torch::InferenceMode inference;
+  const lvn_package_recipe &recipe = classifier.package.recipe;
+  const double factor = recipe.scale / recipe.temperature;
+  const torch::Tensor hounsfield = gather(crop);
+  const lvn::NetworkOutput own = classifier.network.forward(classifier.network.prepare(hounsfield, 0));
+  const ClassRow own_cosine = mean_cosine(classifier.network, own.joint, 0);
+  ClassRow pooled = own_cosine;
+  std::vector<size_t> votes = {argmax(own_cosine)};
+  for (size_t order = 1; classifier.order_ensemble && order < LVN_ORDER_COUNT; order++) {
+    const torch::Tensor joint = classifier.network.forward(classifier.network.prepare(hounsfield, order)).joint;
+    const ClassRow cosine = mean_cosine(classifier.network, joint, order);
+    votes.push_back(argmax(cosine));
+    for (size_t c = 0; c < pooled.size(); c++) {
+      pooled[c] += cosine[c];
+    }
+  }
+  for (double &value : pooled) {
+    value /= static_cast<double>(votes.size());
+  }
+  const ClassRow probability = softmax(pooled, factor);
+  const size_t top = argmax(probability);
+  ClassRow others = probability;
+  others[top] = -1.0;
+  const size_t second = argmax(others);
+  for (size_t c = 0; c < LVN_CLASS_COUNT; c++) {
+    prediction.cosine[c] = own_cosine[c];
+    prediction.probability[c] = probability[c];
+  }
+  prediction.top_class = static_cast<enum lvn_class>(top);
+  prediction.margin = probability[top] - probability[second];
+  prediction.feature_distance = classifier.network.feature_distance(own.features.mean(0));
+  const auto against = std::count_if(votes.begin(), votes.end(), [&](size_t vote) { return vote != top; });
+  prediction.order_disagreement = static_cast<double>(against) / static_cast<double>(votes.size());
+  fill_heat(classifier, own.map[static_cast<int64_t>(crop.key_slice)], prediction);
+  decide(recipe, crop, probability, second, prediction);
+}
+
+} // namespace
+
+bool lvn_classifier_open(const struct lvn_classifier_options *options, struct lvn_classifier **ret_classifier,
+                         struct lvn_error *err) {
+  return lvn_guard(err, LVN_ERROR_DATA, [&] {
+    auto classifier = std::make_unique<lvn_classifier>();
+    if (!open_classifier(*options, *classifier, err)) {
+      return false;
+    }
+    *ret_classifier = classifier.release();
+    return true;
+  });
+}
+
+void lvn_classifier_close(struct lvn_classifier *classifier) {
+  delete classifier;
+}
+
+const struct lvn_classifier_info *lvn_classifier_get_info(const struct lvn_classifier *classifier) {
+  return &classifier->info;
+}
+
+bool lvn_classifier_run(struct lvn_classifier *classifier, const struct lvn_crop *crop,
+                        struct lvn_prediction *ret_prediction, struct lvn_error *err) {
+  lvn_prediction prediction = {};
+  const bool good = lvn_guard(err, LVN_ERROR_ENGINE, [&] {
+    if (crop->slice_count == 0 || crop->key_slice >= crop->slice_count) {
+      return lvn_error_set(err, LVN_ERROR_INTERNAL, "crop without slices");
+    }
+    predict(*classifier, *crop, prediction);
+    return true;
+  });
+  if (!good) {
+    lvn_prediction_clear(&prediction);
+    return false;
+  }
+  *ret_prediction = prediction;
+  return true;
+}
+
+void lvn_prediction_clear(struct lvn_prediction *prediction) {
+  for (float *heat : prediction->heat) {
+    lvn_free(heat);
+  }
+  *prediction = {};
+}

@@ -1,0 +1,94 @@
+#include "model/network/network_torch.hh"
+
+#include "daemon/base/vocabulary.h"
+
+#include <cmath>
+#include <limits>
+
+namespace lvn {
+
+namespace {
+
+torch::Tensor require(const lvn_safetensors *file, const char *name, std::vector<int64_t> shape) {
+  const lvn_tensor *view = lvn_safetensors_find(file, name);
+  if (view == nullptr) {
+    throw std::runtime_error(std::string("weights: tensor '") + name + "' is missing");
+  }
+  torch::Tensor tensor = lvn_tensor_to_torch(view).to(torch::kFloat32);
+  if (tensor.sizes() != torch::IntArrayRef(shape)) {
+    throw std::runtime_error(std::string("weights: tensor '") + name + "' has another shape than expected");
+  }
+  return tensor;
+}
+
+} // namespace
+
+void Network::load(const lvn_safetensors *file, const lvn_package_recipe &recipe, torch::Device device) {
+  const int64_t features = resnet_feature_size(recipe.trunk_depth);
+  const int64_t joint = static_cast<int64_t>(recipe.joint_size);
+  recipe_ = recipe;
+  device_ = device;
+  trunk_.load(file, "image.", recipe.trunk_depth, device);
+  weight_ = require(file, "fc_i.weight", {joint, features}).to(device);
+  bias_ = require(file, "fc_i.bias", {joint}).to(device);
+  prototypes_ = require(file, "prototypes", {LVN_ORDER_COUNT, LVN_CLASS_COUNT, joint}).to(device);
+  prototypes_ = torch::nn::functional::normalize(prototypes_, torch::nn::functional::NormalizeFuncOptions().dim(-1));
+  feature_mean_ = torch::Tensor();
+  if (lvn_safetensors_find(file, "feature.mean") != nullptr) {
+    feature_mean_ = require(file, "feature.mean", {LVN_CLASS_COUNT, features});
+    precision_ = require(file, "feature.precision", {features, features});
+  }
+}
+
+torch::Tensor Network::prepare(const torch::Tensor &hounsfield, size_t order) const {
+  std::vector<int64_t> channels;
+  for (int channel = 0; channel < LVN_PHASE_NETWORK_COUNT; channel++) {
+    channels.push_back(lvn_order[order][channel]);
+  }
+  const double width = recipe_.window_high_hu - recipe_.window_low_hu;
+  torch::Tensor x = hounsfield.to(device_).index_select(1, torch::tensor(channels, device_)).to(torch::kFloat32);
+  x = ((x - recipe_.window_low_hu) / width).clamp_(0.0, 1.0);
+  return ((x - recipe_.mean) / recipe_.std).contiguous(torch::MemoryFormat::ChannelsLast);
+}
+
+NetworkOutput Network::forward(const torch::Tensor &input) const {
+  NetworkOutput output;
+  output.map = trunk_.forward(input);
+  output.features = output.map.mean({2, 3});
+  output.joint = torch::addmm(bias_, output.features, weight_.t());
+  return output;
+}
+
+torch::Tensor Network::cosine(const torch::Tensor &joint, size_t order) const {
+  const torch::Tensor unit =
+      torch::nn::functional::normalize(joint, torch::nn::functional::NormalizeFuncOptions().dim(-1));
+  return torch::matmul(unit, prototypes_[static_cast<int64_t>(order)].t());
+}
+
+torch::Tensor Network::grad_cam(const torch::Tensor &map, size_t order) const {
+  return grad_cam_closed_form(map, weight_, bias_, prototypes_[static_cast<int64_t>(order)]);
+}
+
+double Network::feature_distance(const torch::Tensor &features) const {
+  if (!feature_mean_.defined()) {
+    return std::numeric_limits<double>::quiet_NaN();
+  }
+  const torch::Tensor delta = features.to(torch::kCPU).view({1, -1}) - feature_mean_;
+  const torch::Tensor squared = (torch::matmul(delta, precision_) * delta).sum(1);
+  return std::sqrt(std::max(0.0, squared.min().item<double>()));
+}
+
+torch::Tensor grad_cam_closed_form(const torch::Tensor &map, const torch::Tensor &weight, const torch::Tensor &bias,
+                                   const torch::Tensor &prototypes) {
+  const torch::Tensor joint = torch::mv(weight, map.mean({1, 2})) + bias;
+  const torch::Tensor length = joint.norm();
+  const torch::Tensor unit = joint / length;
+  const torch::Tensor cosine = torch::mv(prototypes, unit);
+  const torch::Tensor gradient = (prototypes - cosine.unsqueeze(1) * unit.unsqueeze(0)) / length;
+  const torch::Tensor weights = torch::matmul(gradient, weight);
+  const int64_t positions = map.size(1) * map.size(2);
+  const torch::Tensor sum = torch::matmul(weights, map.reshape({map.size(0), positions}));
+  return torch::relu(sum).view({-1, map.size(1), map.size(2)}) / static_cast<double>(positions);
+}
+
+} // namespace lvn

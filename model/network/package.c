@@ -1,0 +1,285 @@
+#include "model/network/package.h"
+
+#include "daemon/base/clock.h"
+#include "daemon/base/memory.h"
+#include "model/tensor/json.h"
+#include "model/text/prompts.h"
+
+#include <math.h>
+#include <string.h>
+
+#define FORMAT "livervlm-package"
+#define FORMAT_VERSION 1
+#define MANIFEST_BYTES_MAX (16U * 1024U * 1024U)
+#define FILES_MAX 64U
+
+void lvn_package_recipe_default(struct lvn_package_recipe *ret_recipe) {
+  *ret_recipe = (struct lvn_package_recipe){.trunk_depth = 18,
+                                            .joint_size = 512,
+                                            .window_low_hu = -100.0,
+                                            .window_high_hu = 250.0,
+                                            .mean = 0.5,
+                                            .std = 0.5,
+                                            .scale = 1.0,
+                                            .temperature = 1.0,
+                                            .min_margin = 0.1,
+                                            .max_feature_distance = INFINITY,
+                                            .max_order_disagreement = 0.5};
+  lvn_crop_options_default(&ret_recipe->crop);
+}
+
+/* The numbers of a recipe, by section and key of the manifest. */
+static const struct number {
+  const char *section;
+  const char *key;
+  size_t offset;
+  double minimum;
+  double maximum;
+} numbers[] = {
+    {"preprocessing", "crop_margin", offsetof(struct lvn_package_recipe, crop.margin), 1.0, 10.0},
+    {"preprocessing", "crop_min_side_mm", offsetof(struct lvn_package_recipe, crop.min_side_mm), 1.0, 500.0},
+    {"preprocessing", "window_low_hu", offsetof(struct lvn_package_recipe, window_low_hu), -2000.0, 4000.0},
+    {"preprocessing", "window_high_hu", offsetof(struct lvn_package_recipe, window_high_hu), -2000.0, 4000.0},
+    {"preprocessing", "mean", offsetof(struct lvn_package_recipe, mean), -10.0, 10.0},
+    {"preprocessing", "std", offsetof(struct lvn_package_recipe, std), 1e-3, 100.0},
+    {"calibration", "scale", offsetof(struct lvn_package_recipe, scale), 1e-3, 1e3},
+    {"calibration", "temperature", offsetof(struct lvn_package_recipe, temperature), 1e-4, 1e3},
+    {"abstention", "min_margin", offsetof(struct lvn_package_recipe, min_margin), 0.0, 1.0},
+    {"abstention", "max_feature_distance", offsetof(struct lvn_package_recipe, max_feature_distance), 0.0, 1e12},
+    {"abstention", "max_order_disagreement", offsetof(struct lvn_package_recipe, max_order_disagreement), 0.0, 1.0},
+};
+
+static json_t *order_names(void) {
+  json_t *orders = json_array();
+  for (size_t order = 0; order < LVN_ORDER_COUNT; order++) {
+    char name[LVN_ORDER_NAME_BYTES];
+    lvn_order_name(order, name);
+    (void)json_array_append_new(orders, json_string(name));
+  }
+  return orders;
+}
+
+static json_t *class_names(void) {
+  json_t *classes = json_array();
+  for (int c = 0; c < LVN_CLASS_COUNT; c++) {
+    (void)json_array_append_new(classes, json_string(lvn_class_name((enum lvn_class)c)));
+  }
+  return classes;
+}
+
+static json_t *prompt_texts(void) {
+  json_t *prompts = json_array();
+  for (size_t order = 0; order < LVN_ORDER_COUNT; order++) {
+    for (int c = 0; c < LVN_CLASS_COUNT; c++) {
+      char name[LVN_ORDER_NAME_BYTES];
+      char text[LVN_PROMPT_BYTES];
+      lvn_order_name(order, name);
+      lvn_prompt_enriched((enum lvn_class)c, order, text);
+      (void)json_array_append_new(
+          prompts, json_pack("{s:s,s:s,s:s}", "order", name, "class", lvn_class_name((enum lvn_class)c), "text", text));
+    }
+  }
+  return prompts;
+}
+
+/* NULL unless the manifest's array holds exactly these words: tensors depend on their order. */
+static bool is_same_list(const json_t *manifest, const char *key, json_t *expected) {
+  bool same = json_equal(json_object_get(manifest, key), expected) == 1;
+  json_decref(expected);
+  return same;
+}
+
+static bool read_numbers(const json_t *manifest, struct lvn_package_recipe *recipe, struct lvn_error *err) {
+  for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+    const json_t *value = json_object_get(json_object_get(manifest, numbers[i].section), numbers[i].key);
+    double number = json_number_value(value);
+    if (!json_is_number(value) || !(number >= numbers[i].minimum && number <= numbers[i].maximum)) {
+      return lvn_error_set(err, LVN_ERROR_DATA, "manifest.json: %s.%s is missing or out of range", numbers[i].section,
+                           numbers[i].key);
+    }
+    memcpy((char *)recipe + numbers[i].offset, &number, sizeof number);
+  }
+  json_int_t slices =
+      json_integer_value(json_object_get(json_object_get(manifest, "preprocessing"), "crop_max_slices"));
+  json_int_t joint = json_integer_value(json_object_get(json_object_get(manifest, "architecture"), "joint_size"));
+  json_int_t side = json_integer_value(json_object_get(json_object_get(manifest, "preprocessing"), "side"));
+  const char *trunk = json_string_value(json_object_get(json_object_get(manifest, "architecture"), "trunk"));
+  if (slices < 1 || slices > 1000 || joint < 1 || joint > 65536 || side != LVN_CROP_SIDE || trunk == NULL ||
+      (strcmp(trunk, "resnet18") != 0 && strcmp(trunk, "resnet50") != 0)) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "manifest.json: architecture or preprocessing is not supported");
+  }
+  recipe->crop.max_slices = (uint32_t)slices;
+  recipe->joint_size = (size_t)joint;
+  recipe->trunk_depth = strcmp(trunk, "resnet50") == 0 ? 50 : 18;
+  return recipe->window_high_hu > recipe->window_low_hu ||
+         lvn_error_set(err, LVN_ERROR_DATA, "manifest.json: the HU window is empty");
+}
+
+static bool get_text(const json_t *manifest, const char *key, char *target, size_t target_bytes,
+                     struct lvn_error *err) {
+  const char *text = json_string_value(json_object_get(manifest, key));
+  if (text == NULL || text[0] == '\0' || !lvn_copy(target, target_bytes, text)) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "manifest.json: '%s' is missing or too long", key);
+  }
+  return true;
+}
+
+static bool read_manifest(struct lvn_package *package, struct lvn_error *err) {
+  const json_t *manifest = package->manifest;
+  const char *format = json_string_value(json_object_get(manifest, "format"));
+  if (format == NULL || strcmp(format, FORMAT) != 0 ||
+      json_integer_value(json_object_get(manifest, "format_version")) != FORMAT_VERSION) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "manifest.json: not a model package of this version");
+  }
+  if (!is_same_list(manifest, "classes", class_names()) || !is_same_list(manifest, "orders", order_names())) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "manifest.json: classes or orders are not this program's");
+  }
+  lvn_package_recipe_default(&package->recipe);
+  return get_text(manifest, "name", package->name, sizeof package->name, err) &&
+         get_text(manifest, "version", package->version, sizeof package->version, err) &&
+         get_text(manifest, "trained_on", package->trained_on, sizeof package->trained_on, err) &&
+         get_text(manifest, "licence", package->licence, sizeof package->licence, err) &&
+         read_numbers(manifest, &package->recipe, err);
+}
+
+static bool check_file(const struct lvn_package *package, const char *name, const json_t *digest,
+                       struct lvn_error *err) {
+  char path[LVN_PATH_BYTES];
+  uint8_t expected[LVN_SHA256_BYTES];
+  uint8_t found[LVN_SHA256_BYTES];
+  const char *text = json_string_value(digest);
+  if (text == NULL || !lvn_sha256_from_text(text, expected) || strchr(name, '/') != NULL || name[0] == '.') {
+    return lvn_error_set(err, LVN_ERROR_DATA, "manifest.json: entry of file '%.100s' is malformed", name);
+  }
+  if (!lvn_path_join(path, package->folder, name, err) || !lvn_sha256_of_file(path, found, err)) {
+    return false;
+  }
+  if (memcmp(expected, found, sizeof found) != 0) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "file '%.100s' is not the one the manifest names", name);
+  }
+  return true;
+}
+
+/* All that is listed is there and unchanged, and nothing else is there. */
+static bool check_files(const struct lvn_package *package, struct lvn_error *err) {
+  json_t *files = json_object_get(package->manifest, "files");
+  const char *name = NULL;
+  json_t *digest = NULL;
+  if (json_object_get(files, LVN_PACKAGE_WEIGHTS) == NULL || json_object_get(files, LVN_PACKAGE_VECTORS) == NULL) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "manifest.json: weights or test vectors are not listed");
+  }
+  json_object_foreach(files, name, digest) {
+    if (!check_file(package, name, digest, err)) {
+      return false;
+    }
+  }
+  struct lvn_file_names names = {0};
+  bool good = lvn_file_list(package->folder, FILES_MAX, &names, err);
+  for (size_t i = 0; good && i < names.count; i++) {
+    if (strcmp(names.names[i], LVN_PACKAGE_MANIFEST) != 0 && strcmp(names.names[i], LVN_PACKAGE_SIGNATURE) != 0 &&
+        json_object_get(files, names.names[i]) == NULL) {
+      good = lvn_error_set(err, LVN_ERROR_DATA, "file '%.100s' is not listed in the manifest", names.names[i]);
+    }
+  }
+  lvn_file_names_clear(&names);
+  return good;
+}
+
+static bool name_device(struct lvn_package *package, struct lvn_error *err) {
+  char digest[LVN_SHA256_TEXT_BYTES];
+  lvn_sha256_to_text(package->manifest_sha256, digest);
+  const char *parts[] = {"livervlm-model", digest};
+  return lvn_uid_from_parts(parts, 2, package->device_uid, err);
+}
+
+bool lvn_package_open(const char *folder, struct lvn_package *ret_package, struct lvn_error *err) {
+  char path[LVN_PATH_BYTES];
+  struct lvn_package package = {0};
+  if (!lvn_copy(package.folder, sizeof package.folder, folder) ||
+      !lvn_path_join(path, folder, LVN_PACKAGE_MANIFEST, err)) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "path of the model package is too long");
+  }
+  if (!lvn_sha256_of_file(path, package.manifest_sha256, err)) {
+    return lvn_error_prefix(err, "model package");
+  }
+  package.manifest = lvn_json_read(path, MANIFEST_BYTES_MAX, err);
+  if (package.manifest == NULL || !read_manifest(&package, err) || !check_files(&package, err) ||
+      !name_device(&package, err)) {
+    lvn_package_clear(&package);
+    return lvn_error_prefix(err, "model package '%.200s'", folder);
+  }
+  *ret_package = package;
+  return true;
+}
+
+void lvn_package_clear(struct lvn_package *package) {
+  json_decref(package->manifest);
+  *package = (struct lvn_package){0};
+}
+
+static json_t *write_recipe(json_t *manifest, const struct lvn_package_recipe *recipe) {
+  json_t *architecture = json_pack("{s:s,s:I}", "trunk", recipe->trunk_depth == 50 ? "resnet50" : "resnet18",
+                                   "joint_size", (json_int_t)recipe->joint_size);
+  json_t *preprocessing = json_pack(
+      "{s:i,s:i,s:s}", "side", LVN_CROP_SIDE, "crop_max_slices", (int)recipe->crop.max_slices, "resize",
+      "each phase once, trilinear from its voxels at the samples of one box; averaged where pixels are smaller");
+  (void)json_object_set_new(manifest, "architecture", architecture);
+  (void)json_object_set_new(manifest, "preprocessing", preprocessing);
+  (void)json_object_set_new(manifest, "calibration", json_object());
+  (void)json_object_set_new(manifest, "abstention", json_object());
+  for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+    double number = 0.0;
+    memcpy(&number, (const char *)recipe + numbers[i].offset, sizeof number);
+    (void)json_object_set_new(json_object_get(manifest, numbers[i].section), numbers[i].key,
+                              json_real(fmin(number, numbers[i].maximum)));
+  }
+  return manifest;
+}
+
+static json_t *hash_files(const char *folder, struct lvn_error *err) {
+  struct lvn_file_names names = {0};
+  json_t *files = json_object();
+  bool good = lvn_file_list(folder, FILES_MAX, &names, err);
+  for (size_t i = 0; good && i < names.count; i++) {
+    char path[LVN_PATH_BYTES];
+    uint8_t sha256[LVN_SHA256_BYTES];
+    char digest[LVN_SHA256_TEXT_BYTES];
+    good = lvn_path_join(path, folder, names.names[i], err) && lvn_sha256_of_file(path, sha256, err);
+    if (good) {
+      lvn_sha256_to_text(sha256, digest);
+      (void)json_object_set_new(files, names.names[i], json_string(digest));
+    }
+  }
+  lvn_file_names_clear(&names);
+  if (!good) {
+    json_decref(files);
+    return NULL;
+  }
+  return files;
+}
+
+bool lvn_package_seal(const char *folder, const struct lvn_package_description *description, struct lvn_error *err) {
+  char path[LVN_PATH_BYTES];
+  char now[LVN_TIME_TEXT_BYTES];
+  if (!lvn_path_join(path, folder, LVN_PACKAGE_MANIFEST, err)) {
+    return false;
+  }
+  if (lvn_file_exists(path)) {
+    return lvn_error_set(err, LVN_ERROR_CONFLICT, "'%.300s' is sealed already; packages are immutable", folder);
+  }
+  json_t *files = hash_files(folder, err);
+  if (files == NULL) {
+    return false;
+  }
+  lvn_clock_format_utc(lvn_clock_wall_ms(), now);
+  LVN_CLEANUP(lvn_json_cleanup)
+  json_t *manifest = json_pack(
+      "{s:s,s:i,s:s,s:s,s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:O?,s:O?}", "format", FORMAT, "format_version", FORMAT_VERSION,
+      "name", description->name, "version", description->version, "created", now, "trained_on", description->trained_on,
+      "licence", description->licence, "files", files, "classes", class_names(), "orders", order_names(), "prompts",
+      prompt_texts(), "text_encoder", description->text_encoder, "training", description->training);
+  if (manifest == NULL) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "package description is not UTF-8");
+  }
+  return lvn_json_write(path, write_recipe(manifest, description->recipe), err);
+}
