@@ -448,8 +448,8 @@ static void test_study__reads_larger_samples(void **state) {
   assert_true(lvn_study_open(&path, 1, &study, &err));
   assert_int_equal(lvn_study_get_stack(study, 0)->aside, LVN_ASIDE_SECONDARY);
   assert_int_equal(lvn_study_get_stack(study, 0)->slice_count, 2);
-  assert_int_equal(lvn_study_get_stack(study, 0)->slices[0].frame_number,
-                   1); /* stored from head to feet, turned by its normal */
+  /* Row cosines point right here, so the normal points to the feet: frame 2 (z -149) before frame 1 (z -159). */
+  assert_int_equal(lvn_study_get_stack(study, 0)->slices[0].frame_number, 2);
   assert_string_equal(lvn_study_get_stack(study, 0)->enhanced_agent_phase, "DYNAMIC");
   lvn_study_close(study);
 }
