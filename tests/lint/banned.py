@@ -61,18 +61,32 @@ def open_faults(path, stripped, original):
                 yield f"{path}:{line + 1}: a descriptor that children inherit; add {flag}"
 
 
+SCOPE = re.compile(r"^\s*(template\s*<[^{]*>\s*)?(typedef\s+)?(class|struct|union|enum|namespace|extern)\b[^()]*$")
+HEAD = re.compile(r"\)[^;{}=]*$|\)\s*:[^;{}]*$")
+
+
 def functions(stripped):
-    """(first line, number of lines) of every function: its opening brace ends a line at depth 0, after a `)`."""
-    begin = start = None
-    for number, line in enumerate(stripped.splitlines(), 1):
-        if start is not None:
-            if line.startswith("}"):
-                yield start, number - start + 1
-                start = None
-        elif re.match(r"[A-Za-z_]", line) and not line.startswith(("extern \"", "namespace")):
-            begin = number
-        if start is None and begin is not None and re.search(r"\)\s*(noexcept|const|\s)*\{$", line.rstrip()) and line[0] != "}":
-            start = begin
+    """(line of the head, number of lines) of every function: a brace after a `)`, in a file, namespace or class."""
+    code = re.sub(r"^[ \t]*#(?:[^\n]*\\\n)*[^\n]*", lambda m: re.sub(r"[^\n]", " ", m.group(0)), stripped, flags=re.M)
+    stack = []
+    start = 0
+    for found in re.finditer(r"[;{}]", code):
+        at = found.start()
+        if found.group(0) == "{":
+            head = code[start:at]
+            is_open = all(kind == "scope" for kind, _ in stack)
+            if is_open and SCOPE.search(head):
+                stack.append(("scope", 0))
+            elif is_open and HEAD.search(head):
+                first = start + len(head) - len(head.lstrip())
+                stack.append(("function", code.count("\n", 0, first) + 1))
+            else:
+                stack.append(("block", 0))
+        elif found.group(0) == "}" and stack:
+            kind, line = stack.pop()
+            if kind == "function":
+                yield line, code.count("\n", 0, at) + 2 - line
+        start = at + 1
 
 
 def length_faults(path, source, stripped, warnings):
@@ -115,6 +129,7 @@ SELF_TEST = {
     "storage/e.c": "void *f(void) {\n  return fopen(\"/x\", \"r\");\n}\n",
     "model/f.c": "\n" * 700,
     "model/g.c": "int f(void) {\n" + "  g();\n" * 120 + "}\n",
+    "model/k.cc": "namespace {\nclass A {\n  int f() const {\n" + "    g();\n" * 120 + "  }\n};\n}\n",
     "dicom/h.cc": "void f() {\n  std::abort();\n}\n",
     "dicom/i.c": "void f(char *a) {\n  strcpy(a, a); /* allow: */\n}\n",
     "daemon/base/j.c": "off_t f;\n",
