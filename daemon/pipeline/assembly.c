@@ -96,14 +96,18 @@ static bool create_jobs(struct lvn_pipeline *pipeline, int64_t now_ms, struct lv
   LVN_AUTOFREE struct lvn_index_study *studies = NULL;
   size_t count = 0;
   const struct lvn_index_study_filter filter = {.state = "ready"};
-  if (!pipeline->has_model) {
-    return true; /* the model is part of the job's name: the first worker's greeting tells it */
-  }
   if (!lvn_index_list_studies(pipeline->index, &filter, &studies, &count, err)) {
     return false;
   }
   for (size_t i = 0; i < count; i++) {
     int64_t job_id = 0;
+    if (!pipeline->has_model) { /* the model is part of the job's name: the first worker's greeting tells it */
+      if (studies[i].sentence[0] == '\0' &&
+          !lvn_index_study_wait(pipeline->index, studies[i].study_uid, "waiting for the analysis worker", err)) {
+        return false;
+      }
+      continue;
+    }
     if (!studies[i].has_live_job &&
         !lvn_index_job_create(pipeline->index, studies[i].study_uid, &pipeline->model, now_ms, &job_id, err)) {
       return false;

@@ -279,6 +279,7 @@ static void test_pipeline__says_what_a_study_waits_for(void **state) {
   assert_true(comes_to("studies", "sentence", "waiting for CT images"));
   receive_ct();
   assert_true(comes_to("studies", "state", "ready"));
+  assert_true(comes_to("studies", "sentence", "waiting for the analysis worker"));
   assert_int_equal(integer_of("studies", "objects"), 4);
   assert_int_equal(integer_of("studies", "ct_series"), 1);
 }
