@@ -21,43 +21,19 @@ static size_t add_name(const struct lvn_config_peer *peer, const char **names, s
   return count + 1;
 }
 
-static size_t add_list(const struct lvn_config *config, const char *list, const char **names, size_t count,
-                       size_t max_count) {
-  char name[DESTINATION_BYTES];
-  while (*list != '\0') {
-    size_t length = strcspn(list, ",");
-    const char *next = list[length] == ',' ? list + length + 1 : list + length;
-    while (length > 0 && list[0] == ' ') {
-      list++;
-      length--;
-    }
-    while (length > 0 && list[length - 1] == ' ') {
-      length--;
-    }
-    if (length > 0 && length < sizeof name) {
-      (void)snprintf(name, sizeof name, "%.*s", (int)length, list);
-      count = add_name(lvn_config_find_peer(config, name), names, count, max_count);
-    }
-    list = next;
-  }
-  return count;
-}
-
 size_t lvn_outbound_destinations(const struct lvn_config *config, const char *source_aet, const char *source_address,
                                  const char **ret_names, size_t max_count) {
   size_t count = 0;
   const struct lvn_config_peer *source = lvn_config_admit(config, source_aet, source_address);
   if (source != NULL && source->results_to[0] != '\0') {
-    count = add_list(config, source->results_to, ret_names, count, max_count);
-  } else if (source != NULL) {
-    count = add_name(source, ret_names, count, max_count);
+    return add_list(config, source->results_to, ret_names, 0, max_count);
   }
   for (size_t i = 0; i < config->peer_count; i++) {
     if (config->peers[i].receives_results) {
       count = add_name(&config->peers[i], ret_names, count, max_count);
     }
   }
-  return count;
+  return count > 0 ? count : add_name(source, ret_names, 0, max_count);
 }
 
 static void take_answer(struct lvn_pipeline *pipeline, const struct lvn_sender_answer *answer) {
