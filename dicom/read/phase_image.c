@@ -355,7 +355,7 @@ void lvn_phase_measure_image_at(const struct lvn_volume *volume, const double ao
   memcpy(image->aorta_centre_mm, aorta_centre_mm, sizeof image->aorta_centre_mm);
 }
 
-#define SAME_PLACE_MM 11.0
+#define SAME_PLACE_MM 9.0
 
 static bool same_place(const struct lvn_phase_image *a, const struct lvn_phase_image *b) {
   return hypot(a->aorta_centre_mm[0] - b->aorta_centre_mm[0], a->aorta_centre_mm[1] - b->aorta_centre_mm[1]) <
