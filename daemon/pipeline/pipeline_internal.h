@@ -118,7 +118,8 @@ void lvn_jobfile_clear(struct lvn_jobfile *file);
 
 /* outbound.c */
 void lvn_outbound_turn(struct lvn_pipeline *pipeline);
-/* Names of the peers that get the results of a study that came from this address and AE title. */
+/* Names of the peers that get the results of a study that came from this address and AE title: those of the sender's
+ * results_to; else the peers with receives_results; else the sender itself, when it can be reached. */
 size_t lvn_outbound_destinations(const struct lvn_config *config, const char *source_aet, const char *source_address,
                                  const char **ret_names, size_t max_count);
 
