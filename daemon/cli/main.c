@@ -15,6 +15,8 @@ static const struct command commands[] = {
     {"analyze", lvn_cli_analyze, "run the whole pipeline on a folder of DICOM files, without the network"},
     {"phantom", lvn_cli_phantom, "make multiphase CT studies of a parametric abdomen with a known lesion"},
     {"dataset", lvn_cli_dataset, "build or show a training data set of lesion crops"},
+    {"train", lvn_cli_train, "train a model package on a data set"},
+    {"text-encoder", lvn_cli_text_encoder, "embed the class prompts by a BERT-family text encoder"},
     {"check-config", lvn_cli_check_config, "read a configuration as the node would and say what is wrong"},
     {"status", lvn_cli_status, "the running node in one view"},
     {"studies", lvn_cli_studies, "the studies and what each waits for"},
