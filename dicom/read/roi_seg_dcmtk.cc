@@ -187,7 +187,9 @@ bool unpack_rle_frame(Seg &seg, size_t frame, const uint8_t *packed, size_t pack
     return false;
   }
   for (size_t i = 0; i < pixels; i++) {
-    target[i] = segments == 2 ? static_cast<uint16_t>(bytes[i] << 8 | bytes[pixels + i]) : bytes[i];
+    const unsigned high = segments == 2 ? bytes[i] : 0U;
+    const unsigned low = segments == 2 ? bytes[pixels + i] : bytes[i];
+    target[i] = static_cast<uint16_t>(high << 8 | low);
   }
   return true;
 }

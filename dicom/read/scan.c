@@ -171,41 +171,6 @@ static void pop(struct scanner *s) {
   }
 }
 
-/* Copy a wanted value, trimmed. Longer than the room: a digest, so that values still compare as they are. */
-static bool store_value(const uint8_t *value, size_t length, size_t which, struct lvn_scan *scan,
-                        struct lvn_error *err) {
-  char *target = (char *)scan + wanted_attributes[which].offset;
-  size_t room = wanted_attributes[which].bytes - 1;
-  const char *name = wanted_attributes[which].name;
-  while (length > 0 && (value[length - 1] == ' ' || value[length - 1] == '\0')) {
-    length--;
-  }
-  while (length > 0 && *value == ' ') {
-    value++;
-    length--;
-  }
-  if (memchr(value, '\0', length) != NULL) {
-    return lvn_error_set(err, LVN_ERROR_DATA, "%s holds a zero byte", name);
-  }
-  if (length > room && room == LVN_SHA256_TEXT_BYTES - 1 && !wanted_attributes[which].is_uid) {
-    uint8_t sha256[LVN_SHA256_BYTES];
-    if (!lvn_sha256_of(value, length, sha256, err)) {
-      return false;
-    }
-    lvn_sha256_to_text(sha256, target);
-    return true;
-  }
-  if (length > room) {
-    return lvn_error_set(err, LVN_ERROR_DATA, "%s is longer than %zu characters", name, room);
-  }
-  memcpy(target, value, length);
-  target[length] = '\0';
-  if (wanted_attributes[which].is_uid && !lvn_uid_is_valid(target)) {
-    return lvn_error_set(err, LVN_ERROR_DATA, "%s is no valid UID", name);
-  }
-  return true;
-}
-
 /* A top-level value that is wanted, up to 1 KiB of it: LO of 64 characters takes 256 bytes in UTF-8. */
 static enum lvn_scan_take take_wanted(struct scanner *s, const struct element *element, struct lvn_error *err) {
   for (size_t which = 0; which < WANTED_COUNT; which++) {
@@ -226,7 +191,8 @@ static enum lvn_scan_take take_wanted(struct scanner *s, const struct element *e
     if (taken != LVN_SCAN_TAKEN) {
       return taken;
     }
-    if (!store_value(value, element->length, which, s->scan, err)) {
+    if (!lvn_scan_copy_value(value, element->length, wanted_attributes[which].name, wanted_attributes[which].is_uid,
+                             (char *)s->scan + wanted_attributes[which].offset, wanted_attributes[which].bytes, err)) {
       return LVN_SCAN_FAILED;
     }
     s->seen |= 1u << which;

@@ -1,5 +1,7 @@
 #include "dicom/read/scan_stream.h"
 
+#include "daemon/base/sha256.h"
+
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -188,4 +190,33 @@ enum lvn_scan_take lvn_scan_stream_skip(struct lvn_scan_stream *stream, uint64_t
     }
   }
   return LVN_SCAN_TAKEN;
+}
+
+bool lvn_scan_copy_value(const uint8_t *value, size_t length, const char *name, bool is_uid, char *target,
+                         size_t target_bytes, struct lvn_error *err) {
+  size_t room = target_bytes - 1;
+  while (length > 0 && (value[length - 1] == ' ' || value[length - 1] == '\0')) {
+    length--;
+  }
+  while (length > 0 && *value == ' ') {
+    value++;
+    length--;
+  }
+  if (memchr(value, '\0', length) != NULL) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "%s holds a zero byte", name);
+  }
+  if (length > room && room == LVN_SHA256_TEXT_BYTES - 1 && !is_uid) {
+    uint8_t sha256[LVN_SHA256_BYTES];
+    if (!lvn_sha256_of(value, length, sha256, err)) {
+      return false;
+    }
+    lvn_sha256_to_text(sha256, target);
+    return true;
+  }
+  if (length > room) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "%s is longer than %zu characters", name, room);
+  }
+  memcpy(target, value, length);
+  target[length] = '\0';
+  return !is_uid || lvn_uid_is_valid(target) || lvn_error_set(err, LVN_ERROR_DATA, "%s is no valid UID", name);
 }

@@ -1,4 +1,5 @@
-/* The bytes of a data set, from memory or a file, stored or deflated, through one small window. Private to scan.c. */
+/* The bytes of a data set, from memory or a file, stored or deflated, through one small window, and the values in them.
+ * Private to scan.c. */
 #ifndef LVN_DICOM_READ_SCAN_STREAM_H
 #define LVN_DICOM_READ_SCAN_STREAM_H
 
@@ -52,6 +53,12 @@ enum lvn_scan_take lvn_scan_stream_peek(struct lvn_scan_stream *stream, size_t b
                                         struct lvn_error *err);
 /* Consume `bytes`. Seeks over what the window does not hold. */
 enum lvn_scan_take lvn_scan_stream_skip(struct lvn_scan_stream *stream, uint64_t bytes, struct lvn_error *err);
+
+/* Copy a value, trimmed of padding, to `target`. LVN_ERROR_DATA for zero bytes inside it, for a UID that is none, and
+ * for one that is too long; an identifier longer than LVN_UID_BYTES - 1 becomes its SHA-256, so that two of them still
+ * compare as they are. `name` is for the message. */
+LVN_MUST_CHECK bool lvn_scan_copy_value(const uint8_t *value, size_t length, const char *name, bool is_uid,
+                                        char *target, size_t target_bytes, struct lvn_error *err);
 
 #ifdef __cplusplus
 }

@@ -72,7 +72,7 @@ bool read_other(lvn_study &study, const std::string &path, const lvn_scan &scan,
     }
     DcmItem &dataset = *file.getDataset();
     // What this node wrote is an answer, never a question.
-    if (code_of(dataset, DCM_ManufacturerModelName).rfind(own_model_prefix, 0) == 0 && kind != LVN_OBJECT_RTSTRUCT) {
+    if (code_of(dataset, DCM_ManufacturerModelName).rfind(own_model_prefix, 0) == 0) {
       object.kind = LVN_OBJECT_OTHER;
     }
     put_text(object.content_datetime, sizeof object.content_datetime, content_datetime_of(dataset));

@@ -30,13 +30,13 @@ static int setup(void **state) {
   struct lvn_volume volume = {0};
   struct lvn_error err = {0};
   const struct lvn_write_series series = {.series_instance_uid = "1.2.3.1",
-                                             .uid_seed = "roi test",
-                                             .series_number = 3,
-                                             .series_description = "portal venous",
-                                             .protocol_name = "Liver",
-                                             .acquisition_time = "101600",
-                                             .slice_thickness_mm = 5.0,
-                                             .kernel = "B30f"};
+                                          .uid_seed = "roi test",
+                                          .series_number = 3,
+                                          .series_description = "portal venous",
+                                          .protocol_name = "Liver",
+                                          .acquisition_time = "101600",
+                                          .slice_thickness_mm = 5.0,
+                                          .kernel = "B30f"};
   (void)state;
   (void)snprintf(folder, sizeof folder, "/tmp/lvn-roi-XXXXXX");
   if (mkdtemp(folder) == NULL || !lvn_volume_create(&grid, &volume, &err)) {
@@ -375,6 +375,17 @@ static void test_roi__refuses_contours_that_cannot_be_used(void **state) {
   }
 }
 
+/* What this node wrote is an answer, never a question. */
+static void test_roi__ignores_own_results(void **state) {
+  (void)state;
+  write_rtstruct("roi.dcm", "Lesion", 4, "-110\\-80\\-295\\-100\\-80\\-295\\-100\\-70\\-295\\-110\\-70\\-295",
+                 "Liver-VLM node");
+  struct lvn_study *study = open_files(folder, NULL);
+  assert_int_equal(lvn_study_get_object_count(study), 1);
+  assert_int_equal(lvn_study_get_object(study, 0)->kind, LVN_OBJECT_OTHER);
+  lvn_study_close(study);
+}
+
 #define WITH_STUDY(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void) {
@@ -384,6 +395,7 @@ int main(void) {
       WITH_STUDY(test_roi__reads_written_sr_back),
       WITH_STUDY(test_roi__counts_a_lesion_once),
       WITH_STUDY(test_roi__refuses_contours_that_cannot_be_used),
+      WITH_STUDY(test_roi__ignores_own_results),
       cmocka_unit_test(test_roi__leaves_organs_out),
       cmocka_unit_test(test_roi__reads_or_refuses_samples),
       cmocka_unit_test(test_roi__reads_circle_of_highdicom),
