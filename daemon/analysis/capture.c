@@ -3,6 +3,7 @@
 #include "daemon/analysis/capture_draw.h"
 #include "daemon/base/memory.h"
 
+#include <cairo.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,5 +1,6 @@
 #include "daemon/analysis/capture_draw.h"
 
+#include <cairo.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

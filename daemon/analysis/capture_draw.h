@@ -2,9 +2,10 @@
 #ifndef LVN_DAEMON_ANALYSIS_CAPTURE_DRAW_H
 #define LVN_DAEMON_ANALYSIS_CAPTURE_DRAW_H
 
-#include <cairo.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+typedef struct _cairo cairo_t; /* as cairo.h declares it, so that this header stands alone */
 
 struct lvn_colour {
   double red;

@@ -7,7 +7,6 @@
 #include <dcmtk/dcmsr/dsrdoc.h>
 
 #include <cmath>
-#include <cstdlib>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -110,7 +109,8 @@ void check_header(DcmItem &dataset) {
   for (const DcmTagKey &tag : filled) {
     require_filled(dataset, tag);
   }
-  const long series_number = std::atol(text_of(dataset, DCM_SeriesNumber).c_str());
+  Sint32 series_number = 0;
+  dataset.findAndGetSint32(DCM_SeriesNumber, series_number);
   require(series_number >= 9000 && series_number <= 9999, "SeriesNumber is not 9000 to 9999");
   require(text_of(dataset, DCM_SeriesDescription).rfind("CAUTION: research use only", 0) == 0,
           "SeriesDescription lacks the caution");
