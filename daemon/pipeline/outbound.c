@@ -23,17 +23,14 @@ static size_t add_name(const struct lvn_config_peer *peer, const char **names, s
 
 size_t lvn_outbound_destinations(const struct lvn_config *config, const char *source_aet, const char *source_address,
                                  const char **ret_names, size_t max_count) {
-  size_t count = 0;
+  const struct lvn_config_peer *peers[LVN_CONFIG_PEERS_MAX];
   const struct lvn_config_peer *source = lvn_config_admit(config, source_aet, source_address);
-  if (source != NULL && source->results_to[0] != '\0') {
-    return add_list(config, source->results_to, ret_names, 0, max_count);
+  size_t peer_count = lvn_config_get_destinations(config, source, peers);
+  size_t count = 0;
+  for (size_t i = 0; i < peer_count; i++) {
+    count = add_name(peers[i], ret_names, count, max_count);
   }
-  for (size_t i = 0; i < config->peer_count; i++) {
-    if (config->peers[i].receives_results) {
-      count = add_name(&config->peers[i], ret_names, count, max_count);
-    }
-  }
-  return count > 0 ? count : add_name(source, ret_names, 0, max_count);
+  return count;
 }
 
 static void take_answer(struct lvn_pipeline *pipeline, const struct lvn_sender_answer *answer) {
