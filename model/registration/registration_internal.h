@@ -38,18 +38,13 @@ LVN_MUST_CHECK bool lvn_reg_box_make(const struct lvn_volume *volume, const doub
                                      struct lvn_error *err);
 void lvn_reg_box_clear(struct lvn_reg_box *box);
 
-#define LVN_REG_LATTICE 7 /* control points along each axis of the deformable part */
-
-/* y = centre + shift + x' + linear x' (+ lattice(x')), x' = x - centre shortened to `reach_mm`: what was measured in
+/* y = centre + shift + x' + linear x', x' = x - centre shortened to `reach_mm`: what was measured in
  * the neighbourhood is not extrapolated. */
 struct lvn_reg_transform {
   double centre_mm[3];
   double shift_mm[3];
   double linear[3][3]; /* displacement per mm */
   double reach_mm;
-  bool has_lattice;
-  double lattice_half_mm; /* the lattice spans ± this about the centre; displacement is 0 beyond its border cells */
-  float lattice[LVN_REG_LATTICE][LVN_REG_LATTICE][LVN_REG_LATTICE][3]; /* [z][y][x][xyz], mm */
 };
 void lvn_reg_transform_identity(const double centre_mm[3], struct lvn_reg_transform *ret_transform);
 void lvn_reg_transform_apply(const struct lvn_reg_transform *transform, const double x_mm[3], double ret_y_mm[3]);

@@ -1,7 +1,7 @@
 // Alignment about a lesion. An exhaustive translation search with the self-similarity context descriptor (MIND-SSC:
 // Heinrich et al., MICCAI 2013) needs no starting guess and does not mind what contrast agent does to the grey values;
-// then an affine and a small deformable refinement of the neighbourhood, each kept only when it explains voxels that it
-// was not fitted on; then the whole way back, since an alignment that cannot find home again is not one.
+// then an affine refinement of the neighbourhood, kept only when it explains voxels that it was not fitted on; then the
+// whole way back, since an alignment that cannot find home again is not one.
 #include "model/registration/registration_torch.hh"
 #include "daemon/base/guard.hh"
 

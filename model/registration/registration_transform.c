@@ -14,32 +14,6 @@ void lvn_reg_transform_identity(const double centre_mm[3], struct lvn_reg_transf
   }
 }
 
-/* Trilinear in the lattice; the outermost control points are held at 0, so the field fades out at its border. */
-static void add_lattice(const struct lvn_reg_transform *transform, const double offset_mm[3], double y_mm[3]) {
-  double fraction[3];
-  int base[3];
-  double cell_mm = 2.0 * transform->lattice_half_mm / (LVN_REG_LATTICE - 1);
-  for (int a = 0; a < 3; a++) {
-    double at = (offset_mm[a] + transform->lattice_half_mm) / cell_mm;
-    if (!(at > 0.0 && at < LVN_REG_LATTICE - 1)) {
-      return;
-    }
-    base[a] = (int)at;
-    fraction[a] = at - base[a];
-  }
-  for (int corner = 0; corner < 8; corner++) {
-    int cx = corner & 1;
-    int cy = corner >> 1 & 1;
-    int cz = corner >> 2 & 1;
-    double weight = (cx != 0 ? fraction[0] : 1.0 - fraction[0]) * (cy != 0 ? fraction[1] : 1.0 - fraction[1]) *
-                    (cz != 0 ? fraction[2] : 1.0 - fraction[2]);
-    const float *value = transform->lattice[base[2] + cz][base[1] + cy][base[0] + cx];
-    for (int a = 0; a < 3; a++) {
-      y_mm[a] += weight * (double)value[a];
-    }
-  }
-}
-
 void lvn_reg_transform_apply(const struct lvn_reg_transform *transform, const double x_mm[3], double ret_y_mm[3]) {
   double offset[3];
   double length = 0.0;
@@ -55,9 +29,6 @@ void lvn_reg_transform_apply(const struct lvn_reg_transform *transform, const do
       moved += transform->linear[a][b] * offset[b] * shorten;
     }
     ret_y_mm[a] = moved;
-  }
-  if (transform->has_lattice) {
-    add_lattice(transform, offset, ret_y_mm);
   }
 }
 
