@@ -181,8 +181,8 @@ json_t *lvn_recipe_to_json(const struct lvn_recipe *recipe) {
     (void)json_object_set_new(result, keys[i].name, value);
   }
   for (size_t i = 0; i < recipe->stage_count; i++) {
-    (void)json_array_append_new(stages, json_pack("{s:i,s:i}", "epochs", (int)recipe->stages[i].epochs, "side",
-                                                  (int)recipe->stages[i].side));
+    (void)json_array_append_new(
+        stages, json_pack("{s:i,s:i}", "epochs", (int)recipe->stages[i].epochs, "side", (int)recipe->stages[i].side));
   }
   (void)json_object_set_new(result, "stages", stages);
   return result;
@@ -200,7 +200,8 @@ void lvn_recipe_describe(FILE *stream) {
   struct lvn_recipe recipe;
   lvn_recipe_default(&recipe);
   (void)fprintf(stream, "Keys of a recipe (JSON object), defaults and meaning:\n");
-  (void)fprintf(stream, "  %-19s %-10s %s\n", "stages", "", "[{\"epochs\": 200, \"side\": 224}], side a multiple of 32");
+  (void)fprintf(stream, "  %-19s %-10s %s\n", "stages", "",
+                "[{\"epochs\": 200, \"side\": 224}], side a multiple of 32");
   for (size_t i = 0; i < KEY_COUNT; i++) {
     const char *source = (const char *)&recipe + keys[i].offset;
     char value[64];

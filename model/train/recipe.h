@@ -35,16 +35,16 @@ struct lvn_recipe {
   double learning_rate;
   double weight_decay; /* not on batch normalisation and biases */
   unsigned warmup_epochs;
-  double ema; /* of the weights that are kept; 0: none */
-  double scale; /* logit = scale * cosine */
-  bool enriched_prompts; /* false: the simple prompts, the same for every order */
+  double ema;              /* of the weights that are kept; 0: none */
+  double scale;            /* logit = scale * cosine */
+  bool enriched_prompts;   /* false: the simple prompts, the same for every order */
   bool order_augmentation; /* one random phase order per sample, with that order's prompts */
   bool flip;
   double rotate_degrees;
-  double zoom; /* 0.1: 0.9 to 1.1 */
-  double shift; /* of the side */
-  double gain; /* per phase, 0.1: 0.9 to 1.1 */
-  double offset_hu; /* per phase */
+  double zoom;              /* 0.1: 0.9 to 1.1 */
+  double shift;             /* of the side */
+  double gain;              /* per phase, 0.1: 0.9 to 1.1 */
+  double offset_hu;         /* per phase */
   unsigned validation_fold; /* lesions of this fold are never trained on; temperature and limits come from them */
   unsigned seed;
   unsigned threads; /* 0: all cores */

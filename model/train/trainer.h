@@ -24,7 +24,7 @@ struct lvn_train_epoch {
 struct lvn_train_options {
   const char *const *dataset_folders;
   size_t dataset_count;
-  const char *output_folder; /* the package; OUTPUT.work beside it holds the checkpoint until it is sealed */
+  const char *output_folder; /* the package; OUTPUT.checkpoint beside it serves --resume until it is sealed */
   const char *text_path;     /* embeddings as lvn_text_encoder_write_prompts() makes them, or a package's weights */
   const struct lvn_recipe *recipe;
   bool resume; /* go on from the checkpoint of the same recipe and data; without one start anew */

@@ -1,0 +1,269 @@
+#include "model/train/finish_torch.hh"
+
+#include "daemon/base/file.h"
+#include "daemon/base/memory.h"
+#include "model/network/network_torch.hh"
+#include "model/network/package.h"
+#include "model/tensor/json.h"
+#include "model/train/calibrate.h"
+#include "model/train/card.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+namespace lvn {
+
+namespace {
+
+// Lesions whose features give the class means and the shared covariance: enough for 512 dimensions with shrinkage.
+constexpr size_t kStatisticsLesions = 300;
+constexpr double kShrinkage = 0.1;
+constexpr int64_t kVectors = 2;
+
+struct LesionOutput {
+  std::array<double, LVN_CLASS_COUNT> cosine;
+  torch::Tensor features;
+  size_t label;
+};
+
+[[noreturn]] void fail(const struct lvn_error &err) {
+  lvn_throw(err);
+}
+
+std::string path_in(const lvn_train_options &options, const char *name) {
+  return std::string(options.output_folder) + "/" + name;
+}
+
+// Convolutions and FC weights as float16; what is small or sensitive (normalisation, biases, prototypes) stays float32.
+lvn_tensor_set collect_weights(LiverVlm &model, const torch::Tensor &prompts, bool enriched) {
+  lvn_tensor_set set;
+  const torch::NoGradGuard no_grad;
+  auto rounded = [](const torch::Tensor &t) { return t.dim() > 1 ? t.to(torch::kFloat16) : t; };
+  for (const auto &item : model->named_parameters()) {
+    item.value().set_data(rounded(item.value()).to(torch::kFloat32));
+    set.add(item.key(), rounded(item.value()));
+  }
+  for (const auto &item : model->named_buffers()) {
+    if (item.key().find("num_batches_tracked") == std::string::npos) {
+      set.add(item.key(), item.value());
+    }
+  }
+  set.add("prototypes", model->prototypes(prompts));
+  if (enriched) {
+    set.add("text.enriched", prompts);
+  } else {
+    set.add("text.simple", prompts[0]);
+  }
+  return set;
+}
+
+Network load_network(const std::string &path, const lvn_package_recipe &recipe) {
+  struct lvn_error err = {};
+  struct lvn_safetensors *opened = nullptr;
+  if (!lvn_safetensors_open(path.c_str(), LVN_PACKAGE_WEIGHTS_MAX, &opened, &err)) {
+    fail(err);
+  }
+  const lvn_safetensors_handle file(opened);
+  Network network;
+  network.load(file.get(), recipe, torch::kCPU);
+  return network;
+}
+
+LesionOutput run_lesion(const Network &network, const TrainingData &data, const TrainingLesion &lesion) {
+  const torch::Tensor hounsfield =
+      data.hounsfield.slice(0, lesion.first_slice, lesion.first_slice + lesion.slice_count);
+  const NetworkOutput output = network.forward(network.prepare(hounsfield, 0));
+  const torch::Tensor cosine = network.cosine(output.joint, 0).mean(0).to(torch::kFloat64).contiguous();
+  LesionOutput result;
+  std::memcpy(result.cosine.data(), cosine.data_ptr<double>(), sizeof result.cosine);
+  result.features = output.features.mean(0);
+  result.label = static_cast<size_t>(lesion.label);
+  return result;
+}
+
+std::vector<LesionOutput> run_lesions(const Network &network, const TrainingData &data, bool held_out, size_t most) {
+  std::vector<const TrainingLesion *> chosen;
+  for (const TrainingLesion &lesion : data.lesions) {
+    if (lesion.held_out == held_out) {
+      chosen.push_back(&lesion);
+    }
+  }
+  const size_t count = std::min(most, chosen.size());
+  std::vector<LesionOutput> outputs;
+  for (size_t i = 0; i < count; i++) {
+    outputs.push_back(run_lesion(network, data, *chosen[i * chosen.size() / count]));
+  }
+  return outputs;
+}
+
+// Class means and the inverse of the shared covariance, shrunk towards its mean variance (Ledoit 2004's target).
+void add_statistics(const std::vector<LesionOutput> &outputs, lvn_tensor_set &set) {
+  const int64_t size = outputs.at(0).features.size(0);
+  torch::Tensor mean = torch::zeros({LVN_CLASS_COUNT, size}, torch::kFloat64);
+  std::array<double, LVN_CLASS_COUNT> count = {};
+  for (const LesionOutput &output : outputs) {
+    mean[static_cast<int64_t>(output.label)] += output.features.to(torch::kFloat64);
+    count[output.label] += 1.0;
+  }
+  for (int64_t c = 0; c < LVN_CLASS_COUNT; c++) {
+    mean[c] /= std::max(1.0, count[static_cast<size_t>(c)]);
+  }
+  std::vector<torch::Tensor> rows;
+  for (const LesionOutput &output : outputs) {
+    rows.push_back(output.features.to(torch::kFloat64) - mean[static_cast<int64_t>(output.label)]);
+  }
+  const torch::Tensor centred = torch::stack(rows);
+  const torch::Tensor covariance = torch::matmul(centred.t(), centred) / static_cast<double>(rows.size());
+  const double variance = covariance.trace().item<double>() / static_cast<double>(size);
+  const torch::Tensor shrunk =
+      (1.0 - kShrinkage) * covariance + (kShrinkage * variance + 1e-9) * torch::eye(size, torch::kFloat64);
+  set.add("feature.mean", mean.to(torch::kFloat32));
+  set.add("feature.precision", torch::cholesky_inverse(torch::linalg_cholesky(shrunk)).to(torch::kFloat32));
+}
+
+struct HeldOut {
+  std::vector<std::array<double, LVN_CLASS_COUNT>> cosine;
+  std::vector<size_t> label;
+  double accuracy = 0.0;
+  double ece = 0.0;
+};
+
+// std::array rows lie like C's double[4] rows.
+const double (*rows(const std::vector<std::array<double, LVN_CLASS_COUNT>> &values))[LVN_CLASS_COUNT] {
+  return reinterpret_cast<const double(*)[LVN_CLASS_COUNT]>(values.data());
+}
+
+HeldOut calibrate(const std::vector<LesionOutput> &outputs, lvn_package_recipe &recipe) {
+  HeldOut held;
+  for (const LesionOutput &output : outputs) {
+    held.cosine.push_back(output.cosine);
+    held.label.push_back(output.label);
+    const auto top = std::max_element(output.cosine.begin(), output.cosine.end()) - output.cosine.begin();
+    held.accuracy += static_cast<size_t>(top) == output.label ? 1.0 / static_cast<double>(outputs.size()) : 0.0;
+  }
+  recipe.temperature = lvn_calibrate_temperature(rows(held.cosine), held.label.data(), held.label.size(), recipe.scale);
+  std::vector<std::array<double, LVN_CLASS_COUNT>> probability(held.cosine.size());
+  for (size_t i = 0; i < probability.size(); i++) {
+    lvn_calibrate_softmax(held.cosine[i].data(), recipe.scale / recipe.temperature, probability[i].data());
+  }
+  held.ece = lvn_calibrate_ece(rows(probability), held.label.data(), held.label.size());
+  return held;
+}
+
+double distance_quantile(const Network &network, const std::vector<LesionOutput> &outputs, double quantile) {
+  std::vector<double> distances;
+  for (const LesionOutput &output : outputs) {
+    distances.push_back(network.feature_distance(output.features));
+  }
+  std::sort(distances.begin(), distances.end());
+  const double at = quantile * static_cast<double>(distances.size() - 1);
+  return distances[static_cast<size_t>(std::ceil(at))];
+}
+
+// One key slice of two held-out lesions, with the cosines that the packaged weights give.
+void write_vectors(const Network &network, const TrainingData &data, const std::string &path) {
+  std::vector<torch::Tensor> inputs;
+  for (const TrainingLesion &lesion : data.lesions) {
+    if (lesion.held_out && static_cast<int64_t>(inputs.size()) < kVectors &&
+        (inputs.empty() || lesion.label != data.lesions[0].label)) {
+      inputs.push_back(data.hounsfield[lesion.first_slice + lesion.key_slice]);
+    }
+  }
+  lvn_tensor_set set;
+  const torch::Tensor hounsfield = torch::stack(inputs);
+  set.add("hounsfield", hounsfield);
+  set.add("cosine", network.cosine(network.forward(network.prepare(hounsfield, 0)).joint, 0));
+  set.write(path);
+}
+
+lvn_package_recipe package_recipe(const lvn_recipe &recipe) {
+  lvn_package_recipe result;
+  lvn_package_recipe_default(&result);
+  result.trunk_depth = static_cast<int>(recipe.trunk_depth);
+  result.joint_size = recipe.joint_size;
+  result.crop = recipe.crop;
+  result.window_low_hu = recipe.window_low_hu;
+  result.window_high_hu = recipe.window_high_hu;
+  result.scale = recipe.scale;
+  result.min_margin = recipe.abstain_margin;
+  return result;
+}
+
+json_t *describe_encoder(const char *text_path) {
+  struct lvn_safetensors *opened = nullptr;
+  struct lvn_error err = {};
+  if (!lvn_safetensors_open(text_path, size_t{1} << 31, &opened, &err)) {
+    fail(err);
+  }
+  const lvn_safetensors_handle file(opened);
+  json_t *encoder = json_object();
+  for (const char *key : {"encoder", "encoder_sha256", "pooling"}) {
+    const char *text = lvn_safetensors_metadata(opened, key);
+    (void)json_object_set_new(encoder, key, json_string(text == nullptr ? "unknown" : text));
+  }
+  return encoder;
+}
+
+json_t *describe_training(const lvn_train_options &options, const TrainingData &data,
+                          const lvn_train_summary &summary) {
+  return json_pack("{s:o,s:s,s:s,s:I,s:I,s:f,s:f,s:f,s:s,s:i}", "recipe", lvn_recipe_to_json(options.recipe), "data",
+                   data.source.c_str(), "data_manifest_sha256", data.digest.c_str(), "training_lesions",
+                   static_cast<json_int_t>(summary.training_lesions), "held_out_lesions",
+                   static_cast<json_int_t>(summary.held_out_lesions), "last_loss", summary.last_loss,
+                   "held_out_accuracy", summary.held_out_accuracy, "held_out_ece", summary.held_out_ece, "libtorch",
+                   TORCH_VERSION, "threads", at::get_num_threads());
+}
+
+void seal(const lvn_train_options &options, const TrainingData &data, const lvn_package_recipe &recipe,
+          const lvn_train_summary &summary) {
+  struct lvn_error err = {};
+  const lvn_recipe &train = *options.recipe;
+  const char *trained_on = train.trained_on[0] != '\0' ? train.trained_on : data.source.c_str();
+  json_t *encoder = describe_encoder(options.text_path);
+  json_t *training = describe_training(options, data, summary);
+  lvn_package_description description = {};
+  description.name = train.name;
+  description.version = train.version;
+  description.trained_on = trained_on;
+  description.licence = train.licence;
+  description.recipe = &recipe;
+  description.text_encoder = encoder;
+  description.training = training;
+  const bool good = lvn_card_write(options.output_folder, &description, &summary, &err) &&
+                    lvn_package_seal(options.output_folder, &description, &err);
+  json_decref(encoder);
+  json_decref(training);
+  if (!good) {
+    fail(err);
+  }
+}
+
+} // namespace
+
+void finish_package(const lvn_train_options &options, LiverVlm &model, const torch::Tensor &prompts,
+                    const TrainingData &data, lvn_train_summary &summary) {
+  const torch::NoGradGuard no_grad;
+  struct lvn_error err = {};
+  if (!lvn_file_make_folder(options.output_folder, 0755, &err)) {
+    fail(err);
+  }
+  const std::string weights = path_in(options, LVN_PACKAGE_WEIGHTS);
+  lvn_package_recipe recipe = package_recipe(*options.recipe);
+  lvn_tensor_set set = collect_weights(model, prompts, options.recipe->enriched_prompts);
+  set.write(weights);
+  Network network = load_network(weights, recipe);
+  add_statistics(run_lesions(network, data, false, kStatisticsLesions), set);
+  set.write(weights);
+  network = load_network(weights, recipe);
+  const std::vector<LesionOutput> outputs = run_lesions(network, data, true, data.lesions.size());
+  const HeldOut held = calibrate(outputs, recipe);
+  recipe.max_feature_distance = distance_quantile(network, outputs, options.recipe->abstain_quantile);
+  summary.held_out_accuracy = held.accuracy;
+  summary.held_out_ece = held.ece;
+  summary.temperature = recipe.temperature;
+  write_vectors(network, data, path_in(options, LVN_PACKAGE_VECTORS));
+  seal(options, data, recipe, summary);
+}
+
+} // namespace lvn
