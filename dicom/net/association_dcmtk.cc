@@ -1,0 +1,333 @@
+#include "dicom/net/association.h"
+
+#include "daemon/base/guard.hh"
+#include "dicom/net/dul_dcmtk.hh"
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+// DESIGN. DCMTK bounds the wait for the next byte, never the time to a complete PDU, so a dripping peer would hold the
+// process for ever. A real-time timer shuts the socket down instead: every blocked or later read and write then fails
+// and DCMTK unwinds by its ordinary error paths. The timer is per process, which fits one association per process. The
+// data set is taken from the P-DATA PDVs as it comes; DcmDataset never sees it (PS3.8 9.3.1, annex E).
+
+namespace {
+
+volatile sig_atomic_t deadline_passed;
+volatile int deadline_fd = -1;
+
+void on_deadline(int) {
+  int saved = errno;
+  deadline_passed = 1;
+  (void)shutdown(deadline_fd, SHUT_RDWR);
+  errno = saved;
+}
+
+class Deadline {
+public:
+  explicit Deadline(int fd) {
+    struct sigaction action = {};
+    action.sa_handler = on_deadline;
+    deadline_fd = fd;
+    deadline_passed = 0;
+    (void)sigaction(SIGALRM, &action, &old_action_);
+  }
+  ~Deadline() {
+    set(0);
+    (void)sigaction(SIGALRM, &old_action_, nullptr);
+    deadline_fd = -1;
+  }
+  Deadline(const Deadline &) = delete;
+  Deadline &operator=(const Deadline &) = delete;
+  static void set(unsigned seconds) {
+    struct itimerval timer = {};
+    timer.it_value.tv_sec = static_cast<time_t>(seconds);
+    (void)setitimer(ITIMER_REAL, &timer, nullptr);
+  }
+
+private:
+  struct sigaction old_action_ = {};
+};
+
+struct Session {
+  const lvn_association_limits *limits;
+  const lvn_association_handler *handler;
+  T_ASC_Network *network = nullptr;
+  T_ASC_Association *association = nullptr;
+  uint32_t objects = 0;
+
+  ~Session() {
+    if (association != nullptr) {
+      // Not ASC_dropSCPAssociation(): it waits for the peer to close first.
+      (void)ASC_dropAssociation(association);
+      (void)ASC_destroyAssociation(&association);
+    }
+    if (network != nullptr) {
+      (void)ASC_dropNetwork(&network);
+    }
+  }
+};
+
+bool is_listed(const char *const *list, const char *uid) {
+  for (; *list != nullptr; list++) {
+    if (std::strcmp(*list, uid) == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// Our most preferred among the proposed transfer syntaxes, or NULL.
+const char *choose_syntax(const T_ASC_PresentationContext &context) {
+  for (const char *const *wanted = lvn_association_transfer_syntaxes(); *wanted != nullptr; wanted++) {
+    for (int i = 0; i < context.transferSyntaxCount; i++) {
+      if (std::strcmp(*wanted, context.proposedTransferSyntaxes[i]) == 0) {
+        return *wanted;
+      }
+    }
+  }
+  return nullptr;
+}
+
+bool answer_contexts(T_ASC_Parameters *parameters, lvn_error *err) {
+  const int count = ASC_countPresentationContexts(parameters);
+  for (int i = 0; i < count; i++) {
+    T_ASC_PresentationContext context;
+    OFCondition status = ASC_getPresentationContext(parameters, i, &context);
+    if (status.bad()) {
+      return lvn_dul_error(err, status, "reading the proposed presentation contexts");
+    }
+    const bool known = std::strcmp(context.abstractSyntax, UID_VerificationSOPClass) == 0 ||
+                       is_listed(lvn_association_storage_classes(), context.abstractSyntax);
+    const char *syntax = known ? choose_syntax(context) : nullptr;
+    if (syntax != nullptr) {
+      status = ASC_acceptPresentationContext(parameters, context.presentationContextID, syntax);
+    } else {
+      status =
+          ASC_refusePresentationContext(parameters, context.presentationContextID,
+                                        known ? ASC_P_TRANSFERSYNTAXESNOTSUPPORTED : ASC_P_ABSTRACTSYNTAXNOTSUPPORTED);
+    }
+    if (status.bad()) {
+      return lvn_dul_error(err, status, "answering a presentation context");
+    }
+  }
+  return true;
+}
+
+// PS3.8 table 9-21.
+bool reject(Session &session, lvn_admission admission, lvn_error *err) {
+  T_ASC_RejectParameters answer = {ASC_RESULT_REJECTEDPERMANENT, ASC_SOURCE_SERVICEUSER,
+                                   ASC_REASON_SU_CALLINGAETITLENOTRECOGNIZED};
+  const char *why = "calling AE title or address not recognised";
+  if (admission == LVN_REJECT_CALLED_AET) {
+    answer.reason = ASC_REASON_SU_CALLEDAETITLENOTRECOGNIZED;
+    why = "called AE title not recognised";
+  } else if (admission == LVN_REJECT_BUSY) {
+    answer = {ASC_RESULT_REJECTEDTRANSIENT, ASC_SOURCE_SERVICEPROVIDER_PRESENTATION_RELATED,
+              ASC_REASON_SP_PRES_LOCALLIMITEXCEEDED};
+    why = "local limit exceeded";
+  }
+  (void)ASC_rejectAssociation(session.association, &answer);
+  return lvn_error_set(err, LVN_ERROR_PROTOCOL, "association rejected: %s", why);
+}
+
+bool negotiate(Session &session, int socket_fd, lvn_error *err) {
+  const lvn_association_limits &limits = *session.limits;
+  dcmExternalSocketHandle.set(socket_fd);
+  OFCondition status =
+      ASC_initializeNetwork(NET_ACCEPTOR, 0, static_cast<int>(limits.negotiate_seconds), &session.network);
+  if (status.bad()) {
+    return lvn_dul_error(err, status, "preparing the association");
+  }
+  status = ASC_receiveAssociation(session.network, &session.association, static_cast<long>(limits.max_pdu_bytes),
+                                  nullptr, nullptr, OFFalse, DUL_NOBLOCK, static_cast<int>(limits.negotiate_seconds));
+  if (status.bad()) {
+    return lvn_dul_error(err, status, "receiving the A-ASSOCIATE-RQ");
+  }
+  char calling[DUL_LEN_TITLE + 1] = "";
+  char called[DUL_LEN_TITLE + 1] = "";
+  char address[64] = "";
+  T_ASC_Parameters *parameters = session.association->params;
+  (void)ASC_getAPTitles(parameters, calling, sizeof calling, called, sizeof called, nullptr, 0);
+  lvn_dul_peer_address(socket_fd, address, sizeof address);
+  const lvn_association_peer peer = {calling, called, address};
+  const lvn_admission admission = session.handler->admit(session.handler->user_data, &peer);
+  if (admission != LVN_ADMIT) {
+    return reject(session, admission, err);
+  }
+  char context_name[DUL_LEN_NAME + 1] = "";
+  (void)ASC_getApplicationContextName(parameters, context_name, sizeof context_name);
+  if (std::strcmp(context_name, UID_StandardApplicationContext) != 0) {
+    T_ASC_RejectParameters answer = {ASC_RESULT_REJECTEDPERMANENT, ASC_SOURCE_SERVICEUSER,
+                                     ASC_REASON_SU_APPCONTEXTNAMENOTSUPPORTED};
+    (void)ASC_rejectAssociation(session.association, &answer);
+    return lvn_error_set(err, LVN_ERROR_PROTOCOL, "association rejected: application context name not supported");
+  }
+  if (!answer_contexts(parameters, err)) {
+    return false;
+  }
+  status = ASC_acknowledgeAssociation(session.association);
+  return status.good() || lvn_dul_error(err, status, "sending the A-ASSOCIATE-AC");
+}
+
+// The next PDV of the data set; false with an error when the association ended or broke.
+bool next_pdv(Session &session, DUL_PDV *pdv, lvn_error *err) {
+  OFCondition status = DUL_NextPDV(&session.association->DULassociation, pdv);
+  if (status.bad()) {
+    status = DUL_ReadPDVs(&session.association->DULassociation, nullptr, DUL_NOBLOCK,
+                          static_cast<int>(session.limits->idle_seconds));
+    if (status != DUL_PDATAPDUARRIVED) {
+      return lvn_dul_error(err, status, "receiving a data set");
+    }
+    status = DUL_NextPDV(&session.association->DULassociation, pdv);
+    if (status.bad()) {
+      return lvn_dul_error(err, status, "reading a P-DATA PDU");
+    }
+  }
+  return true;
+}
+
+// The whole data set to the handler while *status is success and the size limit holds; then it is swallowed, because
+// answering before the last fragment would break the protocol (PS3.7 9.3.1).
+bool receive_data(Session &session, T_ASC_PresentationContextID context, uint16_t *status, lvn_error *err) {
+  uint64_t bytes = 0;
+  for (;;) {
+    DUL_PDV pdv;
+    if (!next_pdv(session, &pdv, err)) {
+      return false;
+    }
+    if (pdv.pdvType != DUL_DATASETPDV || pdv.presentationContextID != context) {
+      return lvn_error_set(err, LVN_ERROR_PROTOCOL, "a command or another presentation context within a data set");
+    }
+    bytes += pdv.fragmentLength;
+    if (bytes > session.limits->max_object_bytes && *status == LVN_STORE_SUCCESS) {
+      *status = LVN_STORE_CANNOT_UNDERSTAND;
+    }
+    if (bytes / 4 > session.limits->max_object_bytes) {
+      return lvn_error_set(err, LVN_ERROR_PROTOCOL, "a data set of more than four times the allowed size");
+    }
+    if (*status == LVN_STORE_SUCCESS) {
+      session.handler->data(session.handler->user_data, pdv.data, pdv.fragmentLength);
+    }
+    if (pdv.lastPDV) {
+      return true;
+    }
+  }
+}
+
+bool serve_store(Session &session, const T_DIMSE_C_StoreRQ &request, T_ASC_PresentationContextID context_id,
+                 lvn_error *err) {
+  T_ASC_PresentationContext context;
+  if (ASC_findAcceptedPresentationContext(session.association->params, context_id, &context).bad()) {
+    return lvn_error_set(err, LVN_ERROR_PROTOCOL, "a C-STORE on a presentation context that was not accepted");
+  }
+  if (request.DataSetType == DIMSE_DATASET_NULL) {
+    return lvn_error_set(err, LVN_ERROR_PROTOCOL, "a C-STORE without a data set");
+  }
+  const lvn_association_object object = {request.AffectedSOPClassUID, request.AffectedSOPInstanceUID,
+                                         context.acceptedTransferSyntax};
+  uint16_t status = LVN_STORE_OUT_OF_RESOURCES;
+  bool begun = false;
+  if (session.objects < session.limits->max_objects) {
+    status = session.handler->begin(session.handler->user_data, &object);
+    begun = status == LVN_STORE_SUCCESS;
+  }
+  session.objects++;
+  if (std::strcmp(context.abstractSyntax, request.AffectedSOPClassUID) != 0 && begun) {
+    status = LVN_STORE_DATASET_MISMATCH;
+  }
+  const bool whole = receive_data(session, context_id, &status, err);
+  if (begun) {
+    const uint16_t ended = session.handler->end(session.handler->user_data, whole && status == LVN_STORE_SUCCESS);
+    status = status == LVN_STORE_SUCCESS ? ended : status;
+  }
+  if (!whole) {
+    return false;
+  }
+  T_DIMSE_C_StoreRSP response = {};
+  response.MessageIDBeingRespondedTo = request.MessageID;
+  response.DimseStatus = status;
+  response.DataSetType = DIMSE_DATASET_NULL;
+  OFStandard::strlcpy(response.AffectedSOPClassUID, request.AffectedSOPClassUID, sizeof response.AffectedSOPClassUID);
+  OFStandard::strlcpy(response.AffectedSOPInstanceUID, request.AffectedSOPInstanceUID,
+                      sizeof response.AffectedSOPInstanceUID);
+  response.opts = O_STORE_AFFECTEDSOPCLASSUID | O_STORE_AFFECTEDSOPINSTANCEUID;
+  const OFCondition sent = DIMSE_sendStoreResponse(session.association, context_id, &request, &response, nullptr);
+  return sent.good() || lvn_dul_error(err, sent, "sending a C-STORE-RSP");
+}
+
+// One command; *ret_over after a release.
+bool serve_command(Session &session, bool *ret_over, lvn_error *err) {
+  T_ASC_PresentationContextID context = 0;
+  T_DIMSE_Message message;
+  const OFCondition status =
+      DIMSE_receiveCommand(session.association, DIMSE_NONBLOCKING, static_cast<int>(session.limits->idle_seconds),
+                           &context, &message, nullptr);
+  if (status == DUL_PEERREQUESTEDRELEASE) {
+    *ret_over = true;
+    (void)ASC_acknowledgeRelease(session.association);
+    return true;
+  }
+  if (status.bad()) {
+    return lvn_dul_error(err, status, "waiting for a command");
+  }
+  if (message.CommandField == DIMSE_C_ECHO_RQ) {
+    const OFCondition sent =
+        DIMSE_sendEchoResponse(session.association, context, &message.msg.CEchoRQ, STATUS_Success, nullptr);
+    return sent.good() || lvn_dul_error(err, sent, "sending a C-ECHO-RSP");
+  }
+  if (message.CommandField == DIMSE_C_STORE_RQ) {
+    return serve_store(session, message.msg.CStoreRQ, context, err);
+  }
+  return lvn_error_set(err, LVN_ERROR_PROTOCOL, "DIMSE command 0x%04x is not offered",
+                       static_cast<unsigned>(message.CommandField));
+}
+
+bool serve(Session &session, int socket_fd, lvn_error *err) {
+  Deadline deadline(socket_fd);
+  Deadline::set(session.limits->negotiate_seconds);
+  bool good = negotiate(session, socket_fd, err);
+  if (good) {
+    Deadline::set(session.limits->total_seconds);
+  }
+  for (bool over = false; good && !over;) {
+    good = serve_command(session, &over, err);
+  }
+  if (!good && deadline_passed != 0) {
+    (void)lvn_error_set(err, LVN_ERROR_TIMEOUT, "the peer took longer than the association's time limit");
+  }
+  if (!good && session.association != nullptr && err->code != LVN_ERROR_IO && err->code != LVN_ERROR_TIMEOUT) {
+    (void)ASC_abortAssociation(session.association);
+  }
+  return good;
+}
+
+} // namespace
+
+bool lvn_association_serve(int socket_fd, const struct lvn_association_limits *limits,
+                           const struct lvn_association_handler *handler, struct lvn_error *err) {
+  bool taken = false;
+  const bool good = lvn_guard(err, LVN_ERROR_PROTOCOL, [&] {
+    const int on = 1;
+    (void)setsockopt(socket_fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    lvn_dul_setup(limits->negotiate_seconds, limits->idle_seconds);
+    Session session;
+    session.limits = limits;
+    session.handler = handler;
+    const bool served = serve(session, socket_fd, err);
+    taken = session.association != nullptr; // DCMTK closes the socket with its association
+    return served;
+  });
+  dcmExternalSocketHandle.set(-1);
+  if (!taken) {
+    (void)close(socket_fd);
+  }
+  return good;
+}

@@ -1,0 +1,26 @@
+// What the SCP and the SCU share of DCMTK's upper layer: one-time settings, conditions as errors, addresses.
+#ifndef LVN_DICOM_NET_DUL_DCMTK_HH
+#define LVN_DICOM_NET_DUL_DCMTK_HH
+
+#include "daemon/base/error.h"
+
+#include <cstddef>
+
+#include <dcmtk/config/osconfig.h>
+
+#include <dcmtk/dcmnet/assoc.h>
+#include <dcmtk/dcmnet/dcmtrans.h>
+#include <dcmtk/dcmnet/dimse.h>
+#include <dcmtk/dcmnet/diutil.h>
+#include <dcmtk/dcmnet/dul.h>
+
+// DCMTK's process-wide settings: silent log, no reverse DNS, bounded socket waits, small A-ASSOCIATE PDUs.
+void lvn_dul_setup(unsigned connect_seconds, unsigned socket_seconds);
+
+// TIMEOUT, PROTOCOL (the peer aborted or broke the rules) or IO (the connection is gone). Returns false.
+bool lvn_dul_error(lvn_error *err, const OFCondition &status, const char *doing);
+
+// Numeric address of the socket's other end; IPv4-mapped addresses as IPv4. Empty when unknown.
+void lvn_dul_peer_address(int socket_fd, char *ret_address, size_t address_bytes);
+
+#endif
