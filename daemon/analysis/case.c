@@ -78,6 +78,26 @@ static bool load_candidates(struct lvn_case *c, struct lvn_error *err) {
   return true;
 }
 
+/* One patient, one aorta: the series of one frame of reference agree on where it is. */
+static void agree_on_aorta(struct lvn_case *c, const size_t *index_of, size_t count) {
+  const struct lvn_volume *volumes[LVN_CASE_STACKS_MAX];
+  struct lvn_phase_image images[LVN_CASE_STACKS_MAX];
+  size_t member[LVN_CASE_STACKS_MAX];
+  size_t members = 0;
+  for (size_t i = 0; i < count; i++) {
+    struct lvn_case_stack *entry = &c->stacks[index_of[i]];
+    if (strcmp(entry->stack->frame_of_reference_uid, c->stacks[index_of[0]].stack->frame_of_reference_uid) == 0) {
+      volumes[members] = &entry->volume;
+      images[members] = entry->image;
+      member[members++] = index_of[i];
+    }
+  }
+  lvn_phase_agree_on_aorta(volumes, images, members);
+  for (size_t i = 0; i < members; i++) {
+    c->stacks[member[i]].image = images[i];
+  }
+}
+
 static bool recognise_phases(struct lvn_case *c, char ret_sentence[512], struct lvn_error *err) {
   struct lvn_phase_candidate candidates[LVN_CASE_STACKS_MAX];
   struct lvn_phase_verdict verdicts[LVN_CASE_STACKS_MAX];
@@ -95,6 +115,7 @@ static bool recognise_phases(struct lvn_case *c, char ret_sentence[512], struct 
     (void)lvn_copy(ret_sentence, 512, "waiting for CT series: none of the study's series can be a contrast phase");
     return true;
   }
+  agree_on_aorta(c, index_of, count);
   if (!lvn_phase_recognise(candidates, count, verdicts, sentence, err)) {
     return false;
   }
