@@ -1,9 +1,12 @@
 /* The spool: where an association's objects become durable before they are acknowledged. Depends on the file system
- * alone, never on the database. spool/tmp/<random>            being received spool/new/<time>-<random>.obj complete:
- * received-object file (see below), waits for the index spool/open/<random>           one per open association, locked
- * (flock) while it lives; holds the study UIDs it adds to A received object is one Part 10 file plus the file name's
- * facts; what the index needs beyond the data set (calling AE title, address, time) is in a small trailer file with the
- * same name and ".json", committed before the object. */
+ * alone, never on the database.
+ *   spool/tmp/<random>          being received, locked (flock) while its process lives
+ *   spool/new/<sha256>.obj      complete and durable: a Part 10 file that waits for the index
+ *   spool/open/<association>    one per open association, locked while it lives; lists the study UIDs it adds to
+ * What the index needs beyond the Part 10 bytes (calling AE title, address, time, UIDs) is JSON in the extended
+ * attribute "user.livervlm.facts" of the object: one fsync makes both durable, and the facts follow the file into the
+ * object store. A file system without extended attributes gets spool/new/<sha256>.json instead, committed before the
+ * object. Names hold no byte that a peer chose. */
 #ifndef LVN_STORAGE_SPOOL_H
 #define LVN_STORAGE_SPOOL_H
 
@@ -20,7 +23,7 @@ extern "C" {
 
 /* A spool folder; immutable after open. */
 struct lvn_spool;
-/* Creates the folders when they are missing; removes what earlier, dead processes left in tmp. */
+/* Creates the folders when they are missing; removes what dead processes left in tmp (living ones hold a lock). */
 LVN_MUST_CHECK bool lvn_spool_open(const char *state_folder, struct lvn_spool **ret_spool, struct lvn_error *err);
 void lvn_spool_close(struct lvn_spool *spool);
 const char *lvn_spool_get_new_folder(const struct lvn_spool *spool);
@@ -40,6 +43,7 @@ struct lvn_spool_facts {
   int64_t received_ms;
   uint64_t byte_count;
   uint8_t sha256[LVN_SHA256_BYTES];
+  bool already_stored; /* filled by commit only: the same bytes were there, nothing was written */
 };
 
 /* One object being received. Belongs to one thread. */
@@ -51,8 +55,9 @@ LVN_MUST_CHECK bool lvn_spool_write(struct lvn_spool_writer *writer, const void 
                                     struct lvn_error *err);
 /* Path of the temporary file, flushed to the kernel (not synced), for the header scan. */
 const char *lvn_spool_writer_get_path(const struct lvn_spool_writer *writer);
-/* Write, fsync, rename, fsync of the folder. When this returns true the object survives a power cut. Fills byte_count
- * and sha256 of `facts`. Destroys the writer in every case; on failure nothing of the object is left. */
+/* Write, fsync, rename, fsync of the folder. When this returns true the object survives a power cut. Fills byte_count,
+ * sha256 and already_stored of `facts`. An object whose bytes wait in spool/new or lie in objects/ab/<sha256>.dcm is
+ * not written again. Destroys the writer in every case; on failure nothing of the object is left. */
 LVN_MUST_CHECK bool lvn_spool_commit(struct lvn_spool_writer *writer, struct lvn_spool_facts *facts,
                                      struct lvn_error *err);
 void lvn_spool_abandon(struct lvn_spool_writer *writer); /* removes the temporary file; NULL is allowed */
@@ -68,11 +73,16 @@ void lvn_spool_marker_destroy(struct lvn_spool_marker *marker);
 LVN_MUST_CHECK bool lvn_spool_open_studies(struct lvn_spool *spool, struct lvn_file_names *ret_study_uids,
                                            struct lvn_error *err);
 
-/* Objects waiting, oldest first; then read the facts of one, and remove it after the object store has it. */
+/* Paths of the objects waiting, oldest first, at most `max_count`. */
 LVN_MUST_CHECK bool lvn_spool_list_new(struct lvn_spool *spool, size_t max_count, struct lvn_file_names *ret_paths,
                                        struct lvn_error *err);
+/* Facts of an object in spool/new, or of one that was renamed into the object store where the file system keeps
+ * extended attributes. LVN_ERROR_DATA when there are none. */
 LVN_MUST_CHECK bool lvn_spool_read_facts(const char *object_path, struct lvn_spool_facts *ret_facts,
                                          struct lvn_error *err);
+/* Remove what is left of an object in spool/new (the file, the facts beside it) after the store has it; what is gone
+ * already is fine. */
+LVN_MUST_CHECK bool lvn_spool_remove(const char *object_path, struct lvn_error *err);
 
 #ifdef __cplusplus
 }
