@@ -1,3 +1,133 @@
-int main(void) {
-  return 0;
+/* livervlmd: the node. Reads the configuration, then is a role, or the supervisor of them all. */
+#include "config/config.h"
+#include "daemon/base/log.h"
+#include "daemon/base/memory.h"
+#include "daemon/pipeline/pipeline.h"
+#include "daemon/receiver/receiver.h"
+#include "daemon/worker/worker.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+static const char help[] =
+    "usage: livervlmd --config FILE [--role all|receiver|pipeline|worker] [--check-config]\n\n"
+    "The Liver-VLM node: receives multiphase liver CT over DICOM, analyses it, sends the results.\n\n"
+    "  --config FILE    the configuration (livervlm check-config --sample writes one)\n"
+    "  --role ROLE      all (default): receiver, pipeline and worker under one supervisor; or one of them,\n"
+    "                   as the systemd units do\n"
+    "  --check-config   read the configuration, say whether it is good, and end\n"
+    "  --version        name the version and end\n"
+    "  --help           this text\n\n"
+    "SIGHUP reads the configuration again; SIGTERM ends in order. Research use only. Not a medical device.\n";
+
+struct arguments {
+  const char *config_path;
+  const char *role;
+  bool only_checks;
+  bool is_answered; /* --help and --version have said all */
+};
+
+static int refuse(const char *text, const char *word) {
+  (void)fprintf(stderr, "livervlmd: %s%s%s%s (see livervlmd --help)\n", text, word[0] == '\0' ? "" : " '", word,
+                word[0] == '\0' ? "" : "'");
+  return EXIT_USAGE;
+}
+
+static bool is_role(const char *word) {
+  return strcmp(word, "all") == 0 || strcmp(word, "receiver") == 0 || strcmp(word, "pipeline") == 0 ||
+         strcmp(word, "worker") == 0;
+}
+
+static int parse(int argc, char **argv, struct arguments *ret_arguments) {
+  static const struct option options[] = {
+      {"config", required_argument, NULL, 'c'}, {"role", required_argument, NULL, 'r'},
+      {"check-config", no_argument, NULL, 'k'}, {"version", no_argument, NULL, 'v'},
+      {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0}};
+  struct arguments arguments = {.role = "all"};
+  opterr = 0;
+  for (int option = 0; (option = getopt_long(argc, argv, ":h", options, NULL)) != -1;) {
+    switch (option) {
+    case 'c':
+      arguments.config_path = optarg;
+      break;
+    case 'r':
+      arguments.role = optarg;
+      break;
+    case 'k':
+      arguments.only_checks = true;
+      break;
+    case 'v':
+      (void)printf("livervlmd %s\n", LVN_VERSION);
+      ret_arguments->is_answered = true;
+      return EXIT_OK;
+    case 'h':
+      (void)fputs(help, stdout);
+      ret_arguments->is_answered = true;
+      return EXIT_OK;
+    case ':':
+      return refuse("a value is missing after", argv[optind - 1]);
+    default:
+      return refuse("unknown option", argv[optind - 1]);
+    }
+  }
+  if (optind < argc) {
+    return refuse("unexpected argument", argv[optind]);
+  }
+  if (arguments.config_path == NULL) {
+    return refuse("--config FILE is missing", "");
+  }
+  if (!is_role(arguments.role)) {
+    return refuse("--role is all, receiver, pipeline or worker, not", arguments.role);
+  }
+  *ret_arguments = arguments;
+  return EXIT_OK;
+}
+
+static int run(const struct arguments *arguments, const struct lvn_config *config) {
+  const bool is_all = strcmp(arguments->role, "all") == 0;
+  const bool is_worker = strcmp(arguments->role, "worker") == 0;
+  /* In one service the model may load while objects already come in; alone, a worker is ready when it can work. */
+  const struct lvn_role roles[] = {
+      {.name = "pipeline", .process_name = "lvn-pipeline", .run = lvn_pipeline_run, .gates_ready = true},
+      {.name = "worker",
+       .process_name = "lvn-worker",
+       .run = lvn_worker_run,
+       .gates_ready = is_worker,
+       .restarts_on_reload = true}};
+  struct lvn_supervisor_plan plan = {
+      .config_path = arguments->config_path, .config = config, .roles = roles, .role_count = is_all ? 2 : 1};
+  if (strcmp(arguments->role, "receiver") == 0) {
+    return lvn_receiver_run(arguments->config_path, config);
+  }
+  plan.receives = is_all;
+  plan.roles = is_worker ? &roles[1] : &roles[0];
+  return lvn_supervisor_run(&plan);
+}
+
+int main(int argc, char **argv) {
+  struct lvn_error err = {0};
+  struct arguments arguments = {0};
+  int status = parse(argc, argv, &arguments);
+  if (status != EXIT_OK || arguments.is_answered) {
+    return status;
+  }
+  LVN_AUTOFREE struct lvn_config *config = lvn_alloc(1, sizeof *config, &err);
+  if (config == NULL || !lvn_config_load(arguments.config_path, config, &err)) {
+    (void)fprintf(stderr, "livervlmd: %s\n", err.message);
+    return err.code == LVN_ERROR_NOMEM ? EXIT_FAILED : EXIT_USAGE;
+  }
+  if (arguments.only_checks) {
+    (void)printf("%s: good; %zu peer%s\n", arguments.config_path, config->peer_count,
+                 config->peer_count == 1 ? "" : "s");
+    return EXIT_OK;
+  }
+  (void)umask(0077);
+  lvn_log_setup(strcmp(arguments.role, "all") == 0 || strcmp(arguments.role, "receiver") == 0 ? "receiver"
+                                                                                              : "supervisor",
+                lvn_role_log_level(config));
+  return run(&arguments, config) == 0 ? EXIT_OK : EXIT_FAILED;
 }

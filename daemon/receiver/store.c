@@ -1,0 +1,265 @@
+#include "daemon/receiver/store.h"
+
+#include "daemon/base/clock.h"
+#include "daemon/base/file.h"
+#include "daemon/base/log.h"
+#include "daemon/base/memory.h"
+#include "daemon/receiver/meta.h"
+#include "dicom/read/scan.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define QUOTED_BYTES 300
+
+struct lvn_store {
+  struct lvn_store_options options;
+  const struct lvn_config_peer *peer; /* NULL until admitted */
+  struct lvn_spool_marker *marker;
+  struct lvn_store_counts counts;
+  char association_id[33];
+  char calling_aet[17];
+  char address[64];
+  /* The object being received. */
+  struct lvn_spool_writer *writer;
+  char sop_class_uid[LVN_UID_BYTES];
+  char sop_instance_uid[LVN_UID_BYTES];
+  char transfer_syntax_uid[LVN_UID_BYTES];
+  bool is_failed;
+  struct lvn_error failure; /* the first failed write */
+};
+
+LVN_DEFINE_CLEANUP(lvn_store, lvn_store_destroy)
+
+bool lvn_store_create(const struct lvn_store_options *options, struct lvn_store **ret_store, struct lvn_error *err) {
+  uint8_t random[16];
+  LVN_CLEANUP(lvn_store_cleanup) struct lvn_store *store = lvn_alloc(1, sizeof *store, err);
+  if (store == NULL || !lvn_file_random(random, sizeof random, err)) {
+    return false;
+  }
+  store->options = *options;
+  for (size_t i = 0; i < sizeof random; i++) {
+    (void)snprintf(store->association_id + 2 * i, 3, "%02x", random[i]);
+  }
+  *ret_store = lvn_steal(&store);
+  return true;
+}
+
+void lvn_store_destroy(struct lvn_store *store) {
+  if (store != NULL) {
+    lvn_spool_abandon(store->writer);
+    lvn_spool_marker_destroy(store->marker);
+    lvn_free(store);
+  }
+}
+
+void lvn_store_get_counts(const struct lvn_store *store, struct lvn_store_counts *ret_counts) {
+  *ret_counts = store->counts;
+}
+
+/* Blanks at the ends of an AE title carry no meaning (PS3.5 6.2). */
+static bool is_same_aet(const char *ours, const char *called) {
+  called += strspn(called, " ");
+  size_t length = strlen(called);
+  while (length > 0 && called[length - 1] == ' ') {
+    length--;
+  }
+  return strlen(ours) == length && memcmp(ours, called, length) == 0;
+}
+
+/* Unknown counts as too little: an acknowledgement needs a disk that answers. */
+static bool has_free_bytes(const struct lvn_store *store, uint64_t wanted) {
+  struct lvn_error err;
+  uint64_t free_bytes = 0;
+  if (!lvn_file_free_bytes(store->options.config->state_folder, &free_bytes, &err)) {
+    lvn_log_error(LVN_LOG_ERROR, "free-space-unknown", &err, "assoc=%s", store->association_id);
+    return false;
+  }
+  return free_bytes >= wanted;
+}
+
+static enum lvn_admission reject(const struct lvn_store *store, const struct lvn_association_peer *caller,
+                                 enum lvn_admission admission, const char *reason) {
+  char aet[QUOTED_BYTES];
+  char address[QUOTED_BYTES];
+  lvn_log(LVN_LOG_WARNING, "event=association-rejected assoc=%s calling=%s address=%s reason=\"%s\"",
+          store->association_id, lvn_log_quote(aet, sizeof aet, caller->calling_aet),
+          lvn_log_quote(address, sizeof address, caller->address), reason);
+  return admission;
+}
+
+static enum lvn_admission admit(void *user_data, const struct lvn_association_peer *caller) {
+  struct lvn_store *store = user_data;
+  struct lvn_error err;
+  const struct lvn_config *config = store->options.config;
+  const struct lvn_config_peer *peer = lvn_config_admit(config, caller->calling_aet, caller->address);
+  if (peer == NULL) {
+    return reject(store, caller, LVN_REJECT_CALLING_AET, "no peer with this AE title may send from this address");
+  }
+  if (config->check_called_aet && !is_same_aet(config->ae_title, caller->called_aet)) {
+    return reject(store, caller, LVN_REJECT_CALLED_AET, "it called another AE title");
+  }
+  if (store->options.is_over_limit) {
+    return reject(store, caller, LVN_REJECT_BUSY, "too many associations");
+  }
+  if (!has_free_bytes(store, config->spool_low_water_bytes)) {
+    return reject(store, caller, LVN_REJECT_BUSY, "less disk space than spool_low_water_bytes");
+  }
+  if (!lvn_slots_admit(store->options.slots, store->options.slot, peer->name, peer->max_associations)) {
+    return reject(store, caller, LVN_REJECT_BUSY, "too many associations of this peer");
+  }
+  if (!lvn_spool_marker_create(store->options.spool, store->association_id, &store->marker, &err)) {
+    lvn_log_error(LVN_LOG_ERROR, "marker-failed", &err, "assoc=%s", store->association_id);
+    return reject(store, caller, LVN_REJECT_BUSY, "the spool cannot be written");
+  }
+  store->peer = peer;
+  (void)lvn_copy(store->calling_aet, sizeof store->calling_aet, peer->aet);
+  (void)lvn_copy(store->address, sizeof store->address, caller->address);
+  lvn_log(LVN_LOG_INFO, "event=association-opened assoc=%s peer=%s address=%s", store->association_id, peer->name,
+          store->address);
+  return LVN_ADMIT;
+}
+
+static uint16_t refuse(struct lvn_store *store, uint16_t status, const char *reason) {
+  char quoted[QUOTED_BYTES];
+  store->counts.refused++;
+  lvn_log(LVN_LOG_WARNING, "event=object-refused assoc=%s peer=%s status=0x%04x reason=%s", store->association_id,
+          store->peer != NULL ? store->peer->name : "", status, lvn_log_quote(quoted, sizeof quoted, reason));
+  return status;
+}
+
+static uint16_t begin(void *user_data, const struct lvn_association_object *object) {
+  struct lvn_store *store = user_data;
+  struct lvn_error err;
+  uint8_t header[LVN_META_BYTES_MAX];
+  size_t header_bytes = 0;
+  lvn_spool_abandon(lvn_steal(&store->writer));
+  store->is_failed = false;
+  if (!lvn_meta_format(object->sop_class_uid, object->sop_instance_uid, object->transfer_syntax_uid, header,
+                       &header_bytes, &err)) {
+    return refuse(store, LVN_STORE_CANNOT_UNDERSTAND, err.message);
+  }
+  if (!has_free_bytes(store, store->options.config->spool_reserve_bytes)) {
+    return refuse(store, LVN_STORE_OUT_OF_RESOURCES, "less disk space than spool_reserve_bytes");
+  }
+  if (!lvn_spool_begin(store->options.spool, &store->writer, &err)) {
+    return refuse(store, LVN_STORE_OUT_OF_RESOURCES, err.message);
+  }
+  if (!lvn_spool_write(store->writer, header, header_bytes, &err)) {
+    lvn_spool_abandon(lvn_steal(&store->writer));
+    return refuse(store, LVN_STORE_OUT_OF_RESOURCES, err.message);
+  }
+  (void)lvn_copy(store->sop_class_uid, sizeof store->sop_class_uid, object->sop_class_uid);
+  (void)lvn_copy(store->sop_instance_uid, sizeof store->sop_instance_uid, object->sop_instance_uid);
+  (void)lvn_copy(store->transfer_syntax_uid, sizeof store->transfer_syntax_uid, object->transfer_syntax_uid);
+  return LVN_STORE_SUCCESS;
+}
+
+static void data(void *user_data, const void *bytes, size_t count) {
+  struct lvn_store *store = user_data;
+  if (store->writer != NULL && !store->is_failed) {
+    store->is_failed = !lvn_spool_write(store->writer, bytes, count, &store->failure);
+  }
+}
+
+/* What failed on our side is a shortage, so that the peer tries again later (PS3.4 table B.2-1). */
+static uint16_t commit(struct lvn_store *store, const struct lvn_scan *scan) {
+  struct lvn_error err;
+  struct lvn_spool_facts facts = {.received_ms = lvn_clock_wall_ms()};
+  (void)lvn_copy(facts.sop_class_uid, sizeof facts.sop_class_uid, scan->sop_class_uid);
+  (void)lvn_copy(facts.sop_instance_uid, sizeof facts.sop_instance_uid, scan->sop_instance_uid);
+  (void)lvn_copy(facts.transfer_syntax_uid, sizeof facts.transfer_syntax_uid, store->transfer_syntax_uid);
+  (void)lvn_copy(facts.study_instance_uid, sizeof facts.study_instance_uid, scan->study_instance_uid);
+  (void)lvn_copy(facts.series_instance_uid, sizeof facts.series_instance_uid, scan->series_instance_uid);
+  (void)lvn_copy(facts.calling_aet, sizeof facts.calling_aet, store->calling_aet);
+  (void)lvn_copy(facts.address, sizeof facts.address, store->address);
+  (void)lvn_copy(facts.association_id, sizeof facts.association_id, store->association_id);
+  /* Named before it exists: the pipeline never sees an object of a study that it takes for quiet. */
+  if (!lvn_spool_marker_add_study(store->marker, scan->study_instance_uid, &err) ||
+      !lvn_spool_commit(lvn_steal(&store->writer), &facts, &err)) {
+    lvn_spool_abandon(lvn_steal(&store->writer));
+    return refuse(store, LVN_STORE_OUT_OF_RESOURCES, err.message);
+  }
+  char digest[LVN_SHA256_TEXT_BYTES];
+  lvn_sha256_to_text(facts.sha256, digest);
+  store->counts.stored++;
+  store->counts.duplicate += facts.already_stored;
+  store->counts.bytes += facts.byte_count;
+  lvn_log(LVN_LOG_DEBUG, "event=stored assoc=%s object=%.12s bytes=%" PRIu64 " duplicate=%s", store->association_id,
+          digest, facts.byte_count, facts.already_stored ? "yes" : "no");
+  return LVN_STORE_SUCCESS;
+}
+
+static uint16_t end(void *user_data, bool whole) {
+  struct lvn_store *store = user_data;
+  struct lvn_error err;
+  struct lvn_scan scan;
+  if (store->writer == NULL) {
+    return refuse(store, LVN_STORE_OUT_OF_RESOURCES, "no object was begun");
+  }
+  if (whole && !store->is_failed && lvn_scan_file(lvn_spool_writer_get_path(store->writer), &scan, &err)) {
+    if (strcmp(scan.sop_class_uid, store->sop_class_uid) == 0 &&
+        strcmp(scan.sop_instance_uid, store->sop_instance_uid) == 0) {
+      return commit(store, &scan);
+    }
+    lvn_spool_abandon(lvn_steal(&store->writer));
+    return refuse(store, LVN_STORE_DATASET_MISMATCH, "class or instance UID differ between command and data set");
+  }
+  lvn_spool_abandon(lvn_steal(&store->writer));
+  if (!whole) {
+    return refuse(store, LVN_STORE_CANNOT_UNDERSTAND,
+                  "cut off, larger than max_object_bytes, or of another SOP class "
+                  "than its presentation context");
+  }
+  if (store->is_failed) {
+    return refuse(store, LVN_STORE_OUT_OF_RESOURCES, store->failure.message);
+  }
+  return refuse(store, err.code == LVN_ERROR_DATA ? LVN_STORE_CANNOT_UNDERSTAND : LVN_STORE_OUT_OF_RESOURCES,
+                err.message);
+}
+
+void lvn_store_get_handler(struct lvn_store *store, struct lvn_association_handler *ret_handler) {
+  *ret_handler =
+      (struct lvn_association_handler){.user_data = store, .admit = admit, .begin = begin, .data = data, .end = end};
+}
+
+static void log_end(const struct lvn_store *store, const char *address, double seconds, bool good,
+                    const struct lvn_error *err) {
+  char reason[sizeof err->message + 64];
+  const char *text = good ? "\"released\"" : lvn_log_quote(reason, sizeof reason, err->message);
+  if (store->peer != NULL) {
+    lvn_log(LVN_LOG_INFO,
+            "event=association-closed assoc=%s peer=%s stored=%" PRIu32 " duplicate=%" PRIu32 " refused=%" PRIu32
+            " bytes=%" PRIu64 " seconds=%.3f reason=%s",
+            store->association_id, store->peer->name, store->counts.stored, store->counts.duplicate,
+            store->counts.refused, store->counts.bytes, seconds, text);
+  } else {
+    lvn_log(LVN_LOG_INFO, "event=connection-closed assoc=%s address=%s seconds=%.3f reason=%s", store->association_id,
+            address, seconds, text);
+  }
+}
+
+int lvn_store_serve(const struct lvn_store_options *options, int socket_fd, const char *address) {
+  struct lvn_error err = {0};
+  struct lvn_association_handler handler;
+  LVN_CLEANUP(lvn_store_cleanup) struct lvn_store *store = NULL;
+  const struct lvn_config *config = options->config;
+  const struct lvn_association_limits limits = {.max_pdu_bytes = config->max_pdu_bytes,
+                                                .max_object_bytes = config->max_object_bytes,
+                                                .max_objects = config->max_objects_per_association,
+                                                .negotiate_seconds = config->negotiate_seconds,
+                                                .idle_seconds = config->idle_seconds,
+                                                .total_seconds = config->total_seconds};
+  if (!lvn_store_create(options, &store, &err)) {
+    lvn_log_error(LVN_LOG_ERROR, "association-failed", &err, "address=%s", address);
+    (void)close(socket_fd);
+    return 1;
+  }
+  double since = lvn_clock_monotonic_seconds();
+  lvn_store_get_handler(store, &handler);
+  bool good = lvn_association_serve(socket_fd, &limits, &handler, &err);
+  log_end(store, address, lvn_clock_monotonic_seconds() - since, good, &err);
+  return 0;
+}

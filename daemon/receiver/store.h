@@ -1,0 +1,50 @@
+/* One association's way into the spool: who may call, when the disk is too full, and what makes an object durable
+ * before it is acknowledged. Serves lvn_association_handler; belongs to the association's own process. */
+#ifndef LVN_DAEMON_RECEIVER_STORE_H
+#define LVN_DAEMON_RECEIVER_STORE_H
+
+#include "config/config.h"
+#include "daemon/receiver/slots.h"
+#include "dicom/net/association.h"
+#include "storage/spool.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct lvn_store_options { /* borrowed for the life of the association */
+  const struct lvn_config *config;
+  struct lvn_spool *spool;
+  struct lvn_slots *slots; /* places per peer */
+  size_t slot;             /* this process's */
+  bool is_over_limit;      /* one connection too many: reject whoever it is */
+};
+
+struct lvn_store_counts {
+  uint32_t stored;    /* acknowledged */
+  uint32_t duplicate; /* of these: the same bytes were there */
+  uint32_t refused;
+  uint64_t bytes; /* of the stored Part 10 files */
+};
+
+struct lvn_store;
+LVN_MUST_CHECK bool lvn_store_create(const struct lvn_store_options *options, struct lvn_store **ret_store,
+                                     struct lvn_error *err);
+/* Abandons what is unfinished and removes the association's marker; NULL is allowed. */
+void lvn_store_destroy(struct lvn_store *store);
+
+/* The callbacks, with `store` as user data. */
+void lvn_store_get_handler(struct lvn_store *store, struct lvn_association_handler *ret_handler);
+void lvn_store_get_counts(const struct lvn_store *store, struct lvn_store_counts *ret_counts);
+
+/* Serve the connection `socket_fd` (taken) of `address` to its end; one log line at the beginning and at the end. The
+ * whole work of an association's process: returns its exit status. */
+LVN_MUST_CHECK int lvn_store_serve(const struct lvn_store_options *options, int socket_fd, const char *address);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
