@@ -17,6 +17,7 @@
 struct lvn_store {
   struct lvn_store_options options;
   const struct lvn_config_peer *peer; /* NULL until admitted */
+  bool is_rejected;                   /* which has its log line */
   struct lvn_spool_marker *marker;
   struct lvn_store_counts counts;
   char association_id[33];
@@ -80,10 +81,11 @@ static bool has_free_bytes(const struct lvn_store *store, uint64_t wanted) {
   return free_bytes >= wanted;
 }
 
-static enum lvn_admission reject(const struct lvn_store *store, const struct lvn_association_peer *caller,
+static enum lvn_admission reject(struct lvn_store *store, const struct lvn_association_peer *caller,
                                  enum lvn_admission admission, const char *reason) {
   char aet[QUOTED_BYTES];
   char address[QUOTED_BYTES];
+  store->is_rejected = true;
   lvn_log(LVN_LOG_WARNING, "event=association-rejected assoc=%s calling=%s address=%s reason=\"%s\"",
           store->association_id, lvn_log_quote(aet, sizeof aet, caller->calling_aet),
           lvn_log_quote(address, sizeof address, caller->address), reason);
@@ -235,7 +237,7 @@ static void log_end(const struct lvn_store *store, const char *address, double s
             " bytes=%" PRIu64 " seconds=%.3f reason=%s",
             store->association_id, store->peer->name, store->counts.stored, store->counts.duplicate,
             store->counts.refused, store->counts.bytes, seconds, text);
-  } else {
+  } else if (!store->is_rejected) {
     lvn_log(LVN_LOG_INFO, "event=connection-closed assoc=%s address=%s seconds=%.3f reason=%s", store->association_id,
             address, seconds, text);
   }

@@ -91,7 +91,7 @@ static void reap(struct supervisor *supervisor) {
     }
     for (size_t i = 0; i < supervisor->plan->role_count; i++) {
       if (supervisor->children[i].pid == pid) {
-        lvn_role_ended(&supervisor->children[i], status, supervisor->phase >= ENDING_ROLES);
+        lvn_role_ended(&supervisor->children[i], status, supervisor->phase != RUNNING);
       }
     }
   }
