@@ -183,6 +183,24 @@ static bool crop_lesion(struct lvn_case *c, struct lvn_case_lesion *lesion, cons
   return true;
 }
 
+/* Results refer to pixels of the images that were received. Where the volume was resampled (gantry tilt), the grid's
+ * pixels are not the images' pixels, and an outline drawn with them would lie beside the lesion. */
+static bool check_pixels_are_voxels(const struct lvn_stack *stack, struct lvn_error *err) {
+  for (uint32_t k = 0; k < stack->grid.size[2] && k < stack->slice_count; k++) {
+    const double index[3] = {0.0, 0.0, k};
+    double corner_mm[3];
+    lvn_grid_to_patient(&stack->grid, index, corner_mm);
+    for (int xyz = 0; xyz < 3; xyz++) {
+      if (!(fabs(corner_mm[xyz] - stack->slices[k].position_mm[xyz]) < 0.5 * stack->grid.spacing_mm[0])) {
+        return lvn_error_set(err, LVN_ERROR_DATA,
+                             "series %d was resampled (%s), so a ROI on it cannot be shown on its own images",
+                             stack->series_number, stack->geometry_note);
+      }
+    }
+  }
+  return true;
+}
+
 static bool prepare_lesions(struct lvn_case *c, const struct lvn_case_options *options, struct lvn_error *err) {
   double since = lvn_clock_monotonic_seconds();
   c->lesions = lvn_alloc(c->rois.count, sizeof *c->lesions, err);
@@ -194,7 +212,8 @@ static bool prepare_lesions(struct lvn_case *c, const struct lvn_case_options *o
     lesion->roi = &c->rois.items[i];
     c->lesion_count = i + 1; /* counted first, so that clearing frees a half-made lesion */
     lvn_measure_lesion(&lesion->roi->mask, lesion);
-    if (!load_stack(c, lesion->roi->stack_index, err) || !align_lesion(c, lesion, options, err)) {
+    if (!check_pixels_are_voxels(c->stacks[lesion->roi->stack_index].stack, err) ||
+        !load_stack(c, lesion->roi->stack_index, err) || !align_lesion(c, lesion, options, err)) {
       return lvn_error_prefix(err, "lesion %zu", i + 1);
     }
     c->timings.registration_seconds += lap(&since);
