@@ -21,8 +21,7 @@ static void show_epoch(const struct lvn_train_epoch *epoch) {
 /* The embeddings that come with the program: installed beside it, or in the source tree that it was built in. */
 static bool find_text(char ret_path[LVN_PATH_BYTES]) {
   static const char *const places[] = {"../share/livervlm/text/prompts-minilm-l6.safetensors",
-                                       "../../../model/text/embeddings/prompts-minilm-l6.safetensors",
-                                       "../../model/text/embeddings/prompts-minilm-l6.safetensors"};
+                                       "../../../model/text/embeddings/prompts-minilm-l6.safetensors"};
   char program[LVN_PATH_BYTES];
   struct lvn_error err = {0};
   ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
@@ -83,6 +82,8 @@ int lvn_cli_train(int argc, char **argv) {
       {"recipe-help", NULL, LVN_OPTION_FLAG, &recipe_help, "show the keys of a recipe", false, 0, 0},
       {"text", "FILE", LVN_OPTION_TEXT, &run.text_path,
        "prompt embeddings by text-encoder embed (default: those installed)", false, 0, 0},
+      {"init", "PKG", LVN_OPTION_TEXT, &run.init_folder, "start from the weights of this package or checkpoint", false,
+       0, 0},
       {"resume", NULL, LVN_OPTION_FLAG, &run.resume, "go on from PKG.checkpoint", false, 0, 0},
   };
   const struct lvn_usage usage = {.command = "train",

@@ -1,9 +1,11 @@
 #include "model/train/model_torch.hh"
 
 #include "daemon/base/vocabulary.h"
+#include "model/network/package.h"
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <map>
 #include <memory>
 
@@ -108,6 +110,39 @@ torch::Tensor permute_phases(const torch::Tensor &x, const torch::Tensor &orders
   return x.gather(1, channels.view({-1, LVN_PHASE_NETWORK_COUNT, 1, 1}).expand_as(x));
 }
 
+void load_package(LiverVlm &model, const char *package_folder) {
+  const torch::NoGradGuard no_grad;
+  struct lvn_error err = {};
+  struct lvn_package package = {};
+  if (!lvn_package_open(package_folder, &package, &err)) {
+    lvn_throw(err);
+  }
+  lvn_package_clear(&package);
+  struct lvn_safetensors *opened = nullptr;
+  const std::string path = std::string(package_folder) + "/" + LVN_PACKAGE_WEIGHTS;
+  if (!lvn_safetensors_open(path.c_str(), LVN_PACKAGE_WEIGHTS_MAX, &opened, &err)) {
+    lvn_throw(err);
+  }
+  const lvn_safetensors_handle file(opened);
+  auto copy = [&](const std::string &name, torch::Tensor target) {
+    const lvn_tensor *view = lvn_safetensors_find(opened, name.c_str());
+    const torch::Tensor source = view == nullptr ? torch::Tensor() : lvn_tensor_to_torch(view);
+    if (source.defined() && source.sizes() == target.sizes()) {
+      target.copy_(source);
+    } else if (name.rfind("fc_t.", 0) != 0) {
+      throw std::runtime_error("package '" + std::string(package_folder) + "' has no '" + name + "' of this shape");
+    }
+  };
+  for (const auto &item : model->named_parameters()) {
+    copy(item.key(), item.value());
+  }
+  for (const auto &item : model->named_buffers()) {
+    if (item.key().find("num_batches_tracked") == std::string::npos) {
+      copy(item.key(), item.value());
+    }
+  }
+}
+
 } // namespace
 
 LiverVlmImpl::LiverVlmImpl(int trunk_depth, int64_t joint_size, int64_t text_size) {
@@ -125,6 +160,17 @@ torch::Tensor LiverVlmImpl::forward(const torch::Tensor &images, const torch::Te
   const torch::Tensor joint = unit(fc_i->forward(image->forward(images).mean({2, 3})));
   const torch::Tensor own = prototypes(prompts).index_select(0, orders);
   return torch::bmm(own, joint.unsqueeze(2)).squeeze(2);
+}
+
+void load_weights(LiverVlm &model, const char *path) {
+  if (std::filesystem::is_regular_file(path)) {
+    torch::serialize::InputArchive archive, averaged;
+    archive.load_from(path);
+    archive.read("averaged", averaged);
+    model->load(averaged);
+  } else {
+    load_package(model, path);
+  }
 }
 
 TrainingData load_training_data(const char *const *folders, size_t folder_count, unsigned validation_fold) {

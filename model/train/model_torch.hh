@@ -26,6 +26,10 @@ struct LiverVlmImpl : torch::nn::Module {
 };
 TORCH_MODULE(LiverVlm);
 
+// Weights of a package (a folder) or of a checkpoint's averaged model (a file) of the same trunk and sizes; FC_T is
+// left as it is when the package has another text side.
+void load_weights(LiverVlm &model, const char *path);
+
 struct TrainingLesion {
   int64_t first_slice;
   int64_t slice_count;

@@ -26,6 +26,7 @@ struct lvn_train_options {
   size_t dataset_count;
   const char *output_folder; /* the package; OUTPUT.checkpoint beside it serves --resume until it is sealed */
   const char *text_path;     /* embeddings as lvn_text_encoder_write_prompts() makes them, or a package's weights */
+  const char *init_folder;   /* a package or a checkpoint whose weights to start from; NULL: random ones */
   const struct lvn_recipe *recipe;
   bool resume; /* go on from the checkpoint of the same recipe and data; without one start anew */
   void (*progress)(const struct lvn_train_epoch *epoch); /* NULL for none */

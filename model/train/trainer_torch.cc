@@ -34,6 +34,9 @@ public:
     const auto joint = static_cast<int64_t>(recipe_.joint_size);
     model_ = LiverVlm(static_cast<int>(recipe_.trunk_depth), joint, prompts_.size(2));
     averaged_ = LiverVlm(static_cast<int>(recipe_.trunk_depth), joint, prompts_.size(2));
+    if (options.init_folder != nullptr) {
+      lvn::load_weights(model_, options.init_folder);
+    }
     for (const auto &module : {model_, averaged_}) {
       for (auto &parameter : module->parameters()) {
         if (parameter.dim() == 4) {
