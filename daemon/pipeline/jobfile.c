@@ -8,7 +8,7 @@
 #define FILE_MAX_BYTES (1U << 20)
 #define RESULTS_MAX 64U
 
-void lvn_json_cleanup(json_t **value) {
+void lvn_pipeline_json_cleanup(json_t **value) {
   json_decref(*value);
 }
 

@@ -70,8 +70,8 @@ struct lvn_pipeline {
   char problem[256];      /* of the last turn, for /health */
 };
 
-void lvn_json_cleanup(json_t **value);
-#define LVN_AUTOJSON LVN_CLEANUP(lvn_json_cleanup)
+void lvn_pipeline_json_cleanup(json_t **value);
+#define LVN_AUTOJSON LVN_CLEANUP(lvn_pipeline_json_cleanup)
 
 void lvn_pipeline_wake_at(struct lvn_pipeline *pipeline, int64_t at_ms);
 void lvn_pipeline_count_stage(struct lvn_pipeline *pipeline, enum lvn_pipeline_stage stage, double seconds);
