@@ -1,7 +1,9 @@
 /* livervlm: finds the sub-command and hands over. */
+#include "daemon/base/runtime.h"
 #include "daemon/cli/commands.h"
 #include "daemon/cli/options.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,23 +11,24 @@ struct command {
   const char *name;
   int (*run)(int argc, char **argv);
   const char *summary;
+  bool computes; /* on many cores */
 };
 
 static const struct command commands[] = {
-    {"analyze", lvn_cli_analyze, "run the whole pipeline on a folder of DICOM files, without the network"},
-    {"phantom", lvn_cli_phantom, "make multiphase CT studies of a parametric abdomen with a known lesion"},
-    {"dataset", lvn_cli_dataset, "build or show a training data set of lesion crops"},
-    {"train", lvn_cli_train, "train a model package on a data set"},
-    {"text-encoder", lvn_cli_text_encoder, "embed the class prompts by a BERT-family text encoder"},
-    {"check-config", lvn_cli_check_config, "read a configuration as the node would and say what is wrong"},
-    {"status", lvn_cli_status, "the running node in one view"},
-    {"studies", lvn_cli_studies, "the studies and what each waits for"},
-    {"jobs", lvn_cli_jobs, "the analyses: waiting, running, done, failed"},
-    {"outbound", lvn_cli_outbound, "the results on their way to their destinations"},
-    {"retry", lvn_cli_retry, "try a failed job or transfer again"},
-    {"release", lvn_cli_release, "let a study go on that was stopped for a person to decide"},
-    {"rebuild-index", lvn_cli_rebuild_index, "write the index anew from the stored objects"},
-    {"echo", lvn_cli_echo, "verify the connection to a peer (C-ECHO)"},
+    {"analyze", lvn_cli_analyze, "run the whole pipeline on a folder of DICOM files, without the network", true},
+    {"phantom", lvn_cli_phantom, "make multiphase CT studies of a parametric abdomen with a known lesion", false},
+    {"dataset", lvn_cli_dataset, "build or show a training data set of lesion crops", true},
+    {"train", lvn_cli_train, "train a model package on a data set", true},
+    {"text-encoder", lvn_cli_text_encoder, "embed the class prompts by a BERT-family text encoder", true},
+    {"check-config", lvn_cli_check_config, "read a configuration as the node would and say what is wrong", false},
+    {"status", lvn_cli_status, "the running node in one view", false},
+    {"studies", lvn_cli_studies, "the studies and what each waits for", false},
+    {"jobs", lvn_cli_jobs, "the analyses: waiting, running, done, failed", false},
+    {"outbound", lvn_cli_outbound, "the results on their way to their destinations", false},
+    {"retry", lvn_cli_retry, "try a failed job or transfer again", false},
+    {"release", lvn_cli_release, "let a study go on that was stopped for a person to decide", false},
+    {"rebuild-index", lvn_cli_rebuild_index, "write the index anew from the stored objects", false},
+    {"echo", lvn_cli_echo, "verify the connection to a peer (C-ECHO)", false},
 };
 static const size_t command_count = sizeof commands / sizeof commands[0];
 
@@ -54,6 +57,9 @@ int main(int argc, char **argv) {
   }
   for (size_t i = 0; i < command_count; i++) {
     if (strcmp(argv[1], commands[i].name) == 0) {
+      if (commands[i].computes) {
+        lvn_runtime_prepare(argv);
+      }
       return commands[i].run(argc - 1, argv + 1);
     }
   }
