@@ -1,0 +1,306 @@
+/* Reception at the level of the association's handler, on a real spool in a temporary folder and a real CT slice: what
+ * is acknowledged is durable and byte for byte the sender's, what is refused leaves nothing. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "daemon/base/file.h"
+#include "daemon/base/identity.h"
+#include "daemon/base/log.h"
+#include "daemon/base/memory.h"
+#include "daemon/receiver/meta.h"
+#include "daemon/receiver/slots.h"
+#include "daemon/receiver/store.h"
+#include "dicom/read/scan.h"
+#include "storage/spool.h"
+
+#define SLICE LVN_TEST_DATA "/ct_liver_3slices/01.dcm"
+
+static char folder[64];
+static struct lvn_config config;
+static struct lvn_error err;
+static struct lvn_spool *spool;
+static struct lvn_slots *slots;
+static struct lvn_store *store;
+static struct lvn_association_handler handler;
+static struct lvn_scan scan;
+static uint8_t *file;
+static size_t file_bytes;
+
+#define assert_good(expression)                                                                                        \
+  do {                                                                                                                 \
+    if (!(expression)) {                                                                                               \
+      fail_msg("%s: %s", #expression, err.message);                                                                    \
+    }                                                                                                                  \
+  } while (0)
+
+static void open_store(bool is_over_limit) {
+  const struct lvn_store_options options = {
+      .config = &config, .spool = spool, .slots = slots, .slot = 0, .is_over_limit = is_over_limit};
+  assert_good(lvn_store_create(&options, &store, &err));
+  lvn_store_get_handler(store, &handler);
+}
+
+static int set_up(void **state) {
+  (void)state;
+  (void)lvn_copy(folder, sizeof folder, "/tmp/lvn-receiver-XXXXXX");
+  assert_non_null(mkdtemp(folder));
+  config = (struct lvn_config){.ae_title = "LIVERVLM", .check_called_aet = true, .peer_count = 1};
+  (void)lvn_copy(config.state_folder, sizeof config.state_folder, folder);
+  config.peers[0] = (struct lvn_config_peer){
+      .name = "ct", .aet = "CT1", .host = "192.0.2.7", .may_send = true, .max_associations = 1};
+  lvn_log_setup("receiver", LVN_LOG_ERROR);
+  assert_good(lvn_spool_open(folder, &spool, &err));
+  assert_good(lvn_slots_create(4, &slots, &err));
+  assert_good(lvn_file_read(SLICE, 1U << 24, &file, &file_bytes, &err));
+  assert_good(lvn_scan_file(SLICE, &scan, &err));
+  open_store(false);
+  return 0;
+}
+
+static int tear_down(void **state) {
+  char command[128];
+  (void)state;
+  lvn_store_destroy(store);
+  lvn_spool_close(spool);
+  lvn_slots_destroy(slots);
+  lvn_free(file);
+  (void)snprintf(command, sizeof command, "rm -rf '%s'", folder);
+  return system(command); /* allow: a folder of our own name */
+}
+
+static size_t count_files(const char *sub_folder) {
+  struct lvn_file_names names = {0};
+  char path[LVN_PATH_BYTES];
+  assert_good(lvn_path_join(path, folder, sub_folder, &err));
+  assert_good(lvn_file_list(path, 1000, &names, &err));
+  size_t count = names.count;
+  lvn_file_names_clear(&names);
+  return count;
+}
+
+static enum lvn_admission call_from(const char *calling, const char *called, const char *address) {
+  const struct lvn_association_peer caller = {.calling_aet = calling, .called_aet = called, .address = address};
+  return handler.admit(handler.user_data, &caller);
+}
+
+static void admit(void) {
+  assert_int_equal(call_from("CT1", "LIVERVLM", "192.0.2.7"), LVN_ADMIT);
+}
+
+static uint16_t begin_as(const char *sop_class_uid, const char *sop_instance_uid) {
+  const struct lvn_association_object object = {.sop_class_uid = sop_class_uid,
+                                                .sop_instance_uid = sop_instance_uid,
+                                                .transfer_syntax_uid = scan.transfer_syntax_uid};
+  return handler.begin(handler.user_data, &object);
+}
+
+/* In pieces, as PDVs come. */
+static void send_data(const uint8_t *bytes, size_t count) {
+  for (size_t done = 0; done < count;) {
+    size_t piece = count - done < 16000 ? count - done : 16000;
+    handler.data(handler.user_data, bytes + done, piece);
+    done += piece;
+  }
+}
+
+static uint16_t store_slice(void) {
+  uint16_t status = begin_as(scan.sop_class_uid, scan.sop_instance_uid);
+  if (status == LVN_STORE_SUCCESS) {
+    send_data(file + scan.dataset_offset, file_bytes - scan.dataset_offset);
+    status = handler.end(handler.user_data, true);
+  }
+  return status;
+}
+
+static void assert_nothing_left(void) {
+  assert_int_equal(count_files("spool/tmp"), 0);
+  assert_int_equal(count_files("spool/new"), 0);
+}
+
+static void test_receiver__keeps_the_bytes_and_the_facts(void **state) {
+  struct lvn_file_names paths = {0};
+  struct lvn_file_names studies = {0};
+  struct lvn_scan stored_scan;
+  struct lvn_spool_facts facts;
+  struct lvn_store_counts counts;
+  uint8_t *stored = NULL;
+  size_t stored_bytes = 0;
+  (void)state;
+  admit();
+  assert_int_equal(store_slice(), LVN_STORE_SUCCESS);
+  assert_good(lvn_spool_list_new(spool, 10, &paths, &err));
+  assert_int_equal(paths.count, 1);
+  assert_good(lvn_scan_file(paths.names[0], &stored_scan, &err));
+  assert_good(lvn_file_read(paths.names[0], 1U << 24, &stored, &stored_bytes, &err));
+  size_t dataset_bytes = file_bytes - scan.dataset_offset;
+  assert_int_equal(stored_bytes - stored_scan.dataset_offset, dataset_bytes);
+  assert_memory_equal(stored + stored_scan.dataset_offset, file + scan.dataset_offset, dataset_bytes);
+  assert_string_equal(stored_scan.transfer_syntax_uid, scan.transfer_syntax_uid);
+  assert_good(lvn_spool_read_facts(paths.names[0], &facts, &err));
+  assert_string_equal(facts.calling_aet, "CT1");
+  assert_string_equal(facts.address, "192.0.2.7");
+  assert_string_equal(facts.sop_instance_uid, scan.sop_instance_uid);
+  assert_string_equal(facts.study_instance_uid, scan.study_instance_uid);
+  assert_int_equal(strlen(facts.association_id), 32);
+  assert_good(lvn_spool_open_studies(spool, &studies, &err)); /* the association is still open */
+  assert_int_equal(studies.count, 1);
+  assert_string_equal(studies.names[0], scan.study_instance_uid);
+  lvn_file_names_clear(&studies);
+  lvn_store_get_counts(store, &counts);
+  assert_int_equal(counts.stored, 1);
+  assert_int_equal(counts.duplicate, 0);
+  assert_int_equal(counts.bytes, stored_bytes);
+  lvn_store_destroy(store);
+  store = NULL;
+  assert_int_equal(count_files("spool/open"), 0);
+  lvn_free(stored);
+  lvn_file_names_clear(&paths);
+}
+
+static void test_receiver__acknowledges_the_same_object_twice_and_keeps_one(void **state) {
+  struct lvn_store_counts counts;
+  (void)state;
+  admit();
+  assert_int_equal(store_slice(), LVN_STORE_SUCCESS);
+  assert_int_equal(store_slice(), LVN_STORE_SUCCESS);
+  lvn_store_get_counts(store, &counts);
+  assert_int_equal(counts.stored, 2);
+  assert_int_equal(counts.duplicate, 1);
+  assert_int_equal(count_files("spool/new"), 1);
+}
+
+static void test_receiver__refuses_a_data_set_of_another_instance(void **state) {
+  struct lvn_store_counts counts;
+  (void)state;
+  admit();
+  assert_int_equal(begin_as(scan.sop_class_uid, "1.2.3.4"), LVN_STORE_SUCCESS);
+  send_data(file + scan.dataset_offset, file_bytes - scan.dataset_offset);
+  assert_int_equal(handler.end(handler.user_data, true), LVN_STORE_DATASET_MISMATCH);
+  assert_int_equal(begin_as("1.2.840.10008.5.1.4.1.1.4", scan.sop_instance_uid), LVN_STORE_SUCCESS);
+  send_data(file + scan.dataset_offset, file_bytes - scan.dataset_offset);
+  assert_int_equal(handler.end(handler.user_data, true), LVN_STORE_DATASET_MISMATCH);
+  assert_nothing_left();
+  lvn_store_get_counts(store, &counts);
+  assert_int_equal(counts.refused, 2);
+  assert_int_equal(counts.stored, 0);
+}
+
+static void test_receiver__refuses_what_it_cannot_read(void **state) {
+  static const uint8_t noise[1000] = {0xff, 0x13, 0x77};
+  (void)state;
+  admit();
+  assert_int_equal(begin_as(scan.sop_class_uid, scan.sop_instance_uid), LVN_STORE_SUCCESS);
+  send_data(noise, sizeof noise);
+  assert_int_equal(handler.end(handler.user_data, true), LVN_STORE_CANNOT_UNDERSTAND);
+  assert_int_equal(begin_as("not a uid", scan.sop_instance_uid), LVN_STORE_CANNOT_UNDERSTAND);
+  assert_nothing_left();
+}
+
+static void test_receiver__removes_what_was_cut_off(void **state) {
+  (void)state;
+  admit();
+  assert_int_equal(begin_as(scan.sop_class_uid, scan.sop_instance_uid), LVN_STORE_SUCCESS);
+  send_data(file + scan.dataset_offset, 40000);
+  assert_int_equal(count_files("spool/tmp"), 1);
+  assert_int_not_equal(handler.end(handler.user_data, false), LVN_STORE_SUCCESS);
+  assert_nothing_left();
+  assert_int_equal(begin_as(scan.sop_class_uid, scan.sop_instance_uid), LVN_STORE_SUCCESS);
+  lvn_store_destroy(store); /* the association ends within an object */
+  store = NULL;
+  assert_nothing_left();
+}
+
+static void test_receiver__answers_out_of_resources_on_a_full_disk(void **state) {
+  (void)state;
+  admit();
+  config.spool_reserve_bytes = UINT64_MAX;
+  assert_int_equal(store_slice(), LVN_STORE_OUT_OF_RESOURCES);
+  assert_nothing_left();
+  config.spool_reserve_bytes = 0;
+  assert_int_equal(store_slice(), LVN_STORE_SUCCESS);
+}
+
+static void test_receiver__admits_only_who_is_configured(void **state) {
+  (void)state;
+  assert_int_equal(call_from("NOBODY", "LIVERVLM", "192.0.2.7"), LVN_REJECT_CALLING_AET);
+  assert_int_equal(call_from("CT1", "LIVERVLM", "192.0.2.8"), LVN_REJECT_CALLING_AET);
+  assert_int_equal(call_from("CT1", "OTHER", "192.0.2.7"), LVN_REJECT_CALLED_AET);
+  assert_int_equal(count_files("spool/open"), 0);
+  config.check_called_aet = false;
+  assert_int_equal(call_from("CT1", "OTHER", "192.0.2.7"), LVN_ADMIT);
+  assert_int_equal(count_files("spool/open"), 1);
+}
+
+static void test_receiver__asks_to_come_back_later(void **state) {
+  (void)state;
+  config.spool_low_water_bytes = UINT64_MAX;
+  assert_int_equal(call_from("CT1", "LIVERVLM", "192.0.2.7"), LVN_REJECT_BUSY);
+  config.spool_low_water_bytes = 0;
+  assert_true(lvn_slots_admit(slots, 1, "ct", 1)); /* the peer's only place, taken by another child */
+  assert_int_equal(call_from("CT1", "LIVERVLM", "192.0.2.7"), LVN_REJECT_BUSY);
+  assert_false(lvn_slots_is_admitted(slots, 0));
+  lvn_slots_clear(slots, 1);
+  assert_int_equal(call_from("CT1", "LIVERVLM", "192.0.2.7"), LVN_ADMIT);
+  assert_true(lvn_slots_is_admitted(slots, 0));
+  lvn_store_destroy(store);
+  lvn_slots_clear(slots, 0);
+  open_store(true);
+  assert_int_equal(call_from("CT1", "LIVERVLM", "192.0.2.7"), LVN_REJECT_BUSY);
+}
+
+static void test_slots__counts_each_peer_for_itself(void **state) {
+  (void)state;
+  assert_true(lvn_slots_admit(slots, 0, "a", 2));
+  assert_true(lvn_slots_admit(slots, 1, "a", 2));
+  assert_false(lvn_slots_admit(slots, 2, "a", 2));
+  assert_true(lvn_slots_admit(slots, 2, "b", 1));
+  assert_false(lvn_slots_admit(slots, 3, "b", 1));
+  lvn_slots_clear(slots, 0);
+  assert_true(lvn_slots_admit(slots, 3, "a", 2));
+}
+
+static void test_meta__is_a_header_that_the_scanner_reads(void **state) {
+  uint8_t header[LVN_META_BYTES_MAX];
+  size_t bytes = 0;
+  (void)state;
+  assert_good(lvn_meta_format("1.2.840.10008.5.1.4.1.1.2", "1.2.3", "1.2.840.10008.1.2.1", header, &bytes, &err));
+  assert_memory_equal(header + 128, "DICM\x02\x00\x00\x00UL\x04\x00", 12);
+  assert_int_equal(header[140] | header[141] << 8, bytes - 144); /* (0002,0000): what follows it */
+  assert_int_equal(bytes % 2, 0);
+  assert_non_null(memmem(header, bytes, LVN_IMPLEMENTATION_CLASS_UID, strlen(LVN_IMPLEMENTATION_CLASS_UID)));
+  char longest[LVN_UID_BYTES];
+  memset(longest, '1', sizeof longest - 1);
+  longest[1] = '.';
+  longest[sizeof longest - 1] = '\0';
+  assert_good(lvn_meta_format(longest, longest, longest, header, &bytes, &err));
+  assert_true(bytes <= sizeof header);
+  assert_false(lvn_meta_format("1.2", "../etc", "1.2", header, &bytes, &err));
+  assert_int_equal(err.code, LVN_ERROR_DATA);
+}
+
+#define case_of(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      case_of(test_receiver__keeps_the_bytes_and_the_facts),
+      case_of(test_receiver__acknowledges_the_same_object_twice_and_keeps_one),
+      case_of(test_receiver__refuses_a_data_set_of_another_instance),
+      case_of(test_receiver__refuses_what_it_cannot_read),
+      case_of(test_receiver__removes_what_was_cut_off),
+      case_of(test_receiver__answers_out_of_resources_on_a_full_disk),
+      case_of(test_receiver__admits_only_who_is_configured),
+      case_of(test_receiver__asks_to_come_back_later),
+      case_of(test_slots__counts_each_peer_for_itself),
+      case_of(test_meta__is_a_header_that_the_scanner_reads),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
