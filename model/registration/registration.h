@@ -1,6 +1,6 @@
 /* Alignment of one phase to another about a lesion: where in the moving phase is the anatomy that the fixed phase
  * shows? Contrast-invariant metric (MIND-SSC, Heinrich 2013), patient coordinates first. The torch side is
- * registration_torch.cc; the same tensor code runs on CPU and CUDA. Phantom errors are not clinical accuracy. */
+ * registration_search_torch.cc; the same tensor code runs on CPU and CUDA. Phantom errors are not clinical accuracy. */
 #ifndef LVN_MODEL_REGISTRATION_H
 #define LVN_MODEL_REGISTRATION_H
 

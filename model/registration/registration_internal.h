@@ -1,6 +1,6 @@
-/* The parts of the alignment that are plain C: boxes cut from volumes, the transform, and the sums of one Gauss-Newton
- * step. libtorch's 3-D grid_sample has no vector path on the CPU (tens of milliseconds where one pass here takes one),
- * so the inner loop lives here and serves both devices; descriptors and correlation are tensors.
+/* The parts of the alignment that are plain C: boxes cut from volumes, descriptors, the transform, and the sub-voxel
+ * fit. One fused pass here takes a tenth of the time of libtorch's chain of element-wise passes over the same box on a
+ * CPU; the exhaustive search, where the arithmetic is, is tensors on either device.
  * Boxes are aligned to the patient axes, isotropic, x innermost. */
 #ifndef LVN_MODEL_REGISTRATION_INTERNAL_H
 #define LVN_MODEL_REGISTRATION_INTERNAL_H
@@ -51,40 +51,64 @@ void lvn_reg_transform_apply(const struct lvn_reg_transform *transform, const do
 LVN_MUST_CHECK bool lvn_reg_wrap(const struct lvn_reg_transform *transform, struct lvn_registration **ret_registration,
                                  struct lvn_error *err);
 
-/* Descriptors of one box: channel-last, 12 floats a voxel, 16-byte aligned. Borrowed. */
+/* Descriptors of one box: channel-last, 12 floats a voxel. Owned. */
 struct lvn_reg_features {
-  const float *data;
-  const float *weight; /* fixed: importance; moving: 1 where the descriptor is made of measurements only, else 0 */
+  float *data;
+  float *valid; /* 1 where the descriptor is made of measurements only, else 0 */
+  float *gate;  /* 1 where it is also of soft tissue */
   int64_t size[3];
   double spacing_mm;
   double origin_mm[3];
 };
+/* planar: only pairs inside the slice, for slabs in which nothing is left between the cut faces. */
+LVN_MUST_CHECK bool lvn_reg_describe(const struct lvn_reg_box *box, bool planar, struct lvn_reg_features *ret_features,
+                                     struct lvn_error *err);
+void lvn_reg_features_clear(struct lvn_reg_features *features);
+/* Weight of a fixed voxel: soft tissue, and the nearer to the lesion the more. */
+double lvn_reg_importance(const struct lvn_reg_features *features, int64_t voxel, const double from_centre_mm[3],
+                          double sigma_mm);
 
-/* Which voxels take part: fitting and judging on different ones tells a better model from a more flexible one. */
-enum lvn_reg_part { LVN_REG_ALL, LVN_REG_FIT, LVN_REG_HELD_OUT };
+/* Costs of whole-voxel shifts, by blocks of the fixed box. */
+#define LVN_REG_SHIFT_REACH 3 /* voxels */
+#define LVN_REG_SHIFTS ((2 * LVN_REG_SHIFT_REACH + 1) * (2 * LVN_REG_SHIFT_REACH + 1) * (2 * LVN_REG_SHIFT_REACH + 1))
+#define LVN_REG_BLOCKS 4 /* along each axis */
+struct lvn_reg_costs;
+LVN_MUST_CHECK bool lvn_reg_costs_create(const double centre_mm[3], double spacing_mm, bool planar,
+                                         struct lvn_reg_costs **ret_costs, struct lvn_error *err);
+void lvn_reg_costs_destroy(struct lvn_reg_costs *costs);
+/* Both boxes have the same size; their outermost LVN_REG_SHIFT_REACH voxels serve the shifts. Layers, 0 to
+ * LVN_REG_BLOCKS - 1, may run on different threads. */
+void lvn_reg_costs_add_layer(struct lvn_reg_costs *costs, const struct lvn_reg_features *fixed,
+                             const struct lvn_reg_features *moving, double sigma_mm, int layer);
+enum lvn_reg_model { LVN_REG_TRANSLATION, LVN_REG_AFFINE };
+/* Improve `transform`, whose shift is against the boxes' own offset. `prior`: cost of 1 mm^2 of displacement at
+ * LVN_REG_SCALE_MM from the linear part. False, transform unchanged, when the costs have no minimum in reach. */
+LVN_MUST_CHECK bool lvn_reg_costs_fit(const struct lvn_reg_costs *costs, enum lvn_reg_model model, double prior,
+                                      struct lvn_reg_transform *transform, double *ret_cost);
+/* Correlation of the descriptors about their channel means, 0..1, weighted about the transform's centre. */
+double lvn_reg_correlation(const struct lvn_reg_features *fixed, const struct lvn_reg_features *moving,
+                           const struct lvn_reg_transform *transform, double sigma_mm);
 
-/* Sums of one slice of the fixed box for E = sum w |m(y(x)) - f(x)|^2. */
-struct lvn_reg_sums {
-  double weight;
-  double energy;
-  double gradient[LVN_REG_PARAMETERS];
-  double hessian[LVN_REG_PARAMETERS][LVN_REG_PARAMETERS];
-  /* for the correlation of the descriptors about their channel means */
-  double f[LVN_REG_CHANNELS];
-  double m[LVN_REG_CHANNELS];
-  double ff;
-  double mm;
-  double fm;
+/* The exhaustive search. A cube of the fixed box, `size` voxels wide, is laid on every place of the moving box. */
+#define LVN_REG_LEAST_OVERLAP 0.3
+struct lvn_reg_window {
+  int64_t first[3];
+  int64_t size;
 };
-void lvn_reg_sum_slice(const struct lvn_reg_features *fixed, const struct lvn_reg_features *moving,
-                       const struct lvn_reg_transform *transform, enum lvn_reg_part part, bool with_derivatives,
-                       int64_t z, struct lvn_reg_sums *ret_sums);
-void lvn_reg_sums_add(struct lvn_reg_sums *total, const struct lvn_reg_sums *slice);
-/* Correlation of the descriptors about their channel means, 0..1. */
-double lvn_reg_sums_correlation(const struct lvn_reg_sums *sums);
-/* Solve the symmetric positive system of the first `count` parameters. False when it is singular. */
-LVN_MUST_CHECK bool lvn_reg_solve(double matrix[LVN_REG_PARAMETERS][LVN_REG_PARAMETERS],
-                                  double vector[LVN_REG_PARAMETERS], int count);
+struct lvn_reg_shift {
+  double mm[3];    /* displacement, to a fraction of a voxel */
+  int64_t cell[3]; /* the window's first voxel in the moving box, at the best whole shift */
+  double peak;
+  double overlap;
+  bool at_border;
+};
+/* When ret_shift->overlap is below LVN_REG_LEAST_OVERLAP the rest is 0. LVN_ERROR_ENGINE for an unusable device. */
+LVN_MUST_CHECK bool lvn_reg_search(const struct lvn_reg_features *fixed, const struct lvn_reg_window *window,
+                                   const struct lvn_reg_features *moving, double sigma_mm, bool planar,
+                                   const char *device, struct lvn_reg_shift *ret_shift, struct lvn_error *err);
+/* work(context, 0 … count - 1) on libtorch's threads; returns when all are done. */
+LVN_MUST_CHECK bool lvn_reg_parallel(int count, void (*work)(void *context, int item), void *context,
+                                     struct lvn_error *err);
 
 /* What the decision is made from. */
 struct lvn_reg_evidence {

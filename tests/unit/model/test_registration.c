@@ -202,7 +202,7 @@ static struct outcome align(const struct lvn_volume *fixed, const struct lvn_vol
 
 static const double lesion_centre[3] = {-62, 4, 2};
 static const struct shot plain = {
-    .z_first_mm = -60, .slices = 25, .spacing_mm = 1.4, .thickness_mm = 5, .noise_hu = 12, .phase = 0};
+    .z_first_mm = -60, .slices = 25, .spacing_mm = 1.8, .thickness_mm = 5, .noise_hu = 12, .phase = 0};
 
 static void test_registration__identity(void **unused) {
   (void)unused;
@@ -255,7 +255,7 @@ static void test_registration__padding_is_no_value(void **unused) {
   struct lvn_volume moving = take(&scene, &moving_shot);
   uint32_t n = fixed.grid.size[0];
   for (size_t i = 0; i < (size_t)n * n * fixed.grid.size[2]; i++) {
-    double x = (double)(i % n) * 1.4 - 210;
+    double x = (double)(i % n) * plain.spacing_mm - 210;
     fixed.hounsfield[i] = x < -105 ? LVN_HU_PADDING : fixed.hounsfield[i];
     moving.hounsfield[i] = x > -15 ? LVN_HU_PADDING : moving.hounsfield[i];
   }
