@@ -1,0 +1,367 @@
+/* Data set, trainer, package and classifier together, on a dozen made-up lesions. */
+#include "daemon/base/file.h"
+#include "daemon/base/memory.h"
+#include "model/network/classifier.h"
+#include "model/network/package.h"
+#include "model/tensor/safetensors.h"
+#include "model/train/dataset.h"
+#include "model/train/trainer.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define assert_near(found, expected, tolerance) assert_true(fabs((double)(found) - (double)(expected)) <= (tolerance))
+
+#define SAMPLES ((size_t)LVN_CROP_SIDE * LVN_CROP_SIDE)
+#define HIDDEN 16U
+#define LESIONS 16U
+#define PATH_BYTES 512
+
+static char root[] = "/tmp/lvn_train_XXXXXX";
+static double first_epoch_loss;
+static double last_epoch_loss;
+static unsigned epochs_seen;
+
+static const char *in_root(const char *name, char path[PATH_BYTES]) {
+  (void)snprintf(path, PATH_BYTES, "%s/%s", root, name);
+  return path;
+}
+
+/* A disc whose HU per phase tells the class. */
+static void fill_crop(struct lvn_crop *crop, int lesion_class, unsigned seed) {
+  static const int16_t contrast[LVN_CLASS_COUNT][3] = {{-90, -90, -90}, {100, 20, 20}, {20, 120, -60}, {-60, -20, 150}};
+  struct lvn_error err = {0};
+  *crop = (struct lvn_crop){.side_mm = 40, .sample_spacing_mm = 40.0 / 224, .phase_present = {true, true, true}};
+  crop->slice_count = 1 + seed % 2;
+  crop->slices = lvn_alloc(crop->slice_count, sizeof *crop->slices, &err);
+  assert_non_null(crop->slices);
+  for (size_t s = 0; s < crop->slice_count; s++) {
+    crop->slices[s].hounsfield = lvn_alloc(3 * SAMPLES, sizeof(int16_t), &err);
+    crop->slices[s].mask = lvn_alloc(SAMPLES, 1, &err);
+    assert_true(crop->slices[s].hounsfield != NULL && crop->slices[s].mask != NULL);
+    for (size_t i = 0; i < SAMPLES; i++) {
+      double x = (double)(i % LVN_CROP_SIDE) - 112.0;
+      double y = (double)(i / LVN_CROP_SIDE) - 112.0;
+      bool inside = x * x + y * y < 70.0 * 70.0;
+      crop->slices[s].mask[i] = inside;
+      for (size_t phase = 0; phase < 3; phase++) {
+        int noise = (int)((i * 2654435761U + seed * 97U + phase * 31U) % 17U) - 8;
+        crop->slices[s].hounsfield[phase * SAMPLES + i] =
+            (int16_t)(80 + noise + (inside ? contrast[lesion_class][phase] : 0));
+      }
+    }
+  }
+}
+
+static void make_dataset(void) {
+  char path[PATH_BYTES];
+  struct lvn_error err = {0};
+  struct lvn_dataset_writer *writer = NULL;
+  assert_true(lvn_dataset_writer_open(in_root("data", path), "made up", &writer, &err));
+  for (unsigned i = 0; i < LESIONS; i++) {
+    struct lvn_dataset_lesion lesion = {.lesion_class = (enum lvn_class)(i % 4), .fold = i / 4};
+    struct lvn_crop crop;
+    (void)snprintf(lesion.lesion_id, sizeof lesion.lesion_id, "lesion-%u", i);
+    (void)snprintf(lesion.patient_key, sizeof lesion.patient_key, "patient-%u", i / 2);
+    fill_crop(&crop, (int)(i % 4), i);
+    assert_true(lvn_dataset_writer_add(writer, &lesion, &crop, &err));
+    lvn_crop_clear(&crop);
+  }
+  assert_true(lvn_dataset_writer_close(writer, &err));
+}
+
+static void make_text(void) {
+  char path[PATH_BYTES];
+  struct lvn_error err = {0};
+  float values[24 * HIDDEN];
+  for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
+    values[i] = (float)sin(1.7 * (double)i);
+  }
+  const struct lvn_tensor tensor = {.name = "enriched",
+                                    .dtype = LVN_DTYPE_F32,
+                                    .rank = 3,
+                                    .shape = {6, 4, HIDDEN},
+                                    .element_count = 24 * HIDDEN,
+                                    .data = values};
+  assert_true(lvn_safetensors_write(in_root("text.safetensors", path), &tensor, 1, NULL, 0, &err));
+}
+
+static void see_epoch(const struct lvn_train_epoch *epoch) {
+  epochs_seen++;
+  first_epoch_loss = epoch->epoch == 1 ? epoch->loss : first_epoch_loss;
+  last_epoch_loss = epoch->loss;
+}
+
+static void stop_after_two(const struct lvn_train_epoch *epoch) {
+  if (epoch->epoch == 3) {
+    _exit(7);
+  }
+}
+
+static bool train(const char *package, bool resume, void (*progress)(const struct lvn_train_epoch *),
+                  struct lvn_train_summary *summary, struct lvn_error *err) {
+  char data[PATH_BYTES];
+  char text[PATH_BYTES];
+  char output[PATH_BYTES];
+  const char *folders[] = {in_root("data", data)};
+  struct lvn_recipe recipe;
+  lvn_recipe_default(&recipe);
+  recipe.stages[0] = (struct lvn_recipe_stage){.epochs = 4, .side = 64};
+  recipe.joint_size = 64;
+  recipe.batch = 6;
+  recipe.warmup_epochs = 0;
+  recipe.learning_rate = 2e-3;
+  recipe.ema = 0.5;
+  recipe.threads = 1;
+  struct lvn_train_options options = {.dataset_folders = folders,
+                                      .dataset_count = 1,
+                                      .output_folder = in_root(package, output),
+                                      .text_path = in_root("text.safetensors", text),
+                                      .recipe = &recipe,
+                                      .resume = resume,
+                                      .progress = progress};
+  return lvn_train_run(&options, summary, err);
+}
+
+static int set_up(void **state) {
+  (void)state;
+  struct lvn_train_summary summary;
+  struct lvn_error err = {0};
+  if (mkdtemp(root) == NULL) {
+    return -1;
+  }
+  make_dataset();
+  make_text();
+  if (!train("package", false, see_epoch, &summary, &err)) {
+    print_error("%s\n", err.message);
+    return -1;
+  }
+  return 0;
+}
+
+static int tear_down(void **state) {
+  (void)state;
+  struct lvn_file_names paths = {0};
+  struct lvn_error err = {0};
+  if (lvn_file_walk(root, 10000, &paths, &err)) {
+    for (size_t i = 0; i < paths.count; i++) {
+      (void)unlink(paths.names[i]);
+    }
+  }
+  lvn_file_names_clear(&paths);
+  static const char *const folders[] = {"data/lesions", "data", "package", "again", ""};
+  for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
+    char path[PATH_BYTES];
+    (void)rmdir(in_root(folders[i], path));
+  }
+  return 0;
+}
+
+static void test_dataset__round_trip(void **state) {
+  (void)state;
+  char path[PATH_BYTES];
+  struct lvn_dataset *dataset = NULL;
+  struct lvn_error err = {0};
+  struct lvn_crop expected;
+  struct lvn_crop found;
+  assert_true(lvn_dataset_open(in_root("data", path), &dataset, &err));
+  assert_int_equal(lvn_dataset_count(dataset), LESIONS);
+  const struct lvn_dataset_lesion *lesion = lvn_dataset_get(dataset, 5);
+  assert_string_equal(lesion->lesion_id, "lesion-5");
+  assert_string_equal(lesion->patient_key, "patient-2");
+  assert_int_equal(lesion->lesion_class, 1);
+  assert_int_equal(lesion->slice_count, 2);
+  assert_true(fabs(lesion->mean_hu[0] - 180.0) < 2.0);
+  fill_crop(&expected, 1, 5);
+  assert_true(lvn_dataset_load(dataset, 5, &found, &err));
+  assert_memory_equal(found.slices[1].hounsfield, expected.slices[1].hounsfield, 3 * SAMPLES * sizeof(int16_t));
+  assert_memory_equal(found.slices[1].mask, expected.slices[1].mask, SAMPLES);
+  lvn_crop_clear(&expected);
+  lvn_crop_clear(&found);
+  lvn_dataset_close(dataset);
+}
+
+static void test_train__lowers_the_loss(void **state) {
+  (void)state;
+  assert_true(epochs_seen >= 4);
+  assert_true(last_epoch_loss < 0.9 * first_epoch_loss);
+}
+
+static struct lvn_classifier *open_classifier(bool ensemble) {
+  char path[PATH_BYTES];
+  struct lvn_classifier *classifier = NULL;
+  struct lvn_error err = {0};
+  const struct lvn_classifier_options options = {
+      .package_folder = in_root("package", path), .device = "cpu", .threads = 1, .order_ensemble = ensemble};
+  if (!lvn_classifier_open(&options, &classifier, &err)) {
+    fail_msg("%s", err.message);
+  }
+  return classifier;
+}
+
+static void test_classifier__is_deterministic_and_sums_to_one(void **state) {
+  (void)state;
+  struct lvn_error err = {0};
+  struct lvn_crop crop;
+  fill_crop(&crop, 2, 77);
+  for (int ensemble = 0; ensemble < 2; ensemble++) {
+    struct lvn_classifier *classifier = open_classifier(ensemble == 1);
+    struct lvn_prediction first = {0};
+    struct lvn_prediction second = {0};
+    assert_true(lvn_classifier_run(classifier, &crop, &first, &err));
+    assert_true(lvn_classifier_run(classifier, &crop, &second, &err));
+    double sum = 0.0;
+    float top = 0.0F;
+    for (int c = 0; c < LVN_CLASS_COUNT; c++) {
+      sum += first.probability[c];
+      assert_true(first.probability[c] == second.probability[c]);
+      assert_true(fabs(first.cosine[c]) <= 1.0 + 1e-6);
+      assert_memory_equal(first.heat[c], second.heat[c], SAMPLES * sizeof(float));
+      for (size_t i = 0; i < SAMPLES; i++) {
+        assert_true(first.heat[c][i] >= 0.0F && first.heat[c][i] <= 1.0F);
+        top = fmaxf(top, first.heat[c][i]);
+      }
+    }
+    assert_near(sum, 1.0, 1e-9);
+    assert_near(top, 1.0, 1e-6);
+    assert_true(isfinite(first.feature_distance));
+    lvn_prediction_clear(&first);
+    lvn_prediction_clear(&second);
+    lvn_classifier_close(classifier);
+  }
+  lvn_crop_clear(&crop);
+}
+
+static void test_classifier__abstains_without_a_phase(void **state) {
+  (void)state;
+  struct lvn_error err = {0};
+  struct lvn_crop crop;
+  struct lvn_prediction prediction = {0};
+  struct lvn_classifier *classifier = open_classifier(false);
+  fill_crop(&crop, 0, 3);
+  crop.phase_present[LVN_PHASE_ART] = false;
+  assert_true(lvn_classifier_run(classifier, &crop, &prediction, &err));
+  assert_true(prediction.abstained);
+  assert_string_equal(prediction.abstention_reason, "The arterial phase is missing.");
+  lvn_prediction_clear(&prediction);
+  lvn_crop_clear(&crop);
+  lvn_classifier_close(classifier);
+}
+
+static void flip_byte(const char *path, long at) {
+  FILE *file = fopen(path, "r+be");
+  assert_non_null(file);
+  assert_int_equal(fseek(file, at, SEEK_SET), 0);
+  int byte = fgetc(file);
+  assert_int_equal(fseek(file, at, SEEK_SET), 0);
+  assert_int_equal(fputc(byte ^ 1, file), byte ^ 1);
+  assert_int_equal(fclose(file), 0);
+}
+
+static void test_package__refuses_what_was_changed(void **state) {
+  (void)state;
+  static const char *const names[] = {LVN_PACKAGE_WEIGHTS, LVN_PACKAGE_VECTORS, LVN_PACKAGE_CARD};
+  char folder[PATH_BYTES];
+  struct lvn_package package = {0};
+  struct lvn_error err = {0};
+  in_root("package", folder);
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    char path[PATH_BYTES + 64];
+    (void)snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+    flip_byte(path, 300);
+    assert_false(lvn_package_open(folder, &package, &err));
+    assert_int_equal(err.code, LVN_ERROR_DATA);
+    assert_non_null(strstr(err.message, names[i]));
+    flip_byte(path, 300);
+    assert_true(lvn_package_open(folder, &package, &err));
+    lvn_package_clear(&package);
+  }
+  char extra[PATH_BYTES + 64];
+  (void)snprintf(extra, sizeof extra, "%s/extra", folder);
+  assert_true(lvn_file_replace(extra, "x", 1, 0644, &err));
+  assert_false(lvn_package_open(folder, &package, &err));
+  assert_int_equal(unlink(extra), 0);
+}
+
+static const char private_key[] = "-----BEGIN PRIVATE KEY-----\n"
+                                  "MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n"
+                                  "-----END PRIVATE KEY-----\n"; /* RFC 8032 7.1, test 1 */
+static const char public_key[] = "-----BEGIN PUBLIC KEY-----\n"
+                                 "MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n"
+                                 "-----END PUBLIC KEY-----\n";
+static const char other_key[] = "-----BEGIN PUBLIC KEY-----\n"
+                                "MCowBQYDK2VwAyEAPUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw=\n"
+                                "-----END PUBLIC KEY-----\n"; /* test 2 */
+
+static void test_package__signature_is_of_the_key_and_the_manifest(void **state) {
+  (void)state;
+  char folder[PATH_BYTES];
+  char key[PATH_BYTES];
+  char public[PATH_BYTES];
+  char other[PATH_BYTES];
+  char manifest[PATH_BYTES];
+  struct lvn_error err = {0};
+  in_root("package", folder);
+  assert_true(lvn_file_replace(in_root("key.pem", key), private_key, strlen(private_key), 0600, &err));
+  assert_true(lvn_file_replace(in_root("public.pem", public), public_key, strlen(public_key), 0644, &err));
+  assert_true(lvn_file_replace(in_root("other.pem", other), other_key, strlen(other_key), 0644, &err));
+  assert_false(lvn_package_verify_signature(folder, public, &err));
+  if (!lvn_package_sign(folder, key, &err)) {
+    fail_msg("%s", err.message);
+  }
+  assert_true(lvn_package_verify_signature(folder, public, &err));
+  assert_false(lvn_package_verify_signature(folder, other, &err));
+  flip_byte(in_root("package/manifest.json", manifest), 40);
+  assert_false(lvn_package_verify_signature(folder, public, &err));
+  assert_int_equal(err.code, LVN_ERROR_DATA);
+  flip_byte(manifest, 40);
+}
+
+/* A run that is killed and resumed makes the same weights as one that was not. */
+static void test_train__resumes_to_the_same_weights(void **state) {
+  (void)state;
+  struct lvn_train_summary summary;
+  struct lvn_error err = {0};
+  char path[PATH_BYTES];
+  uint8_t whole[LVN_SHA256_BYTES];
+  uint8_t resumed[LVN_SHA256_BYTES];
+  pid_t child = fork();
+  if (child == 0) {
+    (void)train("again", false, stop_after_two, &summary, &err);
+    _exit(1);
+  }
+  int status = 0;
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+  assert_true(lvn_file_exists(in_root("again.checkpoint", path)));
+  if (!train("again", true, see_epoch, &summary, &err)) {
+    fail_msg("%s", err.message);
+  }
+  assert_true(lvn_sha256_of_file(in_root("package/weights.safetensors", path), whole, &err));
+  assert_true(lvn_sha256_of_file(in_root("again/weights.safetensors", path), resumed, &err));
+  assert_memory_equal(whole, resumed, sizeof whole);
+  assert_false(train("again", true, see_epoch, &summary, &err));
+  assert_int_equal(err.code, LVN_ERROR_CONFLICT);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_dataset__round_trip),
+      cmocka_unit_test(test_train__lowers_the_loss),
+      cmocka_unit_test(test_classifier__is_deterministic_and_sums_to_one),
+      cmocka_unit_test(test_classifier__abstains_without_a_phase),
+      cmocka_unit_test(test_package__refuses_what_was_changed),
+      cmocka_unit_test(test_package__signature_is_of_the_key_and_the_manifest),
+      cmocka_unit_test(test_train__resumes_to_the_same_weights),
+  };
+  return cmocka_run_group_tests(tests, set_up, tear_down);
+}
