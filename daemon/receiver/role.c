@@ -21,9 +21,12 @@
 
 bool lvn_role_enter_child(const char *process_name, pid_t parent_pid) {
   sigset_t none;
+  for (int i = 1; i < NSIG; i++) {
+    (void)signal(i, SIG_DFL); /* refused for SIGKILL, SIGSTOP and libc's own, which is fine */
+  }
   (void)prctl(PR_SET_NAME, process_name);
   (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-  (void)signal(SIGPIPE, SIG_IGN);
+  (void)signal(SIGPIPE, SIG_IGN); /* a peer that goes away is an error of its connection */
   (void)sigemptyset(&none);
   (void)sigprocmask(SIG_SETMASK, &none, NULL);
   return getppid() == parent_pid; /* it may have died before PR_SET_PDEATHSIG */

@@ -30,8 +30,8 @@ struct lvn_role_child {
   double pause_seconds;    /* before the next start */
 };
 
-/* What every forked child does first: takes a name, dies with its parent, no signal blocked or handled. False when the
- * parent is gone already. */
+/* What every forked child does first: takes a name, dies with its parent, no signal blocked, handled or (but SIGPIPE)
+ * ignored. False when the parent is gone already. */
 LVN_MUST_CHECK bool lvn_role_enter_child(const char *process_name, pid_t parent_pid);
 
 /* The configured log_level. */

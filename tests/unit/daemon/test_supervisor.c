@@ -1,0 +1,315 @@
+/* The supervisor as a process of its own, with roles that this test plays, DCMTK's tools as peers and a real socket in
+ * the place of the service manager. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "daemon/base/clock.h"
+#include "daemon/base/file.h"
+#include "daemon/base/log.h"
+#include "daemon/base/memory.h"
+#include "daemon/receiver/receiver.h"
+
+#define PATIENCE_SECONDS 20.0
+#define SLICE LVN_TEST_DATA "/ct_liver_3slices/01.dcm"
+
+static char folder[64];
+static char config_path[128];
+static char log_path[128];
+static char port_text[8];
+static struct lvn_error err;
+static int notify_fd = -1;
+static pid_t supervisor_pid;
+
+static uint16_t free_port(void) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  socklen_t bytes = sizeof address;
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+  assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &bytes), 0);
+  (void)close(fd);
+  return ntohs(address.sin_port);
+}
+
+/* A pipeline that is ready at once, notes each SIGHUP in a file. */
+static void note_reload(int signal_number) {
+  (void)signal_number;
+  int fd = open("reloaded", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  (void)close(fd);
+}
+
+static int run_pipeline(const char *path, const struct lvn_config *config) {
+  struct sigaction action = {.sa_handler = note_reload};
+  (void)path;
+  (void)sigaction(SIGHUP, &action, NULL);
+  FILE *file = fopen("pipeline.pid", "we");
+  if (file == NULL || chdir(config->state_folder) != 0) {
+    return 1;
+  }
+  (void)fprintf(file, "%ld\n", (long)getpid());
+  (void)fclose(file);
+  (void)!write((int)strtoul(getenv("LVN_READY_FD"), NULL, 10), "1", 1);
+  for (;;) {
+    (void)pause();
+  }
+}
+
+static void write_config(const char *extra) {
+  char text[1024];
+  int length = snprintf(text, sizeof text,
+                        "[node]\nae_title = NODE\nlisten_address = 127.0.0.1\nport = %s\nstate_folder = %s\n"
+                        "run_folder = %s\n[reception]\nspool_low_water_bytes = 0\nspool_reserve_bytes = 0\n"
+                        "negotiate_seconds = 5\n[peer \"ct\"]\naet = CT1\nhost = 127.0.0.1\nport = 104\n%s",
+                        port_text, folder, folder, extra);
+  if (!lvn_file_replace(config_path, text, (size_t)length, 0600, &err)) {
+    fail_msg("%s", err.message);
+  }
+}
+
+static void supervise(void) {
+  static struct lvn_config config;
+  const struct lvn_role role = {
+      .name = "pipeline", .process_name = "test-pipeline", .run = run_pipeline, .gates_ready = true};
+  const struct lvn_supervisor_plan plan = {
+      .config_path = config_path, .config = &config, .receives = true, .roles = &role, .role_count = 1};
+  int log_fd = open(log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  if (log_fd < 0 || dup2(log_fd, STDERR_FILENO) < 0 || chdir(folder) != 0 ||
+      !lvn_config_load(config_path, &config, &err)) {
+    _exit(9);
+  }
+  lvn_log_setup("receiver", LVN_LOG_INFO);
+  _exit(lvn_supervisor_run(&plan));
+}
+
+static bool log_has(const char *text) {
+  uint8_t *data = NULL;
+  size_t bytes = 0;
+  bool found = lvn_file_read(log_path, 1U << 22, &data, &bytes, &err) && strstr((const char *)data, text) != NULL;
+  lvn_free(data);
+  return found;
+}
+
+static void wait_for_log(const char *text) {
+  for (double until = lvn_clock_monotonic_seconds() + PATIENCE_SECONDS; !log_has(text);) {
+    if (lvn_clock_monotonic_seconds() > until) {
+      fail_msg("the log never said: %s", text);
+    }
+    lvn_clock_sleep_seconds(0.02);
+  }
+}
+
+static void assert_notified(const char *wanted) {
+  char text[256] = "";
+  assert_true(recv(notify_fd, text, sizeof text - 1, 0) > 0); /* bounded by SO_RCVTIMEO */
+  assert_memory_equal(text, wanted, strlen(wanted));
+}
+
+static int set_up(void **state) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  const struct timeval patience = {.tv_sec = (time_t)PATIENCE_SECONDS};
+  (void)state;
+  (void)lvn_copy(folder, sizeof folder, "/tmp/lvn-supervisor-XXXXXX");
+  assert_non_null(mkdtemp(folder));
+  (void)snprintf(config_path, sizeof config_path, "%s/node.ini", folder);
+  (void)snprintf(log_path, sizeof log_path, "%s/node.log", folder);
+  (void)snprintf(port_text, sizeof port_text, "%u", free_port());
+  (void)snprintf(address.sun_path, sizeof address.sun_path, "%s/notify", folder);
+  notify_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  assert_int_equal(bind(notify_fd, (struct sockaddr *)&address, sizeof address), 0);
+  (void)setsockopt(notify_fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  (void)setenv("NOTIFY_SOCKET", address.sun_path, 1);
+  write_config("");
+  supervisor_pid = fork();
+  if (supervisor_pid == 0) {
+    supervise();
+  }
+  assert_notified("READY=1");
+  return 0;
+}
+
+static int tear_down(void **state) {
+  char command[128];
+  (void)state;
+  if (supervisor_pid > 0) {
+    (void)kill(supervisor_pid, SIGKILL);
+    (void)waitpid(supervisor_pid, NULL, 0);
+  }
+  (void)close(notify_fd);
+  (void)unsetenv("NOTIFY_SOCKET");
+  (void)snprintf(command, sizeof command, "rm -rf '%s'", folder);
+  return system(command); /* allow: a folder of our own name */
+}
+
+/* Exit status of a DCMTK tool that calls as `aet`. */
+static int call(const char *tool, const char *aet, const char *file) {
+  int status = 0;
+  pid_t pid = fork();
+  if (pid == 0) {
+    int null_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    (void)dup2(null_fd, STDERR_FILENO);
+    (void)execlp(tool, tool, "-aet", aet, "-aec", "NODE", "127.0.0.1", port_text, file, (char *)NULL);
+    _exit(127);
+  }
+  assert_int_equal(waitpid(pid, &status, 0), pid);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static pid_t pipeline_pid(void) {
+  char path[128];
+  uint8_t *data = NULL;
+  size_t bytes = 0;
+  (void)snprintf(path, sizeof path, "%s/pipeline.pid", folder);
+  if (!lvn_file_read(path, 100, &data, &bytes, &err)) {
+    fail_msg("%s", err.message);
+  }
+  pid_t pid = (pid_t)strtoul((const char *)data, NULL, 10);
+  lvn_free(data);
+  return pid;
+}
+
+static void stop(void) {
+  int status = 0;
+  (void)kill(supervisor_pid, SIGTERM);
+  assert_int_equal(waitpid(supervisor_pid, &status, 0), supervisor_pid);
+  supervisor_pid = 0;
+  assert_true(WIFEXITED(status));
+  assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void test_supervisor__stores_and_ends_in_order(void **state) {
+  char path[128];
+  struct lvn_file_names names = {0};
+  (void)state;
+  assert_int_equal(call("echoscu", "CT1", NULL), 0);
+  assert_int_not_equal(call("echoscu", "STRANGER", NULL), 0);
+  assert_int_equal(call("storescu", "CT1", SLICE), 0);
+  (void)snprintf(path, sizeof path, "%s/spool/new", folder);
+  assert_true(lvn_file_list(path, 10, &names, &err));
+  assert_int_equal(names.count, 1);
+  lvn_file_names_clear(&names);
+  wait_for_log("event=association-closed");
+  pid_t pipeline = pipeline_pid();
+  stop();
+  assert_notified("STOPPING=1");
+  assert_int_not_equal(kill(pipeline, 0), 0);
+  assert_int_not_equal(call("echoscu", "CT1", NULL), 0);
+}
+
+static void test_supervisor__starts_a_crashed_role_again(void **state) {
+  (void)state;
+  pid_t before = pipeline_pid();
+  (void)kill(before, SIGSEGV);
+  wait_for_log("event=role-ended child=pipeline signal=11");
+  for (double until = lvn_clock_monotonic_seconds() + PATIENCE_SECONDS;
+       (pipeline_pid() == before || pipeline_pid() == 0) && lvn_clock_monotonic_seconds() < until;) {
+    assert_int_equal(call("echoscu", "CT1", NULL), 0); /* receives meanwhile */
+    lvn_clock_sleep_seconds(0.05);
+  }
+  assert_int_not_equal(pipeline_pid(), before);
+  assert_int_not_equal(pipeline_pid(), 0);
+}
+
+static void test_supervisor__keeps_the_old_configuration_on_an_error(void **state) {
+  (void)state;
+  write_config("colour = red\n");
+  (void)kill(supervisor_pid, SIGHUP);
+  assert_notified("RELOADING=1");
+  assert_notified("READY=1");
+  wait_for_log("event=reload-failed");
+  assert_true(log_has("unknown key 'colour'"));
+  assert_int_equal(call("echoscu", "CT1", NULL), 0);
+}
+
+static void test_supervisor__takes_a_new_peer_at_a_reload(void **state) {
+  char path[128];
+  (void)state;
+  assert_int_not_equal(call("echoscu", "CT2", NULL), 0);
+  write_config("[peer \"second\"]\naet = CT2\nhost = 127.0.0.1\nport = 104\n");
+  (void)kill(supervisor_pid, SIGHUP);
+  wait_for_log("event=reloaded peers=2");
+  assert_true(log_has("peer.second: added (effective now)"));
+  assert_int_equal(call("echoscu", "CT2", NULL), 0);
+  (void)snprintf(path, sizeof path, "%s/reloaded", folder); /* the role was told */
+  for (double until = lvn_clock_monotonic_seconds() + PATIENCE_SECONDS;
+       !lvn_file_exists(path) && lvn_clock_monotonic_seconds() < until;) {
+    lvn_clock_sleep_seconds(0.02);
+  }
+  assert_true(lvn_file_exists(path));
+}
+
+static void test_supervisor__takes_its_children_along_when_killed(void **state) {
+  (void)state;
+  pid_t pipeline = pipeline_pid();
+  (void)kill(supervisor_pid, SIGKILL);
+  (void)waitpid(supervisor_pid, NULL, 0);
+  supervisor_pid = 0;
+  char path[64];
+  char stat[512] = "";
+  (void)snprintf(path, sizeof path, "/proc/%ld/stat", (long)pipeline);
+  for (double until = lvn_clock_monotonic_seconds() + PATIENCE_SECONDS; lvn_clock_monotonic_seconds() < until;) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t bytes = fd < 0 ? 0 : read(fd, stat, sizeof stat - 1);
+    if (fd >= 0) {
+      (void)close(fd);
+    }
+    if (bytes <= 0 || strstr(stat, ") Z ") != NULL) {
+      return; /* gone, or dead and not yet reaped by init */
+    }
+    lvn_clock_sleep_seconds(0.02);
+  }
+  fail_msg("the pipeline outlived its supervisor");
+}
+
+static void test_supervisor__echoes_beside_silent_connections(void **state) {
+  int fds[14];
+  struct sockaddr_in address = {.sin_family = AF_INET,
+                                .sin_port = htons((uint16_t)strtoul(port_text, NULL, 10)),
+                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  (void)state;
+  for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++) {
+    fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(fds[i], (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(write(fds[i], "\x01\x00\x00\x00", 4), 4); /* the start of an A-ASSOCIATE-RQ, and no more */
+  }
+  assert_int_equal(call("echoscu", "CT1", NULL), 0);
+  char byte = 0;
+  const struct timeval patience = {.tv_sec = (time_t)PATIENCE_SECONDS};
+  for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++) { /* negotiate_seconds = 5 cuts them all */
+    (void)setsockopt(fds[i], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    ssize_t bytes = 1;
+    while ((bytes = recv(fds[i], &byte, 1, 0)) > 0) {
+    }
+    assert_true(bytes == 0 || errno == ECONNRESET);
+    (void)close(fds[i]);
+  }
+}
+
+#define case_of(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      case_of(test_supervisor__stores_and_ends_in_order),
+      case_of(test_supervisor__starts_a_crashed_role_again),
+      case_of(test_supervisor__keeps_the_old_configuration_on_an_error),
+      case_of(test_supervisor__takes_a_new_peer_at_a_reload),
+      case_of(test_supervisor__takes_its_children_along_when_killed),
+      case_of(test_supervisor__echoes_beside_silent_connections),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
