@@ -1,6 +1,7 @@
 #include "dicom/write/build_dcmtk.hh"
 
 #include "daemon/base/file.h"
+#include "daemon/base/identity.h"
 
 #include <dcmtk/dcmdata/dcostrmb.h>
 #include <dcmtk/dcmdata/dcpixseq.h>
@@ -22,8 +23,8 @@ namespace lvn_write {
 namespace {
 
 // Made once as UUID-derived UIDs (PS3.5 B.2) and fixed since: they stand in every file that the node writes.
-constexpr const char *implementation_class_uid = "2.25.206937406283719843047361594227862108455";
-constexpr const char *implementation_version = "LIVERVLM_1";
+constexpr const char *implementation_class_uid = LVN_IMPLEMENTATION_CLASS_UID;
+constexpr const char *implementation_version = LVN_IMPLEMENTATION_VERSION_NAME;
 
 void check(const OFCondition &condition, const DcmTagKey &tag) {
   if (condition.bad()) {
