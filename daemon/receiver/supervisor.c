@@ -148,7 +148,12 @@ static void reload(struct supervisor *supervisor) {
     lvn_reception_set_config(supervisor->reception, fresh);
   }
   for (size_t i = 0; i < supervisor->plan->role_count; i++) {
-    supervisor->children[i].reloads = supervisor->children[i].role->restarts_on_reload;
+    struct lvn_role_child *child = &supervisor->children[i];
+    child->reloads = child->role->restarts_on_reload;
+    if (child->pid == 0) { /* what kept it from running may just have been put right */
+      child->start_at_seconds = 0;
+      child->pause_seconds = 0;
+    }
   }
   signal_roles(supervisor, SIGHUP);
   lvn_log(LVN_LOG_NOTICE, "event=reloaded peers=%zu", fresh->peer_count);
