@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstdlib>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -174,12 +175,12 @@ void refine_cell(const Tensor &cost, const Cell &best, const std::array<double, 
   }
 }
 
-// Debian's libtorch starts with one thread whatever the machine has.
+// Debian's libtorch starts with one thread whatever the machine has; OMP_NUM_THREADS is the operator's word.
 void use_all_cores() {
   static std::once_flag once;
   std::call_once(once, [] {
     int cores = static_cast<int>(std::thread::hardware_concurrency());
-    if (at::get_num_threads() == 1 && cores > 1) {
+    if (std::getenv("OMP_NUM_THREADS") == nullptr && at::get_num_threads() == 1 && cores > 1) {
       at::set_num_threads(cores);
     }
   });
