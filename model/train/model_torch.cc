@@ -93,10 +93,13 @@ torch::Tensor jitter(torch::Tensor x, const lvn_recipe &recipe, std::mt19937_64 
   return x * gain + offset;
 }
 
-torch::Tensor draw_orders(int64_t count, bool augment, std::mt19937_64 *random) {
+// `random` NULL: the order that is asked at inference, for all.
+torch::Tensor draw_orders(int64_t count, double share, std::mt19937_64 *random) {
   torch::Tensor orders = torch::zeros({count}, torch::kInt64);
-  for (int64_t i = 0; augment && i < count; i++) {
-    orders.data_ptr<int64_t>()[i] = static_cast<int64_t>((*random)() % LVN_ORDER_COUNT);
+  for (int64_t i = 0; random != nullptr && i < count; i++) {
+    const bool shuffled = uniform(*random, 0.0, 1.0) < share;
+    const int64_t drawn = static_cast<int64_t>((*random)() % LVN_ORDER_COUNT);
+    orders.data_ptr<int64_t>()[i] = shuffled ? drawn : 0;
   }
   return orders;
 }
@@ -282,7 +285,7 @@ Batch make_batch(const TrainingData &data, const Sample *samples, size_t count, 
     const torch::Tensor grid = torch::affine_grid_generator(theta.view({n, 2, 3}), {n, 3, side, side}, false);
     x = torch::grid_sampler(x, grid, 0, 1, false); // bilinear, border
   }
-  batch.orders = draw_orders(n, random != nullptr && recipe.order_augmentation, random);
+  batch.orders = draw_orders(n, recipe.order_share, random);
   batch.images = permute_phases(x, batch.orders).contiguous(torch::MemoryFormat::ChannelsLast);
   return batch;
 }

@@ -35,10 +35,10 @@ struct lvn_recipe {
   double learning_rate;
   double weight_decay; /* not on batch normalisation and biases */
   unsigned warmup_epochs;
-  double ema;              /* of the weights that are kept; 0: none */
-  double scale;            /* logit = scale * cosine */
-  bool enriched_prompts;   /* false: the simple prompts, the same for every order */
-  bool order_augmentation; /* one random phase order per sample, with that order's prompts */
+  double ema;            /* of the weights that are kept; 0: none */
+  double scale;          /* logit = scale * cosine */
+  bool enriched_prompts; /* false: the simple prompts, the same for every order */
+  double order_share;    /* of the samples, drawn each epoch, that get a random phase order with that order's prompts */
   bool flip;
   double rotate_degrees;
   double zoom;              /* 0.1: 0.9 to 1.1 */
