@@ -4,7 +4,7 @@
 #include "daemon/base/memory.h"
 #include "daemon/pipeline/pipeline.h"
 #include "daemon/receiver/receiver.h"
-#include "daemon/worker/worker.h"
+#include "daemon/worker_load.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -95,7 +95,7 @@ static int run(const struct arguments *arguments, const struct lvn_config *confi
       {.name = "pipeline", .process_name = "lvn-pipeline", .run = lvn_pipeline_run, .gates_ready = true},
       {.name = "worker",
        .process_name = "lvn-worker",
-       .run = lvn_worker_run,
+       .run = lvn_worker_load_and_run,
        .gates_ready = is_worker,
        .restarts_on_reload = true}};
   struct lvn_supervisor_plan plan = {

@@ -1,6 +1,8 @@
 #include "dicom/net/association.h"
 
+#include "daemon/base/clock.h"
 #include "daemon/base/guard.hh"
+#include "dicom/net/command.h"
 #include "dicom/net/dul_dcmtk.hh"
 
 #include <cerrno>
@@ -16,7 +18,7 @@
 // DESIGN. DCMTK bounds the wait for the next byte, never the time to a complete PDU, so a dripping peer would hold the
 // process for ever. A real-time timer shuts the socket down instead: every blocked or later read and write then fails
 // and DCMTK unwinds by its ordinary error paths. The timer is per process, which fits one association per process. The
-// data set is taken from the P-DATA PDVs as it comes; DcmDataset never sees it (PS3.8 9.3.1, annex E).
+// command and the data set are taken from the P-DATA PDVs as they come; DcmDataset sees neither (PS3.8 9.3.1, annex E).
 
 namespace {
 
@@ -40,25 +42,45 @@ public:
     (void)sigaction(SIGALRM, &action, &old_action_);
   }
   ~Deadline() {
-    set(0);
+    struct itimerval off = {};
+    (void)setitimer(ITIMER_REAL, &off, nullptr);
     (void)sigaction(SIGALRM, &old_action_, nullptr);
     deadline_fd = -1;
   }
   Deadline(const Deadline &) = delete;
   Deadline &operator=(const Deadline &) = delete;
-  static void set(unsigned seconds) {
-    struct itimerval timer = {};
-    timer.it_value.tv_sec = static_cast<time_t>(seconds);
-    (void)setitimer(ITIMER_REAL, &timer, nullptr);
+  // The end of the association, whatever is done until then.
+  void set_end(unsigned seconds) {
+    end_seconds_ = lvn_clock_monotonic_seconds() + seconds;
+    resume();
+  }
+  // The end of a wait for the peer, one second after DCMTK's own time limit, which knows what it waited for.
+  void start_wait(unsigned seconds) const {
+    const double rest = end_seconds_ - lvn_clock_monotonic_seconds();
+    set(rest < seconds + 1.0 ? rest : seconds + 1.0);
+  }
+  void resume() const {
+    set(end_seconds_ - lvn_clock_monotonic_seconds());
   }
 
 private:
+  static void set(double seconds) {
+    const double seconds_min = 1e-3; // zero would stop the timer
+    const double bounded = seconds > seconds_min ? seconds : seconds_min;
+    struct itimerval timer = {};
+    timer.it_value.tv_sec = static_cast<time_t>(bounded);
+    timer.it_value.tv_usec = static_cast<suseconds_t>((bounded - static_cast<double>(timer.it_value.tv_sec)) * 1e6);
+    (void)setitimer(ITIMER_REAL, &timer, nullptr);
+  }
+
+  double end_seconds_ = 0;
   struct sigaction old_action_ = {};
 };
 
 struct Session {
   const lvn_association_limits *limits;
   const lvn_association_handler *handler;
+  Deadline *deadline;
   T_ASC_Network *network = nullptr;
   T_ASC_Association *association = nullptr;
   uint32_t objects = 0;
@@ -177,21 +199,28 @@ bool negotiate(Session &session, int socket_fd, lvn_error *err) {
   return status.good() || lvn_dul_error(err, status, "sending the A-ASSOCIATE-AC");
 }
 
-// The next PDV of the data set; false with an error when the association ended or broke.
-bool next_pdv(Session &session, DUL_PDV *pdv, lvn_error *err) {
+// What the wait for a PDV brought.
+enum class Arrival { pdv, release, failure };
+
+// The next PDV; `doing` names the wait in the error.
+Arrival next_pdv(Session &session, DUL_PDV *pdv, const char *doing, lvn_error *err) {
   OFCondition status = DUL_NextPDV(&session.association->DULassociation, pdv);
-  if (status.bad()) {
-    status = DUL_ReadPDVs(&session.association->DULassociation, nullptr, DUL_NOBLOCK,
-                          static_cast<int>(session.limits->idle_seconds));
-    if (status != DUL_PDATAPDUARRIVED) {
-      return lvn_dul_error(err, status, "receiving a data set");
-    }
-    status = DUL_NextPDV(&session.association->DULassociation, pdv);
-    if (status.bad()) {
-      return lvn_dul_error(err, status, "reading a P-DATA PDU");
-    }
+  if (status.good()) {
+    return Arrival::pdv;
   }
-  return true;
+  status = DUL_ReadPDVs(&session.association->DULassociation, nullptr, DUL_NOBLOCK,
+                        static_cast<int>(session.limits->idle_seconds));
+  if (status == DUL_PEERREQUESTEDRELEASE) {
+    return Arrival::release;
+  }
+  if (status == DUL_PDATAPDUARRIVED) {
+    status = DUL_NextPDV(&session.association->DULassociation, pdv);
+  }
+  if (status.bad()) {
+    (void)lvn_dul_error(err, status, doing);
+    return Arrival::failure;
+  }
+  return Arrival::pdv;
 }
 
 // The whole data set to the handler while *status is success and the size limit holds; then it is swallowed, because
@@ -200,7 +229,13 @@ bool receive_data(Session &session, T_ASC_PresentationContextID context, uint16_
   uint64_t bytes = 0;
   for (;;) {
     DUL_PDV pdv;
-    if (!next_pdv(session, &pdv, err)) {
+    session.deadline->start_wait(session.limits->idle_seconds);
+    const Arrival arrival = next_pdv(session, &pdv, "receiving a data set", err);
+    session.deadline->resume();
+    if (arrival == Arrival::release) {
+      return lvn_error_set(err, LVN_ERROR_PROTOCOL, "a release within a data set");
+    }
+    if (arrival == Arrival::failure) {
       return false;
     }
     if (pdv.pdvType != DUL_DATASETPDV || pdv.presentationContextID != context) {
@@ -208,7 +243,7 @@ bool receive_data(Session &session, T_ASC_PresentationContextID context, uint16_
     }
     bytes += pdv.fragmentLength;
     if (bytes > session.limits->max_object_bytes && *status == LVN_STORE_SUCCESS) {
-      *status = LVN_STORE_CANNOT_UNDERSTAND;
+      *status = LVN_STORE_OUT_OF_RESOURCES;
     }
     if (bytes / 4 > session.limits->max_object_bytes) {
       return lvn_error_set(err, LVN_ERROR_PROTOCOL, "a data set of more than four times the allowed size");
@@ -222,25 +257,39 @@ bool receive_data(Session &session, T_ASC_PresentationContextID context, uint16_
   }
 }
 
-bool serve_store(Session &session, const T_DIMSE_C_StoreRQ &request, T_ASC_PresentationContextID context_id,
-                 lvn_error *err) {
+bool answer_store(Session &session, const lvn_command &command, T_ASC_PresentationContextID context_id, uint16_t status,
+                  lvn_error *err) {
+  // DCMTK answers message and UIDs out of the request.
+  T_DIMSE_C_StoreRQ request = {};
+  request.MessageID = command.message_id;
+  OFStandard::strlcpy(request.AffectedSOPClassUID, command.sop_class_uid, sizeof request.AffectedSOPClassUID);
+  OFStandard::strlcpy(request.AffectedSOPInstanceUID, command.sop_instance_uid, sizeof request.AffectedSOPInstanceUID);
+  T_DIMSE_C_StoreRSP response = {};
+  response.DimseStatus = status;
+  response.DataSetType = DIMSE_DATASET_NULL;
+  response.opts = O_STORE_AFFECTEDSOPCLASSUID | O_STORE_AFFECTEDSOPINSTANCEUID;
+  const OFCondition sent = DIMSE_sendStoreResponse(session.association, context_id, &request, &response, nullptr);
+  return sent.good() || lvn_dul_error(err, sent, "sending a C-STORE-RSP");
+}
+
+bool serve_store(Session &session, const lvn_command &command, T_ASC_PresentationContextID context_id, lvn_error *err) {
   T_ASC_PresentationContext context;
   if (ASC_findAcceptedPresentationContext(session.association->params, context_id, &context).bad()) {
     return lvn_error_set(err, LVN_ERROR_PROTOCOL, "a C-STORE on a presentation context that was not accepted");
   }
-  if (request.DataSetType == DIMSE_DATASET_NULL) {
+  if (!command.has_data_set) {
     return lvn_error_set(err, LVN_ERROR_PROTOCOL, "a C-STORE without a data set");
   }
-  const lvn_association_object object = {request.AffectedSOPClassUID, request.AffectedSOPInstanceUID,
+  const lvn_association_object object = {command.sop_class_uid, command.sop_instance_uid,
                                          context.acceptedTransferSyntax};
   uint16_t status = LVN_STORE_OUT_OF_RESOURCES;
   bool begun = false;
   if (session.objects < session.limits->max_objects) {
+    session.objects++;
     status = session.handler->begin(session.handler->user_data, &object);
     begun = status == LVN_STORE_SUCCESS;
   }
-  session.objects++;
-  if (std::strcmp(context.abstractSyntax, request.AffectedSOPClassUID) != 0 && begun) {
+  if (begun && std::strcmp(context.abstractSyntax, command.sop_class_uid) != 0) {
     status = LVN_STORE_DATASET_MISMATCH;
   }
   const bool whole = receive_data(session, context_id, &status, err);
@@ -248,54 +297,78 @@ bool serve_store(Session &session, const T_DIMSE_C_StoreRQ &request, T_ASC_Prese
     const uint16_t ended = session.handler->end(session.handler->user_data, whole && status == LVN_STORE_SUCCESS);
     status = status == LVN_STORE_SUCCESS ? ended : status;
   }
-  if (!whole) {
-    return false;
+  return whole && answer_store(session, command, context_id, status, err);
+}
+
+// One whole command; false with *ret_over after a release. It must arrive within idle_seconds however it is cut.
+bool receive_command(Session &session, lvn_command *command, T_ASC_PresentationContextID *ret_context, bool *ret_over,
+                     lvn_error *err) {
+  uint8_t bytes[LVN_COMMAND_BYTES_MAX];
+  size_t count = 0;
+  for (bool last = false; !last;) {
+    DUL_PDV pdv;
+    const Arrival arrival = next_pdv(session, &pdv, "waiting for a command", err);
+    if (arrival == Arrival::release && count == 0) {
+      *ret_over = true;
+      return false;
+    }
+    if (arrival == Arrival::release) {
+      return lvn_error_set(err, LVN_ERROR_PROTOCOL, "a release within a command");
+    }
+    if (arrival == Arrival::failure) {
+      return false;
+    }
+    if (pdv.pdvType != DUL_COMMANDPDV || (count > 0 && pdv.presentationContextID != *ret_context)) {
+      return lvn_error_set(err, LVN_ERROR_PROTOCOL, "a data set or another presentation context within a command");
+    }
+    if (pdv.fragmentLength > sizeof bytes - count) {
+      return lvn_error_set(err, LVN_ERROR_PROTOCOL, "a command of more than %zu bytes", sizeof bytes);
+    }
+    if (pdv.fragmentLength > 0) {
+      std::memcpy(bytes + count, pdv.data, pdv.fragmentLength);
+    }
+    count += pdv.fragmentLength;
+    *ret_context = pdv.presentationContextID;
+    last = pdv.lastPDV;
   }
-  T_DIMSE_C_StoreRSP response = {};
-  response.MessageIDBeingRespondedTo = request.MessageID;
-  response.DimseStatus = status;
-  response.DataSetType = DIMSE_DATASET_NULL;
-  OFStandard::strlcpy(response.AffectedSOPClassUID, request.AffectedSOPClassUID, sizeof response.AffectedSOPClassUID);
-  OFStandard::strlcpy(response.AffectedSOPInstanceUID, request.AffectedSOPInstanceUID,
-                      sizeof response.AffectedSOPInstanceUID);
-  response.opts = O_STORE_AFFECTEDSOPCLASSUID | O_STORE_AFFECTEDSOPINSTANCEUID;
-  const OFCondition sent = DIMSE_sendStoreResponse(session.association, context_id, &request, &response, nullptr);
-  return sent.good() || lvn_dul_error(err, sent, "sending a C-STORE-RSP");
+  return lvn_command_parse(bytes, count, command, err);
 }
 
 // One command; *ret_over after a release.
 bool serve_command(Session &session, bool *ret_over, lvn_error *err) {
   T_ASC_PresentationContextID context = 0;
-  T_DIMSE_Message message;
-  const OFCondition status =
-      DIMSE_receiveCommand(session.association, DIMSE_NONBLOCKING, static_cast<int>(session.limits->idle_seconds),
-                           &context, &message, nullptr);
-  if (status == DUL_PEERREQUESTEDRELEASE) {
-    *ret_over = true;
+  lvn_command command;
+  session.deadline->start_wait(session.limits->idle_seconds);
+  const bool received = receive_command(session, &command, &context, ret_over, err);
+  session.deadline->resume();
+  if (*ret_over) {
     (void)ASC_acknowledgeRelease(session.association);
     return true;
   }
-  if (status.bad()) {
-    return lvn_dul_error(err, status, "waiting for a command");
+  if (!received) {
+    return false;
   }
-  if (message.CommandField == DIMSE_C_ECHO_RQ) {
-    const OFCondition sent =
-        DIMSE_sendEchoResponse(session.association, context, &message.msg.CEchoRQ, STATUS_Success, nullptr);
+  if (command.field == LVN_COMMAND_C_ECHO_RQ) {
+    T_DIMSE_C_EchoRQ request = {};
+    request.MessageID = command.message_id;
+    OFStandard::strlcpy(request.AffectedSOPClassUID, command.sop_class_uid, sizeof request.AffectedSOPClassUID);
+    const OFCondition sent = DIMSE_sendEchoResponse(session.association, context, &request, STATUS_Success, nullptr);
     return sent.good() || lvn_dul_error(err, sent, "sending a C-ECHO-RSP");
   }
-  if (message.CommandField == DIMSE_C_STORE_RQ) {
-    return serve_store(session, message.msg.CStoreRQ, context, err);
+  if (command.field == LVN_COMMAND_C_STORE_RQ) {
+    return serve_store(session, command, context, err);
   }
   return lvn_error_set(err, LVN_ERROR_PROTOCOL, "DIMSE command 0x%04x is not offered",
-                       static_cast<unsigned>(message.CommandField));
+                       static_cast<unsigned>(command.field));
 }
 
 bool serve(Session &session, int socket_fd, lvn_error *err) {
   Deadline deadline(socket_fd);
-  Deadline::set(session.limits->negotiate_seconds);
+  session.deadline = &deadline;
+  deadline.set_end(session.limits->negotiate_seconds);
   bool good = negotiate(session, socket_fd, err);
   if (good) {
-    Deadline::set(session.limits->total_seconds);
+    deadline.set_end(session.limits->total_seconds);
   }
   for (bool over = false; good && !over;) {
     good = serve_command(session, &over, err);
