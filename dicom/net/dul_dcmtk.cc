@@ -35,8 +35,8 @@ bool lvn_dul_error(lvn_error *err, const OFCondition &status, const char *doing)
   if (status == DIMSE_NODATAAVAILABLE || status == DUL_READTIMEOUT) {
     return lvn_error_set(err, LVN_ERROR_TIMEOUT, "%s: the peer was silent for too long", doing);
   }
-  if (status == DUL_PEERABORTEDASSOCIATION) {
-    return lvn_error_set(err, LVN_ERROR_PROTOCOL, "%s: the peer aborted the association", doing);
+  if (status == DUL_PEERABORTEDASSOCIATION) { // also when the connection ends within an association
+    return lvn_error_set(err, LVN_ERROR_PROTOCOL, "%s: the peer aborted or vanished", doing);
   }
   if (status == DUL_NETWORKCLOSED || status == DUL_NULLKEY) {
     return lvn_error_set(err, LVN_ERROR_IO, "%s: the peer closed the connection", doing);
