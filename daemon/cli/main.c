@@ -19,6 +19,8 @@ static const struct command commands[] = {
     {"phantom", lvn_cli_phantom, "make multiphase CT studies of a parametric abdomen with a known lesion", false},
     {"dataset", lvn_cli_dataset, "build or show a training data set of lesion crops", true},
     {"train", lvn_cli_train, "train a model package on a data set", true},
+    {"evaluate", lvn_cli_evaluate, "measure a model package on a data set", true},
+    {"model", lvn_cli_model, "list, show, verify and sign model packages", false},
     {"text-encoder", lvn_cli_text_encoder, "embed the class prompts by a BERT-family text encoder", true},
     {"check-config", lvn_cli_check_config, "read a configuration as the node would and say what is wrong", false},
     {"status", lvn_cli_status, "the running node in one view", false},
