@@ -331,6 +331,10 @@ bool lvn_phase_measure_image(const struct lvn_volume *volume, struct lvn_phase_i
   return done;
 }
 
+/* Blood without contrast agent, anaemic, with noise; and an aorta full of it. */
+#define VESSEL_LOW_HU 15.0
+#define VESSEL_HIGH_HU 700.0
+
 void lvn_phase_measure_image_at(const struct lvn_volume *volume, const double aorta_centre_mm[3],
                                 struct lvn_phase_image *image) {
   double values[1024];
@@ -349,7 +353,11 @@ void lvn_phase_measure_image_at(const struct lvn_volume *volume, const double ao
   if (count < 50) {
     return;
   }
-  image->aorta_hu = median(values, count);
+  double hu = median(values, count);
+  if (hu < VESSEL_LOW_HU || hu > VESSEL_HIGH_HU) {
+    return; /* fat, gas or bone: the place was not the aorta's */
+  }
+  image->aorta_hu = hu;
   image->aorta_found = true;
   image->aorta_by_position = true;
   memcpy(image->aorta_centre_mm, aorta_centre_mm, sizeof image->aorta_centre_mm);
@@ -384,7 +392,12 @@ void lvn_phase_agree_on_aorta(const struct lvn_volume *const *volumes, struct lv
     bool agrees = images[i].aorta_found && same_place(&images[i], &agreed);
     /* nothing else before the spine is as bright and even as an artery */
     bool artery = images[i].aorta_found && images[i].aorta_hu > 180.0;
-    if (!agrees && !artery && volumes[i] != NULL) {
+    if (agrees || artery) {
+      continue;
+    }
+    /* What stands alone against the others is no evidence, and neither is a place that nobody else confirms. */
+    images[i].aorta_found = false;
+    if (volumes[i] != NULL) {
       lvn_phase_measure_image_at(volumes[i], agreed.aorta_centre_mm, &images[i]);
     }
   }
