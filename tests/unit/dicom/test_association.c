@@ -392,7 +392,7 @@ static void test_association__refuses_an_oversize_object_and_goes_on(void **stat
   fixture->record->limits.max_object_bytes = 100000;
   start(fixture);
   int fd = raw_open(fixture);
-  assert_int_equal(raw_store(fd, data, sizeof data, 16384), 0xC000);
+  assert_int_equal(raw_store(fd, data, sizeof data, 16384), 0xA700);
   assert_int_equal(fixture->record->broken_ends, 1);
   assert_true(fixture->record->byte_count <= 100000);
   assert_int_equal(raw_store(fd, data, 1000, 1000), 0x0000);
@@ -606,7 +606,7 @@ static void test_association__cuts_an_idle_peer(void **state) {
 static void test_association__cuts_a_peer_that_drips_its_command(void **state) {
   struct fixture *fixture = *state;
   static const uint8_t pdu[64] = {PDU_DATA, 0, 0, 0, 0, 58, 0, 0, 0, 54, 1, PDV_COMMAND};
-  fixture->record->limits.idle_seconds = 1;
+  fixture->record->limits.idle_seconds = 2; /* DCMTK counts whole seconds: it may be less than two, but not none */
   start(fixture);
   int fd = raw_open(fixture);
   drip(fd, pdu, sizeof pdu, 0.2);
