@@ -204,11 +204,9 @@ static bool make_durable(struct lvn_spool_writer *writer, const char *new_path, 
     (void)unlink(writer->path);
     return false;
   }
-  if (!sync_new_folder(writer->spool, err)) {
-    (void)unlink(new_path);
-    return false;
-  }
-  return true;
+  /* The object stays when this fails: another association may have committed the same bytes and been told so. It is
+   * whole; the peer is answered a failure and sends it again. */
+  return sync_new_folder(writer->spool, err);
 }
 
 bool lvn_spool_commit(struct lvn_spool_writer *taken_writer, struct lvn_spool_facts *facts, struct lvn_error *err) {
