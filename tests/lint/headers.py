@@ -14,8 +14,8 @@ CPP = ["g++", "-std=c++17", "-xc++"]
 
 
 def torch_includes():
-    """Debian's, and those of a libtorch folder named by the build (LVN_TORCH_INCLUDES, separated by ;)."""
-    folders = os.environ.get("LVN_TORCH_INCLUDES", "").split(";")
+    """Debian's, and those of a libtorch folder named by the build (LVN_TORCH_INCLUDES, separated by colons)."""
+    folders = os.environ.get("LVN_TORCH_INCLUDES", "").split(":")
     # The system's own folder must keep its place in the search order: <cstdlib> includes the next <stdlib.h>.
     return [f"-isystem{f}" for f in folders if f and f != "/usr/include"]
 

@@ -20,7 +20,7 @@ static void test_gradcam__closed_form_is_autograd(void **) {
     const torch::Tensor bias = torch::randn({32});
     const torch::Tensor prototypes =
         torch::nn::functional::normalize(torch::randn({4, 32}), torch::nn::functional::NormalizeFuncOptions().dim(-1));
-    const torch::Tensor map = torch::rand({48, 7, 7}).requires_grad_(true);
+    const torch::Tensor map = torch::empty({48, 7, 7}).uniform_().requires_grad_(true);
     const torch::Tensor closed = lvn::grad_cam_closed_form(map.detach(), weight, bias, prototypes);
     for (int64_t c = 0; c < 4; c++) {
       const torch::Tensor joint = torch::mv(weight, map.mean({1, 2})) + bias;
