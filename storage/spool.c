@@ -189,7 +189,9 @@ static bool find_stored(const struct lvn_spool *spool, const char *sha256_text, 
 
 /* fsync, checked close, rename, folder sync: in this order. Some file systems report a failed write only at close. */
 static bool make_durable(struct lvn_spool_writer *writer, const char *new_path, struct lvn_error *err) {
-  if (fsync(writer->fd) != 0) {
+  /* Holds the lock through the checked close: without it a cleaner takes the file for a dead process's. */
+  LVN_AUTOCLOSE int lock_fd = fcntl(writer->fd, F_DUPFD_CLOEXEC, 0);
+  if (lock_fd < 0 || fsync(writer->fd) != 0) {
     return lvn_error_set_errno(err, errno, "cannot sync '%s'", writer->path);
   }
   int fd = writer->fd;

@@ -75,6 +75,10 @@ static bool read_text(const char *object_path, char ret_text[FACTS_MAX_BYTES], s
     *ret_bytes = (size_t)got;
     return true;
   }
+  if (errno == ERANGE) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "the facts of '%s' are damaged: larger than %u bytes", object_path,
+                         FACTS_MAX_BYTES);
+  }
   if (errno != ENODATA && errno != ENOTSUP) {
     return lvn_error_set_errno(err, errno, "cannot read the facts of '%s'", object_path);
   }

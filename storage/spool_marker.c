@@ -17,6 +17,7 @@
 
 struct lvn_spool_marker {
   int fd;
+  int64_t byte_count;
   char last_study_uid[LVN_UID_BYTES]; /* objects of one study come together: do not write its UID for each */
   char path[LVN_PATH_BYTES];
 };
@@ -42,12 +43,20 @@ bool lvn_spool_marker_add_study(struct lvn_spool_marker *marker, const char *stu
   if (strcmp(marker->last_study_uid, study_instance_uid) == 0) {
     return true;
   }
-  (void)lvn_copy(marker->last_study_uid, sizeof marker->last_study_uid, study_instance_uid);
   int length = snprintf(line, sizeof line, "%s\n", study_instance_uid);
   if (length < 0 || (size_t)length >= sizeof line) {
     return lvn_error_set(err, LVN_ERROR_DATA, "a study UID is too long");
   }
-  return lvn_file_write_all(marker->fd, line, (size_t)length, marker->path, err);
+  if (!lvn_file_write_all(marker->fd, line, (size_t)length, marker->path, err)) {
+    /* What a full disk took of the line must not become the start of the next one. */
+    if (ftruncate(marker->fd, marker->byte_count) == 0) {
+      (void)lseek(marker->fd, marker->byte_count, SEEK_SET);
+    }
+    return false;
+  }
+  marker->byte_count += length;
+  (void)lvn_copy(marker->last_study_uid, sizeof marker->last_study_uid, study_instance_uid);
+  return true;
 }
 
 void lvn_spool_marker_destroy(struct lvn_spool_marker *marker) {

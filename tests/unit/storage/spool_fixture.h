@@ -1,0 +1,150 @@
+/* A spool in a folder of its own, for each test, and what the tests ask of it. */
+#ifndef LVN_TESTS_SPOOL_FIXTURE_H
+#define LVN_TESTS_SPOOL_FIXTURE_H
+
+#include "daemon/base/memory.h"
+#include "storage/spool.h"
+
+#include <errno.h>
+#include <ftw.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char test_folder[64];
+static char mount_point[80];
+static struct lvn_error err;
+
+#define assert_good(expression)                                                                                        \
+  do {                                                                                                                 \
+    if (!(expression)) {                                                                                               \
+      fail_msg("%s: %s", #expression, err.message);                                                                    \
+    }                                                                                                                  \
+  } while (0)
+
+static inline int set_up(void **state) {
+  (void)state;
+  (void)snprintf(test_folder, sizeof test_folder, "/tmp/lvn-spool-XXXXXX");
+  if (mkdtemp(test_folder) == NULL) {
+    return -1;
+  }
+  (void)snprintf(mount_point, sizeof mount_point, "%s/mounted", test_folder);
+  return 0;
+}
+
+static inline int remove_entry(const char *path, const struct stat *status, int type, struct FTW *walk) {
+  (void)status;
+  (void)type;
+  (void)walk;
+  return remove(path);
+}
+
+static inline int tear_down(void **state) {
+  (void)state;
+  (void)umount2(mount_point, MNT_DETACH);
+  return nftw(test_folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+}
+
+/* Into `mount_point`; the test is skipped where that is not allowed. */
+static inline void mount_or_skip(const char *type, const char *options) {
+  assert_good(lvn_file_make_folder(mount_point, 0700, &err));
+  if (mount(type, mount_point, type, 0, options) != 0) {
+    print_message("SKIPPED: cannot mount a %s with '%s' (%s)\n", type, options, strerror(errno));
+    skip();
+  }
+}
+
+static inline struct lvn_spool *open_spool(const char *state_folder) {
+  struct lvn_spool *spool = NULL;
+  assert_good(lvn_spool_open(state_folder, &spool, &err));
+  return spool;
+}
+
+static inline struct lvn_spool_facts make_facts(void) {
+  return (struct lvn_spool_facts){.sop_class_uid = "1.2.840.10008.5.1.4.1.1.2",
+                                  .sop_instance_uid = "1.2.3",
+                                  .transfer_syntax_uid = "1.2.840.10008.1.2.1",
+                                  .study_instance_uid = "1.2",
+                                  .series_instance_uid = "1.2.1",
+                                  .calling_aet = "MODALITY",
+                                  .address = "192.0.2.7",
+                                  .association_id = "a1",
+                                  .received_ms = 1234567};
+}
+
+static inline struct lvn_spool_writer *begin(struct lvn_spool *spool, const char *text) {
+  struct lvn_spool_writer *writer = NULL;
+  assert_good(lvn_spool_begin(spool, &writer, &err));
+  assert_good(lvn_spool_write(writer, text, strlen(text), &err));
+  return writer;
+}
+
+static inline struct lvn_spool_facts receive(struct lvn_spool *spool, const char *text) {
+  struct lvn_spool_facts facts = make_facts();
+  assert_good(lvn_spool_commit(begin(spool, text), &facts, &err));
+  return facts;
+}
+
+static inline void path_of_new(const struct lvn_spool *spool, const struct lvn_spool_facts *facts, const char *ending,
+                               char ret_path[LVN_PATH_BYTES]) {
+  char text[LVN_SHA256_TEXT_BYTES];
+  lvn_sha256_to_text(facts->sha256, text);
+  (void)snprintf(ret_path, LVN_PATH_BYTES, "%s/%s.%s", lvn_spool_get_new_folder(spool), text, ending);
+}
+
+static inline size_t count_in(const char *state_folder, const char *name) {
+  char path[LVN_PATH_BYTES];
+  struct lvn_file_names names = {0};
+  (void)snprintf(path, sizeof path, "%s/spool/%s", state_folder, name);
+  assert_good(lvn_file_list(path, 100, &names, &err));
+  size_t count = names.count;
+  lvn_file_names_clear(&names);
+  return count;
+}
+
+static inline void assert_counts(const char *state_folder, size_t temporary, size_t new, size_t markers) {
+  assert_int_equal(count_in(state_folder, "tmp"), temporary);
+  assert_int_equal(count_in(state_folder, "new"), new);
+  assert_int_equal(count_in(state_folder, "open"), markers);
+}
+
+static inline void assert_studies(struct lvn_spool *spool, size_t count, const char *const *expected) {
+  struct lvn_file_names uids = {0};
+  assert_good(lvn_spool_open_studies(spool, &uids, &err));
+  assert_int_equal(uids.count, count);
+  for (size_t i = 0; i < count; i++) {
+    assert_string_equal(uids.names[i], expected[i]);
+  }
+  lvn_file_names_clear(&uids);
+}
+
+/* A child that does not outlive a failed test. */
+static inline pid_t fork_child(void) {
+  pid_t child = fork();
+  assert_true(child >= 0);
+  if (child == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) {
+    _exit(1);
+  }
+  return child;
+}
+
+static inline void kill_association(pid_t child) {
+  int status = 0;
+  assert_int_equal(kill(child, SIGKILL), 0);
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_true(WIFSIGNALED(status));
+}
+
+#define spool_test(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+#endif

@@ -1,0 +1,325 @@
+/* The spool on real file systems: what a commit promises, its facts, a full disk. */
+#include "spool_fixture.h"
+
+#include <fcntl.h>
+#include <sys/xattr.h>
+
+#define FACTS_NAME "user.livervlm.facts"
+
+static void assert_content(const char *path, const char *text) {
+  uint8_t *data = NULL;
+  size_t bytes = 0;
+  assert_good(lvn_file_read(path, 1000, &data, &bytes, &err));
+  assert_int_equal(bytes, strlen(text));
+  assert_string_equal((const char *)data, text);
+  lvn_free(data);
+}
+
+static void assert_facts_read(const char *path, const struct lvn_spool_facts *expected) {
+  struct lvn_spool_facts facts;
+  memset(&facts, 0xA5, sizeof facts);
+  assert_good(lvn_spool_read_facts(path, &facts, &err));
+  assert_string_equal(facts.sop_class_uid, expected->sop_class_uid);
+  assert_string_equal(facts.sop_instance_uid, expected->sop_instance_uid);
+  assert_string_equal(facts.transfer_syntax_uid, expected->transfer_syntax_uid);
+  assert_string_equal(facts.study_instance_uid, expected->study_instance_uid);
+  assert_string_equal(facts.series_instance_uid, expected->series_instance_uid);
+  assert_string_equal(facts.calling_aet, expected->calling_aet);
+  assert_string_equal(facts.address, expected->address);
+  assert_string_equal(facts.association_id, expected->association_id);
+  assert_int_equal(facts.received_ms, expected->received_ms);
+  assert_int_equal(facts.byte_count, expected->byte_count);
+  assert_memory_equal(facts.sha256, expected->sha256, LVN_SHA256_BYTES);
+}
+
+static void test_spool__commit_makes_a_whole_object_with_facts(void **state) {
+  struct lvn_spool *spool = open_spool(test_folder);
+  struct lvn_spool_facts facts = make_facts();
+  struct lvn_spool_writer *writer = begin(spool, "head");
+  char path[LVN_PATH_BYTES];
+  uint8_t digest[LVN_SHA256_BYTES];
+  (void)state;
+  assert_content(lvn_spool_writer_get_path(writer), "head");
+  assert_counts(test_folder, 1, 0, 0);
+  assert_good(lvn_spool_write(writer, " and data", 9, &err));
+  assert_good(lvn_spool_commit(writer, &facts, &err));
+  assert_false(facts.already_stored);
+  assert_int_equal(facts.byte_count, 13);
+  assert_counts(test_folder, 0, 1, 0);
+  path_of_new(spool, &facts, "obj", path);
+  assert_content(path, "head and data");
+  assert_good(lvn_sha256_of_file(path, digest, &err));
+  assert_memory_equal(digest, facts.sha256, LVN_SHA256_BYTES);
+  assert_facts_read(path, &facts);
+  assert_good(lvn_spool_remove(path, &err));
+  assert_good(lvn_spool_remove(path, &err));
+  assert_counts(test_folder, 0, 0, 0);
+  lvn_spool_close(spool);
+}
+
+/* An AE title is any 16 bytes of the peer's; the facts must stay readable. */
+static void test_spool__facts_of_any_calling_title_are_readable(void **state) {
+  struct lvn_spool *spool = open_spool(test_folder);
+  struct lvn_spool_facts facts = make_facts();
+  char path[LVN_PATH_BYTES];
+  (void)state;
+  (void)lvn_copy(facts.calling_aet, sizeof facts.calling_aet, "\xFF\x01\"\\\xC3(");
+  assert_good(lvn_spool_commit(begin(spool, "x"), &facts, &err));
+  path_of_new(spool, &facts, "obj", path);
+  (void)lvn_copy(facts.calling_aet, sizeof facts.calling_aet, "??\"\\?(");
+  assert_facts_read(path, &facts);
+  lvn_spool_close(spool);
+}
+
+static void test_spool__same_bytes_are_stored_once(void **state) {
+  struct lvn_spool *spool = open_spool(test_folder);
+  struct lvn_spool_facts first = receive(spool, "same");
+  struct lvn_spool_facts again = make_facts();
+  char path[LVN_PATH_BYTES];
+  char object_path[LVN_PATH_BYTES];
+  char text[LVN_SHA256_TEXT_BYTES];
+  (void)state;
+  (void)lvn_copy(again.calling_aet, sizeof again.calling_aet, "OTHER");
+  assert_good(lvn_spool_commit(begin(spool, "same"), &again, &err));
+  assert_true(again.already_stored);
+  assert_int_equal(again.byte_count, 4);
+  assert_memory_equal(again.sha256, first.sha256, LVN_SHA256_BYTES);
+  assert_counts(test_folder, 0, 1, 0);
+  path_of_new(spool, &first, "obj", path);
+  assert_facts_read(path, &first);
+
+  /* As the pipeline leaves it: in the object store alone. */
+  lvn_sha256_to_text(first.sha256, text);
+  (void)snprintf(object_path, sizeof object_path, "%s/objects/%.2s", test_folder, text);
+  assert_good(lvn_file_make_folder(object_path, 0700, &err));
+  (void)snprintf(object_path, sizeof object_path, "%s/objects/%.2s/%s.dcm", test_folder, text, text);
+  assert_int_equal(rename(path, object_path), 0);
+  assert_true(receive(spool, "same").already_stored);
+  assert_counts(test_folder, 0, 0, 0);
+  assert_int_equal(unlink(object_path), 0);
+  assert_false(receive(spool, "same").already_stored);
+  assert_counts(test_folder, 0, 1, 0);
+  lvn_spool_close(spool);
+}
+
+static void test_spool__abandon_leaves_nothing(void **state) {
+  struct lvn_spool *spool = open_spool(test_folder);
+  (void)state;
+  lvn_spool_abandon(NULL);
+  lvn_spool_abandon(begin(spool, "unwanted"));
+  assert_counts(test_folder, 0, 0, 0);
+  lvn_spool_close(spool);
+}
+
+static void set_modified(const char *path, time_t seconds, long nanoseconds) {
+  const struct timespec times[2] = {{.tv_sec = seconds, .tv_nsec = nanoseconds},
+                                    {.tv_sec = seconds, .tv_nsec = nanoseconds}};
+  assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
+static void test_spool__list_new_is_oldest_first(void **state) {
+  struct lvn_spool *spool = open_spool(test_folder);
+  struct lvn_file_names paths = {0};
+  char expected[4][LVN_PATH_BYTES];
+  char stray[LVN_PATH_BYTES];
+  (void)state;
+  assert_good(lvn_spool_list_new(spool, 10, &paths, &err));
+  assert_int_equal(paths.count, 0);
+  lvn_file_names_clear(&paths);
+  for (int i = 0; i < 4; i++) {
+    static const struct {
+      const char *text;
+      time_t seconds;
+      long nanoseconds;
+    } objects[4] = {{"c", 1000, 5}, {"a", 1000, 6}, {"d", 1001, 0}, {"b", 1002, 0}};
+    struct lvn_spool_facts facts = receive(spool, objects[i].text);
+    path_of_new(spool, &facts, "obj", expected[i]);
+    set_modified(expected[i], objects[i].seconds, objects[i].nanoseconds);
+  }
+  (void)snprintf(stray, sizeof stray, "%s/0.json", lvn_spool_get_new_folder(spool));
+  assert_good(lvn_file_replace(stray, "{}", 2, 0600, &err));
+  for (size_t most = 3; most <= 5; most++) {
+    assert_good(lvn_spool_list_new(spool, most, &paths, &err));
+    assert_int_equal(paths.count, most < 4 ? most : 4);
+    for (size_t i = 0; i < paths.count; i++) {
+      assert_string_equal(paths.names[i], expected[i]);
+    }
+    lvn_file_names_clear(&paths);
+  }
+  lvn_spool_close(spool);
+}
+
+static void assert_no_facts(const char *path) {
+  struct lvn_spool_facts facts;
+  assert_false(lvn_spool_read_facts(path, &facts, &err));
+  assert_int_equal(err.code, LVN_ERROR_DATA);
+}
+
+/* `from` replaced by `to` in good facts. */
+static void assert_change_refused(const char *path, const char *good, const char *from, const char *to) {
+  char text[4096];
+  const char *found = strstr(good, from);
+  assert_non_null(found);
+  int length = snprintf(text, sizeof text, "%.*s%s%s", (int)(found - good), good, to, found + strlen(from));
+  assert_in_range(length, 1, sizeof text - 1);
+  assert_int_equal(setxattr(path, FACTS_NAME, text, (size_t)length, 0), 0);
+  assert_no_facts(path);
+}
+
+static void test_spool__damaged_facts_are_refused(void **state) {
+  struct lvn_spool *spool = open_spool(test_folder);
+  struct lvn_spool_facts facts = receive(spool, "x");
+  char path[LVN_PATH_BYTES];
+  char good[4096];
+  (void)state;
+  path_of_new(spool, &facts, "obj", path);
+  ssize_t bytes = getxattr(path, FACTS_NAME, good, sizeof good - 1);
+  if (bytes < 0 && errno == ENOTSUP) {
+    print_message("SKIPPED: '%s' keeps no extended attributes\n", path);
+    skip();
+  }
+  assert_true(bytes > 0);
+  good[bytes] = '\0';
+  for (ssize_t cut = 0; cut < bytes; cut++) {
+    assert_int_equal(setxattr(path, FACTS_NAME, good, (size_t)cut, 0), 0);
+    assert_no_facts(path);
+  }
+  assert_change_refused(path, good, "\"1.2.3\"", "\"1.2.3x\"");
+  assert_change_refused(path, good, "\"1.2.3\"", "\"\"");
+  assert_change_refused(path, good, "\"1.2.3\"", "123");
+  assert_change_refused(path, good, "\"MODALITY\"", "\"SEVENTEEN LETTERS\"");
+  assert_change_refused(path, good, "1234567", "-1");
+  assert_change_refused(path, good, "1234567", "1.5");
+  assert_change_refused(path, good, "\"sha256\":\"", "\"sha256\":\"g");
+  assert_change_refused(path, good, "byte_count", "received_ms");
+  assert_change_refused(path, good, "address", "other");
+  assert_int_equal(setxattr(path, FACTS_NAME, good, (size_t)bytes, 0), 0);
+  assert_facts_read(path, &facts);
+  assert_int_equal(removexattr(path, FACTS_NAME), 0);
+  assert_no_facts(path);
+  lvn_spool_close(spool);
+}
+
+/* More than ext4 holds in its one block; tmpfs takes it. */
+static void test_spool__oversized_facts_are_refused(void **state) {
+  char large[8192];
+  char path[LVN_PATH_BYTES];
+  (void)state;
+  mount_or_skip("tmpfs", "size=512k");
+  struct lvn_spool *spool = open_spool(mount_point);
+  struct lvn_spool_facts facts = receive(spool, "x");
+  path_of_new(spool, &facts, "obj", path);
+  if (setxattr(path, FACTS_NAME, memset(large, ' ', sizeof large), sizeof large, 0) != 0) {
+    print_message("SKIPPED: this tmpfs keeps no large extended attributes (%s)\n", strerror(errno));
+    lvn_spool_close(spool);
+    skip();
+  }
+  assert_no_facts(path);
+  lvn_spool_close(spool);
+}
+
+static void test_spool__facts_follow_a_link_and_a_rename(void **state) {
+  struct lvn_spool *spool = open_spool(test_folder);
+  struct lvn_spool_facts facts = receive(spool, "moving");
+  char path[LVN_PATH_BYTES];
+  char linked[LVN_PATH_BYTES];
+  char renamed[LVN_PATH_BYTES];
+  (void)state;
+  path_of_new(spool, &facts, "obj", path);
+  (void)snprintf(linked, sizeof linked, "%s/objects/ab/linked.dcm", test_folder);
+  (void)snprintf(renamed, sizeof renamed, "%s/objects/ab", test_folder);
+  assert_good(lvn_file_make_folder(renamed, 0700, &err));
+  (void)snprintf(renamed, sizeof renamed, "%s/objects/ab/renamed.dcm", test_folder);
+  assert_int_equal(link(path, linked), 0);
+  assert_good(lvn_spool_remove(path, &err));
+  assert_facts_read(linked, &facts);
+  assert_int_equal(rename(linked, renamed), 0);
+  assert_facts_read(renamed, &facts);
+  lvn_spool_close(spool);
+}
+
+/* ramfs has no extended attributes. */
+static void test_spool__facts_lie_beside_without_extended_attributes(void **state) {
+  char path[LVN_PATH_BYTES];
+  char beside[LVN_PATH_BYTES];
+  (void)state;
+  mount_or_skip("ramfs", "");
+  struct lvn_spool *spool = open_spool(mount_point);
+  struct lvn_spool_facts facts = receive(spool, "x");
+  path_of_new(spool, &facts, "obj", path);
+  path_of_new(spool, &facts, "json", beside);
+  assert_counts(mount_point, 0, 2, 0);
+  assert_true(lvn_file_exists(beside));
+  assert_facts_read(path, &facts);
+  assert_good(lvn_file_replace(beside, "{}", 2, 0600, &err));
+  assert_no_facts(path);
+  assert_good(lvn_spool_remove(path, &err));
+  assert_counts(mount_point, 0, 0, 0);
+  lvn_spool_close(spool);
+}
+
+static void test_spool__a_full_disk_leaves_nothing(void **state) {
+  static const char large[64 * 1024];
+  struct lvn_spool_writer *writer = NULL;
+  struct lvn_spool_marker *marker = NULL;
+  static const char *const studies[] = {"1.2.3"};
+  (void)state;
+  mount_or_skip("tmpfs", "size=512k");
+  struct lvn_spool *spool = open_spool(mount_point);
+  assert_good(lvn_spool_marker_create(spool, "a1", &marker, &err));
+  assert_good(lvn_spool_begin(spool, &writer, &err));
+  size_t written = 0;
+  while (written < 16 && lvn_spool_write(writer, large, sizeof large, &err)) {
+    written++;
+  }
+  assert_in_range(written, 4, 8);
+  assert_int_equal(err.code, LVN_ERROR_NOSPACE);
+  /* A study that could not be announced is announced with its next object. */
+  assert_false(lvn_spool_marker_add_study(marker, "1.2.3", &err));
+  assert_int_equal(err.code, LVN_ERROR_NOSPACE);
+  assert_false(lvn_spool_marker_add_study(marker, "1.2.3", &err));
+  assert_counts(mount_point, 1, 0, 1);
+  lvn_spool_abandon(writer);
+  assert_counts(mount_point, 0, 0, 1);
+  assert_good(lvn_spool_marker_add_study(marker, "1.2.3", &err));
+  assert_studies(spool, 1, studies);
+  lvn_spool_marker_destroy(marker);
+  assert_false(receive(spool, "small").already_stored);
+  assert_counts(mount_point, 0, 1, 0);
+  lvn_spool_close(spool);
+}
+
+/* Inodes are what is missing: five folders and a temporary file use them up, so that neither an attribute (tmpfs takes
+ * its room from the inodes' since Linux 6.6) nor a file with the facts can be made. */
+static void test_spool__no_room_for_the_facts_leaves_nothing(void **state) {
+  struct lvn_spool_writer *refused = NULL;
+  struct lvn_spool_facts facts = make_facts();
+  (void)state;
+  mount_or_skip("tmpfs", "size=512k,nr_inodes=6");
+  struct lvn_spool *spool = open_spool(mount_point);
+  struct lvn_spool_writer *writer = begin(spool, "x");
+  assert_false(lvn_spool_begin(spool, &refused, &err));
+  assert_int_equal(err.code, LVN_ERROR_NOSPACE);
+  assert_null(refused);
+  assert_false(lvn_spool_commit(writer, &facts, &err));
+  assert_int_equal(err.code, LVN_ERROR_NOSPACE);
+  assert_counts(mount_point, 0, 0, 0);
+  lvn_spool_close(spool);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      spool_test(test_spool__commit_makes_a_whole_object_with_facts),
+      spool_test(test_spool__facts_of_any_calling_title_are_readable),
+      spool_test(test_spool__same_bytes_are_stored_once),
+      spool_test(test_spool__abandon_leaves_nothing),
+      spool_test(test_spool__list_new_is_oldest_first),
+      spool_test(test_spool__damaged_facts_are_refused),
+      spool_test(test_spool__oversized_facts_are_refused),
+      spool_test(test_spool__facts_follow_a_link_and_a_rename),
+      spool_test(test_spool__facts_lie_beside_without_extended_attributes),
+      spool_test(test_spool__a_full_disk_leaves_nothing),
+      spool_test(test_spool__no_room_for_the_facts_leaves_nothing),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
