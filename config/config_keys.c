@@ -45,7 +45,7 @@ const struct lvn_config_key lvn_config_keys[] = {
     {"reception", "max_object_bytes", LVN_CONFIG_UINT64, NODE(max_object_bytes), 65536, 4294967294.0, NULL,
      "2147483648", RELOADABLE, "Largest object accepted; a larger one is answered with 0xA700 and not kept."},
     {"reception", "max_objects_per_association", LVN_CONFIG_UINT32, NODE(max_objects_per_association), 1, 1000000, NULL,
-     "20000", RELOADABLE, "Objects one association may store before it is ended."},
+     "20000", RELOADABLE, "Objects one association may store; further ones are answered 0xA700."},
     {"reception", "negotiate_seconds", LVN_CONFIG_UINT, NODE(negotiate_seconds), 1, 300, NULL, "10", RELOADABLE,
      "From the TCP connection to the accepted association; cuts peers that stay silent."},
     {"reception", "idle_seconds", LVN_CONFIG_UINT, NODE(idle_seconds), 1, 3600, NULL, "60", RELOADABLE,
@@ -64,7 +64,7 @@ const struct lvn_config_key lvn_config_keys[] = {
 
     {"analysis", "model_package", LVN_CONFIG_PATH, NODE(model_package), 0, 0, NULL,
      "/usr/share/livervlm/packages/demo-phantom-1.0.0", RELOADABLE,
-     "Folder of the model package. Its signature and its test vectors are checked when it is loaded."},
+     "Folder of the model package. Its files' SHA-256 and its test vectors are checked when it is loaded."},
     {"analysis", "device", LVN_CONFIG_CHOICE, NODE(device), 0, 0, "auto|cpu|cuda", "auto", RELOADABLE,
      "Where the network runs. auto takes the first CUDA device that works, and the CPU where there is none."},
     {"analysis", "threads", LVN_CONFIG_UINT, NODE(threads), 0, 256, NULL, "0", RELOADABLE,
@@ -79,7 +79,7 @@ const struct lvn_config_key lvn_config_keys[] = {
      "Attempts before a job is given up and waits for `livervlm retry`."},
 
     {"outbound", "retry_first_seconds", LVN_CONFIG_UINT, NODE(retry_first_seconds), 1, 3600, NULL, "30", RELOADABLE,
-     "Pause after the first failed attempt; doubled after each further one."},
+     "Pause after the first and the second failed attempt; then doubled each time up to retry_max_seconds."},
     {"outbound", "retry_max_seconds", LVN_CONFIG_UINT, NODE(retry_max_seconds), 1, 86400, NULL, "600", RELOADABLE,
      "Longest pause between two attempts."},
     {"outbound", "retry_count_max", LVN_CONFIG_UINT, NODE(retry_count_max), 1, 1000, NULL, "10", RELOADABLE,

@@ -24,6 +24,7 @@ enum lvn_index_role lvn_assembly_role(const char *sop_class_uid) {
       {"1.2.840.10008.5.1.4.1.1.88.22", LVN_INDEX_ROLE_ROI}, /* Enhanced SR */
       {"1.2.840.10008.5.1.4.1.1.88.33", LVN_INDEX_ROLE_ROI}, /* Comprehensive SR */
       {"1.2.840.10008.5.1.4.1.1.88.34", LVN_INDEX_ROLE_ROI}, /* Comprehensive 3D SR */
+      {"1.2.840.10008.5.1.4.1.1.11.1", LVN_INDEX_ROLE_ROI},  /* Grayscale Softcopy Presentation State */
   };
   for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++) {
     if (strcmp(roles[i].uid, sop_class_uid) == 0) {

@@ -291,8 +291,8 @@ static void run(struct supervisor *supervisor) {
     if (supervisor->phase == RUNNING) {
       start_roles(supervisor);
     }
+    tell_ready(supervisor); /* before the wait: a receiver alone has nothing to wait for */
     turn(supervisor);
-    tell_ready(supervisor);
   } while (supervisor->phase == RUNNING || advance_stop(supervisor));
 }
 

@@ -86,12 +86,18 @@ bool read_other(lvn_study &study, const std::string &path, const lvn_scan &scan,
   return true;
 }
 
-bool check_same_patient(const lvn_scan &first, const lvn_scan &scan, lvn_error *err) {
+// Issuer of Patient ID (0010,0021) is type 3: many workstations drop it, so a missing one contradicts nothing. `first`
+// takes the first issuer that is named.
+bool check_same_patient(lvn_scan &first, const lvn_scan &scan, lvn_error *err) {
   const char *what = nullptr;
+  if (first.issuer_of_patient_id[0] == '\0') {
+    std::memcpy(first.issuer_of_patient_id, scan.issuer_of_patient_id, sizeof first.issuer_of_patient_id);
+  }
   if (std::strcmp(first.study_instance_uid, scan.study_instance_uid) != 0) {
     what = "different studies";
   } else if (std::strcmp(first.patient_id, scan.patient_id) != 0 ||
-             std::strcmp(first.issuer_of_patient_id, scan.issuer_of_patient_id) != 0) {
+             (scan.issuer_of_patient_id[0] != '\0' &&
+              std::strcmp(first.issuer_of_patient_id, scan.issuer_of_patient_id) != 0)) {
     what = "different patients";
   }
   return what == nullptr || lvn_error_set(err, LVN_ERROR_CONFLICT, "objects %s and %s belong to %s",
