@@ -124,17 +124,8 @@ static int dataset_show(int argc, char **argv) {
 }
 
 int lvn_cli_dataset(int argc, char **argv) {
-  static const char help[] = "usage: livervlm dataset COMMAND [OPTION]…\n\nMake and show training sets.\n\n"
-                             "  phantom   make one of synthetic lesions\n"
-                             "  show      say what one holds\n\n"
-                             "livervlm dataset COMMAND --help explains a command.\n";
-  if (argc >= 2 && strcmp(argv[1], "phantom") == 0) {
-    return dataset_phantom(argc - 1, argv + 1);
-  }
-  if (argc >= 2 && strcmp(argv[1], "show") == 0) {
-    return dataset_show(argc - 1, argv + 1);
-  }
-  bool asked = argc >= 2 && strcmp(argv[1], "--help") == 0;
-  (void)fputs(help, asked ? stdout : stderr);
-  return asked ? LVN_EXIT_OK : LVN_EXIT_USAGE;
+  static const struct lvn_options_member members[] = {{"phantom", dataset_phantom, "make one of synthetic lesions"},
+                                                      {"show", dataset_show, "say what one holds"},
+                                                      {NULL, NULL, NULL}};
+  return lvn_options_group(argc, argv, "Make and show training sets.", members);
 }

@@ -17,7 +17,7 @@ struct command {
 static const struct command commands[] = {
     {"analyze", lvn_cli_analyze, "run the whole pipeline on a folder of DICOM files, without the network", true},
     {"phantom", lvn_cli_phantom, "make multiphase CT studies of a parametric abdomen with a known lesion", false},
-    {"dataset", lvn_cli_dataset, "build or show a training data set of lesion crops", true},
+    {"dataset", lvn_cli_dataset, "make or show a training data set of lesion crops", true},
     {"train", lvn_cli_train, "train a model package on a data set", true},
     {"evaluate", lvn_cli_evaluate, "measure a model package on a data set", true},
     {"model", lvn_cli_model, "list, show, verify and sign model packages", false},

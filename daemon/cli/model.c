@@ -155,22 +155,10 @@ static int sign(int argc, char **argv) {
 }
 
 int lvn_cli_model(int argc, char **argv) {
-  static const struct {
-    const char *name;
-    int (*run)(int argc, char **argv);
-  } commands[] = {{"list", list}, {"show", show}, {"verify", verify}, {"sign", sign}};
-  static const char help[] = "usage: livervlm model COMMAND [OPTION]…\n\nModel packages.\n\n"
-                             "  list     list those in a folder\n"
-                             "  show     show what one says of itself\n"
-                             "  verify   check files, test vectors and signature\n"
-                             "  sign     sign one with an Ed25519 key\n\n"
-                             "livervlm model COMMAND --help explains a command.\n";
-  for (size_t i = 0; argc >= 2 && i < sizeof commands / sizeof commands[0]; i++) {
-    if (strcmp(argv[1], commands[i].name) == 0) {
-      return commands[i].run(argc - 1, argv + 1);
-    }
-  }
-  bool asked = argc >= 2 && strcmp(argv[1], "--help") == 0;
-  (void)fputs(help, asked ? stdout : stderr);
-  return asked ? LVN_EXIT_OK : LVN_EXIT_USAGE;
+  static const struct lvn_options_member members[] = {{"list", list, "list those in a folder"},
+                                                      {"show", show, "show what one says of itself"},
+                                                      {"verify", verify, "check files, test vectors and signature"},
+                                                      {"sign", sign, "sign one with an Ed25519 key"},
+                                                      {NULL, NULL, NULL}};
+  return lvn_options_group(argc, argv, "Model packages.", members);
 }

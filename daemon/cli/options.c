@@ -203,3 +203,24 @@ int lvn_options_parse(int argc, char **argv, const struct lvn_usage *usage, int 
   }
   return finish(argc, usage, given, ret_first);
 }
+
+int lvn_options_group(int argc, char **argv, const char *summary, const struct lvn_options_member *members) {
+  const char *word = argc >= 2 ? argv[1] : "";
+  for (const struct lvn_options_member *member = members; member->name != NULL; member++) {
+    if (strcmp(word, member->name) == 0) {
+      return member->run(argc - 1, argv + 1);
+    }
+  }
+  if (strcmp(word, "--help") != 0) {
+    (void)fprintf(stderr, "livervlm %s: %s%s%s (see livervlm %s --help)\n", argv[0],
+                  word[0] == '\0' ? "a command is missing" : "unknown command '", word, word[0] == '\0' ? "" : "'",
+                  argv[0]);
+    return LVN_EXIT_USAGE;
+  }
+  (void)printf("usage: livervlm %s COMMAND [OPTION]…\n\n%s\n\n", argv[0], summary);
+  for (const struct lvn_options_member *member = members; member->name != NULL; member++) {
+    (void)printf("  %-8s  %s\n", member->name, member->summary);
+  }
+  (void)printf("\nlivervlm %s COMMAND --help explains a command.\n", argv[0]);
+  return LVN_EXIT_OK;
+}

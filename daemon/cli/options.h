@@ -65,6 +65,15 @@ int lvn_options_parse(int argc, char **argv, const struct lvn_usage *usage, int 
 /* "livervlm COMMAND: TEXT" on standard error; returns LVN_EXIT_USAGE. */
 int lvn_options_complain(const struct lvn_usage *usage, const char *format, ...) LVN_PRINTF(2, 3);
 
+/* A command of commands ("model", "dataset"): runs the one that argv[1] names; --help lists them; anything else is one
+ * line on standard error and LVN_EXIT_USAGE. `members` ends with a NULL name. */
+struct lvn_options_member {
+  const char *name;
+  int (*run)(int argc, char **argv);
+  const char *summary;
+};
+int lvn_options_group(int argc, char **argv, const char *summary, const struct lvn_options_member *members);
+
 /* "livervlm COMMAND: <message>" on standard error; returns LVN_EXIT_USAGE for LVN_ERROR_USAGE, else LVN_EXIT_FAILED. */
 int lvn_options_fail(const char *command, const struct lvn_error *err);
 

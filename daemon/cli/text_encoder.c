@@ -66,17 +66,8 @@ static int show(int argc, char **argv) {
 }
 
 int lvn_cli_text_encoder(int argc, char **argv) {
-  static const char help[] = "usage: livervlm text-encoder COMMAND [OPTION]…\n\nThe frozen text side of Liver-VLM.\n\n"
-                             "  embed   embed the standard prompts for the trainer\n"
-                             "  show    say what encoder a folder holds\n\n"
-                             "livervlm text-encoder COMMAND --help explains a command.\n";
-  if (argc >= 2 && strcmp(argv[1], "embed") == 0) {
-    return embed(argc - 1, argv + 1);
-  }
-  if (argc >= 2 && strcmp(argv[1], "show") == 0) {
-    return show(argc - 1, argv + 1);
-  }
-  bool asked = argc >= 2 && strcmp(argv[1], "--help") == 0;
-  (void)fputs(help, asked ? stdout : stderr);
-  return asked ? LVN_EXIT_OK : LVN_EXIT_USAGE;
+  static const struct lvn_options_member members[] = {{"embed", embed, "embed the standard prompts for the trainer"},
+                                                      {"show", show, "say what encoder a folder holds"},
+                                                      {NULL, NULL, NULL}};
+  return lvn_options_group(argc, argv, "The frozen text side of Liver-VLM.", members);
 }
