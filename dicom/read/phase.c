@@ -173,6 +173,13 @@ static void add_up(const struct lvn_phase_verdict *verdict, size_t from, double 
 }
 
 /* Everything known of one candidate by itself; what header and image say where they disagree. */
+/* Can the aorta overrule a label? Not between neighbours of the delayed phase: its vessel of 80-130 HU is also what the
+ * edge of a vertebra or an early wash-out measures. */
+static bool aorta_tells_apart(enum lvn_phase left, enum lvn_phase right) {
+  return left != right &&
+         (left == LVN_PHASE_ART || right == LVN_PHASE_ART || (left != LVN_PHASE_DL && right != LVN_PHASE_DL));
+}
+
 static void weigh(const struct lvn_phase_candidate *candidate, const struct lvn_phase_context *context,
                   struct lvn_phase_verdict *verdict, double ret_weight[LVN_PHASE_COUNT], enum lvn_phase *ret_header,
                   enum lvn_phase *ret_image) {
@@ -192,7 +199,8 @@ static void weigh(const struct lvn_phase_candidate *candidate, const struct lvn_
   add_up(verdict, before, image);
   enum lvn_phase header_best = strongest(header, &header_lead);
   enum lvn_phase image_best = strongest(image, &image_lead);
-  if (header_best != image_best && header_lead > 1.5 && image[image_best] - image[header_best] > CLASH) {
+  if (aorta_tells_apart(header_best, image_best) && header_lead > 1.5 &&
+      image[image_best] - image[header_best] > CLASH) {
     *ret_header = header_best;
     *ret_image = image_best;
   }
