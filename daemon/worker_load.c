@@ -45,7 +45,7 @@ static bool load(lvn_worker_module_function *ret_run, struct lvn_error *err) {
 int lvn_worker_load_and_run(const char *config_path, const struct lvn_config *config) {
   struct lvn_error err = {0};
   lvn_worker_module_function worker_run = NULL;
-  if (!load(&worker_run, &err)) {
+  if (!load(&worker_run, &err) || worker_run == NULL) {
     lvn_log_error(LVN_LOG_ERROR, "worker-stopped", &err, "%s", "");
     return 1;
   }

@@ -290,7 +290,7 @@ bool lvn_index_job_finish(struct lvn_index *index, const struct lvn_index_finish
 
 static bool fail_job(struct lvn_index *index, int64_t job_id, const char *code, const char *message, bool transient,
                      int64_t now_ms, int64_t retry_at_ms, struct lvn_error *err) {
-  struct lvn_index_job job;
+  struct lvn_index_job job = {0};
   bool is_stale = false;
   if (!lvn_index_job_get(index, job_id, &job, err) || !study_is_stale(index, job_id, &is_stale, err)) {
     return false;

@@ -109,7 +109,7 @@ static bool find_study(struct lvn_index *index, const char *name, struct lvn_ind
 }
 
 bool lvn_index_study_release(struct lvn_index *index, const char *study_uid, struct lvn_error *err) {
-  struct lvn_index_study study;
+  struct lvn_index_study study = {0};
   if (!find_study(index, study_uid, &study, err)) {
     return false;
   }
@@ -125,7 +125,7 @@ bool lvn_index_study_release(struct lvn_index *index, const char *study_uid, str
 }
 
 bool lvn_index_study_retry(struct lvn_index *index, const char *study_uid, struct lvn_error *err) {
-  struct lvn_index_study study;
+  struct lvn_index_study study = {0};
   if (!find_study(index, study_uid, &study, err)) {
     return false;
   }

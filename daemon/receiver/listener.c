@@ -41,7 +41,7 @@ static bool parse_address(const char *text, uint16_t port, union address *ret_ad
 bool lvn_listener_open(const char *address, uint16_t port, int *ret_fd, struct lvn_error *err) {
   const int on = 1;
   const int off = 0;
-  union address local;
+  union address local = {0};
   socklen_t bytes = 0;
   if (!parse_address(address, port, &local, &bytes)) {
     return lvn_error_set(err, LVN_ERROR_USAGE, "'%s' is no numeric address", address);
@@ -73,7 +73,7 @@ static void format_address(const union address *peer, char ret_text[LVN_LISTENER
 bool lvn_listener_accept(int listen_fd, int *ret_fd, char ret_address[LVN_LISTENER_ADDRESS_BYTES],
                          struct lvn_error *err) {
   const int on = 1;
-  union address peer;
+  union address peer = {0};
   socklen_t bytes = sizeof peer;
   *ret_fd = -1;
   int fd = accept4(listen_fd, &peer.any, &bytes, SOCK_CLOEXEC);

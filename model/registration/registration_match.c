@@ -269,8 +269,8 @@ static bool step(const struct system *system, int count, double parameters[LVN_R
     trace += fabs(system->matrix[i * (LVN_REG_PARAMETERS + 1)]) / count;
   }
   for (double damping = 1e-3; damping < 1e3; damping *= 4.0) {
-    double matrix[LVN_REG_PARAMETERS * LVN_REG_PARAMETERS];
-    double vector[LVN_REG_PARAMETERS];
+    double matrix[LVN_REG_PARAMETERS * LVN_REG_PARAMETERS] = {0};
+    double vector[LVN_REG_PARAMETERS] = {0};
     for (int i = 0; i < count; i++) {
       for (int j = 0; j < count; j++) {
         matrix[i * count + j] = system->matrix[i * LVN_REG_PARAMETERS + j];

@@ -43,7 +43,7 @@ bool lvn_bert_config_read(const char *path, struct lvn_bert_config *ret_config, 
       !get_count(config, "vocab_size", 1U << 24U, &result.vocabulary_size, err)) {
     return false;
   }
-  if (result.hidden_size % result.head_count != 0) {
+  if (result.head_count == 0 || result.hidden_size % result.head_count != 0) {
     return lvn_error_set(err, LVN_ERROR_DATA, "config.json: hidden_size is not a multiple of num_attention_heads");
   }
   const json_t *eps = json_object_get(config, "layer_norm_eps");
