@@ -25,7 +25,7 @@ def one_run(pacs, node, folder, seed, slices):
                             "--slice-thickness", 4, "--coverage", 4 * slices, "--roi", "rtstruct")
     truth = json.loads((study / "truth.json").read_text())
     files = sorted(study.rglob("*.dcm"))
-    roi = [f for f in files if f.name.startswith("roi")]
+    roi = [f for f in files if f.parent.name == "roi"]
     images = [f for f in files if f not in roi]
     assert roi, "the phantom wrote no ROI"
     harness.send(images, node.port)
