@@ -121,6 +121,8 @@ static bool train(const char *package, bool resume, void (*progress)(const struc
   recipe.warmup_epochs = 0;
   recipe.learning_rate = 2e-3;
   recipe.ema = 0.5;
+  recipe.order_share = 0.0;
+  recipe.scale = 5.0;
   recipe.threads = 1;
   struct lvn_train_options options = {.dataset_folders = folders,
                                       .dataset_count = 1,
