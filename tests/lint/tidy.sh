@@ -6,24 +6,27 @@ if [ "${1:-}" = --self-test ]; then
   here=$(cd "$(dirname "$0")/../.." && pwd)
   folder=$(mktemp -d)
   trap 'rm -rf "$folder"' EXIT
-  mkdir "$folder/config" "$folder/build"
+  mkdir "$folder"/{config,storage,daemon,dicom,model,build}
   cp "$here/.clang-tidy" "$folder/"
   printf '#include <string.h>\nint f(char *a);\nint f(char *a) {\n  char *b = 0;\n  memset(a, 0, sizeof(a));\n  return *b;\n}\n' \
     >"$folder/config/bad.c"
   printf '[{"directory":"%s","file":"config/bad.c","command":"cc -c config/bad.c"}]' "$folder" \
     >"$folder/build/compile_commands.json"
-  if "$0" "$folder" "$folder/build" >/dev/null 2>&1; then
+  complaints=$("$0" "$folder" "$folder/build" 2>&1) && status=0 || status=$?
+  if [ "$status" -eq 0 ] || ! grep -q 'clang-analyzer-core.NullDereference' <<<"$complaints"; then
     echo "self-test: a null dereference was not noticed"
+    echo "$complaints"
     exit 1
   fi
   printf 'int f(void);\nint f(void) {\n  return 1;\n}\n' >"$folder/config/bad.c"
-  exec "$0" "$folder" "$folder/build"
+  "$0" "$folder" "$folder/build"
+  exit
 fi
 cd "$1"
 build=$2
 passed=$build/tidy-passed
 mkdir -p "$passed"
-shared=$( (cat .clang-tidy; find config storage daemon dicom model -name '*.h' -print0 2>/dev/null | sort -z |
+shared=$( (cat .clang-tidy; find config storage daemon dicom model -name '*.h' -print0 | sort -z |
   xargs -0 -r sha256sum) | sha256sum | cut -d ' ' -f 1)
 
 check_one() {
@@ -41,7 +44,7 @@ check_one() {
 export -f check_one
 export passed shared build
 
-mapfile -t files < <(find config storage daemon dicom model -name '*.c' 2>/dev/null | sort)
+mapfile -t files < <(find config storage daemon dicom model -name '*.c' | sort)
 [ "${#files[@]}" -gt 0 ] || { echo "no source files"; exit 1; }
 # shellcheck disable=SC2016
 if ! printf '%s\0' "${files[@]}" | xargs -0 -n 1 -P "$(nproc)" bash -c 'check_one "$0"'; then
