@@ -156,7 +156,7 @@ static void draw_row_two_title(cairo_t *cr, const struct lvn_capture_request *re
   lvn_draw_text(cr, TILE_LEFT, ROW_TWO_TOP - 10, 520, &title, text);
   double left = TILE_LEFT + fmin(lvn_draw_text_width(cr, &title, text), 520) + 16;
   lvn_draw_text(cr, left, ROW_TWO_TOP - 10, tile_left(2) + TILE_SIDE - left, &note,
-                "one map for all phases; 7x7 cells: coarse, no boundary");
+                "one map for all phases; 7x7 cells: coarse, no boundary; 1 is its maximum");
 }
 
 static double draw_finding(cairo_t *cr, const struct lvn_capture_request *request) {

@@ -28,8 +28,8 @@ struct lvn_capture_phase {
 struct lvn_capture_request {
   struct lvn_capture_phase phases[LVN_PHASE_NETWORK_COUNT]; /* NC, ART, PV */
   const uint8_t *mask;                                      /* [224][224], 0 or not */
-  const float *heat;                                        /* [224][224], 0..1, of the top class; NULL: none */
-  double sample_spacing_mm;                                 /* for the scale bar */
+  const float *heat;        /* [224][224] of the top class, drawn up to its own maximum; NULL: none */
+  double sample_spacing_mm; /* for the scale bar */
   bool has_probability;
   double probability[LVN_CLASS_COUNT];
   enum lvn_class top_class;

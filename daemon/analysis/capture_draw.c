@@ -228,11 +228,23 @@ void lvn_draw_crop(cairo_t *cr, double x, double y, double side, const int16_t *
   cairo_surface_destroy(surface);
 }
 
+static double largest(const float *values, int count) {
+  float top = 0;
+  for (int i = 0; i < count; i++) {
+    top = values[i] > top ? values[i] : top; /* NaN is never larger */
+  }
+  return (double)top;
+}
+
 void lvn_draw_heat(cairo_t *cr, double x, double y, double side, const float *heat, int samples) {
+  const double top = largest(heat, samples * samples);
+  if (!(top > 0)) {
+    return;
+  }
   cairo_surface_t *surface = create_square(samples);
   for (int row = 0; row < samples; row++) {
     for (int column = 0; column < samples; column++) {
-      double value = (double)heat[row * samples + column];
+      double value = (double)heat[row * samples + column] / top;
       set_sample(surface, column, row, packed(lvn_draw_heat_alpha(value), lvn_draw_heat_colour(value)));
     }
   }

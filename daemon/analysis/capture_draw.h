@@ -42,6 +42,7 @@ double lvn_draw_paragraph(cairo_t *cr, double x, double y, double width, const s
 /* `samples` x `samples` Hounsfield units in the window low..high, stretched over the square at (x, y). */
 void lvn_draw_crop(cairo_t *cr, double x, double y, double side, const int16_t *hounsfield, int samples, double low_hu,
                    double high_hu);
+/* The map's own maximum takes the hottest colour; nothing is drawn where there is no positive value. */
 void lvn_draw_heat(cairo_t *cr, double x, double y, double side, const float *heat, int samples);
 /* Boundary of the mask along sample edges, light on dark so that it shows on any ground. */
 void lvn_draw_outline(cairo_t *cr, double x, double y, double side, const uint8_t *mask, int samples,

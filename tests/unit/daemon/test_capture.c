@@ -114,6 +114,28 @@ static void test_capture__heat_only_in_the_second_row_and_where_it_is(void **sta
   lvn_picture_clear(&picture);
 }
 
+static void test_capture__heat_is_drawn_up_to_its_own_maximum(void **state) {
+  (void)state;
+  struct lvn_picture whole = {0};
+  struct lvn_picture faint = {0};
+  struct lvn_capture_request request = make_request();
+  render(&request, &whole);
+  for (size_t i = 0; i < sizeof heat / sizeof heat[0]; i++) {
+    heat[i] *= 0.25F;
+  }
+  render(&request, &faint);
+  assert_memory_equal(sample(&whole, 1, SECOND_ROW, 200, 20), sample(&faint, 1, SECOND_ROW, 200, 20), 3);
+  for (size_t i = 0; i < sizeof heat / sizeof heat[0]; i++) {
+    heat[i] = 0.0F;
+  }
+  lvn_picture_clear(&faint);
+  render(&request, &faint);
+  const uint8_t *none = sample(&faint, 1, SECOND_ROW, 200, 20);
+  assert_int_equal(none[0], none[2]);
+  lvn_picture_clear(&whole);
+  lvn_picture_clear(&faint);
+}
+
 static void test_capture__unusable_phase_has_no_heat(void **state) {
   (void)state;
   struct lvn_picture picture = {0};
@@ -216,6 +238,7 @@ int main(void) {
       cmocka_unit_test(test_capture__window_is_the_networks),
       cmocka_unit_test(test_capture__outline_stands_on_the_masks_border),
       cmocka_unit_test(test_capture__heat_only_in_the_second_row_and_where_it_is),
+      cmocka_unit_test(test_capture__heat_is_drawn_up_to_its_own_maximum),
       cmocka_unit_test(test_capture__unusable_phase_has_no_heat),
       cmocka_unit_test(test_capture__bars_have_the_probabilities_length),
       cmocka_unit_test(test_capture__long_and_foreign_texts_stay_in_their_boxes),
