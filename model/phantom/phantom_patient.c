@@ -2,8 +2,8 @@
  * - liver 55-60 HU without contrast, minus about 1 HU per per cent of fat: Boll and Merkle, RadioGraphics 2009;29:1591;
  * - liver, aorta, portal vein in arterial and portal phases: Foley et al., AJR 2000;175:679; Baron, AJR 1994;163:323
  *   (hepatic enhancement of 50 HU and more at 60-80 s; aorta 250-350 HU at 25-35 s);
- * - spleen (striped in the arterial phase), kidney (cortex first, medulla by the portal phase), pancreas: Urban and
- *   Fishman, RadioGraphics 2000;20:725; Yuh and Cohan, AJR 1999;173:747. */
+ * - spleen (striped in the arterial phase): Urban and Fishman, AJR 1998;170:997; kidney (cortex first, medulla by the
+ *   portal phase): Yuh and Cohan, AJR 1999;173:747; pancreas: McNulty et al., Radiology 2001;220:97. */
 #include "model/phantom/phantom_internal.h"
 
 #include <math.h>
