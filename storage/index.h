@@ -62,14 +62,17 @@ struct lvn_index_object {
 };
 
 struct lvn_index_addition {
-  bool is_new;           /* false: these bytes were there already and are current */
+  bool is_new;           /* false: these bytes were there already */
   bool replaces;         /* another object of the same UID is no longer current */
   bool is_own;           /* one of our results came back: kept, never an input */
   bool patient_conflict; /* the study is rejected until an operator releases it */
   bool reopened;         /* a finished study was opened again: its revision grew */
+  bool has_superseded;   /* the UID has several objects; this one is not, or no longer, current: */
+  uint8_t superseded_sha256[LVN_SHA256_BYTES];
 };
 
-/* Idempotent. `settle_at_ms`: when the study may be looked at if nothing else comes. */
+/* Idempotent. Of several objects of one SOP instance the one that was received last is current; bytes that are known
+ * become current again by a later reception. `settle_at_ms`: when the study may be looked at if nothing else comes. */
 LVN_MUST_CHECK bool lvn_index_add(struct lvn_index *index, const struct lvn_index_object *object, int64_t settle_at_ms,
                                   struct lvn_index_addition *ret_addition, struct lvn_error *err);
 

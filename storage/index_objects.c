@@ -93,27 +93,42 @@ static bool make_patient_key(struct lvn_index *index, const struct lvn_index_obj
   return true;
 }
 
-static bool insert_instance(struct lvn_index *index, const struct lvn_index_object *object, const char *patient_key,
-                            bool is_own, bool *ret_replaces, struct lvn_error *err) {
-  const struct lvn_spool_facts *facts = &object->facts;
-  const char *role = role_text(object->role);
-  int64_t newer = 0;
-  int64_t older = 0;
-  /* The newest reception is current; equal times are decided by the digest, so that a rebuild decides the same. */
-  if (!lvn_sql_integer(index, &newer, 0, err,
-                       "SELECT count(*) FROM instance WHERE study_uid=?1 AND sop_instance_uid=?2 AND is_current AND "
-                       "(received_at, sha256) > (?3, ?4)",
+/* Makes room for the object of `facts` as the current one of its UID, unless a newer one is there. The newest reception
+ * is current; equal times are decided by the digest, so that a rebuild decides the same. */
+static bool displace(struct lvn_index *index, const struct lvn_spool_facts *facts, struct lvn_index_addition *addition,
+                     bool *ret_is_newest, struct lvn_error *err) {
+  LVN_AUTOSTATEMENT sqlite3_stmt *statement = NULL;
+  if (!lvn_sql_prepare(index, &statement, err,
+                       "SELECT sha256, (received_at, sha256) > (?3, ?4) FROM instance WHERE study_uid=?1 AND"
+                       " sop_instance_uid=?2 AND is_current",
                        "ttib", facts->study_instance_uid, facts->sop_instance_uid, facts->received_ms, facts->sha256) ||
-      !lvn_sql_integer(index, &older, 0, err,
-                       "SELECT count(*) FROM instance WHERE study_uid=?1 AND sop_instance_uid=?2", "tt",
-                       facts->study_instance_uid, facts->sop_instance_uid) ||
-      (newer == 0 &&
-       !lvn_sql_run(index, err,
-                    "UPDATE instance SET is_current=0 WHERE study_uid=?1 AND sop_instance_uid=?2 AND is_current", "tt",
-                    facts->study_instance_uid, facts->sop_instance_uid))) {
+      !lvn_sql_step(index, statement, &addition->has_superseded, err)) {
     return false;
   }
-  *ret_replaces = newer == 0 && older > 0;
+  *ret_is_newest = true;
+  if (!addition->has_superseded) {
+    return true;
+  }
+  *ret_is_newest = sqlite3_column_int(statement, 1) == 0;
+  addition->replaces = *ret_is_newest;
+  memcpy(addition->superseded_sha256, facts->sha256, LVN_SHA256_BYTES);
+  if (!*ret_is_newest) {
+    return true;
+  }
+  lvn_sql_copy_digest(statement, 0, addition->superseded_sha256);
+  return lvn_sql_run(index, err,
+                     "UPDATE instance SET is_current=0 WHERE study_uid=?1 AND sop_instance_uid=?2 AND is_current", "tt",
+                     facts->study_instance_uid, facts->sop_instance_uid);
+}
+
+static bool insert_instance(struct lvn_index *index, const struct lvn_index_object *object, const char *patient_key,
+                            bool is_own, struct lvn_index_addition *addition, struct lvn_error *err) {
+  const struct lvn_spool_facts *facts = &object->facts;
+  const char *role = role_text(object->role);
+  bool is_newest = false;
+  if (!displace(index, facts, addition, &is_newest, err)) {
+    return false;
+  }
   return lvn_sql_run(index, err,
                      "INSERT INTO instance(sop_instance_uid, sha256, study_uid, series_uid, sop_class_uid,"
                      " transfer_syntax_uid, role, patient_key, byte_count, calling_aet, address, association_id,"
@@ -121,7 +136,7 @@ static bool insert_instance(struct lvn_index *index, const struct lvn_index_obje
                      "tbttttttitttiii", facts->sop_instance_uid, facts->sha256, facts->study_instance_uid,
                      facts->series_instance_uid, facts->sop_class_uid, facts->transfer_syntax_uid, role, patient_key,
                      (int64_t)facts->byte_count, facts->calling_aet, facts->address, facts->association_id,
-                     facts->received_ms, (int64_t)(newer == 0), (int64_t)is_own) &&
+                     facts->received_ms, (int64_t)is_newest, (int64_t)is_own) &&
          lvn_sql_run(index, err,
                      "INSERT INTO series(series_uid, study_uid, modality, role) VALUES (?1,?2,?3,?4)"
                      " ON CONFLICT DO NOTHING",
@@ -167,6 +182,35 @@ static bool touch_study(struct lvn_index *index, const struct lvn_index_object *
                                    "t", facts->study_instance_uid));
 }
 
+/* Known bytes, received once more. They are current again where another version had taken their place in between. */
+static bool place_again(struct lvn_index *index, const struct lvn_index_object *object, int64_t settle_at_ms,
+                        struct lvn_index_addition *addition, struct lvn_error *err) {
+  const struct lvn_spool_facts *facts = &object->facts;
+  struct study_row row = {0};
+  int64_t is_own = 0;
+  int64_t is_current = 0;
+  bool is_newest = true;
+  if (!lvn_sql_integer(index, &is_current, 0, err,
+                       "SELECT is_current FROM instance WHERE sop_instance_uid=?1 AND sha256=?2", "tb",
+                       facts->sop_instance_uid, facts->sha256) ||
+      !lvn_sql_integer(index, &is_own, 0, err, "SELECT is_own FROM instance WHERE sop_instance_uid=?1 AND sha256=?2",
+                       "tb", facts->sop_instance_uid, facts->sha256) ||
+      (is_current == 0 && !displace(index, facts, addition, &is_newest, err)) ||
+      !lvn_sql_run(index, err,
+                   "UPDATE instance SET is_current=?3, received_at=max(received_at,?4), calling_aet=?5, address=?6,"
+                   " association_id=?7 WHERE sop_instance_uid=?1 AND sha256=?2",
+                   "tbiittt", facts->sop_instance_uid, facts->sha256, (int64_t)is_newest, facts->received_ms,
+                   facts->calling_aet, facts->address, facts->association_id)) {
+    return false;
+  }
+  addition->is_own = is_own != 0;
+  if (!addition->replaces || addition->is_own) {
+    return true;
+  }
+  return load_study(index, facts->study_instance_uid, &row, err) &&
+         touch_study(index, object, &row, settle_at_ms, addition, err);
+}
+
 static bool place(struct lvn_index *index, const struct lvn_index_object *object, int64_t settle_at_ms,
                   struct lvn_index_addition *addition, struct lvn_error *err) {
   const struct lvn_spool_facts *facts = &object->facts;
@@ -182,7 +226,7 @@ static bool place(struct lvn_index *index, const struct lvn_index_object *object
     return false;
   }
   if (same != 0) {
-    return true;
+    return place_again(index, object, settle_at_ms, addition, err);
   }
   addition->is_new = true;
   if (!make_patient_key(index, object, patient_key, issuer_key, err) ||
@@ -192,7 +236,7 @@ static bool place(struct lvn_index *index, const struct lvn_index_object *object
       !lvn_sql_integer(index, &known_patient, 0, err,
                        "SELECT count(*) FROM (SELECT 1 FROM instance WHERE study_uid=?1 AND patient_key=?2 LIMIT 1)",
                        "tt", study_uid, patient_key) ||
-      !insert_instance(index, object, patient_key, own != 0, &addition->replaces, err)) {
+      !insert_instance(index, object, patient_key, own != 0, addition, err)) {
     return false;
   }
   addition->is_own = own != 0;

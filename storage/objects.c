@@ -1,12 +1,14 @@
 #include "storage/objects.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon/base/memory.h"
+#include "storage/spool_internal.h"
 
 #define FOLDER_COUNT 256U
 #define OBJECT_SUFFIX ".dcm"
@@ -57,8 +59,22 @@ bool lvn_objects_path(const struct lvn_objects *objects, const uint8_t sha256[LV
   return make_path(objects, sha256, OBJECT_SUFFIX, ret_path, err);
 }
 
+/* Facts of a later reception take the place of the earlier ones. The rename does nothing where both are one file. */
+static bool replace_facts(const char *from, const char *to, struct lvn_error *err) {
+  char beside[LVN_PATH_BYTES];
+  int length = snprintf(beside, sizeof beside, "%s.new", to);
+  if (length < 0 || (size_t)length >= sizeof beside) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "path too long: '%.200s…'", to);
+  }
+  if ((unlink(beside) != 0 && errno != ENOENT) || link(from, beside) != 0 || rename(beside, to) != 0) {
+    return lvn_error_set_errno(err, errno, "cannot replace '%s'", to);
+  }
+  (void)unlink(beside);
+  return true;
+}
+
 /* The facts live in an extended attribute, which a second name shares; on file systems without them in "<name>.json"
- * beside the object. */
+ * beside the object. Those of an object that is offered again, "<sha256>-<…>", are newer than the stored ones. */
 static bool link_facts(const struct lvn_objects *objects, const char *spool_path,
                        const uint8_t sha256[LVN_SHA256_BYTES], struct lvn_error *err) {
   char from[LVN_PATH_BYTES];
@@ -71,7 +87,14 @@ static bool link_facts(const struct lvn_objects *objects, const char *spool_path
   if (!make_path(objects, sha256, ".json", to, err)) {
     return false;
   }
-  if (link(from, to) != 0 && errno != ENOENT && errno != EEXIST) {
+  if (link(from, to) == 0) {
+    return true;
+  }
+  const char *name = strrchr(spool_path, '/');
+  if (errno == EEXIST && name != NULL && strchr(name, '-') != NULL) {
+    return replace_facts(from, to, err);
+  }
+  if (errno != ENOENT && errno != EEXIST) {
     return lvn_error_set_errno(err, errno, "cannot link '%s' to '%s'", from, to);
   }
   return true;
@@ -107,9 +130,23 @@ bool lvn_objects_sync(struct lvn_objects *objects, struct lvn_error *err) {
   return true;
 }
 
+bool lvn_objects_mark_superseded(struct lvn_objects *objects, const uint8_t sha256[LVN_SHA256_BYTES],
+                                 struct lvn_error *err) {
+  char path[LVN_PATH_BYTES];
+  if (!make_path(objects, sha256, LVN_SPOOL_SUPERSEDED_SUFFIX, path, err)) {
+    return false;
+  }
+  LVN_AUTOCLOSE int fd = open(path, O_RDONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+  if (fd < 0) {
+    return lvn_error_set_errno(err, errno, "cannot create '%s'", path);
+  }
+  objects->is_touched[sha256[0]] = true;
+  return true;
+}
+
 bool lvn_objects_remove(const struct lvn_objects *objects, const uint8_t sha256[LVN_SHA256_BYTES],
                         struct lvn_error *err) {
-  static const char *const suffixes[] = {OBJECT_SUFFIX, ".json"};
+  static const char *const suffixes[] = {OBJECT_SUFFIX, ".json", LVN_SPOOL_SUPERSEDED_SUFFIX};
   for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
     char path[LVN_PATH_BYTES];
     if (!make_path(objects, sha256, suffixes[i], path, err)) {

@@ -29,6 +29,11 @@ LVN_MUST_CHECK bool lvn_objects_link(struct lvn_objects *objects, const char *sp
                                      const uint8_t sha256[LVN_SHA256_BYTES], struct lvn_error *err);
 LVN_MUST_CHECK bool lvn_objects_sync(struct lvn_objects *objects, struct lvn_error *err);
 
+/* Another object of the same SOP instance is current now: when these bytes are received again, the spool offers them to
+ * the index once more. Durable with the next lvn_objects_sync(). */
+LVN_MUST_CHECK bool lvn_objects_mark_superseded(struct lvn_objects *objects, const uint8_t sha256[LVN_SHA256_BYTES],
+                                                struct lvn_error *err);
+
 /* Retention only. What is gone already is fine. */
 LVN_MUST_CHECK bool lvn_objects_remove(const struct lvn_objects *objects, const uint8_t sha256[LVN_SHA256_BYTES],
                                        struct lvn_error *err);

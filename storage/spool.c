@@ -73,6 +73,7 @@ bool lvn_spool_open(const char *state_folder, struct lvn_spool **ret_spool, stru
     return lvn_error_set_errno(err, errno, "cannot open '%s'", spool->new_folder);
   }
   remove_dead_files(spool->tmp_folder);
+  lvn_spool_remove_orphans(spool);
   *ret_spool = lvn_steal(&spool);
   return true;
 }
@@ -162,7 +163,7 @@ void lvn_spool_abandon(struct lvn_spool_writer *writer) {
   }
 }
 
-static bool sync_new_folder(const struct lvn_spool *spool, struct lvn_error *err) {
+bool lvn_spool_sync_new_folder(const struct lvn_spool *spool, struct lvn_error *err) {
   if (fsync(spool->new_fd) != 0) {
     return lvn_error_set_errno(err, errno, "cannot sync folder '%s'", spool->new_folder);
   }
@@ -181,7 +182,7 @@ static bool find_stored(const struct lvn_spool *spool, const char *sha256_text, 
   }
   *ret_stored = true;
   if (lvn_file_exists(new_path)) {
-    return sync_new_folder(spool, err);
+    return lvn_spool_sync_new_folder(spool, err);
   }
   *ret_stored = lvn_file_exists(object_path);
   return true;
@@ -208,7 +209,7 @@ static bool make_durable(struct lvn_spool_writer *writer, const char *new_path, 
   }
   /* The object stays when this fails: another association may have committed the same bytes and been told so. It is
    * whole; the peer is answered a failure and sends it again. */
-  return sync_new_folder(writer->spool, err);
+  return lvn_spool_sync_new_folder(writer->spool, err);
 }
 
 bool lvn_spool_commit(struct lvn_spool_writer *taken_writer, struct lvn_spool_facts *facts, struct lvn_error *err) {
@@ -227,9 +228,11 @@ bool lvn_spool_commit(struct lvn_spool_writer *taken_writer, struct lvn_spool_fa
     return false;
   }
   if (facts->already_stored) {
-    return true;
+    return lvn_spool_commit_again(writer->spool, sha256_text, new_path, facts, err);
   }
-  return lvn_spool_facts_write(writer->fd, new_path, facts, err) && make_durable(writer, new_path, err);
+  LVN_AUTOCLOSE int lock_fd = -1;
+  return lvn_spool_lock_new(writer->spool, /* exclusive= */ false, &lock_fd, err) &&
+         lvn_spool_facts_write(writer->fd, new_path, facts, err) && make_durable(writer, new_path, err);
 }
 
 struct waiting {
@@ -249,7 +252,7 @@ static int compare_waiting(const void *left_pointer, const void *right_pointer) 
   return strcmp(left->name, right->name);
 }
 
-static bool is_object_name(const char *name) {
+bool lvn_spool_is_object_name(const char *name) {
   size_t length = strlen(name);
   return length > 4 && strcmp(name + length - 4, ".obj") == 0;
 }
@@ -287,7 +290,8 @@ bool lvn_spool_list_new(struct lvn_spool *spool, size_t max_count, struct lvn_fi
   }
   for (size_t i = 0; i < names.count; i++) {
     struct stat status;
-    if (is_object_name(names.names[i]) && fstatat(spool->new_fd, names.names[i], &status, AT_SYMLINK_NOFOLLOW) == 0) {
+    if (lvn_spool_is_object_name(names.names[i]) &&
+        fstatat(spool->new_fd, names.names[i], &status, AT_SYMLINK_NOFOLLOW) == 0) {
       waiting[count++] = (struct waiting){.modified = status.st_mtim, .name = names.names[i]};
     }
   }

@@ -3,10 +3,12 @@
 #include "daemon/base/memory.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -133,6 +135,46 @@ bool lvn_spool_read_facts(const char *object_path, struct lvn_spool_facts *ret_f
   facts.byte_count = (uint64_t)byte_count;
   *ret_facts = facts;
   return true;
+}
+
+bool lvn_spool_lock_new(const struct lvn_spool *spool, bool exclusive, int *ret_fd, struct lvn_error *err) {
+  /* A descriptor of its own: forked processes share the lock of one that they inherited. */
+  LVN_AUTOCLOSE int fd = open(spool->new_folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  *ret_fd = -1;
+  if (fd < 0 || flock(fd, exclusive ? LOCK_EX | LOCK_NB : LOCK_SH) != 0) {
+    if (fd >= 0 && errno == EWOULDBLOCK) {
+      return true;
+    }
+    return lvn_error_set_errno(err, errno, "cannot lock '%s'", spool->new_folder);
+  }
+  *ret_fd = fd;
+  fd = -1;
+  return true;
+}
+
+/* What cannot be done now is done at the next start. */
+void lvn_spool_remove_orphans(const struct lvn_spool *spool) {
+  static const char suffix[] = ".json";
+  struct lvn_error ignored;
+  LVN_AUTOCLOSE int lock_fd = -1;
+  LVN_CLEANUP(lvn_file_names_clear) struct lvn_file_names names = {0};
+  if (!lvn_spool_lock_new(spool, /* exclusive= */ true, &lock_fd, &ignored) || lock_fd < 0 ||
+      !lvn_file_list(spool->new_folder, 1U << 24, &names, &ignored)) {
+    return;
+  }
+  for (size_t i = 0; i < names.count; i++) {
+    const char *name = names.names[i];
+    size_t length = strlen(name);
+    char object_name[LVN_PATH_BYTES];
+    if (length < sizeof suffix || strcmp(name + length - (sizeof suffix - 1), suffix) != 0) {
+      continue;
+    }
+    int printed = snprintf(object_name, sizeof object_name, "%.*s.obj", (int)(length - (sizeof suffix - 1)), name);
+    if (printed > 0 && (size_t)printed < sizeof object_name &&
+        faccessat(spool->new_fd, object_name, F_OK, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT) {
+      (void)unlinkat(spool->new_fd, name, 0);
+    }
+  }
 }
 
 bool lvn_spool_remove(const char *object_path, struct lvn_error *err) {

@@ -16,6 +16,27 @@ struct lvn_spool {
   int new_fd; /* kept open for its fsync */
 };
 
+/* objects/ab/<sha256> with this ending: another object of the same SOP instance came later. Set by the object store. */
+#define LVN_SPOOL_SUPERSEDED_SUFFIX ".old"
+
+/* Does the name end like an object's in spool/new? */
+LVN_MUST_CHECK bool lvn_spool_is_object_name(const char *name);
+
+LVN_MUST_CHECK bool lvn_spool_sync_new_folder(const struct lvn_spool *spool, struct lvn_error *err);
+
+/* `facts` are of a reception whose bytes are stored: offer the object to the pipeline once more where another version
+ * of its SOP instance exists, else do nothing. Durable when it returns true. */
+LVN_MUST_CHECK bool lvn_spool_commit_again(const struct lvn_spool *spool, const char *sha256_text, const char *new_path,
+                                           const struct lvn_spool_facts *facts, struct lvn_error *err);
+
+/* Shared while facts that lie beside their object are being committed, exclusive while facts without an object are
+ * removed: *ret_fd holds the lock, or is -1 when another process holds it and `exclusive` was asked for. */
+LVN_MUST_CHECK bool lvn_spool_lock_new(const struct lvn_spool *spool, bool exclusive, int *ret_fd,
+                                       struct lvn_error *err);
+
+/* Remove facts in spool/new whose object never came: their process died between the two. */
+void lvn_spool_remove_orphans(const struct lvn_spool *spool);
+
 /* Create `path` and hold its lock as long as *ret_fd is open; *ret_fd is -1 when a cleaner removed it in between: try
  * again. */
 LVN_MUST_CHECK bool lvn_spool_create_locked(const char *path, int *ret_fd, struct lvn_error *err);

@@ -73,7 +73,8 @@ static bool index_one(struct lvn_pipeline *pipeline, const char *path, int64_t s
     return true;
   }
   if (!lvn_objects_link(pipeline->objects, path, facts.sha256, err) ||
-      !lvn_index_add(pipeline->index, &object, settle_at_ms, &addition, err)) {
+      !lvn_index_add(pipeline->index, &object, settle_at_ms, &addition, err) ||
+      (addition.has_superseded && !lvn_objects_mark_superseded(pipeline->objects, addition.superseded_sha256, err))) {
     return false;
   }
   if (addition.is_new) {

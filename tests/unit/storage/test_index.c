@@ -229,6 +229,34 @@ static void test_index__order_of_reception_decides_current(void **state) {
   assert_true(known && current);
 }
 
+/* Bytes A, then B, then A again: A is the newest. */
+static void test_index__known_bytes_become_current_again(void **state) {
+  struct fixture *fixture = *state;
+  struct lvn_index_job job = start_job(fixture); /* A is digest 1, at 1000 */
+  bool known = false;
+  bool current = false;
+  finish_job(fixture, job.job_id, "2.1", "done");
+  struct lvn_index_object first = make_object("1.1", 1, LVN_INDEX_ROLE_CT, 1000);
+  struct lvn_index_object second = make_object("1.1", 5, LVN_INDEX_ROLE_CT, 8000);
+  struct lvn_index_object again = make_object("1.1", 1, LVN_INDEX_ROLE_CT, 9000);
+  struct lvn_index_addition addition = add(fixture, &second);
+  assert_true(addition.replaces && addition.has_superseded);
+  assert_memory_equal(addition.superseded_sha256, first.facts.sha256, LVN_SHA256_BYTES);
+  assert_false(add(fixture, &first).replaces); /* the same reception, indexed twice */
+  addition = add(fixture, &again);
+  assert_true(!addition.is_new && addition.replaces && addition.has_superseded);
+  assert_memory_equal(addition.superseded_sha256, second.facts.sha256, LVN_SHA256_BYTES);
+  assert_good(lvn_index_has_object(fixture->index, first.facts.sha256, &known, &current, &fixture->err));
+  assert_true(known && current);
+  assert_good(lvn_index_has_object(fixture->index, second.facts.sha256, &known, &current, &fixture->err));
+  assert_true(known && !current);
+  assert_false(add(fixture, &again).replaces);
+  struct lvn_index_study study = get_study(fixture);
+  assert_string_equal(study.state, "collecting");
+  assert_int_equal(study.object_count, 2);
+  assert_int_equal(study.revision, 2);
+}
+
 static void test_index__other_patient_rejects_until_released(void **state) {
   struct fixture *fixture = *state;
   struct lvn_index_object first = make_object("1.1", 1, LVN_INDEX_ROLE_CT, 1000);
@@ -544,6 +572,7 @@ int main(void) {
       CASE(same_bytes_change_nothing),
       CASE(other_bytes_are_kept_and_reopen),
       CASE(order_of_reception_decides_current),
+      CASE(known_bytes_become_current_again),
       CASE(other_patient_rejects_until_released),
       CASE(missing_issuer_is_no_other_patient),
       CASE(no_patient_id_in_the_file),

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include <cmocka.h>
@@ -172,11 +173,105 @@ static void test_objects__resent_object_is_written_once(void **state) {
   lvn_spool_close(spool);
 }
 
+static void receive_at(struct lvn_spool *spool, const char *text, int64_t received_ms, struct lvn_spool_facts *facts) {
+  struct lvn_spool_writer *writer = NULL;
+  *facts = (struct lvn_spool_facts){.sop_class_uid = "1.2.840.10008.5.1.4.1.1.2",
+                                    .sop_instance_uid = "1.2.3",
+                                    .transfer_syntax_uid = "1.2.840.10008.1.2.1",
+                                    .study_instance_uid = "1.2",
+                                    .series_instance_uid = "1.2.1",
+                                    .received_ms = received_ms};
+  assert_good(lvn_spool_begin(spool, &writer, &err));
+  assert_good(lvn_spool_write(writer, text, strlen(text), &err));
+  assert_good(lvn_spool_commit(writer, facts, &err));
+}
+
+/* As the pipeline does it; `superseded` may be NULL. */
+static void take_all(struct lvn_spool *spool, struct lvn_objects *objects, const struct lvn_spool_facts *superseded) {
+  struct lvn_file_names paths = {0};
+  assert_good(lvn_spool_list_new(spool, 10, &paths, &err));
+  for (size_t i = 0; i < paths.count; i++) {
+    struct lvn_spool_facts facts;
+    assert_good(lvn_spool_read_facts(paths.names[i], &facts, &err));
+    assert_good(lvn_objects_link(objects, paths.names[i], facts.sha256, &err));
+    if (superseded != NULL) {
+      assert_good(lvn_objects_mark_superseded(objects, superseded->sha256, &err));
+    }
+    assert_good(lvn_objects_sync(objects, &err));
+    assert_good(lvn_spool_remove(paths.names[i], &err));
+  }
+  lvn_file_names_clear(&paths);
+}
+
+/* Bytes A, B, A of one SOP instance: the index must hear of the third, whether B was indexed (and A marked) or waits.
+ */
+static void check_return_of_old_bytes(const char *folder, bool is_indexed) {
+  struct lvn_spool *spool = NULL;
+  struct lvn_objects *objects = NULL;
+  struct lvn_spool_facts first;
+  struct lvn_spool_facts other;
+  struct lvn_spool_facts again;
+  char path[LVN_PATH_BYTES];
+  char stored[LVN_PATH_BYTES];
+  assert_good(lvn_spool_open(folder, &spool, &err));
+  assert_good(lvn_objects_open(folder, &objects, &err));
+  receive_at(spool, "A", 1000, &first);
+  take_all(spool, objects, NULL);
+  receive_at(spool, "A", 1500, &again);
+  assert_true(again.already_stored);
+  assert_int_equal(count_new(spool, path), 0);
+  receive_at(spool, "B", 2000, &other);
+  if (is_indexed) {
+    take_all(spool, objects, &first);
+  }
+  receive_at(spool, "A", 3000, &again);
+  assert_true(again.already_stored);
+  assert_int_equal(count_new(spool, path), is_indexed ? 1 : 2);
+  take_all(spool, objects, NULL);
+  assert_int_equal(count_new(spool, path), 0);
+  assert_good(lvn_objects_path(objects, first.sha256, stored, &err));
+  assert_good(lvn_spool_read_facts(stored, &again, &err)); /* what a rebuild reads */
+  assert_int_equal(again.received_ms, 3000);
+  assert_good(lvn_objects_remove(objects, first.sha256, &err));
+  assert_false(lvn_file_exists(stored));
+  receive_at(spool, "A", 4000, &again);
+  assert_false(again.already_stored); /* its mark went with it */
+  lvn_objects_close(objects);
+  lvn_spool_close(spool);
+}
+
+static void test_objects__old_bytes_that_return_are_offered_again(void **state) {
+  (void)state;
+  check_return_of_old_bytes(state_folder, true);
+}
+
+static void test_objects__old_bytes_that_return_before_the_others_are_indexed(void **state) {
+  (void)state;
+  check_return_of_old_bytes(state_folder, false);
+}
+
+/* ramfs has no extended attributes: the facts lie beside the object. */
+static void test_objects__old_bytes_that_return_bring_their_facts(void **state) {
+  char mounted[80];
+  (void)state;
+  (void)snprintf(mounted, sizeof mounted, "%s/mounted", state_folder);
+  assert_good(lvn_file_make_folder(mounted, 0700, &err));
+  if (mount("ramfs", mounted, "ramfs", 0, "") != 0) {
+    print_message("SKIPPED: cannot mount a ramfs\n");
+    skip();
+  }
+  check_return_of_old_bytes(mounted, true);
+  assert_int_equal(umount2(mounted, MNT_DETACH), 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup(test_objects__moved_with_their_facts, set_up),
       cmocka_unit_test_setup(test_objects__killed_after_any_step, set_up),
       cmocka_unit_test_setup(test_objects__resent_object_is_written_once, set_up),
+      cmocka_unit_test_setup(test_objects__old_bytes_that_return_are_offered_again, set_up),
+      cmocka_unit_test_setup(test_objects__old_bytes_that_return_before_the_others_are_indexed, set_up),
+      cmocka_unit_test_setup(test_objects__old_bytes_that_return_bring_their_facts, set_up),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

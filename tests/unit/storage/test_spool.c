@@ -257,6 +257,27 @@ static void test_spool__facts_lie_beside_without_extended_attributes(void **stat
   lvn_spool_close(spool);
 }
 
+/* Killed between its facts and the object: the facts go at the next open, those of a whole object stay. */
+static void test_spool__facts_without_an_object_are_removed(void **state) {
+  char path[LVN_PATH_BYTES];
+  char orphan[LVN_PATH_BYTES];
+  struct lvn_spool_facts lost = {.sha256 = {0xAB}};
+  (void)state;
+  mount_or_skip("ramfs", "");
+  struct lvn_spool *spool = open_spool(mount_point);
+  struct lvn_spool_facts facts = receive(spool, "x");
+  path_of_new(spool, &facts, "obj", path);
+  path_of_new(spool, &lost, "json", orphan);
+  assert_good(lvn_file_replace(orphan, "{}", 2, 0600, &err));
+  assert_counts(mount_point, 0, 3, 0);
+  lvn_spool_close(spool);
+  spool = open_spool(mount_point);
+  assert_counts(mount_point, 0, 2, 0);
+  assert_false(lvn_file_exists(orphan));
+  assert_facts_read(path, &facts);
+  lvn_spool_close(spool);
+}
+
 static void test_spool__a_full_disk_leaves_nothing(void **state) {
   static const char large[64 * 1024];
   struct lvn_spool_writer *writer = NULL;
@@ -317,6 +338,7 @@ int main(void) {
       spool_test(test_spool__oversized_facts_are_refused),
       spool_test(test_spool__facts_follow_a_link_and_a_rename),
       spool_test(test_spool__facts_lie_beside_without_extended_attributes),
+      spool_test(test_spool__facts_without_an_object_are_removed),
       spool_test(test_spool__a_full_disk_leaves_nothing),
       spool_test(test_spool__no_room_for_the_facts_leaves_nothing),
   };
