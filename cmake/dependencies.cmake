@@ -3,6 +3,12 @@ find_package(Threads REQUIRED)
 find_package(OpenSSL REQUIRED)
 find_package(Torch REQUIRED)
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
+# Statistics and reports; model/ alone trains without them.
+set(lvn_reports_required REQUIRED)
+if(LVN_MODEL_ONLY)
+  set(lvn_reports_required QUIET)
+endif()
+pkg_check_modules(GSL ${lvn_reports_required} IMPORTED_TARGET gsl)
 
 # libtorch 1.13 (Debian) up to current 2.x compile; -DTorch_DIR=… chooses.
 add_library(lvn_torch INTERFACE)
