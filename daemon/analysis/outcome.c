@@ -23,6 +23,8 @@ struct request_parts {
   char phase_evidence[LVN_PHASE_COUNT][EVIDENCE_TEXT_BYTES];
   size_t phase_count;
   struct lvn_reference_set evidence;
+  struct lvn_result_reference *roi_objects;
+  size_t roi_object_count;
   struct lvn_result_lesion *lesions;
   struct lvn_result_contour **contours; /* per lesion */
   size_t *contour_counts;
@@ -42,6 +44,7 @@ static void parts_clear(struct request_parts *parts) {
   lvn_free(parts->contours);
   lvn_free(parts->contour_counts);
   lvn_free(parts->lesions);
+  lvn_free(parts->roi_objects);
   lvn_reference_set_clear(&parts->evidence);
 }
 
@@ -143,6 +146,30 @@ static bool fill_lesion(const struct lvn_case *c, size_t index, const struct lvn
   return true;
 }
 
+static const char *series_of_object(const struct lvn_case *c, const char *sop_instance_uid) {
+  for (size_t i = 0; i < lvn_study_get_object_count(c->study); i++) {
+    const struct lvn_other_object *object = lvn_study_get_object(c->study, i);
+    if (strcmp(object->sop_instance_uid, sop_instance_uid) == 0) {
+      return object->series_instance_uid;
+    }
+  }
+  return NULL;
+}
+
+/* The objects that the lesions were drawn in. A file that was named by hand and lies in no series is left out. */
+static void fill_roi_objects(const struct lvn_case *c, struct request_parts *parts) {
+  for (size_t i = 0; i < c->lesion_count; i++) {
+    const struct lvn_roi *roi = c->lesions[i].roi;
+    const char *series = series_of_object(c, roi->source_sop_instance_uid);
+    if (series != NULL) {
+      parts->roi_objects[parts->roi_object_count++] =
+          (struct lvn_result_reference){.sop_class_uid = roi->source_sop_class_uid,
+                                        .sop_instance_uid = roi->source_sop_instance_uid,
+                                        .series_instance_uid = series};
+    }
+  }
+}
+
 static bool fill_parts(const struct lvn_case *c, const struct lvn_lesion_outcome *outcomes, struct request_parts *parts,
                        struct lvn_error *err) {
   fill_phases(c, parts);
@@ -150,9 +177,12 @@ static bool fill_parts(const struct lvn_case *c, const struct lvn_lesion_outcome
   parts->lesions = lvn_alloc(c->lesion_count, sizeof *parts->lesions, err);
   parts->contours = lvn_alloc(c->lesion_count, sizeof *parts->contours, err);
   parts->contour_counts = lvn_alloc(c->lesion_count, sizeof *parts->contour_counts, err);
-  if (parts->lesions == NULL || parts->contours == NULL || parts->contour_counts == NULL) {
+  parts->roi_objects = lvn_alloc(c->lesion_count, sizeof *parts->roi_objects, err);
+  if (parts->lesions == NULL || parts->contours == NULL || parts->contour_counts == NULL ||
+      parts->roi_objects == NULL) {
     return false;
   }
+  fill_roi_objects(c, parts);
   for (size_t i = 0; i < c->lesion_count; i++) {
     if (!fill_lesion(c, i, &outcomes[i], parts, err)) {
       return lvn_error_prefix(err, "lesion %zu", i + 1);
@@ -171,20 +201,9 @@ static void describe_parameters(const struct lvn_case *c, const struct lvn_class
                  info->crop.min_side_mm, LVN_CROP_SIDE, LVN_CROP_SIDE);
 }
 
-static const char *series_of_object(const struct lvn_case *c, const char *sop_instance_uid) {
-  for (size_t i = 0; i < lvn_study_get_object_count(c->study); i++) {
-    const struct lvn_other_object *object = lvn_study_get_object(c->study, i);
-    if (strcmp(object->sop_instance_uid, sop_instance_uid) == 0) {
-      return object->series_instance_uid;
-    }
-  }
-  return NULL;
-}
-
 static bool write_objects(const struct lvn_case *c, const struct request_parts *parts,
                           const struct lvn_classifier_info *info, const struct lvn_analysis_request *request,
                           struct lvn_analysis_result *ret_result, struct lvn_error *err) {
-  const struct lvn_roi *roi = c->lesions[0].roi;
   char parameters[256];
   describe_parameters(c, info, parameters);
   const struct lvn_result_request result_request = {.template_path = lvn_study_get_template_path(c->study),
@@ -204,10 +223,8 @@ static bool write_objects(const struct lvn_case *c, const struct request_parts *
                                                     .lesions = parts->lesions,
                                                     .lesion_count = parts->lesion_count,
                                                     .study_note = c->roi_note[0] != '\0' ? c->roi_note : NULL,
-                                                    .roi_sop_class_uid = roi->source_sop_class_uid,
-                                                    .roi_sop_instance_uid = roi->source_sop_instance_uid,
-                                                    .roi_series_instance_uid =
-                                                        series_of_object(c, roi->source_sop_instance_uid)};
+                                                    .roi_objects = parts->roi_objects,
+                                                    .roi_object_count = parts->roi_object_count};
   LVN_AUTOFREE struct lvn_result_object *objects = lvn_alloc(LVN_RESULT_OBJECTS_MAX, sizeof *objects, err);
   size_t count = 0;
   if (objects == NULL || !lvn_result_write(&result_request, request->output_folder, objects, &count, err)) {

@@ -200,37 +200,68 @@ static uint16_t commit(struct lvn_store *store, const struct lvn_scan *scan) {
   return LVN_STORE_SUCCESS;
 }
 
-static uint16_t end(void *user_data, bool whole) {
-  struct lvn_store *store = user_data;
+/* Nothing was answered: there is nobody to hear it. */
+static uint16_t cut_off(struct lvn_store *store) {
+  store->counts.refused++;
+  lvn_log(LVN_LOG_WARNING, "event=object-cut-off assoc=%s peer=%s action=removed", store->association_id,
+          store->peer != NULL ? store->peer->name : "");
+  return LVN_STORE_CANNOT_UNDERSTAND;
+}
+
+static uint16_t end_whole(struct lvn_store *store) {
   struct lvn_error err;
   struct lvn_scan scan;
-  if (store->writer == NULL) {
-    return refuse(store, LVN_STORE_OUT_OF_RESOURCES, "no object was begun");
-  }
-  if (whole && !store->is_failed && lvn_scan_file(lvn_spool_writer_get_path(store->writer), &scan, &err)) {
-    if (strcmp(scan.sop_class_uid, store->sop_class_uid) == 0 &&
-        strcmp(scan.sop_instance_uid, store->sop_instance_uid) == 0) {
-      return commit(store, &scan);
-    }
-    lvn_spool_abandon(lvn_steal(&store->writer));
-    return refuse(store, LVN_STORE_DATASET_MISMATCH, "class or instance UID differ between command and data set");
-  }
-  lvn_spool_abandon(lvn_steal(&store->writer));
-  if (!whole) {
-    return refuse(store, LVN_STORE_CANNOT_UNDERSTAND,
-                  "cut off, larger than max_object_bytes, or of another SOP class "
-                  "than its presentation context");
-  }
   if (store->is_failed) {
     return refuse(store, LVN_STORE_OUT_OF_RESOURCES, store->failure.message);
   }
-  return refuse(store, err.code == LVN_ERROR_DATA ? LVN_STORE_CANNOT_UNDERSTAND : LVN_STORE_OUT_OF_RESOURCES,
-                err.message);
+  if (!lvn_scan_file(lvn_spool_writer_get_path(store->writer), &scan, &err)) {
+    return refuse(store, err.code == LVN_ERROR_DATA ? LVN_STORE_CANNOT_UNDERSTAND : LVN_STORE_OUT_OF_RESOURCES,
+                  err.message);
+  }
+  if (strcmp(scan.sop_class_uid, store->sop_class_uid) != 0 ||
+      strcmp(scan.sop_instance_uid, store->sop_instance_uid) != 0) {
+    return refuse(store, LVN_STORE_DATASET_MISMATCH, "class or instance UID differ between command and data set");
+  }
+  return commit(store, &scan);
+}
+
+static uint16_t end(void *user_data, enum lvn_association_end how) {
+  struct lvn_store *store = user_data;
+  uint16_t status = LVN_STORE_CANNOT_UNDERSTAND;
+  if (store->writer == NULL) {
+    return refuse(store, LVN_STORE_OUT_OF_RESOURCES, "no object was begun");
+  }
+  switch (how) {
+  case LVN_END_WHOLE:
+    status = end_whole(store);
+    break;
+  case LVN_END_CUT_OFF:
+    status = cut_off(store);
+    break;
+  case LVN_END_TOO_LARGE:
+    status = refuse(store, LVN_STORE_OUT_OF_RESOURCES, "larger than max_object_bytes");
+    break;
+  case LVN_END_OTHER_CLASS:
+    status = refuse(store, LVN_STORE_DATASET_MISMATCH, "of another SOP class than its presentation context");
+    break;
+  }
+  lvn_spool_abandon(lvn_steal(&store->writer)); /* NULL after a commit */
+  return status;
+}
+
+/* One line, however many objects follow. */
+static void limit_reached(void *user_data) {
+  struct lvn_store *store = user_data;
+  lvn_log(LVN_LOG_WARNING,
+          "event=object-limit assoc=%s peer=%s limit=%" PRIu32
+          " status=0x%04x reason=\"more objects than max_objects_per_association\"",
+          store->association_id, store->peer != NULL ? store->peer->name : "",
+          store->options.config->max_objects_per_association, (unsigned)LVN_STORE_OUT_OF_RESOURCES);
 }
 
 void lvn_store_get_handler(struct lvn_store *store, struct lvn_association_handler *ret_handler) {
-  *ret_handler =
-      (struct lvn_association_handler){.user_data = store, .admit = admit, .begin = begin, .data = data, .end = end};
+  *ret_handler = (struct lvn_association_handler){
+      .user_data = store, .admit = admit, .begin = begin, .data = data, .end = end, .limit_reached = limit_reached};
 }
 
 static void log_end(const struct lvn_store *store, const char *address, double seconds, bool good,

@@ -50,6 +50,14 @@ enum lvn_admission {
   LVN_REJECT_BUSY         /* transient, local limit exceeded */
 };
 
+/* How a data set came to its end. */
+enum lvn_association_end {
+  LVN_END_WHOLE,
+  LVN_END_CUT_OFF,    /* no answer is sent */
+  LVN_END_TOO_LARGE,  /* larger than max_object_bytes */
+  LVN_END_OTHER_CLASS /* its SOP class is not that of its presentation context */
+};
+
 /* Called on the serving thread. The order for one object: begin, data…, end. */
 struct lvn_association_handler {
   void *user_data;
@@ -58,8 +66,11 @@ struct lvn_association_handler {
   uint16_t (*begin)(void *user_data, const struct lvn_association_object *object);
   /* A failed write is remembered by the handler and answered by end(); the rest of the data set is still received. */
   void (*data)(void *user_data, const void *bytes, size_t count);
-  /* The data set is complete (`whole`) or was cut off (then no answer is sent and everything of it must be removed). */
-  uint16_t (*end)(void *user_data, bool whole);
+  /* Returns the status that is answered. Unless it is whole, everything of the data set must be removed. */
+  uint16_t (*end)(void *user_data, enum lvn_association_end how);
+  /* Once, when the peer sends more than max_objects: this one and each further one is answered with
+   * LVN_STORE_OUT_OF_RESOURCES, without begin. */
+  void (*limit_reached)(void *user_data);
 };
 
 /* Serve `socket_fd` until release, abort, a limit or an error. Takes ownership of it in every case. `sop_class_uids` is

@@ -84,6 +84,7 @@ struct Session {
   T_ASC_Network *network = nullptr;
   T_ASC_Association *association = nullptr;
   uint32_t objects = 0;
+  bool is_limit_told = false;
 
   ~Session() {
     if (association != nullptr) {
@@ -178,6 +179,11 @@ bool negotiate(Session &session, int socket_fd, lvn_error *err) {
   char address[64] = "";
   T_ASC_Parameters *parameters = session.association->params;
   (void)ASC_getAPTitles(parameters, calling, sizeof calling, called, sizeof called, nullptr, 0);
+  // DCMTK reports a connection that ends without a byte as received. A request without a title and without a
+  // presentation context does not exist (PS3.8 9.3.2), so this is a probe: nobody who could be admitted or rejected.
+  if (calling[0] == '\0' && called[0] == '\0' && ASC_countPresentationContexts(parameters) == 0) {
+    return lvn_error_set(err, LVN_ERROR_IO, "the peer closed the connection without a request");
+  }
   lvn_dul_peer_address(socket_fd, address, sizeof address);
   const lvn_association_peer peer = {calling, called, address};
   const lvn_admission admission = session.handler->admit(session.handler->user_data, &peer);
@@ -195,6 +201,7 @@ bool negotiate(Session &session, int socket_fd, lvn_error *err) {
   if (!answer_contexts(parameters, err)) {
     return false;
   }
+  lvn_dul_set_identity(parameters);
   status = ASC_acknowledgeAssociation(session.association);
   return status.good() || lvn_dul_error(err, status, "sending the A-ASSOCIATE-AC");
 }
@@ -223,9 +230,10 @@ Arrival next_pdv(Session &session, DUL_PDV *pdv, const char *doing, lvn_error *e
   return Arrival::pdv;
 }
 
-// The whole data set to the handler while *status is success and the size limit holds; then it is swallowed, because
+// The whole data set to the handler while it is `wanted` and the size limit holds; then it is swallowed, because
 // answering before the last fragment would break the protocol (PS3.7 9.3.1).
-bool receive_data(Session &session, T_ASC_PresentationContextID context, uint16_t *status, lvn_error *err) {
+bool receive_data(Session &session, T_ASC_PresentationContextID context, bool wanted, bool *ret_too_large,
+                  lvn_error *err) {
   uint64_t bytes = 0;
   for (;;) {
     DUL_PDV pdv;
@@ -242,13 +250,11 @@ bool receive_data(Session &session, T_ASC_PresentationContextID context, uint16_
       return lvn_error_set(err, LVN_ERROR_PROTOCOL, "a command or another presentation context within a data set");
     }
     bytes += pdv.fragmentLength;
-    if (bytes > session.limits->max_object_bytes && *status == LVN_STORE_SUCCESS) {
-      *status = LVN_STORE_OUT_OF_RESOURCES;
-    }
+    *ret_too_large = bytes > session.limits->max_object_bytes;
     if (bytes / 4 > session.limits->max_object_bytes) {
       return lvn_error_set(err, LVN_ERROR_PROTOCOL, "a data set of more than four times the allowed size");
     }
-    if (*status == LVN_STORE_SUCCESS) {
+    if (wanted && !*ret_too_large) {
       session.handler->data(session.handler->user_data, pdv.data, pdv.fragmentLength);
     }
     if (pdv.lastPDV) {
@@ -284,18 +290,23 @@ bool serve_store(Session &session, const lvn_command &command, T_ASC_Presentatio
                                          context.acceptedTransferSyntax};
   uint16_t status = LVN_STORE_OUT_OF_RESOURCES;
   bool begun = false;
+  bool too_large = false;
+  const bool same_class = std::strcmp(context.abstractSyntax, command.sop_class_uid) == 0;
   if (session.objects < session.limits->max_objects) {
     session.objects++;
     status = session.handler->begin(session.handler->user_data, &object);
     begun = status == LVN_STORE_SUCCESS;
+  } else if (!session.is_limit_told) {
+    session.is_limit_told = true;
+    session.handler->limit_reached(session.handler->user_data);
   }
-  if (begun && std::strcmp(context.abstractSyntax, command.sop_class_uid) != 0) {
-    status = LVN_STORE_DATASET_MISMATCH;
-  }
-  const bool whole = receive_data(session, context_id, &status, err);
+  const bool whole = receive_data(session, context_id, begun && same_class, &too_large, err);
   if (begun) {
-    const uint16_t ended = session.handler->end(session.handler->user_data, whole && status == LVN_STORE_SUCCESS);
-    status = status == LVN_STORE_SUCCESS ? ended : status;
+    const lvn_association_end how = !whole        ? LVN_END_CUT_OFF
+                                    : !same_class ? LVN_END_OTHER_CLASS
+                                    : too_large   ? LVN_END_TOO_LARGE
+                                                  : LVN_END_WHOLE;
+    status = session.handler->end(session.handler->user_data, how);
   }
   return whole && answer_store(session, command, context_id, status, err);
 }

@@ -1,5 +1,7 @@
 #include "dicom/net/dul_dcmtk.hh"
 
+#include "daemon/base/identity.h"
+
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
@@ -29,6 +31,21 @@ void lvn_dul_setup(unsigned connect_seconds, unsigned socket_seconds) {
   dcmSocketReceiveTimeout.set(static_cast<Sint32>(socket_seconds));
   dcmSocketSendTimeout.set(static_cast<Sint32>(socket_seconds));
   dcmAssociatePDUSizeLimit.set(associate_pdu_max_bytes);
+}
+
+void lvn_dul_set_identity(T_ASC_Parameters *parameters) {
+  DUL_ASSOCIATESERVICEPARAMETERS &dul = parameters->DULparams;
+  const auto set = [](char *uid, size_t uid_bytes, char *name, size_t name_bytes) {
+    OFStandard::strlcpy(uid, LVN_IMPLEMENTATION_CLASS_UID, uid_bytes);
+    OFStandard::strlcpy(name, LVN_IMPLEMENTATION_VERSION_NAME, name_bytes);
+  };
+  set(parameters->ourImplementationClassUID, sizeof parameters->ourImplementationClassUID,
+      parameters->ourImplementationVersionName, sizeof parameters->ourImplementationVersionName);
+  // A request carries the calling side's, an acceptance the called side's; the other pair is not sent.
+  set(dul.callingImplementationClassUID, sizeof dul.callingImplementationClassUID, dul.callingImplementationVersionName,
+      sizeof dul.callingImplementationVersionName);
+  set(dul.calledImplementationClassUID, sizeof dul.calledImplementationClassUID, dul.calledImplementationVersionName,
+      sizeof dul.calledImplementationVersionName);
 }
 
 bool lvn_dul_error(lvn_error *err, const OFCondition &status, const char *doing) {

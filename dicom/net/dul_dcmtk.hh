@@ -17,6 +17,9 @@
 // DCMTK's process-wide settings: silent log, no reverse DNS, bounded socket waits, small A-ASSOCIATE PDUs.
 void lvn_dul_setup(unsigned connect_seconds, unsigned socket_seconds);
 
+// Our implementation class UID and version name (PS3.7 D.3.3.2) in the A-ASSOCIATE that is sent next, not DCMTK's.
+void lvn_dul_set_identity(T_ASC_Parameters *parameters);
+
 // TIMEOUT, PROTOCOL (the peer aborted or broke the rules) or IO (the connection is gone). Returns false.
 bool lvn_dul_error(lvn_error *err, const OFCondition &status, const char *doing);
 

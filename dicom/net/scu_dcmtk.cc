@@ -107,6 +107,7 @@ bool connect_peer(lvn_scu &scu, const lvn_scu_peer &peer, const lvn_scu_file *fi
     return lvn_dul_error(err, status, "preparing an association");
   }
   const std::string address = std::string(peer.host) + ":" + std::to_string(peer.port);
+  lvn_dul_set_identity(parameters);
   (void)ASC_setAPTitles(parameters, peer.calling_aet, peer.called_aet, nullptr);
   (void)ASC_setPresentationAddresses(parameters, "localhost", address.c_str());
   if (!propose_all(parameters, files, file_count, err)) {

@@ -81,10 +81,9 @@ struct lvn_result_request {
   size_t evidence_count;
   const struct lvn_result_lesion *lesions;
   size_t lesion_count;
-  const char *study_note;        /* whole-study remark, or NULL */
-  const char *roi_sop_class_uid; /* the ROI object(s) used; NULL when none */
-  const char *roi_sop_instance_uid;
-  const char *roi_series_instance_uid;
+  const char *study_note;                         /* whole-study remark, or NULL */
+  const struct lvn_result_reference *roi_objects; /* that the lesions were drawn in; one may be named more than once */
+  size_t roi_object_count;
 };
 
 struct lvn_result_object {

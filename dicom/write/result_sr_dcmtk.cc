@@ -167,9 +167,9 @@ void put_evidence(DcmDataset &dataset, const struct lvn_result_request &request,
     const struct lvn_result_reference &image = request.lesions[i].image;
     evidence.add(image.series_instance_uid, image.sop_class_uid, image.sop_instance_uid);
   }
-  if (request.roi_sop_instance_uid != nullptr && request.roi_sop_class_uid != nullptr &&
-      request.roi_series_instance_uid != nullptr) {
-    evidence.add(request.roi_series_instance_uid, request.roi_sop_class_uid, request.roi_sop_instance_uid);
+  for (size_t i = 0; i < request.roi_object_count; i++) {
+    const struct lvn_result_reference &object = request.roi_objects[i];
+    evidence.add(object.series_instance_uid, object.sop_class_uid, object.sop_instance_uid);
   }
   for (size_t i = 0; i < request.lesion_count; i++) {
     if (request.lesions[i].capture != nullptr) {

@@ -116,7 +116,7 @@ static uint16_t store_slice(void) {
   uint16_t status = begin_as(scan.sop_class_uid, scan.sop_instance_uid);
   if (status == LVN_STORE_SUCCESS) {
     send_data(file + scan.dataset_offset, file_bytes - scan.dataset_offset);
-    status = handler.end(handler.user_data, true);
+    status = handler.end(handler.user_data, LVN_END_WHOLE);
   }
   return status;
 }
@@ -184,10 +184,10 @@ static void test_receiver__refuses_a_data_set_of_another_instance(void **state) 
   admit();
   assert_int_equal(begin_as(scan.sop_class_uid, "1.2.3.4"), LVN_STORE_SUCCESS);
   send_data(file + scan.dataset_offset, file_bytes - scan.dataset_offset);
-  assert_int_equal(handler.end(handler.user_data, true), LVN_STORE_DATASET_MISMATCH);
+  assert_int_equal(handler.end(handler.user_data, LVN_END_WHOLE), LVN_STORE_DATASET_MISMATCH);
   assert_int_equal(begin_as("1.2.840.10008.5.1.4.1.1.4", scan.sop_instance_uid), LVN_STORE_SUCCESS);
   send_data(file + scan.dataset_offset, file_bytes - scan.dataset_offset);
-  assert_int_equal(handler.end(handler.user_data, true), LVN_STORE_DATASET_MISMATCH);
+  assert_int_equal(handler.end(handler.user_data, LVN_END_WHOLE), LVN_STORE_DATASET_MISMATCH);
   assert_nothing_left();
   lvn_store_get_counts(store, &counts);
   assert_int_equal(counts.refused, 2);
@@ -200,9 +200,57 @@ static void test_receiver__refuses_what_it_cannot_read(void **state) {
   admit();
   assert_int_equal(begin_as(scan.sop_class_uid, scan.sop_instance_uid), LVN_STORE_SUCCESS);
   send_data(noise, sizeof noise);
-  assert_int_equal(handler.end(handler.user_data, true), LVN_STORE_CANNOT_UNDERSTAND);
+  assert_int_equal(handler.end(handler.user_data, LVN_END_WHOLE), LVN_STORE_CANNOT_UNDERSTAND);
   assert_int_equal(begin_as("not a uid", scan.sop_instance_uid), LVN_STORE_CANNOT_UNDERSTAND);
   assert_nothing_left();
+}
+
+/* What the node logged, while the test is quiet otherwise. */
+static int start_of_log(void) {
+  int saved_fd = dup(STDERR_FILENO); /* allow: a test's own descriptor */
+  FILE *file_of_log = tmpfile();
+  assert_non_null(file_of_log);
+  lvn_log_setup("receiver", LVN_LOG_WARNING);
+  assert_true(dup2(fileno(file_of_log), STDERR_FILENO) >= 0);
+  (void)fclose(file_of_log);
+  return saved_fd;
+}
+
+static void end_of_log(int saved_fd, char ret_text[4096]) {
+  ssize_t bytes = pread(STDERR_FILENO, ret_text, 4095, 0);
+  ret_text[bytes > 0 ? bytes : 0] = '\0';
+  assert_true(dup2(saved_fd, STDERR_FILENO) >= 0);
+  (void)close(saved_fd);
+  lvn_log_setup("receiver", LVN_LOG_ERROR);
+}
+
+/* The log names the status that the peer got. */
+static void test_receiver__logs_the_status_that_was_answered(void **state) {
+  static const struct {
+    enum lvn_association_end how;
+    uint16_t status;
+    const char *words;
+  } cases[] = {{LVN_END_TOO_LARGE, LVN_STORE_OUT_OF_RESOURCES, "status=0xa700 reason=\"larger than max_object_bytes\""},
+               {LVN_END_OTHER_CLASS, LVN_STORE_DATASET_MISMATCH, "status=0xa900 reason=\"of another SOP class"},
+               {LVN_END_CUT_OFF, LVN_STORE_CANNOT_UNDERSTAND, "event=object-cut-off"}};
+  char text[4096];
+  (void)state;
+  admit();
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    assert_int_equal(begin_as(scan.sop_class_uid, scan.sop_instance_uid), LVN_STORE_SUCCESS);
+    send_data(file, 1000);
+    int saved_fd = start_of_log();
+    uint16_t status = handler.end(handler.user_data, cases[i].how);
+    end_of_log(saved_fd, text);
+    assert_int_equal(status, cases[i].status);
+    assert_non_null(strstr(text, cases[i].words));
+    assert_nothing_left();
+  }
+  int saved_fd = start_of_log();
+  handler.limit_reached(handler.user_data);
+  end_of_log(saved_fd, text);
+  assert_non_null(strstr(text, "event=object-limit"));
+  assert_non_null(strstr(text, "peer=ct"));
 }
 
 static void test_receiver__removes_what_was_cut_off(void **state) {
@@ -211,7 +259,7 @@ static void test_receiver__removes_what_was_cut_off(void **state) {
   assert_int_equal(begin_as(scan.sop_class_uid, scan.sop_instance_uid), LVN_STORE_SUCCESS);
   send_data(file + scan.dataset_offset, 40000);
   assert_int_equal(count_files("spool/tmp"), 1);
-  assert_int_not_equal(handler.end(handler.user_data, false), LVN_STORE_SUCCESS);
+  assert_int_not_equal(handler.end(handler.user_data, LVN_END_CUT_OFF), LVN_STORE_SUCCESS);
   assert_nothing_left();
   assert_int_equal(begin_as(scan.sop_class_uid, scan.sop_instance_uid), LVN_STORE_SUCCESS);
   lvn_store_destroy(store); /* the association ends within an object */
@@ -295,6 +343,7 @@ int main(void) {
       case_of(test_receiver__acknowledges_the_same_object_twice_and_keeps_one),
       case_of(test_receiver__refuses_a_data_set_of_another_instance),
       case_of(test_receiver__refuses_what_it_cannot_read),
+      case_of(test_receiver__logs_the_status_that_was_answered),
       case_of(test_receiver__removes_what_was_cut_off),
       case_of(test_receiver__answers_out_of_resources_on_a_full_disk),
       case_of(test_receiver__admits_only_who_is_configured),

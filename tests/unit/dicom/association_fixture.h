@@ -5,6 +5,7 @@
 
 #include "daemon/base/clock.h"
 #include "daemon/base/file.h"
+#include "daemon/base/identity.h"
 #include "dicom/net/association.h"
 #include "dicom/net/scu.h"
 
@@ -41,8 +42,8 @@ struct record {
   char instance_uid[80];
   char syntax_uid[80];
   unsigned begins;
-  unsigned whole_ends;
-  unsigned broken_ends;
+  unsigned ends[LVN_END_OTHER_CLASS + 1];
+  unsigned limits_reached;
   uint64_t byte_count; /* of the last object */
   bool is_served;
   bool is_good;
@@ -89,20 +90,24 @@ static inline void on_data(void *user_data, const void *bytes, size_t count) {
   }
 }
 
-static inline uint16_t on_end(void *user_data, bool whole) {
+static inline uint16_t on_end(void *user_data, enum lvn_association_end how) {
   struct record *record = user_data;
   if (record->end_seconds > 0) {
     lvn_clock_sleep_seconds(record->end_seconds);
   }
-  record->whole_ends += whole;
-  record->broken_ends += !whole;
-  return record->end_status;
+  record->ends[how]++;
+  return how == LVN_END_TOO_LARGE ? LVN_STORE_OUT_OF_RESOURCES : record->end_status;
+}
+
+static inline void on_limit_reached(void *user_data) {
+  struct record *record = user_data;
+  record->limits_reached++;
 }
 
 static inline void serve_one(struct record *record, int listen_fd) {
   struct lvn_error err = {0};
   struct rusage usage;
-  const struct lvn_association_handler handler = {record, on_admit, on_begin, on_data, on_end};
+  const struct lvn_association_handler handler = {record, on_admit, on_begin, on_data, on_end, on_limit_reached};
   (void)alarm(30); /* a test that hangs ends */
   record->fd = accept(listen_fd, NULL, NULL);
   double since = lvn_clock_monotonic_seconds();

@@ -30,7 +30,7 @@ static void test_association__passes_a_real_ct_bit_exact(void **state) {
   raw_release(fd);
   const struct record *record = finish(fixture);
   assert_true(record->is_good);
-  assert_int_equal(record->whole_ends, 1);
+  assert_int_equal(record->ends[LVN_END_WHOLE], 1);
   assert_int_equal(record->byte_count, count - at);
   assert_memory_equal(record->data, file + at, count - at);
   assert_string_equal(record->class_uid, CT_CLASS);
@@ -45,14 +45,14 @@ static void test_association__answers_status_of_begin(void **state) {
   scu_send(fixture, EXPLICIT_CT, EXPLICIT_LITTLE, 0xA700);
   assert_int_equal(fixture->record->begins, 1);
   assert_int_equal(fixture->record->byte_count, 0);
-  assert_int_equal(fixture->record->whole_ends + fixture->record->broken_ends, 0);
+  assert_int_equal(fixture->record->ends[LVN_END_WHOLE] + fixture->record->ends[LVN_END_CUT_OFF], 0);
 }
 
 static void test_association__answers_status_of_end(void **state) {
   struct fixture *fixture = *state;
   fixture->record->end_status = LVN_STORE_CANNOT_UNDERSTAND;
   scu_send(fixture, EXPLICIT_CT, EXPLICIT_LITTLE, 0xC000);
-  assert_int_equal(fixture->record->whole_ends, 1);
+  assert_int_equal(fixture->record->ends[LVN_END_WHOLE], 1);
 }
 
 /* A slow disk is no silent peer: the time in the handler is not counted as idle. */
@@ -71,9 +71,12 @@ static void test_association__answers_more_objects_than_allowed(void **state) {
   int fd = raw_open(fixture);
   assert_int_equal(raw_store(fd, data, sizeof data, 64), 0x0000);
   assert_int_equal(raw_store(fd, data, sizeof data, 64), 0x0000);
+  assert_int_equal(fixture->record->limits_reached, 0);
+  assert_int_equal(raw_store(fd, data, sizeof data, 64), 0xA700);
   assert_int_equal(raw_store(fd, data, sizeof data, 64), 0xA700);
   raw_release(fd);
   assert_int_equal(finish(fixture)->begins, 2);
+  assert_int_equal(fixture->record->limits_reached, 1);
 }
 
 static void test_association__refuses_an_oversize_object_and_goes_on(void **state) {
@@ -83,12 +86,12 @@ static void test_association__refuses_an_oversize_object_and_goes_on(void **stat
   start(fixture);
   int fd = raw_open(fixture);
   assert_int_equal(raw_store(fd, data, sizeof data, 16384), 0xA700);
-  assert_int_equal(fixture->record->broken_ends, 1);
+  assert_int_equal(fixture->record->ends[LVN_END_TOO_LARGE], 1);
   assert_true(fixture->record->byte_count <= 100000);
   assert_int_equal(raw_store(fd, data, 1000, 1000), 0x0000);
   raw_release(fd);
   assert_true(finish(fixture)->is_good);
-  assert_int_equal(fixture->record->whole_ends, 1);
+  assert_int_equal(fixture->record->ends[LVN_END_WHOLE], 1);
 }
 
 static void test_association__ends_an_object_without_end(void **state) {
@@ -105,7 +108,7 @@ static void test_association__ends_an_object_without_end(void **state) {
   assert_true(sent < 1000);
   (void)close(fd);
   assert_false(finish(fixture)->is_good);
-  assert_int_equal(fixture->record->broken_ends, 1);
+  assert_int_equal(fixture->record->ends[LVN_END_CUT_OFF], 1);
 }
 
 static void test_association__reports_a_cut_off_object(void **state) {
@@ -118,8 +121,8 @@ static void test_association__reports_a_cut_off_object(void **state) {
   (void)close(fd);
   const struct record *record = finish(fixture);
   assert_false(record->is_good);
-  assert_int_equal(record->broken_ends, 1);
-  assert_int_equal(record->whole_ends, 0);
+  assert_int_equal(record->ends[LVN_END_CUT_OFF], 1);
+  assert_int_equal(record->ends[LVN_END_WHOLE], 0);
 }
 
 /* 10,000 nested sequences of undefined length overflow the stack of a recursive parser. */
@@ -187,6 +190,78 @@ static void test_association__rejects_the_called_aet(void **state) {
 
 static void test_association__rejects_when_busy(void **state) {
   check_rejection(*state, LVN_REJECT_BUSY, (const uint8_t[]){2, 3, 2}, LVN_ERROR_TIMEOUT, "Local Limit");
+}
+
+/* The text of a user information sub-item (PS3.7 D.3.3.2): 0x52 implementation class UID, 0x55 version name. */
+static const char *user_item(const uint8_t *body, size_t count, uint8_t type) {
+  static char text[65];
+  for (size_t at = 68; at + 4 <= count; at += 4 + (size_t)(body[at + 2] << 8 | body[at + 3])) {
+    for (size_t in = at + 4; body[at] == 0x50 && in + 4 <= count;
+         in += 4 + (size_t)(body[in + 2] << 8 | body[in + 3])) {
+      size_t length = (size_t)(body[in + 2] << 8 | body[in + 3]);
+      if (body[in] == type && length < sizeof text && in + 4 + length <= count) {
+        memcpy(text, body + in + 4, length);
+        text[length] = '\0';
+        return text;
+      }
+    }
+  }
+  return "";
+}
+
+static void test_association__accepts_as_this_node(void **state) {
+  struct fixture *fixture = *state;
+  struct bytes contexts = {0};
+  struct bytes request = {0};
+  uint8_t body[4096];
+  size_t count = 0;
+  start(fixture);
+  int fd = peer_connect(fixture->port);
+  put_context(&contexts, 1, CT_CLASS, explicit_only);
+  put_associate(&request, &contexts);
+  lvn_free(contexts.data);
+  assert_true(peer_send_bytes(fd, &request));
+  assert_int_equal(peer_receive_pdu(fd, body, sizeof body, &count, WAIT_MS), PDU_ASSOCIATE_AC);
+  assert_string_equal(user_item(body, count, 0x52), LVN_IMPLEMENTATION_CLASS_UID);
+  assert_string_equal(user_item(body, count, 0x55), LVN_IMPLEMENTATION_VERSION_NAME);
+  raw_release(fd);
+  assert_true(finish(fixture)->is_good);
+}
+
+static void test_association__asks_as_this_node(void **state) {
+  struct fixture *fixture = *state;
+  struct lvn_error err;
+  struct lvn_scu *scu = NULL;
+  uint8_t body[4096] = {0};
+  size_t count = 0;
+  int listen_fd = listen_anywhere(&fixture->port);
+  pid_t child = fork();
+  assert_true(child >= 0);
+  if (child == 0) {
+    const struct lvn_scu_peer peer = scu_peer(fixture);
+    _exit(lvn_scu_open(&peer, NULL, 0, &scu, &err) ? 1 : 0); /* allow: the child of a test */
+  }
+  int fd = accept(listen_fd, NULL, NULL);
+  assert_int_equal(peer_receive_pdu(fd, body, sizeof body, &count, WAIT_MS), PDU_ASSOCIATE_RQ);
+  (void)close(fd);
+  (void)close(listen_fd);
+  int status = 0;
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_int_equal(status, 0);
+  assert_string_equal(user_item(body, count, 0x52), LVN_IMPLEMENTATION_CLASS_UID);
+  assert_string_equal(user_item(body, count, 0x55), LVN_IMPLEMENTATION_VERSION_NAME);
+}
+
+/* A load balancer's or a monitor's probe: it is nobody who could be rejected. */
+static void test_association__a_probe_is_not_asked_for_admission(void **state) {
+  struct fixture *fixture = *state;
+  (void)snprintf(fixture->record->calling_aet, sizeof fixture->record->calling_aet, "unasked");
+  start(fixture);
+  (void)close(peer_connect(fixture->port));
+  const struct record *record = finish(fixture);
+  assert_false(record->is_good);
+  assert_string_equal(record->calling_aet, "unasked");
+  assert_int_equal(record->code, LVN_ERROR_IO);
 }
 
 static const char *const both_syntaxes[] = {IMPLICIT_LITTLE, EXPLICIT_LITTLE, NULL};
@@ -257,6 +332,9 @@ int main(void) {
       CASE(test_association__rejects_the_calling_aet),
       CASE(test_association__rejects_the_called_aet),
       CASE(test_association__rejects_when_busy),
+      CASE(test_association__accepts_as_this_node),
+      CASE(test_association__asks_as_this_node),
+      CASE(test_association__a_probe_is_not_asked_for_admission),
       CASE(test_association__answers_each_presentation_context),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -73,7 +73,7 @@ static void test_association__cuts_a_peer_idle_within_an_object(void **state) {
   assert_true(peer_send_pdv(fd, 1, 0, "abcd", 4));
   (void)raw_wait_for_end(fd);
   check_cut(fixture, 0.8, 2.9);
-  assert_int_equal(fixture->record->broken_ends, 1);
+  assert_int_equal(fixture->record->ends[LVN_END_CUT_OFF], 1);
 }
 
 static void test_association__ends_at_total_seconds(void **state) {
@@ -97,7 +97,7 @@ static void check_broken(struct fixture *fixture, int fd) {
   assert_false(record->is_good);
   assert_true(record->is_served);
   assert_true(record->message[0] != '\0');
-  assert_int_equal(record->whole_ends, 0);
+  assert_int_equal(record->ends[LVN_END_WHOLE], 0);
   assert_true(record->seconds < 4.0);
 }
 
@@ -136,7 +136,7 @@ static void test_association__refuses_a_command_within_a_data_set(void **state) 
   assert_true(peer_send_pdv(fd, 1, 0, "abcd", 4));
   raw_command(fd, 1);
   check_broken(fixture, fd);
-  assert_int_equal(fixture->record->broken_ends, 1);
+  assert_int_equal(fixture->record->ends[LVN_END_CUT_OFF], 1);
 }
 
 static void test_association__refuses_a_context_not_accepted(void **state) {

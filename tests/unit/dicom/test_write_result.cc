@@ -242,6 +242,35 @@ void test_write_result__report_says_what_was_found(void **state) {
   assert_string_equal(string_of(dataset, DCM_StudyInstanceUID).c_str(), "1.2.3.4");
 }
 
+std::vector<std::string> instances_of_series(DcmItem &dataset, const char *series_uid) {
+  std::vector<std::string> uids;
+  DcmItem &study = item_at(dataset, DCM_CurrentRequestedProcedureEvidenceSequence, 0);
+  DcmItem *series = nullptr;
+  for (signed long i = 0; study.findAndGetSequenceItem(DCM_ReferencedSeriesSequence, series, i).good(); i++) {
+    DcmItem *instance = nullptr;
+    for (signed long k = 0; string_of(*series, DCM_SeriesInstanceUID) == series_uid &&
+                            series->findAndGetSequenceItem(DCM_ReferencedSOPSequence, instance, k).good();
+         k++) {
+      uids.push_back(string_of(*instance, DCM_ReferencedSOPInstanceUID));
+    }
+  }
+  return uids;
+}
+
+void test_write_result__every_roi_object_is_evidence(void **state) {
+  auto *f = static_cast<fixture *>(*state);
+  const struct lvn_result_reference objects[3] = {{UID_RTStructureSetStorage, "1.2.3.20", "1.2.3.200", 0},
+                                                  {UID_SegmentationStorage, "1.2.3.21", "1.2.3.201", 0},
+                                                  {UID_RTStructureSetStorage, "1.2.3.20", "1.2.3.200", 0}};
+  DcmFileFormat file;
+  f->request.roi_objects = objects;
+  f->request.roi_object_count = 3;
+  write(f);
+  assert_true(file.loadFile(f->objects[3].path).good());
+  assert_true((instances_of_series(*file.getDataset(), "1.2.3.200") == std::vector<std::string>{"1.2.3.20"}));
+  assert_true((instances_of_series(*file.getDataset(), "1.2.3.201") == std::vector<std::string>{"1.2.3.21"}));
+}
+
 void test_write_result__same_request_same_bytes(void **state) {
   auto *f = static_cast<fixture *>(*state);
   struct lvn_error error = {};
@@ -402,15 +431,11 @@ void test_write_result__check_refuses_other_files(void **state) {
 
 int main() {
   const struct CMUnitTest tests[] = {
-      CASE(objects_and_their_order),
-      CASE(report_says_what_was_found),
-      CASE(same_request_same_bytes),
-      CASE(another_job_has_other_uids),
-      CASE(careless_template_makes_valid_results),
-      CASE(foreign_text_becomes_ascii),
-      CASE(impossible_requests_are_refused),
-      CASE(check_finds_damaged_reports),
-      CASE(check_finds_damaged_captures),
+      CASE(objects_and_their_order),      CASE(report_says_what_was_found),
+      CASE(every_roi_object_is_evidence), CASE(same_request_same_bytes),
+      CASE(another_job_has_other_uids),   CASE(careless_template_makes_valid_results),
+      CASE(foreign_text_becomes_ascii),   CASE(impossible_requests_are_refused),
+      CASE(check_finds_damaged_reports),  CASE(check_finds_damaged_captures),
       CASE(check_refuses_other_files),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
