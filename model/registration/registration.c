@@ -161,6 +161,7 @@ static bool refine(struct pair *fine, struct lvn_reg_transform *transform, struc
     evidence->model_spread_mm = 10.0;
     return true;
   }
+  lvn_reg_costs_ask(work.costs[0], &there, &evidence->agreement, &evidence->contrast);
   /* Both transforms are against the boxes' offset. */
   double y_mm[3];
   double home_mm[3];
@@ -178,9 +179,9 @@ static bool refine(struct pair *fine, struct lvn_reg_transform *transform, struc
   return true;
 }
 
-static bool align(const struct lvn_volume *fixed, const struct lvn_volume *moving, const double centre_mm[3],
-                  const struct lvn_registration_options *options, struct lvn_reg_transform *transform,
-                  struct lvn_reg_evidence *evidence, const char **model, struct lvn_error *err) {
+bool lvn_reg_align(const struct lvn_volume *fixed, const struct lvn_volume *moving, const double centre_mm[3],
+                   const struct lvn_registration_options *options, struct lvn_reg_transform *transform,
+                   struct lvn_reg_evidence *evidence, const char **model, struct lvn_error *err) {
   LVN_CLEANUP(pair_clear) struct pair coarse = {.volume = {fixed, moving}, .spacing_mm = COARSE_MM};
   LVN_CLEANUP(pair_clear) struct pair fine = {.volume = {fixed, moving}, .spacing_mm = FINE_MM};
   struct search_result found;
@@ -197,6 +198,7 @@ static bool align(const struct lvn_volume *fixed, const struct lvn_volume *movin
     return false;
   }
   evidence->planar = coarse.planar;
+  evidence->slice_mm = fmax(fixed->grid.spacing_mm[2], moving->grid.spacing_mm[2]);
   evidence->overlap = found.there.overlap;
   evidence->similarity_before =
       lvn_reg_correlation(&coarse.features[0], &coarse.features[1], transform, COARSE_SIGMA_MM);
@@ -212,10 +214,12 @@ static bool align(const struct lvn_volume *fixed, const struct lvn_volume *movin
     fine.centre_mm[0][a] = centre_mm[a];
     fine.centre_mm[1][a] = centre_mm[a] + found.there.mm[a];
   }
-  if (!refine(&fine, transform, evidence, model, err)) {
+  if (!refine(&fine, transform, evidence, model, err) ||
+      !lvn_reg_compare_bodies(fixed, moving, centre_mm, &evidence->body, err)) {
     return false;
   }
   evidence->similarity = lvn_reg_correlation(&coarse.features[0], &coarse.features[1], transform, COARSE_SIGMA_MM);
+  evidence->detail = lvn_reg_correlation(&fine.features[0], &fine.features[1], transform, FINE_SIGMA_MM);
   return true;
 }
 
@@ -231,7 +235,7 @@ bool lvn_registration_run(const struct lvn_volume *fixed, const struct lvn_mask 
   double mapped_mm[3];
   bool has_lesion = lvn_mask_measure(lesion, NULL, NULL, centre_mm) > 0;
   lvn_reg_transform_identity(centre_mm, &transform);
-  if (has_lesion && !align(fixed, moving, centre_mm, options, &transform, &evidence, &quality.model, err)) {
+  if (has_lesion && !lvn_reg_align(fixed, moving, centre_mm, options, &transform, &evidence, &quality.model, err)) {
     return false;
   }
   quality.similarity = evidence.similarity;

@@ -85,9 +85,19 @@ enum lvn_reg_model { LVN_REG_TRANSLATION, LVN_REG_AFFINE };
  * LVN_REG_SCALE_MM from the linear part. False, transform unchanged, when the costs have no minimum in reach. */
 LVN_MUST_CHECK bool lvn_reg_costs_fit(const struct lvn_reg_costs *costs, enum lvn_reg_model model, double prior,
                                       struct lvn_reg_transform *transform, double *ret_cost);
+/* What the blocks say, each by itself, of `transform` (whose shift is against the boxes' own offset). agreement: share
+ * of their weight times contrast whose best whole shift is where the transform puts them; contrast: 1 - their cost
+ * there / their mean cost over the shifts. Both 0 when nothing can be asked. */
+void lvn_reg_costs_ask(const struct lvn_reg_costs *costs, const struct lvn_reg_transform *transform,
+                       double *ret_agreement, double *ret_contrast);
 /* Correlation of the descriptors about their channel means, 0..1, weighted about the transform's centre. */
 double lvn_reg_correlation(const struct lvn_reg_features *fixed, const struct lvn_reg_features *moving,
                            const struct lvn_reg_transform *transform, double sigma_mm);
+
+/* How alike the bodies about `centre_mm` are, inner organs aside: correlation, 0..1; 0 when too little is seen by both.
+ */
+LVN_MUST_CHECK bool lvn_reg_compare_bodies(const struct lvn_volume *fixed, const struct lvn_volume *moving,
+                                           const double centre_mm[3], double *ret_likeness, struct lvn_error *err);
 
 /* The exhaustive search. A cube of the fixed box, `size` voxels wide, is laid on every place of the moving box. */
 #define LVN_REG_LEAST_OVERLAP 0.3
@@ -118,9 +128,19 @@ struct lvn_reg_evidence {
   double overlap;                /* share of the neighbourhood's weight that the moving phase covers */
   double inverse_consistency_mm; /* NAN when the way back could not be run */
   double model_spread_mm;        /* largest distance between the models' answers at the lesion */
-  bool at_border;                /* the best shift lies at the border of the search */
-  bool planar;                   /* too few slices for a search across them */
+  double body;                   /* lvn_reg_compare_bodies() */
+  double detail;                 /* correlation at the fine scale */
+  double agreement;              /* lvn_reg_costs_ask() */
+  double contrast;
+  double slice_mm; /* the thicker of the two volumes' slices */
+  bool at_border;  /* the best shift lies at the border of the search */
+  bool planar;     /* too few slices for a search across them */
 };
+/* Improve `transform` (the identity about the lesion) as far as the images allow, and say what was seen. */
+LVN_MUST_CHECK bool lvn_reg_align(const struct lvn_volume *fixed, const struct lvn_volume *moving,
+                                  const double centre_mm[3], const struct lvn_registration_options *options,
+                                  struct lvn_reg_transform *transform, struct lvn_reg_evidence *evidence,
+                                  const char **model, struct lvn_error *err);
 /* Fill estimated_error_mm, usable and reason. */
 void lvn_reg_judge(const struct lvn_reg_evidence *evidence, double max_error_mm,
                    struct lvn_registration_quality *quality);

@@ -326,6 +326,80 @@ bool lvn_reg_costs_fit(const struct lvn_reg_costs *costs, enum lvn_reg_model mod
   return true;
 }
 
+#define AGREE_VOXELS 1.6 /* of a whole shift: by chance 5 % of the shifts in reach lie as near */
+
+/* What one block says by itself, against where the transform puts it (`at`, voxels). */
+struct opinion {
+  double mean; /* cost of the shifts in reach */
+  double best;
+  double there; /* cost at the shift nearest to `at` */
+  bool agrees;
+};
+
+static bool ask_block(const struct block *block, const double at[3], int axes, struct opinion *ret_opinion) {
+  struct opinion out = {.best = HUGE_VAL};
+  double count = 0.0;
+  double nearest = HUGE_VAL;
+  for (int shift = 0; shift < LVN_REG_SHIFTS; shift++) {
+    const int index[3] = {shift % SIDE, shift / SIDE % SIDE, shift / (SIDE * SIDE)};
+    double d2 = 0.0;
+    if (!((double)block->covered[shift] >= 0.5 * block->weight)) {
+      continue;
+    }
+    for (int a = 0; a < axes; a++) {
+      double d = (double)(index[a] - LVN_REG_SHIFT_REACH) - at[a];
+      d2 += d * d;
+    }
+    double cost = total(block->cost[shift]) / (double)block->covered[shift];
+    out.mean += cost;
+    count += 1.0;
+    if (cost < out.best) {
+      out.best = cost;
+      out.agrees = d2 <= AGREE_VOXELS * AGREE_VOXELS;
+    }
+    if (d2 < nearest) {
+      nearest = d2;
+      out.there = cost;
+    }
+  }
+  out.mean /= fmax(1.0, count);
+  *ret_opinion = out;
+  return count >= SIDE * SIDE / 2.0;
+}
+
+void lvn_reg_costs_ask(const struct lvn_reg_costs *costs, const struct lvn_reg_transform *transform,
+                       double *ret_agreement, double *ret_contrast) {
+  double weight_sum = 0.0;
+  double agreed = 0.0;
+  double mean_sum = 0.0;
+  double there_sum = 0.0;
+  for (size_t b = 0; b < sizeof costs->blocks / sizeof costs->blocks[0]; b++) {
+    const struct block *block = &costs->blocks[b];
+    struct opinion opinion;
+    double at[3];
+    if (!(block->weight > 0.0)) {
+      continue;
+    }
+    for (int a = 0; a < 3; a++) {
+      at[a] = transform->shift_mm[a];
+      for (int k = 0; k < 3; k++) {
+        at[a] += transform->linear[a][k] * block->position_mm[k] / block->weight;
+      }
+      at[a] /= costs->spacing_mm;
+    }
+    if (ask_block(block, at, costs->planar ? 2 : 3, &opinion)) {
+      /* Flat blocks have no opinion. */
+      double weight = block->weight * (opinion.mean - opinion.best);
+      weight_sum += weight;
+      agreed += opinion.agrees ? weight : 0.0;
+      mean_sum += block->weight * opinion.mean;
+      there_sum += block->weight * opinion.there;
+    }
+  }
+  *ret_agreement = weight_sum > 0.0 ? agreed / weight_sum : 0.0;
+  *ret_contrast = mean_sum > 0.0 ? 1.0 - there_sum / mean_sum : 0.0;
+}
+
 struct sums {
   double weight;
   double f[LVN_REG_CHANNELS];
