@@ -3,6 +3,7 @@ find_package(Threads REQUIRED)
 find_package(OpenSSL REQUIRED)
 find_package(Torch REQUIRED)
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
+pkg_check_modules(ZIP REQUIRED IMPORTED_TARGET libzip)
 # Statistics and reports; model/ alone trains without them.
 set(lvn_reports_required REQUIRED)
 if(LVN_MODEL_ONLY)

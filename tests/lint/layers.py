@@ -22,6 +22,7 @@ GUARDED = (
     (r"sqlite3\.h$", r"^storage/", "SQLite belongs in storage/"),
     (r"openssl/", r"^(daemon/base/sha256\.c|model/network/|model/train/|model/package/|daemon/cli/)",
      "OpenSSL belongs in base/sha256.c and in the model package's signature"),
+    (r"zip\.h$", r"^model/tensor/", "libzip belongs in model/tensor"),
     (r"ini\.h$", r"^config/", "inih belongs in config/"),
     (r"microhttpd\.h$", r"^daemon/web/", "libmicrohttpd belongs in daemon/web/"),
     (r"cairo", r"^daemon/", "Cairo belongs in daemon/"),
