@@ -14,8 +14,7 @@
 #define STUDIES_MAX 100000U
 #define STUDY_FILES_MAX 20000U
 
-/* "DICM" after the 128-byte preamble (PS3.10 7.1). */
-static bool has_dicom_prefix(const char *path) {
+bool lvn_intake_is_dicom(const char *path) {
   LVN_AUTOCLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
   char prefix[4];
   return fd >= 0 && pread(fd, prefix, sizeof prefix, 128) == (ssize_t)sizeof prefix &&
@@ -40,7 +39,7 @@ static struct lvn_intake_study *find_or_add(struct lvn_intake *intake, const cha
 
 static bool add_file(struct lvn_intake *intake, const char *path, struct lvn_error *err) {
   struct lvn_scan scan;
-  if (!has_dicom_prefix(path)) {
+  if (!lvn_intake_is_dicom(path)) {
     intake->other_count++;
     return true;
   }

@@ -28,6 +28,8 @@ struct lvn_intake {
 /* Walk `folder` (or take one file) and add its DICOM files; call again for more folders or files. A file with the DICOM
  * prefix that cannot be scanned is LVN_ERROR_DATA naming it. */
 LVN_MUST_CHECK bool lvn_intake_add(struct lvn_intake *intake, const char *path, struct lvn_error *err);
+/* Does the file carry the DICOM prefix ("DICM" after the preamble, PS3.10 7.1)? */
+LVN_MUST_CHECK bool lvn_intake_is_dicom(const char *path);
 void lvn_intake_clear(struct lvn_intake *intake);
 
 /* Digest of a study's files and of who analyses them: the same inputs give the same job key (64 hex digits). */

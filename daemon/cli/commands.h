@@ -10,6 +10,8 @@ extern "C" {
 int lvn_cli_analyze(int argc, char **argv);
 int lvn_cli_phantom(int argc, char **argv);
 int lvn_cli_dataset(int argc, char **argv);
+int lvn_cli_dataset_build(int argc, char **argv);
+int lvn_cli_dataset_show(int argc, char **argv);
 int lvn_cli_train(int argc, char **argv);
 int lvn_cli_evaluate(int argc, char **argv);
 int lvn_cli_model(int argc, char **argv);

@@ -1,6 +1,4 @@
 /* livervlm dataset: makes and shows training sets. */
-#include "model/train/dataset.h"
-#include "daemon/base/memory.h"
 #include "daemon/cli/commands.h"
 #include "daemon/cli/options.h"
 #include "model/train/phantom_dataset.h"
@@ -59,73 +57,11 @@ static int dataset_phantom(int argc, char **argv) {
   return LVN_EXIT_OK;
 }
 
-static void print_dataset(const struct lvn_dataset *dataset) {
-  size_t lesions[LVN_CLASS_COUNT] = {0};
-  size_t slices[LVN_CLASS_COUNT] = {0};
-  size_t patients = 0;
-  char digest[LVN_SHA256_TEXT_BYTES];
-  lvn_sha256_to_text(lvn_dataset_sha256(dataset), digest);
-  for (size_t i = 0; i < lvn_dataset_count(dataset); i++) {
-    const struct lvn_dataset_lesion *lesion = lvn_dataset_get(dataset, i);
-    bool seen = false;
-    for (size_t j = 0; j < i && !seen; j++) {
-      seen = strcmp(lvn_dataset_get(dataset, j)->patient_key, lesion->patient_key) == 0;
-    }
-    patients += !seen;
-    lesions[lesion->lesion_class]++;
-    slices[lesion->lesion_class] += lesion->slice_count;
-  }
-  (void)printf("source   %s\nmanifest %s\n%zu lesions of %zu patients\n\nclass  lesions  slices\n",
-               lvn_dataset_source(dataset), digest, lvn_dataset_count(dataset), patients);
-  for (int c = 0; c < LVN_CLASS_COUNT; c++) {
-    (void)printf("%-5s  %7zu  %6zu\n", lvn_class_name((enum lvn_class)c), lesions[c], slices[c]);
-  }
-}
-
-static int verify_dataset(const struct lvn_dataset *dataset, const char *command) {
-  struct lvn_error err = {0};
-  for (size_t i = 0; i < lvn_dataset_count(dataset); i++) {
-    struct lvn_crop crop = {0};
-    if (!lvn_dataset_load(dataset, i, &crop, &err)) {
-      return lvn_options_fail(command, &err);
-    }
-    lvn_crop_clear(&crop);
-  }
-  (void)printf("\nall files agree with the manifest\n");
-  return LVN_EXIT_OK;
-}
-
-static int dataset_show(int argc, char **argv) {
-  bool verify = false;
-  struct lvn_dataset *dataset = NULL;
-  struct lvn_error err = {0};
-  const struct lvn_option options[] = {
-      {"verify", NULL, LVN_OPTION_FLAG, &verify, "read every lesion and check its SHA-256", false, 0, 0},
-  };
-  const struct lvn_usage usage = {.command = "dataset show",
-                                  .arguments = "DIR",
-                                  .summary = "Say what a data set holds.",
-                                  .options = options,
-                                  .option_count = 1,
-                                  .arguments_min = 1,
-                                  .arguments_max = 1};
-  int first = 0;
-  int code = lvn_options_parse(argc, argv, &usage, &first);
-  if (code != LVN_OPTIONS_RUN) {
-    return code;
-  }
-  if (!lvn_dataset_open(argv[first], &dataset, &err)) {
-    return lvn_options_fail(usage.command, &err);
-  }
-  print_dataset(dataset);
-  code = verify ? verify_dataset(dataset, usage.command) : LVN_EXIT_OK;
-  lvn_dataset_close(dataset);
-  return code;
-}
-
 int lvn_cli_dataset(int argc, char **argv) {
-  static const struct lvn_options_member members[] = {{"phantom", dataset_phantom, "make one of synthetic lesions"},
-                                                      {"show", dataset_show, "say what one holds"},
-                                                      {NULL, NULL, NULL}};
+  static const struct lvn_options_member members[] = {
+      {"build", lvn_cli_dataset_build, "make one of DICOM cases"},
+      {"phantom", dataset_phantom, "make one of synthetic lesions"},
+      {"show", lvn_cli_dataset_show, "say what one holds, and what is wrong"},
+      {NULL, NULL, NULL}};
   return lvn_options_group(argc, argv, "Make and show training sets.", members);
 }

@@ -230,6 +230,29 @@ static json_t *answer_rebuild(struct lvn_pipeline *pipeline) {
                    (json_int_t)report.results);
 }
 
+/* The files of a study's current objects: for `livervlm dataset build`, which has the same rights to them. */
+static json_t *answer_inputs(struct lvn_pipeline *pipeline, const json_t *request) {
+  struct lvn_error err;
+  LVN_AUTOFREE uint8_t *digests = NULL;
+  size_t count = 0;
+  const char *study = text_of(request, "study");
+  if (study == NULL) {
+    (void)lvn_error_set(&err, LVN_ERROR_USAGE, "inputs needs a study");
+    return refuse(&err);
+  }
+  if (!lvn_index_study_inputs(pipeline->index, study, &digests, &count, &err)) {
+    return refuse(&err);
+  }
+  json_t *paths = json_array();
+  for (size_t i = 0; i < count; i++) {
+    char path[LVN_PATH_BYTES];
+    if (lvn_objects_path(pipeline->objects, digests + i * LVN_SHA256_BYTES, path, &err)) {
+      (void)json_array_append_new(paths, json_string(path));
+    }
+  }
+  return json_pack("{s:b, s:o}", "ok", 1, "paths", paths);
+}
+
 json_t *lvn_control_answer(struct lvn_pipeline *pipeline, const json_t *request) {
   struct lvn_error err;
   const char *command = text_of(request, "command");
@@ -254,6 +277,9 @@ json_t *lvn_control_answer(struct lvn_pipeline *pipeline, const json_t *request)
   }
   if (strcmp(command, "release") == 0) {
     return answer_release(pipeline, request);
+  }
+  if (strcmp(command, "inputs") == 0) {
+    return answer_inputs(pipeline, request);
   }
   if (strcmp(command, "rebuild-index") == 0) {
     return answer_rebuild(pipeline);

@@ -19,6 +19,12 @@ struct lvn_dataset {
   uint8_t sha256[LVN_SHA256_BYTES];
   size_t count;
   struct lvn_dataset_lesion *lesions;
+  struct image_list *images; /* one for each lesion */
+};
+
+struct image_list {
+  uint8_t *sha256; /* owned */
+  size_t count;
 };
 
 bool lvn_dataset_key_is_valid(const char *key) {
@@ -47,6 +53,32 @@ static bool get_count(const json_t *entry, const char *key, size_t max, size_t *
   return true;
 }
 
+/* What a data set made of phantoms, or by hand, may leave out. */
+static bool get_optional(const json_t *entry, struct lvn_dataset_lesion *lesion) {
+  const char *pixels = json_string_value(json_object_get(entry, "pixel_sha256"));
+  const char *reference = json_string_value(json_object_get(entry, "reference_standard"));
+  lesion->long_axis_mm = json_number_value(json_object_get(entry, "long_axis_mm"));
+  lesion->slice_thickness_mm = json_number_value(json_object_get(entry, "slice_thickness_mm"));
+  return (pixels == NULL || lvn_sha256_from_text(pixels, lesion->pixel_sha256)) &&
+         lvn_copy(lesion->reference_standard, sizeof lesion->reference_standard, reference == NULL ? "" : reference);
+}
+
+/* "images": [{"pixel_sha256": …}, …] */
+static bool read_images(const json_t *entry, struct image_list *images, struct lvn_error *err) {
+  const json_t *list = json_object_get(entry, "images");
+  images->sha256 = lvn_alloc(json_array_size(list), LVN_SHA256_BYTES, err);
+  if (images->sha256 == NULL) {
+    return false;
+  }
+  for (; images->count < json_array_size(list); images->count++) {
+    const char *text = json_string_value(json_object_get(json_array_get(list, images->count), "pixel_sha256"));
+    if (text == NULL || !lvn_sha256_from_text(text, images->sha256 + images->count * LVN_SHA256_BYTES)) {
+      return lvn_error_set(err, LVN_ERROR_DATA, "image %zu of a lesion has no digest", images->count + 1);
+    }
+  }
+  return true;
+}
+
 static bool read_lesion(const json_t *entry, struct lvn_dataset_lesion *lesion) {
   char text[LVN_SHA256_TEXT_BYTES];
   const json_t *present = json_object_get(entry, "phases_present");
@@ -55,7 +87,7 @@ static bool read_lesion(const json_t *entry, struct lvn_dataset_lesion *lesion) 
   if (!get_text(entry, "id", lesion->lesion_id, sizeof lesion->lesion_id) ||
       !lvn_dataset_key_is_valid(lesion->lesion_id) ||
       !get_text(entry, "patient", lesion->patient_key, sizeof lesion->patient_key) ||
-      !get_text(entry, "subtype", lesion->subtype, sizeof lesion->subtype) ||
+      !get_text(entry, "subtype", lesion->subtype, sizeof lesion->subtype) || !get_optional(entry, lesion) ||
       !get_text(entry, "class", text, sizeof text) || !lvn_class_from_name(text, &lesion->lesion_class) ||
       !get_count(entry, "fold", 1000, &fold) || !get_count(entry, "slices", SLICES_MAX, &lesion->slice_count) ||
       !get_count(entry, "key_slice", SLICES_MAX, &lesion->key_slice) || lesion->key_slice >= lesion->slice_count ||
@@ -86,13 +118,17 @@ static bool read_manifest(struct lvn_dataset *dataset, const json_t *manifest, s
   }
   dataset->count = json_array_size(lesions);
   dataset->lesions = lvn_alloc(dataset->count, sizeof *dataset->lesions, err);
-  if (dataset->lesions == NULL) {
+  dataset->images = lvn_alloc(dataset->count, sizeof *dataset->images, err);
+  if (dataset->lesions == NULL || dataset->images == NULL) {
     return false;
   }
   for (size_t i = 0; i < dataset->count; i++) {
     if (!read_lesion(json_array_get(lesions, i), &dataset->lesions[i])) {
       return lvn_error_set(err, LVN_ERROR_DATA, "'%.300s': lesion %zu of the manifest is malformed", dataset->folder,
                            i + 1);
+    }
+    if (!read_images(json_array_get(lesions, i), &dataset->images[i], err)) {
+      return lvn_error_prefix(err, "'%.300s': lesion %zu", dataset->folder, i + 1);
     }
   }
   return true;
@@ -118,6 +154,10 @@ bool lvn_dataset_open(const char *folder, struct lvn_dataset **ret_dataset, stru
 
 void lvn_dataset_close(struct lvn_dataset *dataset) {
   if (dataset != NULL) {
+    for (size_t i = 0; dataset->images != NULL && i < dataset->count; i++) {
+      lvn_free(dataset->images[i].sha256);
+    }
+    lvn_free(dataset->images);
     lvn_free(dataset->lesions);
     lvn_free(dataset);
   }
@@ -133,6 +173,11 @@ const struct lvn_dataset_lesion *lvn_dataset_get(const struct lvn_dataset *datas
 
 const char *lvn_dataset_source(const struct lvn_dataset *dataset) {
   return dataset->source;
+}
+
+const uint8_t *lvn_dataset_images(const struct lvn_dataset *dataset, size_t index, size_t *ret_count) {
+  *ret_count = dataset->images[index].count;
+  return dataset->images[index].sha256;
 }
 
 const uint8_t *lvn_dataset_sha256(const struct lvn_dataset *dataset) {

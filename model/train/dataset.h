@@ -1,7 +1,7 @@
 /* A training set on disk: lesion crops as the node makes them, with class, patient and fold.
- *   DIR/manifest.json              what each lesion is, its file and the file's SHA-256
+ *   DIR/manifest.json              what each lesion is, its file and the file's SHA-256, where its pixels come from
  *   DIR/lesions/<id>.safetensors   hounsfield I16 [slice][NC,ART,PV][224][224], mask U8 [slice][224][224]
- * Patients are named by a pseudonym; no name, id or date of a person belongs here. */
+ * Patients are named by a pseudonym; no name, id or date of a person belongs here. docs/model.md lists the keys. */
 #ifndef LVN_MODEL_DATASET_H
 #define LVN_MODEL_DATASET_H
 
@@ -10,26 +10,34 @@
 #include "daemon/base/vocabulary.h"
 #include "model/image/crop.h"
 
+#include <jansson.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 #define LVN_DATASET_KEY_BYTES 65
 #define LVN_DATASET_LESIONS_MAX 1000000
+#define LVN_DATASET_WORD_BYTES 32
 
 struct lvn_dataset_lesion {
   char lesion_id[LVN_DATASET_KEY_BYTES];   /* names its file: letters, digits, '.', '_' and '-' only */
   char patient_key[LVN_DATASET_KEY_BYTES]; /* pseudonym: the unit that validation is split by */
   enum lvn_class lesion_class;
   unsigned fold;
-  char subtype[32]; /* free, may be empty */
+  char subtype[LVN_DATASET_WORD_BYTES]; /* free, may be empty */
   /* Filled by the writer from the crop. */
   size_t slice_count;
   size_t key_slice;
   double side_mm;
   bool phase_present[LVN_PHASE_NETWORK_COUNT];
   double mean_hu[LVN_PHASE_NETWORK_COUNT]; /* inside the mask over the slices; NAN without a measurement */
-  uint8_t sha256[LVN_SHA256_BYTES];
+  uint8_t sha256[LVN_SHA256_BYTES];        /* of its file */
+  /* Known of some data sets only. */
+  char reference_standard[LVN_DATASET_WORD_BYTES]; /* how the class is known: "histology"; may be empty */
+  double long_axis_mm;                             /* largest diameter in a slice; 0: not known */
+  double slice_thickness_mm;                       /* of the series that the ROI was drawn on; 0: not known */
+  uint8_t pixel_sha256[LVN_SHA256_BYTES];          /* of its Hounsfield units alone; all 0 in a data set without */
 };
 
 /* Not shared by threads. */
@@ -39,6 +47,17 @@ LVN_MUST_CHECK bool lvn_dataset_writer_open(const char *folder, const char *sour
                                             struct lvn_dataset_writer **ret_writer, struct lvn_error *err);
 LVN_MUST_CHECK bool lvn_dataset_writer_add(struct lvn_dataset_writer *writer, const struct lvn_dataset_lesion *lesion,
                                            const struct lvn_crop *crop, struct lvn_error *err);
+/* The same in two steps, so that several processes can make lesions of one data set: the pixels of one lesion into
+ * `folder` (which need not hold a data set), replacing what lies there, and the manifest's entry for it. Keys of
+ * `facts` (NULL: none) are added to the entry. json_decref() it. */
+LVN_MUST_CHECK bool lvn_dataset_store(const char *folder, const struct lvn_dataset_lesion *lesion,
+                                      const struct lvn_crop *crop, const json_t *facts, json_t **ret_entry,
+                                      struct lvn_error *err);
+/* The second step; the entry is taken. Its file is not looked at. */
+LVN_MUST_CHECK bool lvn_dataset_writer_append(struct lvn_dataset_writer *writer, json_t *entry, struct lvn_error *err);
+/* A key of the manifest's head; the value is taken. */
+LVN_MUST_CHECK bool lvn_dataset_writer_note(struct lvn_dataset_writer *writer, const char *key, json_t *value,
+                                            struct lvn_error *err);
 /* Writes the manifest; without it the folder is no data set. Closes in every case. */
 LVN_MUST_CHECK bool lvn_dataset_writer_close(struct lvn_dataset_writer *writer, struct lvn_error *err);
 void lvn_dataset_writer_abandon(struct lvn_dataset_writer *writer); /* NULL is allowed; leaves the lesion files */
@@ -50,6 +69,9 @@ void lvn_dataset_close(struct lvn_dataset *dataset); /* NULL is allowed */
 size_t lvn_dataset_count(const struct lvn_dataset *dataset);
 const struct lvn_dataset_lesion *lvn_dataset_get(const struct lvn_dataset *dataset, size_t index);
 const char *lvn_dataset_source(const struct lvn_dataset *dataset);
+/* SHA-256 of each source image's pixels that the lesion's crop was taken from, LVN_SHA256_BYTES each; a data set of
+ * phantoms has none. Borrowed. */
+const uint8_t *lvn_dataset_images(const struct lvn_dataset *dataset, size_t index, size_t *ret_count);
 /* SHA-256 of manifest.json, which names every file's: what a model was trained on. */
 const uint8_t *lvn_dataset_sha256(const struct lvn_dataset *dataset);
 

@@ -110,10 +110,15 @@ static bool align(const struct maker *maker, const struct lvn_phantom *phantom, 
   return true;
 }
 
-static void name_lesion(const struct maker *maker, size_t index, size_t lesion_index,
-                        const struct lvn_phantom_lesion *truth, struct lvn_dataset_lesion *lesion) {
+static void name_lesion(const struct maker *maker, size_t index, size_t lesion_index, const struct lvn_phantom *phantom,
+                        enum lvn_phase roi_phase, struct lvn_dataset_lesion *lesion) {
+  const struct lvn_phantom_lesion *truth = &phantom->lesions[lesion_index];
   uint64_t seed = maker->options->first_seed + index;
-  *lesion = (struct lvn_dataset_lesion){.lesion_class = truth->lesion_class, .fold = (unsigned)(index % FOLDS)};
+  *lesion = (struct lvn_dataset_lesion){.lesion_class = truth->lesion_class,
+                                        .fold = (unsigned)(index % FOLDS),
+                                        .reference_standard = "phantom",
+                                        .long_axis_mm = truth->diameter_mm,
+                                        .slice_thickness_mm = phantom->slice_thickness_mm[roi_phase]};
   /* Lesions are added as threads finish: the order in the manifest may differ, the set does not. */
   (void)snprintf(lesion->patient_key, sizeof lesion->patient_key, "phantom-%" PRIu64, seed);
   (void)snprintf(lesion->lesion_id, sizeof lesion->lesion_id, "phantom-%" PRIu64 "-%zu", seed, lesion_index + 1);
@@ -122,8 +127,7 @@ static void name_lesion(const struct maker *maker, size_t index, size_t lesion_i
 
 static bool add_lesion(struct maker *maker, size_t index, const struct lvn_phantom *phantom, size_t lesion_index,
                        enum lvn_phase roi_phase, struct lvn_error *err) {
-  const struct lvn_phantom_lesion *truth = &phantom->lesions[lesion_index];
-  const struct lvn_mask *mask = &truth->mask[roi_phase];
+  const struct lvn_mask *mask = &phantom->lesions[lesion_index].mask[roi_phase];
   struct lvn_registration *registrations[LVN_PHASE_NETWORK_COUNT] = {NULL};
   struct lvn_crop_phase phases[LVN_PHASE_NETWORK_COUNT];
   struct lvn_crop_options options;
@@ -146,7 +150,7 @@ static bool add_lesion(struct maker *maker, size_t index, const struct lvn_phant
   options.max_slices = maker->options->max_slices;
   good = good && (!usable || lvn_crop_make(&phantom->volume[roi_phase].grid, mask, phases, &options, &crop, err));
   destroy_registrations(registrations);
-  name_lesion(maker, index, lesion_index, truth, &lesion);
+  name_lesion(maker, index, lesion_index, phantom, roi_phase, &lesion);
   (void)pthread_mutex_lock(&maker->lock);
   maker->summary.registration_seconds += aligned - start;
   maker->summary.crop_seconds += lvn_clock_monotonic_seconds() - aligned;

@@ -20,8 +20,9 @@ GUARDED = (
     (r"dcmtk/", r"^dicom/.*_dcmtk\.(cc|hh)$", "DCMTK belongs in dicom/**/*_dcmtk.cc"),
     (r"(torch|ATen|c10)/", r"^(model/.*_torch\.(cc|hh)|cmake/torch_pch\.cc)$", "torch belongs in model/**/*_torch.cc"),
     (r"sqlite3\.h$", r"^storage/", "SQLite belongs in storage/"),
-    (r"openssl/", r"^(daemon/base/sha256\.c|model/network/|model/train/|model/package/|daemon/cli/)",
-     "OpenSSL belongs in base/sha256.c and in the model package's signature"),
+    (r"openssl/", r"^(daemon/base/sha256\.c|model/network/|model/train/|model/package/|daemon/cli/|"
+     r"daemon/dataset/pseudonym\.c)", "OpenSSL belongs in base/sha256.c, the model package's signature and pseudonyms"),
+    (r"csv\.h$", r"^daemon/dataset/", "libcsv belongs in daemon/dataset"),
     (r"zip\.h$", r"^model/tensor/", "libzip belongs in model/tensor"),
     (r"ini\.h$", r"^config/", "inih belongs in config/"),
     (r"microhttpd\.h$", r"^daemon/web/", "libmicrohttpd belongs in daemon/web/"),

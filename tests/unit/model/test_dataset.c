@@ -1,0 +1,177 @@
+/* The data set: what is written is what is read, and what is wrong with one is found. */
+#include "daemon/base/file.h"
+#include "daemon/base/memory.h"
+#include "model/train/dataset.h"
+#include "model/train/dataset_audit.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define SAMPLES ((size_t)LVN_CROP_SIDE * LVN_CROP_SIDE)
+
+static char root[] = "/tmp/lvn-dataset-XXXXXX";
+
+static int make_root(void **state) {
+  (void)state;
+  return mkdtemp(root) == NULL ? -1 : 0;
+}
+
+static int remove_root(void **state) {
+  struct lvn_error err = {0};
+  LVN_CLEANUP(lvn_file_names_clear) struct lvn_file_names files = {0};
+  (void)state;
+  if (!lvn_file_walk(root, 1000, &files, &err)) {
+    return -1;
+  }
+  for (size_t i = 0; i < files.count; i++) {
+    (void)remove(files.names[i]);
+  }
+  return 0;
+}
+
+static void fill_crop(struct lvn_crop *crop, int value) {
+  struct lvn_error err = {0};
+  *crop = (struct lvn_crop){.side_mm = 40.0, .slice_count = 1, .phase_present = {true, true, true}};
+  crop->slices = lvn_alloc(1, sizeof *crop->slices, &err);
+  assert_non_null(crop->slices);
+  crop->slices[0].hounsfield = lvn_alloc(LVN_PHASE_NETWORK_COUNT * SAMPLES, sizeof(int16_t), &err);
+  crop->slices[0].mask = lvn_alloc(SAMPLES, 1, &err);
+  assert_true(crop->slices[0].hounsfield != NULL && crop->slices[0].mask != NULL);
+  for (size_t i = 0; i < LVN_PHASE_NETWORK_COUNT * SAMPLES; i++) {
+    crop->slices[0].hounsfield[i] = (int16_t)(value + (int)(i % 7));
+  }
+  memset(crop->slices[0].mask + SAMPLES / 2, 1, 100);
+}
+
+struct sample {
+  const char *lesion;
+  const char *patient;
+  enum lvn_class lesion_class;
+  unsigned fold;
+  int value;          /* of the pixels: the same value, the same crop */
+  const char *images; /* one letter for each source image */
+};
+
+static json_t *facts_of(const struct sample *sample) {
+  json_t *images = json_array();
+  for (const char *letter = sample->images; *letter != '\0'; letter++) {
+    char digest[LVN_SHA256_TEXT_BYTES];
+    memset(digest, *letter, sizeof digest - 1);
+    digest[sizeof digest - 1] = '\0';
+    (void)json_array_append_new(images, json_pack("{s:s}", "pixel_sha256", digest));
+  }
+  return json_pack("{s:o}", "images", images);
+}
+
+static struct lvn_dataset *make(const char *name, const struct sample *samples, size_t count) {
+  struct lvn_error err = {0};
+  char folder[LVN_PATH_BYTES];
+  struct lvn_dataset_writer *writer = NULL;
+  struct lvn_dataset *dataset = NULL;
+  assert_true(lvn_path_join(folder, root, name, &err));
+  assert_true(lvn_dataset_writer_open(folder, "made up", &writer, &err));
+  for (size_t i = 0; i < count; i++) {
+    struct lvn_dataset_lesion lesion = {.lesion_class = samples[i].lesion_class,
+                                        .fold = samples[i].fold,
+                                        .reference_standard = "histology",
+                                        .long_axis_mm = 12.5,
+                                        .slice_thickness_mm = 5.0};
+    struct lvn_crop crop;
+    json_t *entry = NULL;
+    json_t *facts = facts_of(&samples[i]);
+    (void)lvn_copy(lesion.lesion_id, sizeof lesion.lesion_id, samples[i].lesion);
+    (void)lvn_copy(lesion.patient_key, sizeof lesion.patient_key, samples[i].patient);
+    fill_crop(&crop, samples[i].value);
+    assert_true(lvn_dataset_store(folder, &lesion, &crop, facts, &entry, &err));
+    assert_true(lvn_dataset_writer_append(writer, entry, &err));
+    json_decref(facts);
+    lvn_crop_clear(&crop);
+  }
+  assert_true(lvn_dataset_writer_close(writer, &err));
+  assert_true(lvn_dataset_open(folder, &dataset, &err));
+  return dataset;
+}
+
+static void test_dataset__reads_what_was_stored(void **state) {
+  static const struct sample samples[] = {{"L1", "P1", LVN_CLASS_FNH, 3, 40, "ab"},
+                                          {"L2", "P2", LVN_CLASS_HCC, 0, 50, ""}};
+  struct lvn_error err = {0};
+  struct lvn_crop crop = {0};
+  size_t images = 0;
+  (void)state;
+  struct lvn_dataset *dataset = make("whole", samples, 2);
+  const struct lvn_dataset_lesion *lesion = lvn_dataset_get(dataset, 0);
+  assert_int_equal(lvn_dataset_count(dataset), 2);
+  assert_string_equal(lesion->reference_standard, "histology");
+  assert_true(lesion->long_axis_mm == 12.5 && lesion->slice_thickness_mm == 5.0);
+  assert_int_equal(lesion->fold, 3);
+  assert_int_equal(lvn_dataset_images(dataset, 0, &images)[32], 0xbb);
+  assert_int_equal(images, 2);
+  (void)lvn_dataset_images(dataset, 1, &images);
+  assert_int_equal(images, 0);
+  assert_true(lvn_dataset_load(dataset, 0, &crop, &err));
+  assert_int_equal(crop.slices[0].hounsfield[1], 41);
+  lvn_crop_clear(&crop);
+  assert_true(lvn_dataset_check_trainable(dataset, &err));
+  lvn_dataset_close(dataset);
+}
+
+static void test_audit__finds_doubles_and_leaks(void **state) {
+  static const struct sample samples[] = {
+      {"L1", "P1", LVN_CLASS_CYST, 0, 10, "ab"}, {"L2", "P1", LVN_CLASS_HCC, 1, 20, "bc"}, /* patient in two folds */
+      {"L3", "P2", LVN_CLASS_HCC, 1, 30, "de"},  {"L4", "P3", LVN_CLASS_HCC, 1, 40, "de"}, /* image of two patients */
+      {"L5", "P4", LVN_CLASS_HEM, 2, 50, "f"},   {"L6", "P5", LVN_CLASS_HEM, 0, 50, "1"},  /* same crop, leak */
+      {"L7", "P6", LVN_CLASS_HEM, 2, 60, ""},    {"L8", "P6", LVN_CLASS_FNH, 2, 70, ""},   /* nothing wrong */
+  };
+  struct lvn_error err = {0};
+  struct lvn_dataset_audit audit;
+  (void)state;
+  struct lvn_dataset *dataset = make("faults", samples, sizeof samples / sizeof samples[0]);
+  assert_true(lvn_dataset_audit(dataset, &audit, &err));
+  assert_int_equal(audit.patient_count, 6);
+  assert_int_equal(audit.class_count, 4);
+  assert_int_equal(audit.fold_count, 3);
+  assert_int_equal(audit.lesions[LVN_CLASS_HCC], 3);
+  assert_int_equal(audit.patients[LVN_CLASS_HEM], 3);
+  assert_int_equal(audit.by_fold[2][LVN_CLASS_HEM], 2);
+  assert_int_equal(audit.finding_count, 3);
+  assert_int_equal(audit.leak_count, 2);
+  assert_int_equal(audit.findings[0].kind, LVN_FINDING_PATIENT_IN_TWO_FOLDS);
+  assert_int_equal(audit.findings[1].kind, LVN_FINDING_SAME_LESION);
+  assert_true(audit.findings[1].is_leak);
+  assert_int_equal(audit.findings[2].kind, LVN_FINDING_SAME_IMAGE);
+  assert_false(audit.findings[2].is_leak);
+  assert_int_equal(audit.findings[2].first, 2);
+  assert_int_equal(audit.findings[2].second, 3);
+  assert_false(lvn_dataset_check_trainable(dataset, &err));
+  assert_non_null(strstr(err.message, "leak between folds 0 and 1: patient-in-two-folds, lesions 'L1' and 'L2'"));
+  lvn_dataset_audit_clear(&audit);
+  lvn_dataset_close(dataset);
+}
+
+static void test_audit__one_class_cannot_be_learnt(void **state) {
+  static const struct sample samples[] = {{"L1", "P1", LVN_CLASS_HCC, 0, 10, ""},
+                                          {"L2", "P2", LVN_CLASS_HCC, 1, 20, ""}};
+  struct lvn_error err = {0};
+  (void)state;
+  struct lvn_dataset *dataset = make("one-class", samples, 2);
+  assert_false(lvn_dataset_check_trainable(dataset, &err));
+  assert_int_equal(err.code, LVN_ERROR_DATA);
+  assert_non_null(strstr(err.message, "all 2 lesions of the data set are HCC"));
+  lvn_dataset_close(dataset);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_dataset__reads_what_was_stored),
+      cmocka_unit_test(test_audit__finds_doubles_and_leaks),
+      cmocka_unit_test(test_audit__one_class_cannot_be_learnt),
+  };
+  return cmocka_run_group_tests(tests, make_root, remove_root);
+}
