@@ -1,5 +1,5 @@
 option(LVN_TESTS "Build the tests" ON)
-option(LVN_MODEL_ONLY "Build model/ alone: only libtorch, libcrypto and jansson are needed" OFF)
+option(LVN_MODEL_ONLY "Build model/ alone: only libtorch, libcrypto and jansson are needed; GSL for statistics and evaluation" OFF)
 set(LVN_SANITIZE "" CACHE STRING "address+undefined, thread, or empty")
 
 set(CMAKE_C_STANDARD 17)

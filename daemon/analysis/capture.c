@@ -1,7 +1,7 @@
 #include "daemon/analysis/capture.h"
 
-#include "daemon/analysis/capture_draw.h"
 #include "daemon/base/memory.h"
+#include "model/draw/draw.h"
 
 #include <cairo.h>
 #include <math.h>

@@ -1,18 +1,142 @@
-/* livervlm evaluate: how a model does on a data set. */
-#include "model/train/evaluate.h"
+/* livervlm evaluate: how one model, or the models of a cross-validation, do on a data set. */
 #include "daemon/base/file.h"
 #include "daemon/base/memory.h"
 #include "daemon/cli/commands.h"
 #include "daemon/cli/options.h"
+#include "model/evaluation/evaluation_write.h"
+#include "model/evaluation/rules.h"
+#include "model/report/report.h"
 
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 struct request {
   const char *dataset;
   const char *baseline;
   const char *output;
-  struct lvn_classifier_options classifier;
+  struct lvn_option_list models;
+  struct lvn_option_list others;
+  const char *device;
+  unsigned threads;
+  unsigned resamples;
+  uint64_t seed;
+  int fold; /* LVN_ANSWERS_EVERY_FOLD, or the only one */
+  unsigned wanted_fold;
+  bool order_ensemble;
 };
+
+/* One side of a comparison: a model, or one per fold, and what they said. */
+struct side {
+  size_t count;
+  struct lvn_package packages[LVN_FOLDS_MAX];
+  char device[32];
+  struct lvn_answers answers;
+};
+
+static void side_clear(struct side *side) {
+  for (size_t i = 0; i < side->count; i++) {
+    lvn_package_clear(&side->packages[i]);
+  }
+  lvn_answers_clear(&side->answers);
+}
+
+static void show_progress(size_t done, size_t total) {
+  (void)fprintf(stderr, "\r%zu of %zu lesions%s", done, total, done == total ? "\n" : "");
+}
+
+static bool answer(const struct request *request, const char *folder, int fold, const struct lvn_dataset *dataset,
+                   struct side *side, struct lvn_error *err) {
+  const struct lvn_classifier_options options = {.package_folder = folder,
+                                                 .device = request->device,
+                                                 .threads = request->threads,
+                                                 .order_ensemble = request->order_ensemble};
+  struct lvn_classifier *classifier = NULL;
+  if (!lvn_package_open(folder, &side->packages[side->count], err)) {
+    return false;
+  }
+  side->count++;
+  bool good = lvn_classifier_open(&options, &classifier, err);
+  if (good) {
+    (void)lvn_copy(side->device, sizeof side->device, lvn_classifier_get_info(classifier)->device);
+    good =
+        lvn_answers_run(&side->answers, classifier, dataset, fold, isatty(STDERR_FILENO) ? show_progress : NULL, err);
+  }
+  lvn_classifier_close(classifier);
+  return good;
+}
+
+/* The fold that a package's training left out; -1 when the manifest does not say. The recipe is an INI file's text, or
+ * an object in older packages. */
+static int held_out_fold(const struct lvn_package *package) {
+  static const char key[] = "validation_fold";
+  const json_t *recipe = json_object_get(json_object_get(package->manifest, "training"), "recipe");
+  const json_t *value = json_object_get(recipe, key);
+  if (json_is_integer(value)) {
+    return (int)json_integer_value(value);
+  }
+  const char *text = json_string_value(recipe);
+  const char *at = text == NULL ? NULL : strstr(text, key);
+  if (at == NULL) {
+    return -1;
+  }
+  at += strlen(key);
+  at += strspn(at, " \t=");
+  return *at >= '0' && *at <= '9' ? (int)strtoul(at, NULL, 10) : -1;
+}
+
+/* Model i answers the i-th fold in ascending order. A model that was trained on those lesions would give figures that
+ * mean nothing. */
+static bool answer_folds(const struct request *request, const struct lvn_option_list *models,
+                         const struct lvn_dataset *dataset, struct side *side, struct lvn_error *err) {
+  unsigned folds[LVN_FOLDS_MAX];
+  size_t count = 0;
+  for (unsigned fold = 0; fold <= 1000 && count < LVN_FOLDS_MAX; fold++) {
+    bool occurs = false;
+    for (size_t i = 0; !occurs && i < lvn_dataset_count(dataset); i++) {
+      occurs = lvn_dataset_get(dataset, i)->fold == fold;
+    }
+    if (occurs) {
+      folds[count++] = fold;
+    }
+  }
+  if (count != models->count) {
+    return lvn_error_set(err, LVN_ERROR_USAGE, "%zu models for %zu folds: give one model, or one per fold",
+                         models->count, count);
+  }
+  for (size_t i = 0; i < count; i++) {
+    if (!answer(request, models->values[i], (int)folds[i], dataset, side, err)) {
+      return false;
+    }
+    int held_out = held_out_fold(&side->packages[i]);
+    if (held_out >= 0 && (unsigned)held_out != folds[i]) {
+      return lvn_error_set(err, LVN_ERROR_USAGE, "'%.200s' held out fold %d in training, not fold %u that it answers",
+                           models->values[i], held_out, folds[i]);
+    }
+  }
+  return true;
+}
+
+static bool answer_side(const struct request *request, const struct lvn_option_list *models,
+                        const struct lvn_dataset *dataset, struct side *side, struct lvn_error *err) {
+  return models->count == 1 ? answer(request, models->values[0], request->fold, dataset, side, err)
+                            : answer_folds(request, models, dataset, side, err);
+}
+
+static bool fit_baseline(const char *folder, const struct lvn_dataset *dataset, struct lvn_nearest_mean *rule,
+                         struct lvn_error *err) {
+  struct lvn_dataset *baseline = NULL;
+  if (!lvn_dataset_open(folder, &baseline, err)) {
+    return false;
+  }
+  bool same = memcmp(lvn_dataset_sha256(baseline), lvn_dataset_sha256(dataset), LVN_SHA256_BYTES) == 0;
+  lvn_rules_fit_nearest_mean(baseline, rule);
+  lvn_dataset_close(baseline);
+  return !same ||
+         lvn_error_set(err, LVN_ERROR_USAGE, "the nearest-mean rule must not be fitted on the data it is tested on");
+}
 
 static bool print_report(const char *folder, struct lvn_error *err) {
   char path[LVN_PATH_BYTES];
@@ -25,47 +149,88 @@ static bool print_report(const char *folder, struct lvn_error *err) {
   return true;
 }
 
+static bool measure(const struct request *request, const struct lvn_dataset *dataset, struct side *side,
+                    struct side *other, struct lvn_evaluation *evaluation, struct lvn_error *err) {
+  struct lvn_nearest_mean rule;
+  struct lvn_comparison comparison;
+  struct lvn_evaluation_options options = {
+      .resamples = request->resamples, .seed = request->seed, .feature_distance_limit = INFINITY};
+  if (!answer_side(request, &request->models, dataset, side, err) ||
+      (request->baseline != NULL && !fit_baseline(request->baseline, dataset, &rule, err)) ||
+      (request->others.count > 0 && !answer_side(request, &request->others, dataset, other, err))) {
+    return false;
+  }
+  options.nearest_mean = request->baseline == NULL ? NULL : &rule;
+  if (side->count == 1) {
+    options.feature_distance_limit = side->packages[0].recipe.max_feature_distance;
+  }
+  if (!lvn_evaluation_run(&side->answers, &options, evaluation, err) ||
+      (other->count > 0 && !lvn_evaluation_compare(&side->answers, &other->answers, &options, &comparison, err))) {
+    return false;
+  }
+  const struct lvn_evaluation_subject subject = {.answers = &side->answers,
+                                                 .evaluation = evaluation,
+                                                 .dataset = dataset,
+                                                 .packages = side->packages,
+                                                 .package_count = side->count,
+                                                 .device = side->device,
+                                                 .order_ensemble = request->order_ensemble,
+                                                 .comparison = other->count > 0 ? &comparison : NULL,
+                                                 .other = &other->packages[0]};
+  return lvn_evaluation_write(&subject, request->output, err) && lvn_report_write(&subject, request->output, err);
+}
+
 static bool evaluate(const struct request *request, struct lvn_error *err) {
   struct lvn_dataset *dataset = NULL;
-  struct lvn_dataset *baseline = NULL;
-  struct lvn_classifier *classifier = NULL;
-  struct lvn_evaluation evaluation;
+  LVN_CLEANUP(side_clear) struct side side = {0};
+  LVN_CLEANUP(side_clear) struct side other = {0};
+  LVN_CLEANUP(lvn_evaluation_clear) struct lvn_evaluation evaluation = {0};
   bool good = lvn_dataset_open(request->dataset, &dataset, err) &&
-              (request->baseline == NULL || lvn_dataset_open(request->baseline, &baseline, err)) &&
-              lvn_classifier_open(&request->classifier, &classifier, err) &&
-              lvn_evaluate_run(classifier, dataset, baseline, &evaluation, err) &&
-              lvn_evaluate_write(&evaluation, lvn_classifier_get_info(classifier), dataset, request->output, err) &&
-              print_report(request->output, err);
-  lvn_classifier_close(classifier);
-  lvn_dataset_close(baseline);
+              measure(request, dataset, &side, &other, &evaluation, err) && print_report(request->output, err);
   lvn_dataset_close(dataset);
   return good;
 }
 
 int lvn_cli_evaluate(int argc, char **argv) {
-  struct request request = {.classifier = {.device = "auto"}};
+  struct request request = {
+      .device = "auto", .resamples = 2000, .seed = 1, .fold = LVN_ANSWERS_EVERY_FOLD, .wanted_fold = 1001};
   struct lvn_error err = {0};
   const struct lvn_option options[] = {
       {"dataset", "DIR", LVN_OPTION_TEXT, &request.dataset, "lesions to answer", true, 0, 0},
-      {"model", "PKG", LVN_OPTION_TEXT, &request.classifier.package_folder, "model package", true, 0, 0},
-      {"output", "DIR", LVN_OPTION_TEXT, &request.output, "folder for evaluation.json and evaluation.txt", true, 0, 0},
+      {"model", "PKG", LVN_OPTION_LIST, &request.models,
+       "model package; several: a cross-validation, the i-th answers the i-th fold", true, 0, 0},
+      {"output", "DIR", LVN_OPTION_TEXT, &request.output, "folder for the report, the figures and the tables", true, 0,
+       0},
+      {"against", "PKG", LVN_OPTION_LIST, &request.others,
+       "measure this model too (or one per fold) and test the difference", false, 0, 0},
       {"baseline-dataset", "DIR", LVN_OPTION_TEXT, &request.baseline,
        "fit the nearest-mean rule on this data set and show it beside", false, 0, 0},
-      {"device", "auto|cpu|cuda", LVN_OPTION_CHOICE, &request.classifier.device, "where the network runs (auto)", false,
-       0, 0},
-      {"threads", "N", LVN_OPTION_UINT, &request.classifier.threads, "0: all cores (default)", false, 0, 1024},
-      {"order-ensemble", NULL, LVN_OPTION_FLAG, &request.classifier.order_ensemble,
+      {"fold", "N", LVN_OPTION_UINT, &request.wanted_fold, "answer the lesions of this fold only (default: all)", false,
+       0, 1000},
+      {"resamples", "N", LVN_OPTION_UINT, &request.resamples, "of the bootstrap over patients (2000)", false, 1,
+       1000000},
+      {"seed", "N", LVN_OPTION_UINT64, &request.seed, "of the bootstrap (1)", false, 0, 0},
+      {"device", "auto|cpu|cuda", LVN_OPTION_CHOICE, &request.device, "where the network runs (auto)", false, 0, 0},
+      {"threads", "N", LVN_OPTION_UINT, &request.threads, "0: all cores (default)", false, 0, 1024},
+      {"order-ensemble", NULL, LVN_OPTION_FLAG, &request.order_ensemble,
        "answer by all six phase orders, six times the work", false, 0, 0},
   };
   const struct lvn_usage usage = {.command = "evaluate",
-                                  .summary = "Measure a model on a data set: accuracy, recall, AUC, calibration, and "
-                                             "what mean HU alone would have said.",
+                                  .summary = "Measure a model on a data set: accuracy, recall, AUC with intervals, "
+                                             "calibration, conformal sets, what mean HU alone would have said.",
                                   .options = options,
                                   .option_count = sizeof options / sizeof options[0]};
   int first = 0;
   int code = lvn_options_parse(argc, argv, &usage, &first);
   if (code != LVN_OPTIONS_RUN) {
     return code;
+  }
+  if (request.wanted_fold <= 1000) {
+    request.fold = (int)request.wanted_fold;
+  }
+  if (request.models.count > LVN_FOLDS_MAX || request.others.count > LVN_FOLDS_MAX ||
+      (request.fold >= 0 && request.models.count > 1)) {
+    return lvn_options_complain(&usage, "--fold goes with one model, and there are at most %d", LVN_FOLDS_MAX);
   }
   return evaluate(&request, &err) ? LVN_EXIT_OK : lvn_options_fail(usage.command, &err);
 }

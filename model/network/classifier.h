@@ -43,6 +43,11 @@ struct lvn_prediction {
   char abstention_reason[160]; /* one sentence, empty when not abstained */
   /* Grad-CAM of the key slice, per class, 224x224 in 0..1 on one scale over the classes; owned. */
   float *heat[LVN_CLASS_COUNT];
+  /* What an evaluation looks at; owned. */
+  size_t slice_count;
+  double (*slice_probability)[LVN_CLASS_COUNT]; /* of each slice alone, calibrated and pooled over orders alike */
+  size_t feature_count;
+  float *features; /* the lesion's mean feature */
 };
 
 /* Belongs to one thread at a time. */

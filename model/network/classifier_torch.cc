@@ -152,11 +152,38 @@ size_t argmax(const ClassRow &row) {
   return static_cast<size_t>(std::max_element(row.begin(), row.end()) - row.begin());
 }
 
-ClassRow mean_cosine(const lvn::Network &network, const torch::Tensor &joint, size_t order) {
-  const torch::Tensor mean = network.cosine(joint, order).mean(0).to(torch::kCPU, torch::kFloat64);
+torch::Tensor slice_cosine(const lvn::Network &network, const torch::Tensor &joint, size_t order) {
+  return network.cosine(joint, order).to(torch::kCPU, torch::kFloat64);
+}
+
+ClassRow mean_of(const torch::Tensor &cosine) {
+  const torch::Tensor mean = cosine.mean(0).contiguous();
   ClassRow row = {};
   std::memcpy(row.data(), mean.data_ptr<double>(), sizeof row);
   return row;
+}
+
+template <typename T> T *allocate(size_t count) {
+  struct lvn_error err = {};
+  auto *memory = static_cast<T *>(lvn_alloc(count, sizeof(T), &err));
+  if (memory == nullptr) {
+    throw std::bad_alloc();
+  }
+  return memory;
+}
+
+void fill_slices(const torch::Tensor &pooled_cosine, double factor, lvn_prediction &prediction) {
+  const torch::Tensor probability = torch::softmax(factor * pooled_cosine, 1).contiguous();
+  prediction.slice_count = static_cast<size_t>(probability.size(0));
+  prediction.slice_probability = allocate<double[LVN_CLASS_COUNT]>(prediction.slice_count);
+  std::memcpy(prediction.slice_probability, probability.data_ptr<double>(), prediction.slice_count * sizeof(ClassRow));
+}
+
+void fill_features(const torch::Tensor &features, lvn_prediction &prediction) {
+  const torch::Tensor row = features.to(torch::kCPU, torch::kFloat32).contiguous();
+  prediction.feature_count = static_cast<size_t>(row.numel());
+  prediction.features = allocate<float>(prediction.feature_count);
+  std::memcpy(prediction.features, row.data_ptr<float>(), prediction.feature_count * sizeof(float));
 }
 
 void fill_heat(const lvn_classifier &classifier, const torch::Tensor &map, lvn_prediction &prediction) {
@@ -166,11 +193,7 @@ void fill_heat(const lvn_classifier &classifier, const torch::Tensor &map, lvn_p
   heat = (top > 0.0 ? heat / top : heat).to(torch::kCPU).contiguous();
   const size_t samples = static_cast<size_t>(kSide * kSide);
   for (size_t c = 0; c < LVN_CLASS_COUNT; c++) {
-    struct lvn_error err = {};
-    prediction.heat[c] = static_cast<float *>(lvn_alloc(samples, sizeof(float), &err));
-    if (prediction.heat[c] == nullptr) {
-      throw std::bad_alloc();
-    }
+    prediction.heat[c] = allocate<float>(samples);
     std::memcpy(prediction.heat[c], heat.data_ptr<float>() + c * samples, samples * sizeof(float));
   }
 }
@@ -212,21 +235,17 @@ void predict(const lvn_classifier &classifier, const lvn_crop &crop, lvn_predict
   const double factor = recipe.scale / recipe.temperature;
   const torch::Tensor hounsfield = gather(crop);
   const lvn::NetworkOutput own = classifier.network.forward(classifier.network.prepare(hounsfield, 0));
-  const ClassRow own_cosine = mean_cosine(classifier.network, own.joint, 0);
-  ClassRow pooled = own_cosine;
+  torch::Tensor slices = slice_cosine(classifier.network, own.joint, 0);
+  const ClassRow own_cosine = mean_of(slices);
   std::vector<size_t> votes = {argmax(own_cosine)};
   for (size_t order = 1; classifier.order_ensemble && order < LVN_ORDER_COUNT; order++) {
     const torch::Tensor joint = classifier.network.forward(classifier.network.prepare(hounsfield, order)).joint;
-    const ClassRow cosine = mean_cosine(classifier.network, joint, order);
-    votes.push_back(argmax(cosine));
-    for (size_t c = 0; c < pooled.size(); c++) {
-      pooled[c] += cosine[c];
-    }
+    const torch::Tensor cosine = slice_cosine(classifier.network, joint, order);
+    votes.push_back(argmax(mean_of(cosine)));
+    slices = slices + cosine;
   }
-  for (double &value : pooled) {
-    value /= static_cast<double>(votes.size());
-  }
-  const ClassRow probability = softmax(pooled, factor);
+  slices = slices / static_cast<double>(votes.size());
+  const ClassRow probability = softmax(mean_of(slices), factor);
   const size_t top = argmax(probability);
   ClassRow others = probability;
   others[top] = -1.0;
@@ -237,7 +256,10 @@ void predict(const lvn_classifier &classifier, const lvn_crop &crop, lvn_predict
   }
   prediction.top_class = static_cast<enum lvn_class>(top);
   prediction.margin = probability[top] - probability[second];
-  prediction.feature_distance = classifier.network.feature_distance(own.features.mean(0));
+  const torch::Tensor features = own.features.mean(0);
+  prediction.feature_distance = classifier.network.feature_distance(features);
+  fill_slices(slices, factor, prediction);
+  fill_features(features, prediction);
   const auto against = std::count_if(votes.begin(), votes.end(), [&](size_t vote) { return vote != top; });
   prediction.order_disagreement = static_cast<double>(against) / static_cast<double>(votes.size());
   fill_heat(classifier, own.map[static_cast<int64_t>(crop.key_slice)], prediction);
@@ -288,5 +310,7 @@ void lvn_prediction_clear(struct lvn_prediction *prediction) {
   for (float *heat : prediction->heat) {
     lvn_free(heat);
   }
+  lvn_free(prediction->slice_probability);
+  lvn_free(prediction->features);
   *prediction = {};
 }

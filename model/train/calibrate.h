@@ -41,10 +41,6 @@ double lvn_calibrate_adaptive_ece(const double (*probability)[LVN_CLASS_COUNT], 
 double lvn_calibrate_brier(const double (*probability)[LVN_CLASS_COUNT], const size_t *label, size_t count);
 double lvn_calibrate_log_loss(const double (*probability)[LVN_CLASS_COUNT], const size_t *label, size_t count);
 
-/* Area under the ROC curve of `score` for is_positive, by ranks with ties at their middle; NAN when a side is empty or
- * without memory. */
-double lvn_calibrate_auc(const double *score, const bool *is_positive, size_t count);
-
 #ifdef __cplusplus
 }
 #endif

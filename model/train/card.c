@@ -1,47 +1,177 @@
 #include "model/train/card.h"
 
+#include "daemon/base/clock.h"
 #include "daemon/base/memory.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
+
+#define NOT_ASSESSED "Not assessed.\n\n"
+
+static const char *text_of(const json_t *object, const char *key) {
+  const char *text = json_string_value(json_object_get(object, key));
+  return text == NULL ? "not recorded" : text;
+}
+
+static bool is_synthetic(const char *trained_on) {
+  return strcasestr(trained_on, "phantom") != NULL || strcasestr(trained_on, "synthetic") != NULL;
+}
+
+static void put_basics(FILE *card, const struct lvn_package_description *description) {
+  char now[LVN_TIME_TEXT_BYTES];
+  lvn_clock_format_utc(lvn_clock_wall_ms(), now);
+  (void)fprintf(
+      card,
+      "# %s %s\n\n%s\n\n"
+      "Fields of the CHAI Applied Model Card v0.2. \"Not assessed\" means that training alone cannot know it.\n\n"
+      "## Basic information\n\n"
+      "- Model name: %s\n"
+      "- Model developer: whoever ran `livervlm train`; not recorded\n"
+      "- Developer contact: not recorded\n\n"
+      "## Release information\n\n"
+      "- Release stage: draft, until it is promoted on a site's locked test set\n"
+      "- Release date: %s\n"
+      "- Release version: %s\n"
+      "- Global availability: not assessed\n"
+      "- Regulatory approval: none\n"
+      "- Licence of the weights: %s\n\n",
+      description->name, description->version, LVN_RESEARCH_NOTICE, description->name, now, description->version,
+      description->licence);
+}
+
+static void put_uses(FILE *card, const struct lvn_package_description *description) {
+  (void)fprintf(
+      card,
+      "## Model summary\n\n"
+      "Liver-VLM: a ResNet-%d on the non-contrast, arterial and portal-venous crop of one focal liver lesion,\n"
+      "compared by cosine with the embeddings of one sentence per class. Classes: cyst, focal nodular\n"
+      "hyperplasia, hepatocellular carcinoma, haemangioma.\n\n"
+      "## Uses and directions\n\n"
+      "### Intended use and workflow\n\n"
+      "Research. A radiologist outlines a focal liver lesion on multiphase CT; the node aligns the phases, "
+      "classifies\n"
+      "the lesion and returns a preliminary, unverified report with the evidence.\n\n"
+      "### Primary intended users\n\n"
+      "Radiologists and researchers who know the limits below.\n\n"
+      "### How to use\n\n"
+      "As the model of a Liver-VLM node, or `livervlm analyze --model`. Evaluate it on own cases first:\n"
+      "`livervlm evaluate`.\n\n"
+      "### Targeted patient population\n\n"
+      "Adults with an untreated focal liver lesion that is one of the four classes, on CT with all three "
+      "phases.\n\n"
+      "### Cautioned out-of-scope settings\n\n"
+      "Lesions after treatment, children, phases other than the three, MR. Metastasis, cholangiocarcinoma, "
+      "abscess,\n"
+      "adenoma and everything else outside the four classes: it cannot recognise them and may give one of its "
+      "four\n"
+      "names to them.\n\n",
+      description->recipe->trunk_depth);
+}
+
+static void put_warnings(FILE *card, const struct lvn_package_description *description) {
+  const struct lvn_package_recipe *recipe = description->recipe;
+  (void)fprintf(card, "## Warnings\n\n### Known risks and limitations\n\n");
+  if (is_synthetic(description->trained_on)) {
+    (void)fprintf(card, "**It was trained on synthetic phantoms and knows no patient.** Figures on phantoms are not "
+                        "clinical accuracy.\n\n");
+  }
+  (void)fprintf(
+      card,
+      "It abstains when a phase is missing; the features lie further than %.2f from every class it was "
+      "trained on; the\n"
+      "two best probabilities differ by less than %.2f; or, with the order ensemble, more than %.0f %% of the "
+      "orders\n"
+      "disagree. Probabilities are calibrated on the held-out lesions below and nowhere else. Grad-CAM is 7 x "
+      "7 fields\n"
+      "of 32 pixels: it shows where, not what.\n\n"
+      "### Known biases or ethical considerations\n\n"
+      "The data are whatever the site had: age, sex, ethnicity, scanner and protocol were "
+      "not assessed. The reference\n"
+      "standard of each case is in the data set's manifest, if it was given.\n\n"
+      "### Clinical risk level\n\n" NOT_ASSESSED,
+      recipe->max_feature_distance, recipe->min_margin, 100.0 * recipe->max_order_disagreement);
+}
+
+static void put_facts(FILE *card, const struct lvn_package_description *description,
+                      const struct lvn_train_summary *summary) {
+  (void)fprintf(
+      card,
+      "## Trust ingredients\n\n"
+      "### Outcomes and outputs\n\n"
+      "Four calibrated probabilities, or an abstention with its reason; Grad-CAM of each class; distance from "
+      "the\ntraining data.\n\n"
+      "### Model type\n\n"
+      "Image classifier against frozen text embeddings, convolutional. See manifest.json.\n\n"
+      "### Foundation models\n\n"
+      "Text encoder of the prompts: %s, frozen; not in the package.\n\n"
+      "### Input data source, input and output data types\n\n"
+      "DICOM CT of three contrast phases and a region of interest, as int16 HU crops of 224 x 224; DICOM SR "
+      "and\nsecondary captures out.\n\n"
+      "### Development data characterization\n\n"
+      "Trained on: %s. %zu lesions in training, %zu held out by patient. Data manifests: SHA-256\n`%s`.\n\n"
+      "### Bias mitigation approaches\n\n"
+      "Classes are drawn equally often; one patient is never in training and held out. Nothing beyond that.\n\n"
+      "### Ongoing maintenance\n\n" NOT_ASSESSED "### Security\n\n"
+      "Every file's SHA-256 is in manifest.json; the manifest can be signed (Ed25519). No patient data is in "
+      "the\npackage but the test vectors' two crops of held-out lesions, without any identity.\n\n"
+      "### Transparency\n\n"
+      "Recipe, seed, library version and thread count are in manifest.json under `training`.\n\n"
+      "### Funding source, third-party information, stakeholders consulted\n\n" NOT_ASSESSED,
+      text_of(description->text_encoder, "encoder"), description->trained_on, summary->training_lesions,
+      summary->held_out_lesions, text_of(description->training, "data_manifest_sha256"));
+}
+
+static void put_metrics(FILE *card, const struct lvn_package_description *description,
+                        const struct lvn_train_summary *summary) {
+  (void)fprintf(
+      card,
+      "## Key metrics\n\n"
+      "### Usefulness, usability, efficacy\n\n"
+      "- Goal: the right class per lesion\n"
+      "- Result: accuracy %.3f on the held-out lesions\n"
+      "- Interpretation: held-out lesions come from the same source as the training lesions; figures "
+      "elsewhere will be\n  lower. `livervlm evaluate` gives intervals, and the figures of another data set\n"
+      "- Test type: internal, one fold held out by patient\n"
+      "- Testing data: %zu lesions\n"
+      "- Validation process: the packaged weights, by the code that runs them\n\n"
+      "### Fairness, equity\n\n"
+      "- Goal, result, interpretation: not assessed; `livervlm evaluate` gives subgroups by lesion size and "
+      "slice\n  thickness\n\n"
+      "### Safety, reliability\n\n"
+      "- Goal: probabilities that mean what they say\n"
+      "- Result: calibration error (15 bins) %.3f after a temperature of %.4f\n"
+      "- Interpretation: temperature and limits were fitted on the same held-out lesions: a little "
+      "optimistic\n"
+      "- Test type: internal\n\n"
+      "## Resources\n\n"
+      "- Evaluation references: the report of `livervlm evaluate`, kept beside the package\n"
+      "- Clinical trial: none\n"
+      "- Peer-reviewed publications: Liver-VLM, of the method; none of this model\n"
+      "- Reimbursement status: none\n"
+      "- Patient consent or disclosure: not assessed\n\n"
+      "## Bibliography\n\n"
+      "Mitchell 2019, Model Cards for Model Reporting; CHAI Applied Model Card v0.2; Guo 2017, On Calibration "
+      "of Modern\nNeural Networks.\n",
+      summary->held_out_accuracy, summary->held_out_lesions, summary->held_out_ece, description->recipe->temperature);
+}
 
 bool lvn_card_write(const char *folder, const struct lvn_package_description *description,
                     const struct lvn_train_summary *summary, struct lvn_error *err) {
   char path[LVN_PATH_BYTES];
-  const struct lvn_package_recipe *recipe = description->recipe;
-  LVN_AUTOFREE char *text = lvn_format(
-      err,
-      "# %s %s\n\n"
-      "%s\n\n"
-      "## What it is\n\n"
-      "Liver-VLM: a ResNet-%d on the non-contrast, arterial and portal-venous crop of one focal liver lesion, "
-      "compared\n"
-      "by cosine with the embeddings of one sentence per class. Classes: cyst, focal nodular hyperplasia, "
-      "hepatocellular\n"
-      "carcinoma, haemangioma.\n\n"
-      "**Trained on: %s.** Licence of the weights: %s.\n\n"
-      "## How it did\n\n"
-      "| figure | value |\n|---|---|\n"
-      "| lesions trained on | %zu |\n"
-      "| lesions held out, by patient | %zu |\n"
-      "| accuracy on those, per lesion | %.3f |\n"
-      "| calibration error (15 bins) on those, temperature %.4f fitted on the same | %.3f |\n\n"
-      "The held-out lesions come from the same source as the training lesions: figures elsewhere will be lower. "
-      "Figures\n"
-      "on synthetic phantoms are not clinical accuracy.\n\n"
-      "## When it abstains\n\n"
-      "A phase is missing; the features lie further than %.2f from every class it was trained on; the two best\n"
-      "probabilities differ by less than %.2f; or, with the order ensemble, more than %.0f %% of the orders "
-      "disagree.\n\n"
-      "## What it cannot do\n\n"
-      "It knows four classes only. It cannot recognise metastasis, cholangiocarcinoma, abscess or adenoma and may "
-      "give\n"
-      "one of its four names to them. Not for lesions after treatment, children, or phases other than the three. The\n"
-      "probabilities are calibrated on the held-out lesions above and nowhere else. Grad-CAM is 7 x 7 fields of 32\n"
-      "pixels: it shows where, not what.\n",
-      description->name, description->version, LVN_RESEARCH_NOTICE, recipe->trunk_depth, description->trained_on,
-      description->licence, summary->training_lesions, summary->held_out_lesions, summary->held_out_accuracy,
-      recipe->temperature, summary->held_out_ece, recipe->max_feature_distance, recipe->min_margin,
-      100.0 * recipe->max_order_disagreement);
-  return text != NULL && lvn_path_join(path, folder, LVN_PACKAGE_CARD, err) &&
-         lvn_file_replace(path, text, strlen(text), 0644, err);
+  LVN_AUTOFREE char *text = NULL;
+  size_t bytes = 0;
+  FILE *card = open_memstream(&text, &bytes);
+  if (card == NULL) {
+    return lvn_error_set_errno(err, errno, "%s", LVN_PACKAGE_CARD);
+  }
+  put_basics(card, description);
+  put_uses(card, description);
+  put_warnings(card, description);
+  put_facts(card, description, summary);
+  put_metrics(card, description, summary);
+  if (fclose(card) != 0) {
+    return lvn_error_set_errno(err, errno, "%s", LVN_PACKAGE_CARD);
+  }
+  return lvn_path_join(path, folder, LVN_PACKAGE_CARD, err) && lvn_file_replace(path, text, bytes, 0644, err);
 }

@@ -1,4 +1,6 @@
-/* card.md: what a package is for and what it cannot do, on one page (Mitchell 2019's model cards). */
+/* card.md: what a package is for and what it cannot do, on one page. The headings are the fields of the CHAI Applied
+ * Model Card v0.2 (schema.xsd of the Coalition for Health AI), in its order; what training alone cannot know is "not
+ * assessed", for the site or the manufacturer to find out. */
 #ifndef LVN_MODEL_CARD_H
 #define LVN_MODEL_CARD_H
 

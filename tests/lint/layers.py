@@ -26,7 +26,8 @@ GUARDED = (
     (r"zip\.h$", r"^model/tensor/", "libzip belongs in model/tensor"),
     (r"ini\.h$", r"^config/", "inih belongs in config/"),
     (r"microhttpd\.h$", r"^daemon/web/", "libmicrohttpd belongs in daemon/web/"),
-    (r"cairo", r"^daemon/", "Cairo belongs in daemon/"),
+    (r"cairo", r"^(daemon/|model/(draw|report)/)", "Cairo belongs in daemon/, model/draw and model/report"),
+    (r"gsl/", r"^model/stats/", "GSL belongs in model/stats"),
     (r"curl/", r"^daemon/", "curl belongs in daemon/"),
 )
 BASE_MAY = re.compile(r"^(openssl/\w+\.h|[a-z0-9_]+\.h|(sys|arpa|netinet|net|linux)/[a-z0-9_]+\.h|[a-z_]+)$")

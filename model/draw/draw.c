@@ -1,4 +1,4 @@
-#include "daemon/analysis/capture_draw.h"
+#include "model/draw/draw.h"
 
 #include <cairo.h>
 #include <math.h>

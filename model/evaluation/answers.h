@@ -1,0 +1,85 @@
+/* What a model said of each lesion and each slice of a data set: everything that figures, tables and plots are made of.
+ * Plain C over the classifier, so that what is measured is what runs. */
+#ifndef LVN_MODEL_EVALUATION_ANSWERS_H
+#define LVN_MODEL_EVALUATION_ANSWERS_H
+
+#include "daemon/base/error.h"
+#include "daemon/base/vocabulary.h"
+#include "model/network/classifier.h"
+#include "model/train/dataset.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct lvn_answer {
+  char lesion_id[LVN_DATASET_KEY_BYTES];
+  char patient_key[LVN_DATASET_KEY_BYTES];
+  enum lvn_class truth;
+  enum lvn_class top_class; /* also when it abstained */
+  unsigned fold;
+  double cosine[LVN_CLASS_COUNT];
+  double probability[LVN_CLASS_COUNT];
+  double margin;
+  double feature_distance;
+  double order_disagreement;
+  bool abstained;
+  char abstention_reason[160];
+  double long_axis_mm;       /* largest diameter in a slice: the data set's, else measured on the key slice's mask */
+  double slice_thickness_mm; /* NAN: not known */
+  double mean_hu[LVN_PHASE_NETWORK_COUNT];
+  size_t first_slice; /* into the slices below */
+  size_t slice_count;
+};
+
+struct lvn_answer_slice {
+  size_t lesion;
+  bool is_key;
+  double probability[LVN_CLASS_COUNT];
+};
+
+/* A lesion to look at: its key slice with the classes' Grad-CAM. Owned by the answers. */
+struct lvn_answer_picture {
+  size_t lesion;
+  int16_t *hounsfield; /* [NC,ART,PV][224][224] */
+  uint8_t *mask;       /* [224][224] */
+  float *heat[LVN_CLASS_COUNT];
+};
+
+#define LVN_ANSWER_WRONG_MAX 8 /* the most confident wrong answers */
+#define LVN_ANSWER_RIGHT_MAX 2 /* of each class, the first right ones of the data set */
+#define LVN_ANSWER_PICTURES (LVN_ANSWER_WRONG_MAX + LVN_ANSWER_RIGHT_MAX * LVN_CLASS_COUNT)
+
+/* Owned; lvn_answers_clear() it. Grows by lvn_answers_run(). */
+struct lvn_answers {
+  size_t lesion_count;
+  size_t lesion_room;
+  struct lvn_answer *lesions;
+  size_t slice_count;
+  size_t slice_room;
+  struct lvn_answer_slice *slices;
+  size_t feature_count; /* of one lesion; of one model's features only, so 0 with the answers of several models */
+  size_t feature_room;
+  float *features; /* [lesion_count][feature_count] */
+  size_t wrong_count;
+  struct lvn_answer_picture wrong[LVN_ANSWER_WRONG_MAX]; /* most confident first */
+  size_t right_count;
+  struct lvn_answer_picture right[LVN_ANSWER_RIGHT_MAX * LVN_CLASS_COUNT];
+  double seconds; /* in the classifier */
+};
+
+#define LVN_ANSWERS_EVERY_FOLD (-1)
+
+/* Adds the answers to the lesions of `fold`, or of all folds. `progress` may be NULL. */
+LVN_MUST_CHECK bool lvn_answers_run(struct lvn_answers *answers, struct lvn_classifier *classifier,
+                                    const struct lvn_dataset *dataset, int fold,
+                                    void (*progress)(size_t done, size_t total), struct lvn_error *err);
+void lvn_answers_clear(struct lvn_answers *answers);
+
+/* Largest distance between two points of the mask, in mm; 0 when it is empty. */
+double lvn_answers_long_axis_mm(const uint8_t *mask, double spacing_mm);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,47 @@
+/* An evaluation as files:
+ *   evaluation.json  every figure, its interval and how it was made
+ *   evaluation.txt   the figures that matter first, for a terminal
+ *   figures.csv      level, figure, class, value, interval, kind of interval
+ *   lesions.csv      one row per lesion: truth, answer, probabilities, distance, abstention
+ *   slices.csv       one row per slice */
+#ifndef LVN_MODEL_EVALUATION_WRITE_H
+#define LVN_MODEL_EVALUATION_WRITE_H
+
+#include "model/evaluation/evaluation.h"
+#include "model/network/package.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What the files, and the report, are about. All borrowed. */
+struct lvn_evaluation_subject {
+  const struct lvn_answers *answers;
+  const struct lvn_evaluation *evaluation;
+  const struct lvn_dataset *dataset;
+  const struct lvn_package *packages; /* one, or one per fold in a cross-validation */
+  size_t package_count;
+  const char *device;
+  bool order_ensemble;
+  const struct lvn_comparison *comparison; /* NULL: no other model was measured */
+  const struct lvn_package *other;
+};
+
+/* `folder` is made. */
+LVN_MUST_CHECK bool lvn_evaluation_write(const struct lvn_evaluation_subject *subject, const char *folder,
+                                         struct lvn_error *err);
+
+/* Names of the figures as keys, in the order of struct lvn_figures: "accuracy", …, "recall_CYST", …, "auc_HEM". */
+const char *lvn_figure_name(size_t figure);
+double lvn_figure_get(const struct lvn_figures *figures, size_t figure);
+
+/* Inside of model/evaluation. */
+LVN_MUST_CHECK bool lvn_evaluation_write_json(const struct lvn_evaluation_subject *subject, const char *path,
+                                              struct lvn_error *err);
+LVN_MUST_CHECK bool lvn_evaluation_write_tables(const struct lvn_evaluation_subject *subject, const char *folder,
+                                                struct lvn_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,43 @@
+/* The same answers as cases per slice, lesion and patient, ready for the statistics. Inside of model/evaluation. */
+#ifndef LVN_MODEL_EVALUATION_LEVELS_H
+#define LVN_MODEL_EVALUATION_LEVELS_H
+
+#include "model/evaluation/answers.h"
+#include "model/evaluation/evaluation.h"
+#include "model/stats/figures.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Owned arrays; `sample` borrows them. */
+struct lvn_level_cases {
+  size_t count;
+  size_t *label;
+  double (*probability)[LVN_CLASS_COUNT];
+  size_t *patient; /* numbered by the sorted pseudonyms, so that the same lesions give the same numbers */
+  unsigned *fold;
+  struct lvn_sample sample;
+};
+
+LVN_MUST_CHECK bool lvn_levels_build(const struct lvn_answers *answers, enum lvn_level level,
+                                     struct lvn_level_cases *ret_cases, struct lvn_error *err);
+void lvn_levels_clear(struct lvn_level_cases *cases);
+
+/* The cases with keep[i]; `ret_part` owns its arrays. */
+LVN_MUST_CHECK bool lvn_levels_select(const struct lvn_level_cases *cases, const bool *keep,
+                                      struct lvn_level_cases *ret_part, struct lvn_error *err);
+
+/* Folds that occur, ascending; LVN_ERROR_DATA when there are more than LVN_FOLDS_MAX. */
+LVN_MUST_CHECK bool lvn_levels_folds(const struct lvn_answers *answers, unsigned ret_folds[LVN_FOLDS_MAX],
+                                     size_t *ret_count, struct lvn_error *err);
+
+/* Parts for cross-fitting, by patient: the folds where there are several, else two halves by the patient's number.
+ * Returns the number of parts; `ret_part` per case. */
+size_t lvn_levels_parts(const struct lvn_level_cases *cases, const unsigned *folds, size_t fold_count,
+                        size_t *ret_part);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
