@@ -1,8 +1,8 @@
 #include "daemon/dataset/sheet.h"
 
-#include "daemon/analysis/capture_draw.h"
 #include "daemon/base/file.h"
 #include "daemon/base/memory.h"
+#include "model/draw/draw.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -220,6 +220,8 @@ static void set_heads(json_t *root, const struct lvn_evaluation_subject *subject
   char data[LVN_SHA256_TEXT_BYTES];
   char now[LVN_TIME_TEXT_BYTES];
   json_t *models = json_array();
+  size_t total = lvn_dataset_count(subject->dataset);
+  size_t answered = subject->answers->lesion_count;
   lvn_clock_format_utc(lvn_clock_wall_ms(), now);
   lvn_sha256_to_text(lvn_dataset_sha256(subject->dataset), data);
   for (size_t i = 0; i < subject->package_count; i++) {
@@ -229,9 +231,12 @@ static void set_heads(json_t *root, const struct lvn_evaluation_subject *subject
   set(root, "format_version", json_integer(1));
   set(root, "created", json_string(now));
   set(root, "notice", json_string(LVN_RESEARCH_NOTICE));
-  set(root, "model", model_json(&subject->packages[0]));
+  /* Several models have answered a part each: no figure here is that of one of them. */
+  set(root, "model", subject->package_count == 1 ? model_json(&subject->packages[0]) : json_null());
   set(root, "models", models);
-  set(root, "data", json_pack("{s:s,s:s}", "source", lvn_dataset_source(subject->dataset), "manifest_sha256", data));
+  set(root, "data",
+      json_pack("{s:s,s:s,s:o}", "source", lvn_dataset_source(subject->dataset), "manifest_sha256", data,
+                "lesions_left_out", count(total > answered ? total - answered : 0)));
   set(root, "device", json_string(subject->device));
   set(root, "order_ensemble", json_boolean(subject->order_ensemble));
 }
@@ -253,6 +258,7 @@ static void set_summary(json_t *root, const struct lvn_evaluation_subject *subje
   set(root, "accuracy_answered_wilson_95", interval(e->accuracy_answered_wilson));
   set(root, "abstained", count(abstained));
   set(root, "abstained_wrong", count(e->abstained_wrong));
+  set(root, "balanced_accuracy", real(lesion->figures.balanced_accuracy));
   set(root, "recall", per_class(lesion->figures.recall));
   set(root, "auc", per_class(lesion->figures.auc));
   set(root, "macro_auc", real(lesion->figures.macro_auc));

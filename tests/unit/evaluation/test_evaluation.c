@@ -246,7 +246,8 @@ static void test_rules__textbook(void **state) {
   assert_int_equal(lvn_rules_threshold(hem), LVN_CLASS_HEM);
 }
 
-static void make_empty_dataset(struct lvn_dataset **ret_dataset) {
+/* The files need of a data set only what its manifest says. */
+static void make_dataset(struct lvn_dataset **ret_dataset) {
   char path[512];
   struct lvn_error err = {0};
   struct lvn_dataset_writer *writer = NULL;
@@ -280,7 +281,7 @@ static void test_evaluation__files(void **state) {
   struct lvn_comparison comparison;
   struct lvn_dataset *dataset = NULL;
   struct lvn_package package = {.name = "made-up", .version = "1.0.0", .trained_on = "nothing"};
-  make_empty_dataset(&dataset);
+  make_dataset(&dataset);
   assert_true(lvn_evaluation_run(&answers, &options, &e, &err));
   assert_true(lvn_evaluation_compare(&answers, &other, &options, &comparison, &err));
   const struct lvn_evaluation_subject subject = {.answers = &answers,

@@ -1,0 +1,127 @@
+"""`livervlm evaluate` with the shipped model on a few phantoms: figures, tables and a page that stands alone."""
+
+import base64
+import csv
+import html.parser
+import json
+import re
+import subprocess
+import xml.etree.ElementTree
+
+import pytest
+
+import harness
+
+CLASSES = ("CYST", "FNH", "HCC", "HEM")
+
+
+def livervlm(*words):
+    return harness.run(str(harness.BIN / "livervlm"), *map(str, words), check=False, timeout=900)
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("evaluate") / "data"
+    done = livervlm("dataset", "phantom", "--output", folder, "--seed", 40, "--count", 2, "--lesions", 4, "--matrix", 256,
+                    "--alignment", "truth", "--threads", 2)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def figures(dataset):
+    folder = dataset.parent / "figures"
+    done = livervlm("evaluate", "--dataset", dataset, "--model", harness.PACKAGE, "--against", harness.PACKAGE,
+                    "--output", folder, "--threads", 2)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("model demo-phantom ")
+    return folder
+
+
+def rows(path):
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_figures_agree_with_the_tables(figures):
+    found = json.loads((figures / "evaluation.json").read_text())
+    lesions, slices = rows(figures / "lesions.csv"), rows(figures / "slices.csv")
+    assert found["lesions"] == len(lesions) == 8
+    assert found["slices"] == len(slices) == sum(int(row["slices"]) for row in lesions)
+    assert found["patients"] == 2
+    right = sum(row["truth"] == row["answer"] for row in lesions)
+    assert found["accuracy"] == pytest.approx(right / len(lesions))
+    slice_level = found["levels"]["slice"]["figures"]["accuracy"]
+    assert slice_level == pytest.approx(sum(row["truth"] == row["answer"] for row in slices) / len(slices))
+    for row in lesions + slices:
+        p = [float(row[f"probability_{name}"]) for name in CLASSES]
+        assert sum(p) == pytest.approx(1, abs=1e-6)
+        assert CLASSES[p.index(max(p))] == row["answer"]
+    low, high = found["levels"]["lesion"]["patient_bootstrap_95"]["accuracy"]
+    assert 0 <= low <= found["accuracy"] <= high <= 1
+    assert sum(map(sum, found["confusion_truth_by_answer"])) == len(lesions)
+
+
+def test_lesion_is_the_mean_of_its_slices(figures):
+    """The geometric mean of the slices' probabilities, renormalised, is what the lesion has: one model, one answer."""
+    slices = rows(figures / "slices.csv")
+    for lesion in rows(figures / "lesions.csv"):
+        own = [row for row in slices if row["lesion"] == lesion["lesion"]]
+        product = [1.0] * 4
+        for row in own:
+            for c, name in enumerate(CLASSES):
+                product[c] *= float(row[f"probability_{name}"]) ** (1 / len(own))
+        for c, name in enumerate(CLASSES):
+            assert product[c] / sum(product) == pytest.approx(float(lesion[f"probability_{name}"]), abs=1e-5)
+
+
+def test_a_model_against_itself_does_not_differ(figures):
+    comparison = json.loads((figures / "evaluation.json").read_text())["comparison"]
+    assert comparison["difference_per_lesion"]["accuracy"] == 0
+    assert comparison["paired_patient_bootstrap_p"]["accuracy"] == 1
+
+
+class Page(html.parser.HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.images, self.outside, self.tags, self.text = [], [], set(), ""
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        for name, value in attrs:
+            if name in ("src", "href"):
+                (self.images if value.startswith("data:") else self.outside).append(value)
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def test_report_stands_alone(figures):
+    page = Page()
+    page.feed((figures / "report.html").read_text(encoding="utf-8"))
+    assert page.outside == []
+    assert not page.tags & {"script", "link", "iframe", "object"}
+    assert "synthetic phantoms, not on patients" in page.text
+    assert "Research use only" in page.text
+    found = json.loads((figures / "evaluation.json").read_text())
+    assert found["model"]["manifest_sha256"] in page.text and found["data"]["manifest_sha256"] in page.text
+    kinds = [re.match(r"data:([^;]+);base64,(.*)$", source, re.S).groups() for source in page.images]
+    plots = [base64.b64decode(data, validate=True) for kind, data in kinds if kind == "image/svg+xml"]
+    cases = [base64.b64decode(data, validate=True) for kind, data in kinds if kind == "image/png"]
+    assert len(plots) >= 5 and len(cases) >= 1
+    for plot in plots:
+        assert xml.etree.ElementTree.fromstring(plot).tag.endswith("svg")
+    assert all(case.startswith(b"\x89PNG\r\n") for case in cases)
+
+
+def assert_refused(words, *command):
+    done = subprocess.run([str(harness.BIN / "livervlm"), "evaluate", *map(str, command)], capture_output=True, text=True,
+                          timeout=300, check=False)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1 and words in done.stderr
+
+
+def test_refuses_what_would_give_wrong_figures(dataset, tmp_path):
+    both = ("--dataset", dataset, "--output", tmp_path / "out")
+    assert_refused("give one model, or one per fold", *both, *(("--model", harness.PACKAGE) * 7))
+    assert_refused("must not be fitted on the data", *both, "--model", harness.PACKAGE, "--baseline-dataset", dataset)
