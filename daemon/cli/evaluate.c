@@ -47,6 +47,14 @@ static void show_progress(size_t done, size_t total) {
   (void)fprintf(stderr, "\r%zu of %zu lesions%s", done, total, done == total ? "\n" : "");
 }
 
+static bool open_package(const char *folder, struct side *side, struct lvn_error *err) {
+  if (!lvn_package_open(folder, &side->packages[side->count], err)) {
+    return false;
+  }
+  side->count++;
+  return true;
+}
+
 static bool answer(const struct request *request, const char *folder, int fold, const struct lvn_dataset *dataset,
                    struct side *side, struct lvn_error *err) {
   const struct lvn_classifier_options options = {.package_folder = folder,
@@ -54,10 +62,6 @@ static bool answer(const struct request *request, const char *folder, int fold, 
                                                  .threads = request->threads,
                                                  .order_ensemble = request->order_ensemble};
   struct lvn_classifier *classifier = NULL;
-  if (!lvn_package_open(folder, &side->packages[side->count], err)) {
-    return false;
-  }
-  side->count++;
   bool good = lvn_classifier_open(&options, &classifier, err);
   if (good) {
     (void)lvn_copy(side->device, sizeof side->device, lvn_classifier_get_info(classifier)->device);
@@ -107,7 +111,7 @@ static bool answer_folds(const struct request *request, const struct lvn_option_
                          models->count, count);
   }
   for (size_t i = 0; i < count; i++) {
-    if (!answer(request, models->values[i], (int)folds[i], dataset, side, err)) {
+    if (!open_package(models->values[i], side, err)) {
       return false;
     }
     int held_out = held_out_fold(&side->packages[i]);
@@ -116,12 +120,18 @@ static bool answer_folds(const struct request *request, const struct lvn_option_
                            models->values[i], held_out, folds[i]);
     }
   }
+  for (size_t i = 0; i < count; i++) {
+    if (!answer(request, models->values[i], (int)folds[i], dataset, side, err)) {
+      return false;
+    }
+  }
   return true;
 }
 
 static bool answer_side(const struct request *request, const struct lvn_option_list *models,
                         const struct lvn_dataset *dataset, struct side *side, struct lvn_error *err) {
-  return models->count == 1 ? answer(request, models->values[0], request->fold, dataset, side, err)
+  return models->count == 1 ? open_package(models->values[0], side, err) &&
+                                  answer(request, models->values[0], request->fold, dataset, side, err)
                             : answer_folds(request, models, dataset, side, err);
 }
 

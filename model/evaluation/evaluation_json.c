@@ -191,6 +191,9 @@ static json_t *subgroups_json(const struct lvn_evaluation *e) {
 
 static json_t *model_json(const struct lvn_package *package) {
   char digest[LVN_SHA256_TEXT_BYTES];
+  if (package->manifest == NULL) {
+    return json_null(); /* answers that no package gave */
+  }
   lvn_sha256_to_text(package->manifest_sha256, digest);
   return json_pack("{s:s,s:s,s:s,s:s}", "name", package->name, "version", package->version, "manifest_sha256", digest,
                    "trained_on", package->trained_on);

@@ -118,6 +118,10 @@ static void put_model_facts(FILE *stream, const struct lvn_package *package) {
   lvn_sha256_to_text(package->manifest_sha256, digest);
   (void)snprintf(value, sizeof value, "%s %s", package->name, package->version);
   put_fact(stream, "Model", value);
+  if (package->manifest == NULL) {
+    put_fact(stream, "Manifest, SHA-256", "none: the answers are not those of a package");
+    return;
+  }
   put_fact(stream, "Manifest, SHA-256", digest);
   put_fact(stream, "Made", created == NULL ? "not recorded" : created);
   put_fact(stream, "Trained on", package->trained_on);

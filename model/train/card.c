@@ -111,7 +111,7 @@ static void put_facts(FILE *card, const struct lvn_package_description *descript
       "### Development data characterization\n\n"
       "Trained on: %s. %zu lesions in training, %zu held out by patient. Data manifests: SHA-256\n`%s`.\n\n"
       "### Bias mitigation approaches\n\n"
-      "Classes are drawn equally often; one patient is never in training and held out. Nothing beyond that.\n\n"
+      "How classes and patients are drawn stands in the recipe; one patient is never both in training and held out.\n\n"
       "### Ongoing maintenance\n\n" NOT_ASSESSED "### Security\n\n"
       "Every file's SHA-256 is in manifest.json; the manifest can be signed (Ed25519). No patient data is in "
       "the\npackage but the test vectors' two crops of held-out lesions, without any identity.\n\n"

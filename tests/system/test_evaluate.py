@@ -124,4 +124,15 @@ def assert_refused(words, *command):
 def test_refuses_what_would_give_wrong_figures(dataset, tmp_path):
     both = ("--dataset", dataset, "--output", tmp_path / "out")
     assert_refused("give one model, or one per fold", *both, *(("--model", harness.PACKAGE) * 7))
+    assert_refused("held out fold 0 in training, not fold 1", *both, *(("--model", harness.PACKAGE) * 2))
     assert_refused("must not be fitted on the data", *both, "--model", harness.PACKAGE, "--baseline-dataset", dataset)
+
+
+def test_one_fold_is_not_the_data_set(dataset, tmp_path):
+    done = livervlm("evaluate", "--dataset", dataset, "--model", harness.PACKAGE, "--fold", 1, "--resamples", 50,
+                    "--output", tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "evaluation.json").read_text())
+    assert found["lesions"] == found["data"]["lesions_left_out"] == 4
+    assert {row["fold"] for row in rows(tmp_path / "lesions.csv")} == {"1"}
+    assert found["bootstrap"]["resamples"] == 50
