@@ -267,6 +267,7 @@ static void test_roi__reads_or_refuses_samples(void **state) {
     if (lvn_roi_read_any(study, 0, &rois, note, &err)) {
       assert_int_equal(rois.count, 0);
       assert_says(note, rows[i].says);
+      lvn_roi_list_clear(&rois);
     } else {
       assert_int_equal(err.code, LVN_ERROR_DATA);
       assert_says(err.message, rows[i].says);
@@ -289,6 +290,7 @@ static void test_roi__reads_circle_of_highdicom(void **state) {
   assert_true(lvn_roi_read(study, 0, &rois, note, &err));
   assert_int_equal(rois.count, 0);
   assert_says(note, "spinal cord");
+  lvn_roi_list_clear(&rois);
   assert_true(lvn_roi_read_any(study, 0, &rois, note, &err));
   assert_int_equal(rois.count, 1);
   assert_string_equal(rois.items[0].tracking_id, "Planar ROI Measurements");
