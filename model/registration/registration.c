@@ -26,6 +26,7 @@ struct pair {
   double spacing_mm;
   struct lvn_reg_box box[2];
   struct lvn_reg_features features[2];
+  double start_mm[2][3]; /* there and back, against the boxes' offset */
   bool planar;
   bool done[2];
   struct lvn_error err[2];
@@ -47,6 +48,16 @@ static void cut_side(void *context, int side) {
 static void describe_side(void *context, int side) {
   struct pair *pair = context;
   pair->done[side] = lvn_reg_describe(&pair->box[side], pair->planar, &pair->features[side], &pair->err[side]);
+}
+
+static void drop_static(void *context, int side) {
+  struct pair *pair = context;
+  double offset_mm[3];
+  for (int a = 0; a < 3; a++) {
+    offset_mm[a] = pair->centre_mm[1 - side][a] - pair->centre_mm[side][a];
+  }
+  pair->done[side] = lvn_reg_drop_static(&pair->features[side], &pair->features[1 - side], offset_mm, FINE_SIGMA_MM,
+                                         pair->planar, pair->start_mm[side], &pair->err[side]);
 }
 
 static bool on_both_sides(struct pair *pair, void (*work)(void *context, int side), struct lvn_error *err) {
@@ -126,7 +137,7 @@ static void costs_clear(struct fit_work *work) {
 /* The richer model is taken when it has a minimum; its prior keeps it near the plain shift where the images say little.
  */
 static const char *fit_models(const struct lvn_reg_costs *costs, bool planar, struct lvn_reg_transform *transform,
-                              double *ret_spread_mm) {
+                              double ret_shift_mm[3], double *ret_spread_mm) {
   struct lvn_reg_transform shift = *transform;
   struct lvn_reg_transform affine;
   double cost = 0.0;
@@ -134,6 +145,7 @@ static const char *fit_models(const struct lvn_reg_costs *costs, bool planar, st
   affine = shift;
   bool bent = !planar && lvn_reg_costs_fit(costs, LVN_REG_AFFINE, AFFINE_PRIOR, &affine, &cost);
   *ret_spread_mm = fmax(distance_mm(shift.shift_mm, transform->shift_mm), distance_mm(affine.shift_mm, shift.shift_mm));
+  memcpy(ret_shift_mm, shift.shift_mm, sizeof shift.shift_mm);
   *transform = bent ? affine : shift;
   return bent ? "affine" : (shifted ? "translation" : NULL);
 }
@@ -144,19 +156,24 @@ static bool refine(struct pair *fine, struct lvn_reg_transform *transform, struc
   LVN_CLEANUP(costs_clear) struct fit_work work = {.fine = fine};
   struct lvn_reg_transform there;
   struct lvn_reg_transform back;
+  double back_shift_mm[3];
   double spread_mm = 0.0;
   const double *lesion_mm = fine->centre_mm[0];
   const double *found_mm = fine->centre_mm[1];
+  lvn_reg_transform_identity(lesion_mm, &there);
+  lvn_reg_transform_identity(found_mm, &back);
   if (!on_both_sides(fine, cut_side, err) || !on_both_sides(fine, describe_side, err) ||
+      !on_both_sides(fine, drop_static, err) ||
       !lvn_reg_costs_create(lesion_mm, FINE_MM, fine->planar, &work.costs[0], err) ||
       !lvn_reg_costs_create(found_mm, FINE_MM, fine->planar, &work.costs[1], err) ||
       !lvn_reg_parallel(2 * LVN_REG_BLOCKS, add_layer, &work, err)) {
     return false;
   }
-  lvn_reg_transform_identity(lesion_mm, &there);
-  lvn_reg_transform_identity(found_mm, &back);
-  const char *fitted = fit_models(work.costs[0], fine->planar, &there, &evidence->model_spread_mm);
-  bool returned = fit_models(work.costs[1], fine->planar, &back, &spread_mm) != NULL;
+  memcpy(there.shift_mm, fine->start_mm[0], sizeof there.shift_mm);
+  memcpy(back.shift_mm, fine->start_mm[1], sizeof back.shift_mm);
+  const char *fitted =
+      fit_models(work.costs[0], fine->planar, &there, evidence->translation_mm, &evidence->model_spread_mm);
+  bool returned = fit_models(work.costs[1], fine->planar, &back, back_shift_mm, &spread_mm) != NULL;
   if (fitted == NULL) {
     evidence->model_spread_mm = 10.0;
     return true;
@@ -167,6 +184,7 @@ static bool refine(struct pair *fine, struct lvn_reg_transform *transform, struc
   double home_mm[3];
   for (int a = 0; a < 3; a++) {
     there.shift_mm[a] += found_mm[a] - lesion_mm[a];
+    evidence->translation_mm[a] += found_mm[a] - lesion_mm[a];
     back.shift_mm[a] += lesion_mm[a] - found_mm[a];
   }
   lvn_reg_transform_apply(&there, lesion_mm, y_mm);
@@ -209,8 +227,12 @@ bool lvn_reg_align(const struct lvn_volume *fixed, const struct lvn_volume *movi
   evidence->at_border = found.there.at_border;
   evidence->inverse_consistency_mm = found.home_mm;
   *model = "translation";
+  if (!found.there.at_border) {
+    lvn_reg_layered_search(&coarse.features[0], &coarse.features[1], COARSE_HALF_VOXELS, COARSE_SIGMA_MM, coarse.planar,
+                           found.there.mm);
+  }
   for (int a = 0; a < 3; a++) {
-    transform->shift_mm[a] = found.there.mm[a];
+    transform->shift_mm[a] = evidence->translation_mm[a] = found.there.mm[a];
     fine.centre_mm[0][a] = centre_mm[a];
     fine.centre_mm[1][a] = centre_mm[a] + found.there.mm[a];
   }

@@ -52,6 +52,10 @@ static void blur(float *data, const int64_t size[3], int64_t channels, bool plan
   }
 }
 
+void lvn_reg_blur(float *data, const int64_t size[3], bool planar, float *previous) {
+  blur(data, size, 1, planar, previous);
+}
+
 /* Give unmeasured voxels the mean of what is around them, so that they add no edge to their neighbours' patches. */
 static bool fill_unmeasured(const struct lvn_reg_box *box, size_t voxels, float *image, float *previous,
                             struct lvn_error *err) {

@@ -64,6 +64,19 @@ struct lvn_reg_features {
 LVN_MUST_CHECK bool lvn_reg_describe(const struct lvn_reg_box *box, bool planar, struct lvn_reg_features *ret_features,
                                      struct lvn_error *err);
 void lvn_reg_features_clear(struct lvn_reg_features *features);
+/* [1 2 1] / 4 along each axis (planar: in the slice), ends repeated; `previous` holds a slice. */
+void lvn_reg_blur(float *data, const int64_t size[3], bool planar, float *previous);
+/* Look about `shift_mm`, which the exhaustive search found, for a shift that is better when what slides along the
+ * lesion's surroundings may stay; `half`: voxels about the boxes' common centre that have a vote. */
+void lvn_reg_layered_search(const struct lvn_reg_features *fixed, const struct lvn_reg_features *moving, int64_t half,
+                            double sigma_mm, bool planar, double shift_mm[3]);
+/* Close the gate of those voxels of `fixed` that have stayed while the lesion moved. Both boxes have the same size; the
+ * moving one's centre lies at `offset_mm` from the fixed one's. ret_shift_mm: the lesion's best whole shift against
+ * that.
+ */
+LVN_MUST_CHECK bool lvn_reg_drop_static(struct lvn_reg_features *fixed, const struct lvn_reg_features *moving,
+                                        const double offset_mm[3], double sigma_mm, bool planar, double ret_shift_mm[3],
+                                        struct lvn_error *err);
 /* Weight of a fixed voxel: soft tissue, and the nearer to the lesion the more. */
 double lvn_reg_importance(const struct lvn_reg_features *features, int64_t voxel, const double from_centre_mm[3],
                           double sigma_mm);
@@ -132,9 +145,10 @@ struct lvn_reg_evidence {
   double detail;                 /* correlation at the fine scale */
   double agreement;              /* lvn_reg_costs_ask() */
   double contrast;
-  double slice_mm; /* the thicker of the two volumes' slices */
-  bool at_border;  /* the best shift lies at the border of the search */
-  bool planar;     /* too few slices for a search across them */
+  double translation_mm[3]; /* displacement at the lesion by the best translation, for comparison */
+  double slice_mm;          /* the thicker of the two volumes' slices */
+  bool at_border;           /* the best shift lies at the border of the search */
+  bool planar;              /* too few slices for a search across them */
 };
 /* Improve `transform` (the identity about the lesion) as far as the images allow, and say what was seen. */
 LVN_MUST_CHECK bool lvn_reg_align(const struct lvn_volume *fixed, const struct lvn_volume *moving,
