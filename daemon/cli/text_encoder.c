@@ -1,4 +1,5 @@
 /* livervlm text-encoder: the frozen text side of Liver-VLM. */
+#include "daemon/cli/text_encoder.h"
 #include "daemon/cli/commands.h"
 #include "daemon/cli/options.h"
 #include "model/text/encoder.h"
@@ -13,15 +14,15 @@ static int embed(int argc, char **argv) {
   struct lvn_text_encoder *encoder = NULL;
   struct lvn_error err = {0};
   const struct lvn_option options[] = {
-      {"encoder", "DIR", LVN_OPTION_TEXT, &folder, "Hugging Face folder: config.json, vocab.txt, model.safetensors",
-       true, 0, 0},
+      {"encoder", "DIR", LVN_OPTION_TEXT, &folder,
+       "Hugging Face folder: config.json, vocab.txt, model.safetensors or pytorch_model.bin", true, 0, 0},
       {"output", "FILE", LVN_OPTION_TEXT, &output, "safetensors file for the embeddings", true, 0, 0},
       {"pooling", "cls|mean", LVN_OPTION_CHOICE, &pooling, "[CLS] of the last hidden state (default), or the mean",
        false, 0, 0},
   };
   const struct lvn_usage usage = {.command = "text-encoder embed",
-                                  .summary = "Embed the standard prompts: four classes by six phase orders, and the "
-                                             "four simple ones.",
+                                  .summary = "Embed the standard prompts: four classes by six phase orders, those that "
+                                             "name fewer phases, and the four simple ones.",
                                   .options = options,
                                   .option_count = sizeof options / sizeof options[0]};
   int first = 0;
@@ -67,6 +68,7 @@ static int show(int argc, char **argv) {
 
 int lvn_cli_text_encoder(int argc, char **argv) {
   static const struct lvn_options_member members[] = {{"embed", embed, "embed the standard prompts for the trainer"},
+                                                      {"fetch", lvn_cli_text_encoder_fetch, "fetch an encoder"},
                                                       {"show", show, "say what encoder a folder holds"},
                                                       {NULL, NULL, NULL}};
   return lvn_options_group(argc, argv, "The frozen text side of Liver-VLM.", members);

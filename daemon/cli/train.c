@@ -1,4 +1,5 @@
-/* livervlm train: a model package from a data set. */
+/* livervlm train: a model package, a cross-validation or a study from a data set. */
+#include "daemon/cli/train.h"
 #include "daemon/base/file.h"
 #include "daemon/base/memory.h"
 #include "daemon/cli/commands.h"
@@ -11,10 +12,14 @@
 #include <string.h>
 #include <unistd.h>
 
-static void show_epoch(const struct lvn_train_epoch *epoch) {
-  (void)printf("epoch %u/%u side %u loss %.4f rate %.2e held-out accuracy %.3f images/s %.1f\n", epoch->epoch,
-               epoch->epoch_count, epoch->side, epoch->loss, epoch->learning_rate, epoch->validation_accuracy,
-               epoch->images_per_second);
+void lvn_cli_train_show_epoch(const struct lvn_train_epoch *epoch, void *context) {
+  const char *label = context;
+  (void)printf("%s%s%s epoch %u/%u side %u loss %.4f rate %.2e ", label != NULL ? label : "", label != NULL ? ": " : "",
+               epoch->task, epoch->epoch, epoch->epoch_count, epoch->side, epoch->loss, epoch->learning_rate);
+  if (isfinite(epoch->validation)) {
+    (void)printf("held-out %.3f ", epoch->validation);
+  }
+  (void)printf("images/s %.1f\n", epoch->images_per_second);
   (void)fflush(stdout);
 }
 
@@ -41,54 +46,101 @@ static bool find_text(char ret_path[LVN_PATH_BYTES]) {
   return false;
 }
 
-static int train(const char *command, struct lvn_train_options *options, const char *recipe_path) {
-  struct lvn_recipe recipe;
-  struct lvn_train_summary summary = {0};
-  struct lvn_error err = {0};
-  char text_path[LVN_PATH_BYTES];
-  lvn_recipe_default(&recipe);
-  if (recipe_path != NULL && !lvn_recipe_read(recipe_path, &recipe, &err)) {
-    return lvn_options_fail(command, &err);
-  }
-  if (options->text_path == NULL) {
-    if (!find_text(text_path)) {
-      (void)lvn_error_set(&err, LVN_ERROR_USAGE, "no prompt embeddings are installed: give --text");
-      return lvn_options_fail(command, &err);
+/* "section.key=value" over the recipe. */
+static bool apply_settings(struct lvn_recipe *recipe, const struct lvn_option_list *settings, struct lvn_error *err) {
+  for (size_t i = 0; i < settings->count; i++) {
+    char name[128];
+    const char *equals = strchr(settings->values[i], '=');
+    size_t length = equals == NULL ? 0 : (size_t)(equals - settings->values[i]);
+    if (length == 0 || length >= sizeof name) {
+      return lvn_error_set(err, LVN_ERROR_USAGE, "--set '%.60s' is not section.key=value", settings->values[i]);
     }
-    options->text_path = text_path;
+    memcpy(name, settings->values[i], length);
+    name[length] = '\0';
+    if (!lvn_recipe_set(recipe, name, equals + 1, err)) {
+      return false;
+    }
   }
-  options->recipe = &recipe;
-  options->progress = show_epoch;
-  if (!lvn_train_run(options, &summary, &err)) {
-    return lvn_options_fail(command, &err);
+  return lvn_recipe_check(recipe, err);
+}
+
+static bool train_package(const struct lvn_train_options *options, struct lvn_error *err) {
+  struct lvn_train_summary summary = {0};
+  if (!lvn_train_run(options, &summary, err)) {
+    return false;
   }
   (void)printf("lesions trained on %zu, held out %zu\nimages/s %.1f\nheld-out accuracy %.4f, temperature %.4f, "
                "calibration error %.4f\n",
                summary.training_lesions, summary.held_out_lesions, summary.images_per_second, summary.held_out_accuracy,
                summary.temperature, summary.held_out_ece);
-  return LVN_EXIT_OK;
+  return true;
 }
 
+static int train(const char *command, struct lvn_cli_train *request) {
+  struct lvn_recipe recipe;
+  struct lvn_error err = {0};
+  char text_path[LVN_PATH_BYTES];
+  lvn_recipe_default(LVN_RECIPE_PAPER, &recipe);
+  if ((request->recipe_path != NULL && !lvn_recipe_read(request->recipe_path, &recipe, &err)) ||
+      !apply_settings(&recipe, &request->settings, &err)) {
+    return lvn_options_fail(command, &err);
+  }
+  if (request->options.text_path == NULL) {
+    if (!find_text(text_path)) {
+      (void)lvn_error_set(&err, LVN_ERROR_USAGE, "no prompt embeddings are installed: give --text");
+      return lvn_options_fail(command, &err);
+    }
+    request->options.text_path = text_path;
+  }
+  request->options.dataset_folders = request->datasets.values;
+  request->options.dataset_count = request->datasets.count;
+  request->options.unlabelled_folders = request->unlabelled.values;
+  request->options.unlabelled_count = request->unlabelled.count;
+  request->options.recipe = &recipe;
+  request->options.progress = lvn_cli_train_show_epoch;
+  bool many = request->cross_validate || request->study_path != NULL;
+  bool good = many ? lvn_cli_train_many(request, &recipe, &err) : train_package(&request->options, &err);
+  return good ? LVN_EXIT_OK : lvn_options_fail(command, &err);
+}
+
+static const char details[] =
+    "With --cross-validate it trains once per fold and keeps what each model says of the fold that it has not seen, "
+    "in\n"
+    "PKG/predictions.csv, with the figures per slice, lesion and patient. With --study FILE it does so for every row "
+    "of\n"
+    "the file and prints the paper's tables; rows that share a recipe share the work. Both go on where they were\n"
+    "stopped when they are started again.";
+
 int lvn_cli_train(int argc, char **argv) {
-  struct lvn_option_list datasets = {.count = 0};
-  struct lvn_train_options run = {0};
-  const char *recipe_path = NULL;
-  bool recipe_help = false;
+  struct lvn_cli_train request = {.jobs = 1};
+  const char *sample = NULL;
+  struct lvn_train_options *run = &request.options;
   const struct lvn_option options[] = {
-      {"dataset", "DIR", LVN_OPTION_LIST, &datasets, "data set to learn from; may be given several times", false, 0, 0},
-      {"output", "PKG", LVN_OPTION_TEXT, &run.output_folder, "folder of the new model package", false, 0, 0},
-      {"recipe", "FILE", LVN_OPTION_TEXT, &recipe_path, "JSON file; keys that are absent have their default", false, 0,
+      {"dataset", "DIR", LVN_OPTION_LIST, &request.datasets, "data set to learn from; may be given several times",
+       false, 0, 0},
+      {"unlabelled", "DIR", LVN_OPTION_LIST, &request.unlabelled,
+       "data set of other patients for pretraining alone; may be given several times", false, 0, 0},
+      {"output", "PKG", LVN_OPTION_TEXT, &run->output_folder, "folder of the new model package, or of the results",
+       false, 0, 0},
+      {"recipe", "FILE", LVN_OPTION_TEXT, &request.recipe_path, "INI file; without one the paper's recipe", false, 0,
        0},
-      {"recipe-help", NULL, LVN_OPTION_FLAG, &recipe_help, "show the keys of a recipe", false, 0, 0},
-      {"text", "FILE", LVN_OPTION_TEXT, &run.text_path,
+      {"set", "KEY=VALUE", LVN_OPTION_LIST, &request.settings,
+       "section.key=value in place of the recipe's; may be given several times", false, 0, 0},
+      {"recipe-sample", "paper|recommended", LVN_OPTION_CHOICE, &sample,
+       "print a recipe with every key, its meaning, source and default", false, 0, 0},
+      {"text", "FILE", LVN_OPTION_TEXT, &run->text_path,
        "prompt embeddings by text-encoder embed (default: those installed)", false, 0, 0},
-      {"init", "PKG", LVN_OPTION_TEXT, &run.init_folder, "start from the weights of this package or checkpoint", false,
-       0, 0},
-      {"resume", NULL, LVN_OPTION_FLAG, &run.resume, "go on from PKG.checkpoint", false, 0, 0},
+      {"init", "PATH", LVN_OPTION_TEXT, &run->init_path,
+       "start from the weights of this package, or of the image encoder in this file", false, 0, 0},
+      {"resume", NULL, LVN_OPTION_FLAG, &run->resume, "go on from PKG.checkpoint", false, 0, 0},
+      {"cross-validate", NULL, LVN_OPTION_FLAG, &request.cross_validate, "train and test once per fold", false, 0, 0},
+      {"study", "FILE", LVN_OPTION_TEXT, &request.study_path, "cross-validate every row of a study", false, 0, 0},
+      {"jobs", "N", LVN_OPTION_UINT, &request.jobs, "folds at a time (1)", false, 1, 64},
   };
   const struct lvn_usage usage = {.command = "train",
                                   .summary = "Train Liver-VLM on lesion crops and seal it as a model package. Needs "
                                              "--dataset and --output.",
+                                  .details = details,
                                   .options = options,
                                   .option_count = sizeof options / sizeof options[0]};
   int first = 0;
@@ -96,14 +148,12 @@ int lvn_cli_train(int argc, char **argv) {
   if (code != LVN_OPTIONS_RUN) {
     return code;
   }
-  if (recipe_help) {
-    lvn_recipe_describe(stdout);
+  if (sample != NULL) {
+    lvn_recipe_write_sample(strcmp(sample, "paper") == 0 ? LVN_RECIPE_PAPER : LVN_RECIPE_RECOMMENDED, stdout);
     return LVN_EXIT_OK;
   }
-  if (datasets.count == 0 || run.output_folder == NULL) {
+  if (request.datasets.count == 0 || run->output_folder == NULL) {
     return lvn_options_complain(&usage, "--dataset and --output are needed");
   }
-  run.dataset_folders = datasets.values;
-  run.dataset_count = datasets.count;
-  return train(usage.command, &run, recipe_path);
+  return train(usage.command, &request);
 }

@@ -58,8 +58,8 @@ torch::Tensor BlockImpl::forward(torch::Tensor x) {
   return torch::relu(x + shortcut);
 }
 
-ResNetImpl::ResNetImpl(int depth) {
-  const bool bottleneck = resnet_feature_size(depth) == 2048;
+ResNetImpl::ResNetImpl(int depth) : features(resnet_feature_size(depth)) {
+  const bool bottleneck = features == 2048;
   conv1 =
       register_module("conv1", torch::nn::Conv2d(torch::nn::Conv2dOptions(3, 64, 7).stride(2).padding(3).bias(false)));
   bn1 = register_module("bn1", torch::nn::BatchNorm2d(torch::nn::BatchNorm2dOptions(64).eps(kNormEps)));

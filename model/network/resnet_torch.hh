@@ -3,6 +3,7 @@
 #ifndef LVN_MODEL_RESNET_TORCH_HH
 #define LVN_MODEL_RESNET_TORCH_HH
 
+#include "model/network/trunk_torch.hh"
 #include "model/tensor/tensor_torch.hh"
 
 #include <torch/torch.h>
@@ -29,9 +30,13 @@ struct BlockImpl : torch::nn::Module {
 TORCH_MODULE(Block);
 
 // [n,3,s,s] to the last feature map [n,features,s/32,s/32].
-struct ResNetImpl : torch::nn::Module {
+struct ResNetImpl : TrunkImpl {
   explicit ResNetImpl(int depth);
-  torch::Tensor forward(torch::Tensor x);
+  torch::Tensor forward(torch::Tensor x) override;
+  int64_t feature_size() const override {
+    return features;
+  }
+  int64_t features;
   torch::nn::Conv2d conv1{nullptr};
   torch::nn::BatchNorm2d bn1{nullptr};
   std::vector<torch::nn::Sequential> layers;

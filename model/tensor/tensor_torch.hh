@@ -100,13 +100,20 @@ public:
     names.push_back(name);
     tensors.push_back(tensor.detach().to(torch::kCPU).contiguous());
   }
+  void note(const std::string &key, const std::string &value) {
+    notes.emplace_back(key, value);
+  }
   void write(const std::string &path) const {
     std::vector<struct lvn_tensor> views;
+    std::vector<struct lvn_tensor_note> texts;
+    for (const auto &item : notes) {
+      texts.push_back({item.first.c_str(), item.second.c_str()});
+    }
     for (size_t i = 0; i < names.size(); i++) {
       views.push_back(lvn_tensor_from_torch(names[i].c_str(), tensors[i]));
     }
     struct lvn_error err = {};
-    if (!lvn_safetensors_write(path.c_str(), views.data(), views.size(), nullptr, 0, &err)) {
+    if (!lvn_safetensors_write(path.c_str(), views.data(), views.size(), texts.data(), texts.size(), &err)) {
       lvn_throw(err);
     }
   }
@@ -114,6 +121,7 @@ public:
 private:
   std::vector<std::string> names;
   std::vector<torch::Tensor> tensors;
+  std::vector<std::pair<std::string, std::string>> notes;
 };
 
 #endif

@@ -1,6 +1,7 @@
 /* The frozen text side: a BERT-family encoder of any size from a Hugging Face folder (config.json, vocab.txt,
- * model.safetensors), by our own WordPiece and transformer code. Runs when a model is trained, never at inference.
- * Source: Devlin 2018 (post-norm encoder, learned positions, erf GELU). The torch side is encoder_torch.cc. */
+ * model.safetensors or pytorch_model.bin), by our own WordPiece and transformer code. Runs when a model is trained,
+ * never at inference. Source: Devlin 2018 (post-norm encoder, learned positions, erf GELU). The torch side is
+ * encoder_torch.cc. */
 #ifndef LVN_MODEL_ENCODER_H
 #define LVN_MODEL_ENCODER_H
 
@@ -33,8 +34,8 @@ struct lvn_text_encoder_info {
 /* Belongs to one thread at a time. */
 struct lvn_text_encoder;
 
-/* LVN_ERROR_DATA says what is not supported: another model_type, activation or position embedding, weights in pickle
- * form, a vocabulary of another size. */
+/* LVN_ERROR_DATA says what is not supported: another model_type, activation or position embedding, weights of
+ * another form, a vocabulary of another size. */
 LVN_MUST_CHECK bool lvn_text_encoder_open(const char *folder, struct lvn_text_encoder **ret_encoder,
                                           struct lvn_error *err);
 void lvn_text_encoder_close(struct lvn_text_encoder *encoder); /* NULL is allowed */
@@ -44,8 +45,9 @@ const struct lvn_text_encoder_info *lvn_text_encoder_get_info(const struct lvn_t
 LVN_MUST_CHECK bool lvn_text_encoder_embed(struct lvn_text_encoder *encoder, const char *text, enum lvn_pooling pooling,
                                            float *ret_vector, struct lvn_error *err);
 
-/* Embeddings of the standard prompts into a safetensors file: "enriched" F32 [order 6][class 4][hidden], "simple" F32
- * [class 4][hidden]; notes name the encoder, its weights' SHA-256 and the pooling. */
+/* Embeddings of the standard prompts into a safetensors file: "enriched" F32 [sequence 15][class 4][hidden], the six
+ * orders first (lvn_sequences), "simple" F32 [class 4][hidden]; notes name the encoder, its weights' SHA-256 and the
+ * pooling. */
 LVN_MUST_CHECK bool lvn_text_encoder_write_prompts(struct lvn_text_encoder *encoder, enum lvn_pooling pooling,
                                                    const char *path, struct lvn_error *err);
 

@@ -2,6 +2,7 @@
 
 #include "daemon/base/file.h"
 #include "daemon/base/guard.hh"
+#include "model/tensor/import.h"
 #include "model/tensor/tensor_torch.hh"
 #include "model/text/config.h"
 #include "model/text/prompts.h"
@@ -16,7 +17,11 @@
 
 namespace {
 
-constexpr size_t kWeightBytesMax = size_t{8} << 30;
+struct ImportCloser {
+  void operator()(struct lvn_import *file) const {
+    lvn_import_close(file);
+  }
+};
 
 struct WordpieceCloser {
   void operator()(struct lvn_wordpiece *wordpiece) const {
@@ -49,8 +54,8 @@ struct Layer {
 // Finds a checkpoint's tensors under the names that its age and wrapping may have given them.
 class Weights {
 public:
-  Weights(const lvn_safetensors *file, const lvn_bert_config &config) : file_(file), config_(config) {
-    prefix_ = lvn_safetensors_find(file, "bert.embeddings.word_embeddings.weight") != nullptr ? "bert." : "";
+  Weights(const lvn_import *file, const lvn_bert_config &config) : file_(file), config_(config) {
+    prefix_ = lvn_import_find(file, "bert.embeddings.word_embeddings.weight") != nullptr ? "bert." : "";
   }
   torch::Tensor get(const std::string &name, std::vector<int64_t> shape) const {
     return take(find(name), name, shape);
@@ -68,7 +73,7 @@ public:
 
 private:
   const lvn_tensor *find(const std::string &name) const {
-    return lvn_safetensors_find(file_, (prefix_ + name).c_str());
+    return lvn_import_find(file_, (prefix_ + name).c_str());
   }
   static torch::Tensor take(const lvn_tensor *view, const std::string &name, const std::vector<int64_t> &shape) {
     if (view == nullptr) {
@@ -80,7 +85,7 @@ private:
     }
     return tensor.to(torch::kFloat32);
   }
-  const lvn_safetensors *file_;
+  const lvn_import *file_;
   const lvn_bert_config &config_;
   std::string prefix_;
 };
@@ -128,21 +133,18 @@ std::string join(const char *folder, const char *name) {
 }
 
 bool load_weights(lvn_text_encoder &encoder, const char *folder, struct lvn_error *err) {
-  const std::string path = join(folder, "model.safetensors");
+  std::string path = join(folder, "model.safetensors");
   if (!lvn_file_exists(path.c_str()) && lvn_file_exists(join(folder, "pytorch_model.bin").c_str())) {
-    return lvn_error_set(
-        err, LVN_ERROR_DATA,
-        "'%.200s' has its weights as pickle (pytorch_model.bin), which can run code when read: convert "
-        "them to model.safetensors",
-        folder);
+    path = join(folder, "pytorch_model.bin");
   }
-  struct lvn_safetensors *opened = nullptr;
-  if (!lvn_safetensors_open(path.c_str(), kWeightBytesMax, &opened, err) ||
-      !lvn_sha256_of_file(path.c_str(), encoder.info.weights_sha256, err)) {
-    lvn_safetensors_close(opened);
+  struct lvn_import *opened = nullptr;
+  if (!lvn_import_open(path.c_str(), &opened, err)) {
     return false;
   }
-  const lvn_safetensors_handle file(opened);
+  const std::unique_ptr<lvn_import, ImportCloser> file(opened);
+  if (!lvn_sha256_of_file(path.c_str(), encoder.info.weights_sha256, err)) {
+    return false;
+  }
   const lvn_bert_config &config = encoder.config;
   const Weights weights(file.get(), config);
   const auto hidden = static_cast<int64_t>(config.hidden_size);
@@ -209,11 +211,11 @@ bool embed_text(const lvn_text_encoder &encoder, const char *text, enum lvn_pool
 
 bool write_prompts(const lvn_text_encoder &encoder, enum lvn_pooling pooling, const char *path, struct lvn_error *err) {
   const size_t hidden = encoder.config.hidden_size;
-  std::vector<float> enriched(LVN_ORDER_COUNT * LVN_CLASS_COUNT * hidden);
+  std::vector<float> enriched(LVN_SEQUENCE_COUNT * LVN_CLASS_COUNT * hidden);
   std::vector<float> simple(LVN_CLASS_COUNT * hidden);
   char text[LVN_PROMPT_BYTES];
-  for (size_t i = 0; i < LVN_ORDER_COUNT * LVN_CLASS_COUNT; i++) {
-    lvn_prompt_enriched(static_cast<enum lvn_class>(i % LVN_CLASS_COUNT), i / LVN_CLASS_COUNT, text);
+  for (size_t i = 0; i < LVN_SEQUENCE_COUNT * LVN_CLASS_COUNT; i++) {
+    lvn_prompt_sequence(static_cast<enum lvn_class>(i % LVN_CLASS_COUNT), i / LVN_CLASS_COUNT, text);
     if (!embed_text(encoder, text, pooling, &enriched[i * hidden], err)) {
       return false;
     }
@@ -227,7 +229,7 @@ bool write_prompts(const lvn_text_encoder &encoder, enum lvn_pooling pooling, co
   char digest[LVN_SHA256_TEXT_BYTES];
   lvn_sha256_to_text(encoder.info.weights_sha256, digest);
   const struct lvn_tensor tensors[] = {
-      {"enriched", LVN_DTYPE_F32, 3, {LVN_ORDER_COUNT, LVN_CLASS_COUNT, hidden}, enriched.size(), enriched.data()},
+      {"enriched", LVN_DTYPE_F32, 3, {LVN_SEQUENCE_COUNT, LVN_CLASS_COUNT, hidden}, enriched.size(), enriched.data()},
       {"simple", LVN_DTYPE_F32, 2, {LVN_CLASS_COUNT, hidden}, simple.size(), simple.data()}};
   const struct lvn_tensor_note notes[] = {{"encoder", encoder.info.name},
                                           {"encoder_sha256", digest},

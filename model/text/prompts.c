@@ -7,13 +7,63 @@
 static const char *const phase_words[LVN_PHASE_NETWORK_COUNT] = {
     [LVN_PHASE_NC] = "non-contrast phase", [LVN_PHASE_ART] = "arterial phase", [LVN_PHASE_PV] = "portal venous phase"};
 
+const struct lvn_sequence lvn_sequences[LVN_SEQUENCE_COUNT] = {
+    {3, {LVN_PHASE_NC, LVN_PHASE_ART, LVN_PHASE_PV}},
+    {3, {LVN_PHASE_NC, LVN_PHASE_PV, LVN_PHASE_ART}},
+    {3, {LVN_PHASE_ART, LVN_PHASE_NC, LVN_PHASE_PV}},
+    {3, {LVN_PHASE_ART, LVN_PHASE_PV, LVN_PHASE_NC}},
+    {3, {LVN_PHASE_PV, LVN_PHASE_NC, LVN_PHASE_ART}},
+    {3, {LVN_PHASE_PV, LVN_PHASE_ART, LVN_PHASE_NC}},
+    {2, {LVN_PHASE_NC, LVN_PHASE_ART}},
+    {2, {LVN_PHASE_NC, LVN_PHASE_PV}},
+    {2, {LVN_PHASE_ART, LVN_PHASE_NC}},
+    {2, {LVN_PHASE_ART, LVN_PHASE_PV}},
+    {2, {LVN_PHASE_PV, LVN_PHASE_NC}},
+    {2, {LVN_PHASE_PV, LVN_PHASE_ART}},
+    {1, {LVN_PHASE_NC}},
+    {1, {LVN_PHASE_ART}},
+    {1, {LVN_PHASE_PV}},
+};
+
+static bool is_sequence(const struct lvn_sequence *sequence, const enum lvn_phase *phases, size_t count) {
+  for (size_t i = 0; i < count && sequence->count == count; i++) {
+    if (sequence->phase[i] != phases[i]) {
+      return false;
+    }
+  }
+  return sequence->count == count;
+}
+
+size_t lvn_sequence_find(size_t order, unsigned present) {
+  enum lvn_phase left[LVN_PHASE_NETWORK_COUNT];
+  size_t count = 0;
+  for (size_t i = 0; i < LVN_PHASE_NETWORK_COUNT; i++) {
+    if ((present >> lvn_order[order][i] & 1U) != 0) {
+      left[count++] = lvn_order[order][i];
+    }
+  }
+  for (size_t i = 0; i < LVN_SEQUENCE_COUNT; i++) {
+    if (is_sequence(&lvn_sequences[i], left, count)) {
+      return i;
+    }
+  }
+  return order;
+}
+
+void lvn_prompt_sequence(enum lvn_class lesion_class, size_t sequence, char ret_text[LVN_PROMPT_BYTES]) {
+  const struct lvn_sequence *phases = &lvn_sequences[sequence];
+  int used = snprintf(ret_text, LVN_PROMPT_BYTES,
+                      "This is a multi-phase computerized tomography (CT) image of one or more liver tumors %s, where "
+                      "the phase order of this image is ",
+                      lvn_class_long_name(lesion_class));
+  for (size_t i = 0; i < phases->count; i++) {
+    used += snprintf(ret_text + used, LVN_PROMPT_BYTES - (size_t)used, "%s%s", i == 0 ? "" : ", ",
+                     phase_words[phases->phase[i]]);
+  }
+}
+
 void lvn_prompt_enriched(enum lvn_class lesion_class, size_t order, char ret_text[LVN_PROMPT_BYTES]) {
-  const enum lvn_phase *phase = lvn_order[order];
-  (void)snprintf(ret_text, LVN_PROMPT_BYTES,
-                 "This is a multi-phase computerized tomography (CT) image of one or more liver tumors %s, where the "
-                 "phase order of this image is %s, %s, %s",
-                 lvn_class_long_name(lesion_class), phase_words[phase[0]], phase_words[phase[1]],
-                 phase_words[phase[2]]);
+  lvn_prompt_sequence(lesion_class, order, ret_text); /* the first sequences are the orders */
 }
 
 void lvn_prompt_simple(enum lvn_class lesion_class, char ret_text[LVN_PROMPT_BYTES]) {

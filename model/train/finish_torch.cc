@@ -7,6 +7,7 @@
 #include "model/tensor/json.h"
 #include "model/train/calibrate.h"
 #include "model/train/card.h"
+#include "model/train/views_torch.hh"
 
 #include <algorithm>
 #include <array>
@@ -36,11 +37,14 @@ std::string path_in(const lvn_train_options &options, const char *name) {
 }
 
 // Convolutions and FC weights as float16; what is small or sensitive (normalisation, biases, prototypes) stays float32.
-lvn_tensor_set collect_weights(LiverVlm &model, const torch::Tensor &prompts, bool enriched) {
+lvn_tensor_set collect_weights(LiverVlm &model, bool enriched) {
   lvn_tensor_set set;
   const torch::NoGradGuard no_grad;
   auto rounded = [](const torch::Tensor &t) { return t.dim() > 1 ? t.to(torch::kFloat16) : t; };
   for (const auto &item : model->named_parameters()) {
+    if (item.key() == "log_scale") {
+      continue; // the manifest has the scale
+    }
     item.value().set_data(rounded(item.value()).to(torch::kFloat32));
     set.add(item.key(), rounded(item.value()));
   }
@@ -49,11 +53,11 @@ lvn_tensor_set collect_weights(LiverVlm &model, const torch::Tensor &prompts, bo
       set.add(item.key(), item.value());
     }
   }
-  set.add("prototypes", model->prototypes(prompts));
+  set.add("prototypes", model->prototypes());
   if (enriched) {
-    set.add("text.enriched", prompts);
+    set.add("text.enriched", model->prompts);
   } else {
-    set.add("text.simple", prompts[0]);
+    set.add("text.simple", model->prompts[0]);
   }
   return set;
 }
@@ -85,7 +89,7 @@ LesionOutput run_lesion(const Network &network, const TrainingData &data, const 
 std::vector<LesionOutput> run_lesions(const Network &network, const TrainingData &data, bool held_out, size_t most) {
   std::vector<const TrainingLesion *> chosen;
   for (const TrainingLesion &lesion : data.lesions) {
-    if (lesion.held_out == held_out) {
+    if (lesion.role == (held_out ? Role::kHeldOut : Role::kTraining)) {
       chosen.push_back(&lesion);
     }
   }
@@ -165,7 +169,7 @@ double distance_quantile(const Network &network, const std::vector<LesionOutput>
 void write_vectors(const Network &network, const TrainingData &data, const std::string &path) {
   std::vector<torch::Tensor> inputs;
   for (const TrainingLesion &lesion : data.lesions) {
-    if (lesion.held_out && static_cast<int64_t>(inputs.size()) < kVectors &&
+    if (lesion.role == Role::kHeldOut && static_cast<int64_t>(inputs.size()) < kVectors &&
         (inputs.empty() || lesion.label != data.lesions[0].label)) {
       inputs.push_back(data.hounsfield[lesion.first_slice + lesion.key_slice]);
     }
@@ -177,15 +181,18 @@ void write_vectors(const Network &network, const TrainingData &data, const std::
   set.write(path);
 }
 
-lvn_package_recipe package_recipe(const lvn_recipe &recipe) {
+lvn_package_recipe package_recipe(const lvn_recipe &recipe, double scale) {
   lvn_package_recipe result;
   lvn_package_recipe_default(&result);
-  result.trunk_depth = static_cast<int>(recipe.trunk_depth);
+  const auto statistics = normalisation(recipe.normalisation);
+  result.trunk_depth = std::string(recipe.encoder) == "resnet50" ? 50 : 18;
+  result.mean = statistics.first;
+  result.std = statistics.second;
   result.joint_size = recipe.joint_size;
   result.crop = recipe.crop;
   result.window_low_hu = recipe.window_low_hu;
   result.window_high_hu = recipe.window_high_hu;
-  result.scale = recipe.scale;
+  result.scale = scale;
   result.min_margin = recipe.abstain_margin;
   return result;
 }
@@ -205,14 +212,27 @@ json_t *describe_encoder(const char *text_path) {
   return encoder;
 }
 
+// Figures that a locked test set must reach before the package may be promoted.
+json_t *describe_acceptance(const lvn_recipe &recipe) {
+  return json_pack("{s:f,s:f,s:f,s:f}", "macro_auc", recipe.accept_macro_auc, "accuracy", recipe.accept_accuracy,
+                   "hcc_sensitivity", recipe.accept_hcc_sensitivity, "ece", recipe.accept_ece);
+}
+
 json_t *describe_training(const lvn_train_options &options, const TrainingData &data,
                           const lvn_train_summary &summary) {
-  return json_pack("{s:o,s:s,s:s,s:I,s:I,s:f,s:f,s:f,s:s,s:i}", "recipe", lvn_recipe_to_json(options.recipe), "data",
-                   data.source.c_str(), "data_manifest_sha256", data.digest.c_str(), "training_lesions",
-                   static_cast<json_int_t>(summary.training_lesions), "held_out_lesions",
-                   static_cast<json_int_t>(summary.held_out_lesions), "last_loss", summary.last_loss,
-                   "held_out_accuracy", summary.held_out_accuracy, "held_out_ece", summary.held_out_ece, "libtorch",
-                   TORCH_VERSION, "threads", at::get_num_threads());
+  struct lvn_error err = {};
+  char *recipe = lvn_recipe_to_text(options.recipe, &err);
+  if (recipe == nullptr) {
+    fail(err);
+  }
+  json_t *result = json_pack("{s:s,s:o,s:s,s:s,s:I,s:I,s:f,s:f,s:f,s:s,s:i}", "recipe", recipe, "acceptance",
+                             describe_acceptance(*options.recipe), "data", data.source.c_str(), "data_manifest_sha256",
+                             data.digest.c_str(), "training_lesions", static_cast<json_int_t>(summary.training_lesions),
+                             "held_out_lesions", static_cast<json_int_t>(summary.held_out_lesions), "last_loss",
+                             summary.last_loss, "held_out_accuracy", summary.held_out_accuracy, "held_out_ece",
+                             summary.held_out_ece, "libtorch", TORCH_VERSION, "threads", at::get_num_threads());
+  lvn_free(recipe);
+  return result;
 }
 
 void seal(const lvn_train_options &options, const TrainingData &data, const lvn_package_recipe &recipe,
@@ -241,16 +261,16 @@ void seal(const lvn_train_options &options, const TrainingData &data, const lvn_
 
 } // namespace
 
-void finish_package(const lvn_train_options &options, LiverVlm &model, const torch::Tensor &prompts,
-                    const TrainingData &data, lvn_train_summary &summary) {
+void finish_package(const lvn_train_options &options, LiverVlm &model, const TrainingData &data,
+                    lvn_train_summary &summary) {
   const torch::NoGradGuard no_grad;
   struct lvn_error err = {};
   if (!lvn_file_make_folder(options.output_folder, 0755, &err)) {
     fail(err);
   }
   const std::string weights = path_in(options, LVN_PACKAGE_WEIGHTS);
-  lvn_package_recipe recipe = package_recipe(*options.recipe);
-  lvn_tensor_set set = collect_weights(model, prompts, options.recipe->enriched_prompts);
+  lvn_package_recipe recipe = package_recipe(*options.recipe, model->scale());
+  lvn_tensor_set set = collect_weights(model, options.recipe->prompts == LVN_PROMPTS_ENRICHED);
   set.write(weights);
   Network network = load_network(weights, recipe);
   add_statistics(run_lesions(network, data, false, kStatisticsLesions), set);

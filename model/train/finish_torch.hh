@@ -3,14 +3,15 @@
 #ifndef LVN_MODEL_TRAIN_FINISH_TORCH_HH
 #define LVN_MODEL_TRAIN_FINISH_TORCH_HH
 
+#include "model/train/data_torch.hh"
 #include "model/train/model_torch.hh"
 #include "model/train/trainer.h"
 
 namespace lvn {
 
-// Throws. Fills the summary's counts, held-out figures and temperature.
-void finish_package(const struct lvn_train_options &options, LiverVlm &model, const torch::Tensor &prompts,
-                    const TrainingData &data, struct lvn_train_summary &summary);
+// Model and data are on the CPU. Throws. Fills the summary's counts, held-out figures and temperature.
+void finish_package(const struct lvn_train_options &options, LiverVlm &model, const TrainingData &data,
+                    struct lvn_train_summary &summary);
 
 } // namespace lvn
 

@@ -2,145 +2,86 @@
 
 #include "daemon/base/vocabulary.h"
 #include "model/network/package.h"
+#include "model/tensor/import.h"
+#include "model/tensor/tensor_torch.hh"
+#include "model/text/prompts.h"
 
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
-#include <map>
-#include <memory>
 
 namespace lvn {
 
 namespace {
 
-constexpr int64_t kSide = LVN_CROP_SIDE;
-constexpr int64_t kSliceValues = LVN_PHASE_NETWORK_COUNT * kSide * kSide;
-constexpr double kPi = 3.14159265358979323846;
-
-struct DatasetCloser {
-  void operator()(struct lvn_dataset *dataset) const {
-    lvn_dataset_close(dataset);
-  }
-};
-using DatasetHandle = std::unique_ptr<struct lvn_dataset, DatasetCloser>;
-
 torch::Tensor unit(const torch::Tensor &x) {
   return torch::nn::functional::normalize(x, torch::nn::functional::NormalizeFuncOptions().dim(-1));
 }
 
-bool is_complete(const lvn_dataset_lesion &lesion) {
-  return lesion.phase_present[0] && lesion.phase_present[1] && lesion.phase_present[2];
+bool is_counter(const std::string &name) {
+  return name.find("num_batches_tracked") != std::string::npos;
 }
 
-void append_lesion(const lvn_dataset *dataset, size_t index, unsigned validation_fold, int64_t &used,
-                   TrainingData &data) {
-  const lvn_dataset_lesion *lesion = lvn_dataset_get(dataset, index);
-  struct lvn_error err = {};
-  struct lvn_crop crop = {};
-  if (!lvn_dataset_load(dataset, index, &crop, &err)) {
-    lvn_throw(err);
+struct ImportCloser {
+  void operator()(struct lvn_import *file) const {
+    lvn_import_close(file);
   }
-  data.lesions.push_back({used, static_cast<int64_t>(crop.slice_count), static_cast<int64_t>(crop.key_slice),
-                          static_cast<int64_t>(lesion->lesion_class), lesion->fold == validation_fold});
-  for (size_t i = 0; i < crop.slice_count; i++, used++) {
-    std::memcpy(data.hounsfield.data_ptr<int16_t>() + used * kSliceValues, crop.slices[i].hounsfield,
-                static_cast<size_t>(kSliceValues) * sizeof(int16_t));
-  }
-  lvn_crop_clear(&crop);
-}
+};
 
-// Training on a patient that calibrates the model would flatter it.
-void check_split(const std::vector<DatasetHandle> &datasets, unsigned validation_fold) {
-  std::map<std::string, bool> held_out;
-  for (const DatasetHandle &dataset : datasets) {
-    for (size_t i = 0; i < lvn_dataset_count(dataset.get()); i++) {
-      const lvn_dataset_lesion *lesion = lvn_dataset_get(dataset.get(), i);
-      const bool held = lesion->fold == validation_fold;
-      if (held_out.emplace(lesion->patient_key, held).first->second != held) {
-        throw std::runtime_error("patient '" + std::string(lesion->patient_key) +
-                                 "' is in the held-out fold and outside it");
-      }
+// What stands before torchvision's first name: wrappers add "module.", a package "image.". Inner blocks end likewise,
+// so the shortest one counts.
+std::string find_prefix(const lvn_import *file, const std::string &anchor) {
+  std::string best;
+  bool found = false;
+  for (size_t i = 0; i < lvn_import_count(file); i++) {
+    const std::string name = lvn_import_get(file, i)->name;
+    const size_t length = name.size() - std::min(name.size(), anchor.size());
+    const bool fits = name.substr(length) == anchor && (length == 0 || name[length - 1] == '.');
+    if (fits && (!found || length < best.size())) {
+      best = name.substr(0, length);
+      found = true;
     }
   }
+  return best;
 }
 
-double uniform(std::mt19937_64 &random, double low, double high) {
-  return low + (high - low) * static_cast<double>(random() >> 11U) * 0x1p-53;
-}
-
-// Rows of the affine map from output to input coordinates in -1…1 (torch::affine_grid_generator).
-void draw_affine(const lvn_recipe &recipe, std::mt19937_64 &random, float *theta) {
-  const double angle = uniform(random, -1.0, 1.0) * recipe.rotate_degrees * kPi / 180.0;
-  const double zoom = 1.0 + uniform(random, -1.0, 1.0) * recipe.zoom;
-  const double mirror_x = recipe.flip && uniform(random, 0.0, 1.0) < 0.5 ? -1.0 : 1.0;
-  const double mirror_y = recipe.flip && uniform(random, 0.0, 1.0) < 0.5 ? -1.0 : 1.0;
-  theta[0] = static_cast<float>(std::cos(angle) / zoom * mirror_x);
-  theta[1] = static_cast<float>(-std::sin(angle) / zoom);
-  theta[2] = static_cast<float>(2.0 * recipe.shift * uniform(random, -1.0, 1.0));
-  theta[3] = static_cast<float>(std::sin(angle) / zoom);
-  theta[4] = static_cast<float>(std::cos(angle) / zoom * mirror_y);
-  theta[5] = static_cast<float>(2.0 * recipe.shift * uniform(random, -1.0, 1.0));
-}
-
-torch::Tensor jitter(torch::Tensor x, const lvn_recipe &recipe, std::mt19937_64 &random) {
-  const int64_t count = x.size(0);
-  torch::Tensor gain = torch::empty({count, LVN_PHASE_NETWORK_COUNT, 1, 1});
-  torch::Tensor offset = torch::empty_like(gain);
-  for (int64_t i = 0; i < gain.numel(); i++) {
-    gain.data_ptr<float>()[i] = static_cast<float>(1.0 + uniform(random, -1.0, 1.0) * recipe.gain);
-    offset.data_ptr<float>()[i] = static_cast<float>(uniform(random, -1.0, 1.0) * recipe.offset_hu);
+void copy_tensor(const lvn_import *file, const std::string &name, torch::Tensor target, const std::string &path) {
+  const lvn_tensor *view = lvn_import_find(file, name.c_str());
+  if (view == nullptr) {
+    throw std::runtime_error("'" + path + "' has no tensor '" + name + "'");
   }
-  return x * gain + offset;
-}
-
-// `random` NULL: the order that is asked at inference, for all.
-torch::Tensor draw_orders(int64_t count, double share, std::mt19937_64 *random) {
-  torch::Tensor orders = torch::zeros({count}, torch::kInt64);
-  for (int64_t i = 0; random != nullptr && i < count; i++) {
-    const bool shuffled = uniform(*random, 0.0, 1.0) < share;
-    const int64_t drawn = static_cast<int64_t>((*random)() % LVN_ORDER_COUNT);
-    orders.data_ptr<int64_t>()[i] = shuffled ? drawn : 0;
+  const torch::Tensor source = lvn_tensor_to_torch(view);
+  if (source.sizes() != target.sizes() || !source.is_floating_point()) {
+    throw std::runtime_error("'" + path + "': tensor '" + name + "' has another shape or type than expected");
   }
-  return orders;
-}
-
-torch::Tensor permute_phases(const torch::Tensor &x, const torch::Tensor &orders) {
-  torch::Tensor table = torch::empty({LVN_ORDER_COUNT, LVN_PHASE_NETWORK_COUNT}, torch::kInt64);
-  for (int64_t i = 0; i < table.numel(); i++) {
-    table.data_ptr<int64_t>()[i] = lvn_order[i / LVN_PHASE_NETWORK_COUNT][i % LVN_PHASE_NETWORK_COUNT];
-  }
-  const torch::Tensor channels = table.index_select(0, orders);
-  return x.gather(1, channels.view({-1, LVN_PHASE_NETWORK_COUNT, 1, 1}).expand_as(x));
+  target.copy_(source);
 }
 
 void load_package(LiverVlm &model, const char *package_folder) {
-  const torch::NoGradGuard no_grad;
   struct lvn_error err = {};
   struct lvn_package package = {};
   if (!lvn_package_open(package_folder, &package, &err)) {
     lvn_throw(err);
   }
   lvn_package_clear(&package);
-  struct lvn_safetensors *opened = nullptr;
+  struct lvn_import *opened = nullptr;
   const std::string path = std::string(package_folder) + "/" + LVN_PACKAGE_WEIGHTS;
-  if (!lvn_safetensors_open(path.c_str(), LVN_PACKAGE_WEIGHTS_MAX, &opened, &err)) {
+  if (!lvn_import_open(path.c_str(), &opened, &err)) {
     lvn_throw(err);
   }
-  const lvn_safetensors_handle file(opened);
-  auto copy = [&](const std::string &name, torch::Tensor target) {
-    const lvn_tensor *view = lvn_safetensors_find(opened, name.c_str());
-    const torch::Tensor source = view == nullptr ? torch::Tensor() : lvn_tensor_to_torch(view);
-    if (source.defined() && source.sizes() == target.sizes()) {
-      target.copy_(source);
-    } else if (name.rfind("fc_t.", 0) != 0) {
-      throw std::runtime_error("package '" + std::string(package_folder) + "' has no '" + name + "' of this shape");
+  const std::unique_ptr<lvn_import, ImportCloser> file(opened);
+  auto copy = [&](const std::string &name, const torch::Tensor &target) {
+    const lvn_tensor *view = lvn_import_find(opened, name.c_str());
+    const bool fits = view != nullptr && lvn_tensor_to_torch(view).sizes() == target.sizes();
+    if (fits || (name.rfind("fc_t.", 0) != 0 && name != "log_scale")) {
+      copy_tensor(opened, name, target, path);
     }
   };
   for (const auto &item : model->named_parameters()) {
     copy(item.key(), item.value());
   }
   for (const auto &item : model->named_buffers()) {
-    if (item.key().find("num_batches_tracked") == std::string::npos) {
+    if (!is_counter(item.key())) {
       copy(item.key(), item.value());
     }
   }
@@ -148,70 +89,94 @@ void load_package(LiverVlm &model, const char *package_folder) {
 
 } // namespace
 
-LiverVlmImpl::LiverVlmImpl(int trunk_depth, int64_t joint_size, int64_t text_size) {
-  image = register_module("image", ResNet(trunk_depth));
-  fc_i = register_module("fc_i", torch::nn::Linear(resnet_feature_size(trunk_depth), joint_size));
-  fc_t = register_module("fc_t", torch::nn::Linear(text_size, joint_size));
+LiverVlmImpl::LiverVlmImpl(const lvn_recipe &recipe, const torch::Tensor &embeddings)
+    : image(make_trunk(recipe.encoder)), prompts(embeddings), fixed_scale_(recipe.scale), scale_max_(recipe.scale_max) {
+  const auto joint = static_cast<int64_t>(recipe.joint_size);
+  register_module("image", image);
+  if (recipe.head == LVN_HEAD_FC) {
+    fc = register_module("fc", torch::nn::Linear(image->feature_size(), LVN_CLASS_COUNT));
+    return;
+  }
+  fc_i = register_module("fc_i", torch::nn::Linear(image->feature_size(), joint));
+  fc_t = register_module("fc_t", torch::nn::Linear(prompts.size(2), joint));
+  if (recipe.scale_mode == LVN_SCALE_LEARNABLE) {
+    log_scale = register_parameter("log_scale", torch::full({1}, std::log(recipe.scale)));
+  }
 }
 
-torch::Tensor LiverVlmImpl::prototypes(const torch::Tensor &prompts) {
-  return unit(fc_t->forward(prompts));
+torch::Tensor LiverVlmImpl::prototypes() {
+  return unit(fc_t->forward(prompts.slice(0, 0, LVN_ORDER_COUNT)));
 }
 
-torch::Tensor LiverVlmImpl::forward(const torch::Tensor &images, const torch::Tensor &orders,
-                                    const torch::Tensor &prompts) {
-  const torch::Tensor joint = unit(fc_i->forward(image->forward(images).mean({2, 3})));
-  const torch::Tensor own = prototypes(prompts).index_select(0, orders);
-  return torch::bmm(own, joint.unsqueeze(2)).squeeze(2);
+torch::Tensor LiverVlmImpl::forward(const torch::Tensor &images, const torch::Tensor &sequences) {
+  const torch::Tensor features = image->forward(images).mean({2, 3});
+  if (!fc.is_empty()) {
+    return fc->forward(features);
+  }
+  // Sums and the cosine stay in single precision under autocast.
+  const torch::Tensor joint = unit(fc_i->forward(features).to(torch::kFloat32));
+  const torch::Tensor all = unit(fc_t->forward(prompts).to(torch::kFloat32));
+  const torch::Tensor cosine = (all.index_select(0, sequences) * joint.unsqueeze(1)).sum(2);
+  return log_scale.defined() ? cosine * log_scale.exp() : cosine * fixed_scale_;
+}
+
+double LiverVlmImpl::scale() const {
+  return log_scale.defined() ? std::exp(static_cast<double>(log_scale.item<float>())) : fixed_scale_;
+}
+
+void LiverVlmImpl::clamp_scale() {
+  if (log_scale.defined()) {
+    const torch::NoGradGuard no_grad;
+    log_scale.clamp_(0.0, std::log(scale_max_));
+  }
 }
 
 void load_weights(LiverVlm &model, const char *path) {
-  if (std::filesystem::is_regular_file(path)) {
-    torch::serialize::InputArchive archive, averaged;
-    archive.load_from(path);
-    archive.read("averaged", averaged);
-    model->load(averaged);
-  } else {
+  const torch::NoGradGuard no_grad;
+  if (std::filesystem::is_directory(path)) {
     load_package(model, path);
+  } else {
+    load_trunk(*model->image, path);
   }
 }
 
-TrainingData load_training_data(const char *const *folders, size_t folder_count, unsigned validation_fold) {
-  TrainingData data;
-  std::vector<DatasetHandle> datasets;
-  int64_t slices = 0;
-  for (size_t f = 0; f < folder_count; f++) {
-    struct lvn_dataset *opened = nullptr;
-    struct lvn_error err = {};
-    char digest[LVN_SHA256_TEXT_BYTES];
-    if (!lvn_dataset_open(folders[f], &opened, &err)) {
-      lvn_throw(err);
-    }
-    datasets.emplace_back(opened);
-    lvn_sha256_to_text(lvn_dataset_sha256(opened), digest);
-    data.digest += (f == 0 ? "" : "+") + std::string(digest);
-    data.source = lvn_dataset_source(opened);
-    for (size_t i = 0; i < lvn_dataset_count(opened); i++) {
-      const lvn_dataset_lesion *lesion = lvn_dataset_get(opened, i);
-      slices += is_complete(*lesion) ? static_cast<int64_t>(lesion->slice_count) : 0;
+void load_trunk(TrunkImpl &trunk, const std::string &path) {
+  const torch::NoGradGuard no_grad;
+  struct lvn_error err = {};
+  struct lvn_import *opened = nullptr;
+  if (!lvn_import_open(path.c_str(), &opened, &err)) {
+    lvn_throw(err);
+  }
+  const std::unique_ptr<lvn_import, ImportCloser> file(opened);
+  const std::string prefix = find_prefix(opened, trunk.named_parameters().begin()->key());
+  for (const auto &item : trunk.named_parameters()) {
+    copy_tensor(opened, prefix + item.key(), item.value(), path);
+  }
+  for (const auto &item : trunk.named_buffers()) {
+    if (!is_counter(item.key())) {
+      copy_tensor(opened, prefix + item.key(), item.value(), path);
     }
   }
-  check_split(datasets, validation_fold);
-  data.hounsfield = torch::empty({slices, LVN_PHASE_NETWORK_COUNT, kSide, kSide}, torch::kInt16);
-  int64_t used = 0;
-  for (const DatasetHandle &dataset : datasets) {
-    for (size_t i = 0; i < lvn_dataset_count(dataset.get()); i++) {
-      if (is_complete(*lvn_dataset_get(dataset.get(), i))) {
-        append_lesion(dataset.get(), i, validation_fold, used, data);
-      }
-    }
-  }
-  return data;
 }
 
-torch::Tensor load_prompts(const char *path, bool enriched) {
+void save_trunk(TrunkImpl &trunk, const std::string &path, const std::string &fingerprint) {
+  lvn_tensor_set set;
+  for (const auto &item : trunk.named_parameters()) {
+    set.add(item.key(), item.value());
+  }
+  for (const auto &item : trunk.named_buffers()) {
+    if (!is_counter(item.key())) {
+      set.add(item.key(), item.value());
+    }
+  }
+  set.note("fingerprint", fingerprint);
+  set.write(path);
+}
+
+torch::Tensor load_prompts(const char *path, enum lvn_recipe_prompts kind) {
   struct lvn_safetensors *opened = nullptr;
   struct lvn_error err = {};
+  const bool enriched = kind == LVN_PROMPTS_ENRICHED;
   if (!lvn_safetensors_open(path, size_t{1} << 31, &opened, &err)) {
     lvn_throw(err);
   }
@@ -226,68 +191,13 @@ torch::Tensor load_prompts(const char *path, bool enriched) {
   }
   torch::Tensor prompts = lvn_tensor_to_torch(view).to(torch::kFloat32);
   if (!enriched) {
-    prompts = prompts.unsqueeze(0).expand({LVN_ORDER_COUNT, -1, -1}).contiguous();
+    prompts = prompts.unsqueeze(0).expand({LVN_SEQUENCE_COUNT, -1, -1}).contiguous();
   }
-  if (prompts.size(0) != LVN_ORDER_COUNT || prompts.size(1) != LVN_CLASS_COUNT) {
+  if ((prompts.size(0) != LVN_ORDER_COUNT && prompts.size(0) != LVN_SEQUENCE_COUNT) ||
+      prompts.size(1) != LVN_CLASS_COUNT) {
     throw std::runtime_error("'" + std::string(path) + "': prompt embeddings have another shape");
   }
   return prompts;
-}
-
-std::vector<Sample> draw_epoch(const TrainingData &data, std::mt19937_64 &random) {
-  std::vector<std::vector<int64_t>> by_class(LVN_CLASS_COUNT);
-  size_t total = 0;
-  for (size_t i = 0; i < data.lesions.size(); i++) {
-    if (!data.lesions[i].held_out) {
-      by_class[static_cast<size_t>(data.lesions[i].label)].push_back(static_cast<int64_t>(i));
-      total++;
-    }
-  }
-  std::vector<Sample> samples;
-  for (std::vector<int64_t> &members : by_class) {
-    for (size_t i = 0; !members.empty() && i < total / LVN_CLASS_COUNT; i++) {
-      if (i % members.size() == 0) {
-        std::shuffle(members.begin(), members.end(), random);
-      }
-      const TrainingLesion &lesion = data.lesions[static_cast<size_t>(members[i % members.size()])];
-      const auto slice = static_cast<int64_t>(random() % static_cast<uint64_t>(lesion.slice_count));
-      samples.push_back({members[i % members.size()], lesion.first_slice + slice});
-    }
-  }
-  std::shuffle(samples.begin(), samples.end(), random);
-  return samples;
-}
-
-Batch make_batch(const TrainingData &data, const Sample *samples, size_t count, unsigned side, const lvn_recipe &recipe,
-                 std::mt19937_64 *random) {
-  Batch batch;
-  const auto n = static_cast<int64_t>(count);
-  torch::Tensor slices = torch::empty({n}, torch::kInt64);
-  batch.labels = torch::empty({n}, torch::kInt64);
-  for (int64_t i = 0; i < n; i++) {
-    slices.data_ptr<int64_t>()[i] = samples[i].slice;
-    batch.labels.data_ptr<int64_t>()[i] = data.lesions[static_cast<size_t>(samples[i].lesion)].label;
-  }
-  torch::Tensor x = data.hounsfield.index_select(0, slices).to(torch::kFloat32);
-  if (2 * side <= kSide) {
-    x = torch::avg_pool2d(x, 2); // so that the samples of a small image do not skip pixels
-  }
-  if (random != nullptr) {
-    x = jitter(x, recipe, *random);
-  }
-  x = ((x - recipe.window_low_hu) / (recipe.window_high_hu - recipe.window_low_hu)).clamp_(0.0, 1.0);
-  x = (x - 0.5) / 0.5;
-  if (random != nullptr || x.size(2) != side) {
-    torch::Tensor theta = torch::tensor({1.0F, 0.0F, 0.0F, 0.0F, 1.0F, 0.0F}).repeat({n, 1});
-    for (int64_t i = 0; random != nullptr && i < n; i++) {
-      draw_affine(recipe, *random, theta.data_ptr<float>() + 6 * i);
-    }
-    const torch::Tensor grid = torch::affine_grid_generator(theta.view({n, 2, 3}), {n, 3, side, side}, false);
-    x = torch::grid_sampler(x, grid, 0, 1, false); // bilinear, border
-  }
-  batch.orders = draw_orders(n, recipe.order_share, random);
-  batch.images = permute_phases(x, batch.orders).contiguous(torch::MemoryFormat::ChannelsLast);
-  return batch;
 }
 
 } // namespace lvn

@@ -1,72 +1,53 @@
-// Liver-VLM as it is trained, its data in memory, and the random views of them.
+// Liver-VLM as it is trained, and what it starts from.
 #ifndef LVN_MODEL_TRAIN_MODEL_TORCH_HH
 #define LVN_MODEL_TRAIN_MODEL_TORCH_HH
 
-#include "model/network/resnet_torch.hh"
-#include "model/train/dataset.h"
+#include "model/network/trunk_torch.hh"
 #include "model/train/recipe.h"
 
 #include <torch/torch.h>
 
-#include <random>
 #include <string>
-#include <vector>
 
 namespace lvn {
 
-// Image trunk, FC_I and FC_T; prompts [6,4,hidden] stay as they are.
+// Image trunk, FC_I and FC_T against prompts that stay as they are (paper 3.1-3.3); or, as the control without text
+// (paper table 8), the trunk and one linear layer over the classes.
 struct LiverVlmImpl : torch::nn::Module {
-  LiverVlmImpl(int trunk_depth, int64_t joint_size, int64_t text_size);
-  // Cosines [n,4] of images [n,3,s,s] with the prompts of each one's order; orders is int64 [n].
-  torch::Tensor forward(const torch::Tensor &images, const torch::Tensor &orders, const torch::Tensor &prompts);
-  torch::Tensor prototypes(const torch::Tensor &prompts); // [6,4,joint], unit length
-  ResNet image{nullptr};
+  LiverVlmImpl(const struct lvn_recipe &recipe, const torch::Tensor &prompts);
+  // Logits [n,4] of images [n,3,s,s]: scale * cosine with the prompts of each one's sequence (int64 [n]), or the linear
+  // layer's.
+  torch::Tensor forward(const torch::Tensor &images, const torch::Tensor &sequences);
+  torch::Tensor prototypes(); // [6,4,joint], unit length, of the full orders
+  double scale() const;
+  // A learnable scale is put back into 1 to scale_max (CLIP clamps likewise); after every step.
+  void clamp_scale();
+
+  Trunk image;
   torch::nn::Linear fc_i{nullptr};
   torch::nn::Linear fc_t{nullptr};
+  torch::nn::Linear fc{nullptr};
+  torch::Tensor log_scale; // a parameter when learnable, else undefined
+  torch::Tensor prompts;   // [sequences,4,hidden]; moves by hand, it is no buffer: it is not trained
+
+private:
+  double fixed_scale_;
+  double scale_max_;
 };
 TORCH_MODULE(LiverVlm);
 
-// Weights of a package (a folder) or of a checkpoint's averaged model (a file) of the same trunk and sizes; FC_T is
-// left as it is when the package has another text side.
+// Puts what a file holds into the model: a package (a folder) wholly, FC_T being left as it is when the package has
+// another text side; a weights file (safetensors, .pth) into the trunk alone.
 void load_weights(LiverVlm &model, const char *path);
+// The trunk's, by torchvision's names, with or without a prefix ("image.", "module.", "encoder."). Throws unless every
+// parameter of the trunk is found in its shape.
+void load_trunk(TrunkImpl &trunk, const std::string &path);
+// `fingerprint` says what it was made by, in the file's metadata.
+void save_trunk(TrunkImpl &trunk, const std::string &path, const std::string &fingerprint);
 
-struct TrainingLesion {
-  int64_t first_slice;
-  int64_t slice_count;
-  int64_t key_slice;
-  int64_t label;
-  bool held_out;
-};
-
-struct TrainingData {
-  torch::Tensor hounsfield; // int16 [slices,3,224,224]
-  std::vector<TrainingLesion> lesions;
-  std::string source;
-  std::string digest; // of the data sets' manifests, hexadecimal, joined by '+'
-};
-// Lesions with a missing phase are left out. Throws on an unreadable data set, and when a patient is both in the held
-// out fold and outside it.
-TrainingData load_training_data(const char *const *folders, size_t folder_count, unsigned validation_fold);
-
-// Prompt embeddings [6,4,hidden], from a file of them or from a package's weights.
-torch::Tensor load_prompts(const char *path, bool enriched);
-
-// One pass over the training lesions, classes equally often, one random slice of each: indices into lesions, and
-// slices. Depends on the generator alone.
-struct Sample {
-  int64_t lesion;
-  int64_t slice; // of TrainingData::hounsfield
-};
-std::vector<Sample> draw_epoch(const TrainingData &data, std::mt19937_64 &random);
-
-struct Batch {
-  torch::Tensor images; // [n,3,side,side], channels last
-  torch::Tensor orders; // int64 [n]
-  torch::Tensor labels; // int64 [n]
-};
-// Augmented by the recipe when `random` is not null; else plainly resized, in the order NC, ART, PV.
-Batch make_batch(const TrainingData &data, const Sample *samples, size_t count, unsigned side,
-                 const struct lvn_recipe &recipe, std::mt19937_64 *random);
+// Prompt embeddings [6 or 15,4,hidden] of lvn_sequences, from a file of them or from a package's weights. Simple
+// prompts name no order: the same for all.
+torch::Tensor load_prompts(const char *path, enum lvn_recipe_prompts kind);
 
 } // namespace lvn
 

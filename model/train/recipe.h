@@ -1,13 +1,12 @@
-/* How a model is trained: a JSON file, each key optional. An unknown key or a value out of range is LVN_ERROR_USAGE.
- * Defaults: Liver-VLM paper section 3.4 where it speaks, else what its review recommends (AdamW with warm-up and
- * cosine decay, EMA, one random phase order per sample and epoch, geometric augmentation alike for all phases). */
+/* How a model is trained: one INI file, every key optional. One table of keys (recipe_keys.c) drives the parser, the
+ * sample and the text that a package keeps. `[recipe] mode` chooses the defaults: "paper" is the Liver-VLM paper
+ * (Appl. Sci. 2025, 15(23), 12578) where it speaks, "recommended" what a small data set is better served with. */
 #ifndef LVN_MODEL_RECIPE_H
 #define LVN_MODEL_RECIPE_H
 
 #include "daemon/base/error.h"
 #include "model/image/crop.h"
 
-#include <jansson.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -16,52 +15,115 @@ extern "C" {
 #endif
 
 #define LVN_RECIPE_STAGES_MAX 8
+#define LVN_RECIPE_TEXT_BYTES 256
+
+enum lvn_recipe_mode { LVN_RECIPE_PAPER, LVN_RECIPE_RECOMMENDED };
+enum lvn_recipe_head { LVN_HEAD_COSINE, LVN_HEAD_FC };
+enum lvn_recipe_prompts { LVN_PROMPTS_ENRICHED, LVN_PROMPTS_SIMPLE };
+enum lvn_recipe_scale { LVN_SCALE_FIXED, LVN_SCALE_LEARNABLE };
+enum lvn_recipe_normalisation { LVN_NORMALISE_SCALAR, LVN_NORMALISE_IMAGENET };
+enum lvn_recipe_task { LVN_PRETRAIN_NONE, LVN_PRETRAIN_PHASE_SHUFFLE, LVN_PRETRAIN_SIMSIAM };
+enum lvn_recipe_optimiser { LVN_OPTIMISER_ADAM, LVN_OPTIMISER_ADAMW, LVN_OPTIMISER_SGD };
+enum lvn_recipe_schedule { LVN_SCHEDULE_CONSTANT, LVN_SCHEDULE_COSINE };
+enum lvn_recipe_orders { LVN_ORDERS_NATURAL, LVN_ORDERS_RANDOM, LVN_ORDERS_ALL };
+enum lvn_recipe_samples { LVN_SAMPLES_SLICES, LVN_SAMPLES_LESIONS, LVN_SAMPLES_PATIENTS };
+enum lvn_recipe_device { LVN_DEVICE_AUTO, LVN_DEVICE_CPU, LVN_DEVICE_CUDA };
+enum lvn_recipe_precision { LVN_PRECISION_SINGLE, LVN_PRECISION_BF16 };
 
 struct lvn_recipe_stage {
   unsigned epochs;
   unsigned side; /* pixels of the network's input: 224, or less to save time; the last stage should be 224 */
 };
 
-struct lvn_recipe {
-  char name[64];
-  char version[32];
-  char trained_on[256];
-  char licence[64];
-  unsigned trunk_depth;
-  unsigned joint_size;
+/* One optimisation: pretraining or training. */
+struct lvn_recipe_fit {
   size_t stage_count;
   struct lvn_recipe_stage stages[LVN_RECIPE_STAGES_MAX];
   unsigned batch;
+  enum lvn_recipe_optimiser optimiser;
   double learning_rate;
-  double weight_decay; /* not on batch normalisation and biases */
+  double weight_decay; /* not on batch normalisation, biases and the scale */
   unsigned warmup_epochs;
-  double ema;            /* of the weights that are kept; 0: none */
-  double scale;          /* logit = scale * cosine */
-  bool enriched_prompts; /* false: the simple prompts, the same for every order */
-  double order_share;    /* of the samples, drawn each epoch, that get a random phase order with that order's prompts */
-  bool flip;
-  double rotate_degrees;
-  double zoom;              /* 0.1: 0.9 to 1.1 */
-  double shift;             /* of the side */
-  double gain;              /* per phase, 0.1: 0.9 to 1.1 */
-  double offset_hu;         /* per phase */
-  unsigned validation_fold; /* lesions of this fold are never trained on; temperature and limits come from them */
-  unsigned seed;
-  unsigned threads; /* 0: all cores */
-  struct lvn_crop_options crop;
-  double window_low_hu;
-  double window_high_hu;
-  double abstain_margin;
-  double abstain_quantile; /* of the held-out lesions' feature distance */
+  enum lvn_recipe_schedule schedule;
+  double ema; /* of the weights that are kept; 0: none */
 };
 
-void lvn_recipe_default(struct lvn_recipe *ret_recipe);
+struct lvn_recipe {
+  enum lvn_recipe_mode mode;
+  /* [package] */
+  char name[64];
+  char version[32];
+  char trained_on[LVN_RECIPE_TEXT_BYTES];
+  char licence[64];
+  /* [network] */
+  char encoder[32];
+  unsigned joint_size;
+  enum lvn_recipe_head head;
+  enum lvn_recipe_prompts prompts;
+  enum lvn_recipe_scale scale_mode;
+  double scale;
+  double scale_max;
+  char weights[LVN_RECIPE_TEXT_BYTES]; /* of the image encoder, to start from; empty: random */
+  enum lvn_recipe_normalisation normalisation;
+  /* [pretraining] */
+  enum lvn_recipe_task task;
+  struct lvn_recipe_fit pretraining;
+  double pretraining_gain;
+  double pretraining_offset_hu;
+  /* [training] */
+  struct lvn_recipe_fit training;
+  enum lvn_recipe_samples samples;
+  bool balance_classes;
+  /* [augmentation] */
+  enum lvn_recipe_orders orders;
+  double order_share;
+  double phase_dropout;
+  bool flip;
+  double rotate_degrees;
+  double zoom;
+  double shift;
+  double gain;
+  double offset_hu;
+  /* [input] */
+  bool use_incomplete;
+  double window_low_hu;
+  double window_high_hu;
+  struct lvn_crop_options crop; /* not a key: how the data set was made */
+  /* [validation] */
+  unsigned validation_fold; /* lesions of this fold are never trained on; temperature and limits come from them */
+  unsigned folds;
+  double abstain_margin;
+  double abstain_quantile; /* of the held-out lesions' feature distance */
+  /* [acceptance] */
+  double accept_macro_auc;
+  double accept_accuracy;
+  double accept_hcc_sensitivity;
+  double accept_ece;
+  /* [run] */
+  enum lvn_recipe_device device;
+  enum lvn_recipe_precision precision;
+  bool deterministic;
+  unsigned seed;
+  unsigned threads; /* 0: all cores */
+  unsigned checkpoint_seconds;
+};
+
+void lvn_recipe_default(enum lvn_recipe_mode mode, struct lvn_recipe *ret_recipe);
+/* LVN_ERROR_USAGE with "FILE:LINE: what is wrong" for an unknown key or section, or a value out of range. */
 LVN_MUST_CHECK bool lvn_recipe_read(const char *path, struct lvn_recipe *ret_recipe, struct lvn_error *err);
-/* Every key with its value, as a recipe file has it; NULL without memory. */
-json_t *lvn_recipe_to_json(const struct lvn_recipe *recipe);
-unsigned lvn_recipe_epochs(const struct lvn_recipe *recipe);
-/* Every key with its default and meaning, for --help. */
-void lvn_recipe_describe(FILE *stream);
+/* As lvn_recipe_read(), of text in memory; `name` stands in errors. */
+LVN_MUST_CHECK bool lvn_recipe_parse(const char *text, size_t bytes, const char *name, struct lvn_recipe *ret_recipe,
+                                     struct lvn_error *err);
+/* One key, "section.key", as a file would set it. Does not check keys against each other: lvn_recipe_check(). */
+LVN_MUST_CHECK bool lvn_recipe_set(struct lvn_recipe *recipe, const char *name, const char *value,
+                                   struct lvn_error *err);
+LVN_MUST_CHECK bool lvn_recipe_check(const struct lvn_recipe *recipe, struct lvn_error *err);
+/* Every key with its value, as a recipe file; lvn_free() it. What lvn_recipe_parse() reads from it is the same recipe.
+ */
+LVN_MUST_CHECK char *lvn_recipe_to_text(const struct lvn_recipe *recipe, struct lvn_error *err);
+unsigned lvn_recipe_epochs(const struct lvn_recipe_fit *fit);
+/* The commented sample: every key with its meaning, source, range and default in this mode. */
+void lvn_recipe_write_sample(enum lvn_recipe_mode mode, FILE *stream);
 
 #ifdef __cplusplus
 }

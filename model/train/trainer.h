@@ -1,10 +1,11 @@
-/* Trains Liver-VLM: image trunk, FC_I and FC_T against frozen prompt embeddings, cross-entropy over the cosines of each
- * sample's own phase order; then calibrates on the held-out fold and seals a model package. The torch side is
- * trainer_torch.cc. Source: Liver-VLM paper sections 3.1-3.4. */
+/* Trains Liver-VLM as a recipe says: pretraining of the image encoder, then image trunk, FC_I and FC_T against frozen
+ * prompt embeddings. Either to a sealed model package, or to the predictions of one fold of a cross-validation. The
+ * torch side is trainer_torch.cc. Source: Liver-VLM paper sections 3.1-3.4. */
 #ifndef LVN_MODEL_TRAINER_H
 #define LVN_MODEL_TRAINER_H
 
 #include "daemon/base/error.h"
+#include "model/train/folds.h"
 #include "model/train/recipe.h"
 
 #ifdef __cplusplus
@@ -12,24 +13,32 @@ extern "C" {
 #endif
 
 struct lvn_train_epoch {
-  unsigned epoch; /* from 1 */
+  const char *task; /* "phase shuffle", "simsiam", "training" */
+  unsigned epoch;   /* from 1 */
   unsigned epoch_count;
   unsigned side;
   double loss;
   double learning_rate;
   double images_per_second;
-  double validation_accuracy; /* key slices of the held-out fold, averaged weights; NAN when it was not measured */
+  double validation; /* accuracy on key slices of the held-out fold with the weights that would be kept; of simsiam the
+                        spread of its outputs; NAN when there is none */
 };
 
 struct lvn_train_options {
   const char *const *dataset_folders;
   size_t dataset_count;
-  const char *output_folder; /* the package; OUTPUT.checkpoint beside it serves --resume until it is sealed */
+  const char *const *unlabelled_folders; /* more data for pretraining; their patients must be others */
+  size_t unlabelled_count;
+  const char *output_folder; /* OUTPUT.checkpoint and OUTPUT.pretraining.checkpoint beside it serve `resume` until it is
+                                complete */
   const char *text_path;     /* embeddings as lvn_text_encoder_write_prompts() makes them, or a package's weights */
-  const char *init_folder;   /* a package or a checkpoint whose weights to start from; NULL: random ones */
+  const char *init_path; /* a package, or a file of trunk weights, to start from in place of the recipe's; or NULL */
+  const char *pretrained_path; /* the trunk after pretraining is kept here and taken from here when it is that of the
+                                  same recipe and data; NULL: not kept */
   const struct lvn_recipe *recipe;
-  bool resume; /* go on from the checkpoint of the same recipe and data; without one start anew */
-  void (*progress)(const struct lvn_train_epoch *epoch); /* NULL for none */
+  bool resume; /* go on from the checkpoints of the same recipe and data; without one start anew */
+  void (*progress)(const struct lvn_train_epoch *epoch, void *context); /* NULL for none */
+  void *context;
 };
 
 struct lvn_train_summary {
@@ -43,8 +52,27 @@ struct lvn_train_summary {
   double temperature;
 };
 
+/* To a sealed package in output_folder; lesions of recipe->validation_fold are held out. */
 LVN_MUST_CHECK bool lvn_train_run(const struct lvn_train_options *options, struct lvn_train_summary *ret_summary,
                                   struct lvn_error *err);
+
+/* Another data set of the same patients (misregistered crops, say) to answer, too. */
+struct lvn_train_test {
+  const char *name; /* its predictions go to predictions-NAME.csv */
+  const char *folder;
+};
+
+struct lvn_train_fold {
+  unsigned fold;
+  const struct lvn_folds *folds;
+  const struct lvn_train_test *tests;
+  size_t test_count;
+};
+/* Trains on all folds but one and writes that one's logits, every slice, to OUTPUT/predictions.csv
+ * (model/train/predictions.h), at last: where it is, the fold is done. The losses of the steps go to
+ * OUTPUT/training.csv. The recipe may have any head. */
+LVN_MUST_CHECK bool lvn_train_fold_run(const struct lvn_train_options *options, const struct lvn_train_fold *fold,
+                                       struct lvn_train_summary *ret_summary, struct lvn_error *err);
 
 #ifdef __cplusplus
 }

@@ -1,290 +1,353 @@
 #include "model/train/trainer.h"
 
-#include "daemon/base/clock.h"
 #include "daemon/base/file.h"
 #include "daemon/base/guard.hh"
 #include "daemon/base/memory.h"
+#include "daemon/base/sha256.h"
 #include "model/network/package.h"
-#include "model/tensor/json.h"
+#include "model/tensor/tensor_torch.hh"
 #include "model/train/finish_torch.hh"
-#include "model/train/model_torch.hh"
+#include "model/train/predictions.h"
+#include "model/train/tasks_torch.hh"
+#include "model/train/views_torch.hh"
+
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
 #include <sstream>
 #include <thread>
 
 namespace {
 
-using lvn::Batch;
 using lvn::LiverVlm;
+using lvn::Role;
 using lvn::Sample;
 using lvn::TrainingData;
 
+struct TextFree {
+  void operator()(char *text) const {
+    lvn_free(text);
+  }
+};
+
+std::string recipe_text(const lvn_recipe &recipe) {
+  struct lvn_error err = {};
+  const std::unique_ptr<char, TextFree> text(lvn_recipe_to_text(&recipe, &err));
+  if (text == nullptr) {
+    lvn_throw(err);
+  }
+  return text.get();
+}
+
+std::string digest_of(const std::string &text) {
+  struct lvn_error err = {};
+  uint8_t sha256[LVN_SHA256_BYTES];
+  char digest[LVN_SHA256_TEXT_BYTES];
+  if (!lvn_sha256_of(text.data(), text.size(), sha256, &err)) {
+    lvn_throw(err);
+  }
+  lvn_sha256_to_text(sha256, digest);
+  return digest;
+}
+
+std::string file_digest(const char *path) {
+  struct lvn_error err = {};
+  uint8_t sha256[LVN_SHA256_BYTES];
+  char digest[LVN_SHA256_TEXT_BYTES];
+  if (!lvn_sha256_of_file(path, sha256, &err)) {
+    lvn_throw(err);
+  }
+  lvn_sha256_to_text(sha256, digest);
+  return digest;
+}
+
+torch::Device choose_device(const lvn_recipe &recipe) {
+  const bool has_cuda = torch::cuda::is_available();
+  if (recipe.device == LVN_DEVICE_CUDA && !has_cuda) {
+    throw std::runtime_error("run.device is cuda, and there is none");
+  }
+  return recipe.device != LVN_DEVICE_CPU && has_cuda ? torch::Device(torch::kCUDA, 0) : torch::Device(torch::kCPU);
+}
+
+void configure_library(const lvn_recipe &recipe) {
+  const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
+  at::set_num_threads(static_cast<int>(recipe.threads == 0 ? cores : recipe.threads));
+  auto &context = at::globalContext();
+  context.setDeterministicAlgorithms(recipe.deterministic, false);
+  context.setDeterministicCuDNN(recipe.deterministic);
+  context.setBenchmarkCuDNN(!recipe.deterministic);
+  context.setAllowTF32CuBLAS(false);
+  context.setAllowTF32CuDNN(false);
+  torch::manual_seed(recipe.seed);
+}
+
+// Which lesion has which role: part of what decides the result.
+std::string describe_split(const TrainingData &data) {
+  std::string text;
+  for (const lvn::TrainingLesion &lesion : data.lesions) {
+    text += lesion.lesion_key + (lesion.role == Role::kTraining ? "+" : lesion.role == Role::kHeldOut ? "-" : "?");
+  }
+  return digest_of(text);
+}
+
 class Trainer {
 public:
-  explicit Trainer(const lvn_train_options &options) : options_(options), recipe_(*options.recipe) {
-    const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
-    at::set_num_threads(static_cast<int>(recipe_.threads == 0 ? cores : recipe_.threads));
-    torch::manual_seed(recipe_.seed);
-    prompts_ = lvn::load_prompts(options.text_path, recipe_.enriched_prompts);
-    data_ = lvn::load_training_data(options.dataset_folders, options.dataset_count, recipe_.validation_fold);
-    count_lesions();
-    const auto joint = static_cast<int64_t>(recipe_.joint_size);
-    model_ = LiverVlm(static_cast<int>(recipe_.trunk_depth), joint, prompts_.size(2));
-    averaged_ = LiverVlm(static_cast<int>(recipe_.trunk_depth), joint, prompts_.size(2));
-    if (options.init_folder != nullptr) {
-      lvn::load_weights(model_, options.init_folder);
+  Trainer(const lvn_train_options &options, const lvn_train_fold *fold)
+      : options_(options), recipe_(*options.recipe), device_(choose_device(recipe_)) {
+    configure_library(recipe_);
+    prompts_ = lvn::load_prompts(options.text_path, recipe_.prompts);
+    lvn::DataRequest request = {options.dataset_folders,  options.dataset_count,   options.unlabelled_folders,
+                                options.unlabelled_count, recipe_.validation_fold, nullptr,
+                                recipe_.use_incomplete};
+    if (fold != nullptr) {
+      request.held_out_fold = fold->fold;
+      request.folds = fold->folds;
     }
-    for (const auto &module : {model_, averaged_}) {
-      for (auto &parameter : module->parameters()) {
-        if (parameter.dim() == 4) {
-          parameter.set_data(parameter.contiguous(torch::MemoryFormat::ChannelsLast));
-        }
-      }
-    }
-    copy_average(0.0);
-    make_optimizer();
+    data_ = lvn::load_training_data(request);
+    check_data(fold != nullptr);
+    split_ = describe_split(data_);
+    torch::manual_seed(recipe_.seed); // whatever was drawn above
+    model_ = LiverVlm(recipe_, prompts_);
+    initialise();
+    data_.hounsfield = data_.hounsfield.to(device_);
+    model_->prompts = prompts_.to(device_);
+    model_->to(device_);
   }
 
-  void run(lvn_train_summary &summary) {
-    if (options_.resume) {
-      load_checkpoint();
+  void train(lvn_train_summary &summary) {
+    if (recipe_.task != LVN_PRETRAIN_NONE) {
+      pretrain();
     }
-    const unsigned epochs = lvn_recipe_epochs(&recipe_);
-    for (; epoch_ < epochs;) {
-      run_epoch();
-      save_checkpoint();
+    const auto task = lvn::make_classify_task(model_, data_, recipe_);
+    const lvn::LoopRequest request = {&recipe_,        &recipe_.training, checkpoint(""),  fingerprint(),
+                                      options_.resume, options_.progress, options_.context};
+    const lvn::LoopResult result = lvn::run_loop(*task, request);
+    summary.training_lesions = count_of(Role::kTraining);
+    summary.held_out_lesions = count_of(Role::kHeldOut);
+    summary.first_loss = result.first_loss;
+    summary.last_loss = result.last_loss;
+    summary.images_per_second = result.images_per_second;
+    losses_ = result.losses;
+  }
+
+  void finish_package(lvn_train_summary &summary) {
+    const torch::NoGradGuard no_grad;
+    model_->to(torch::kCPU);
+    model_->prompts = prompts_;
+    data_.hounsfield = data_.hounsfield.to(torch::kCPU);
+    lvn::finish_package(options_, model_, data_, summary);
+    remove_checkpoints();
+  }
+
+  // Logits of every held-out slice at the side of the last stage.
+  void write_predictions(const lvn_train_fold &fold, lvn_train_summary &summary) {
+    const torch::NoGradGuard no_grad;
+    struct lvn_error err = {};
+    if (!lvn_file_make_folder(options_.output_folder, 0755, &err) || !write_losses(&err)) {
+      lvn_throw(err);
     }
-    averaged_->eval();
-    summary.training_lesions = training_;
-    summary.held_out_lesions = held_out_;
-    summary.first_loss = first_loss_;
-    summary.last_loss = last_loss_;
-    summary.images_per_second = seconds_ > 0.0 ? static_cast<double>(images_) / seconds_ : 0.0;
-    lvn::finish_package(options_, averaged_, prompts_, data_, summary);
-    (void)std::remove(checkpoint_path().c_str());
+    const TrainingData own = data_;
+    for (size_t i = 0; i < fold.test_count; i++) {
+      const lvn::DataRequest request = {&fold.tests[i].folder, 1, nullptr, 0, fold.fold, fold.folds, false};
+      data_ = lvn::load_training_data(request);
+      data_.hounsfield = data_.hounsfield.to(device_);
+      (void)predict_all(fold.fold, std::string("predictions-") + fold.tests[i].name + ".csv");
+    }
+    data_ = own;
+    summary.held_out_accuracy = predict_all(fold.fold, LVN_PREDICTIONS_FILE);
+    remove_checkpoints();
   }
 
 private:
-  void count_lesions() {
+  size_t count_of(Role role) const {
+    return static_cast<size_t>(
+        std::count_if(data_.lesions.begin(), data_.lesions.end(),
+                      [role](const lvn::TrainingLesion &lesion) { return lesion.role == role; }));
+  }
+
+  void check_data(bool is_fold) const {
+    std::vector<size_t> classes(LVN_CLASS_COUNT);
     for (const lvn::TrainingLesion &lesion : data_.lesions) {
-      (lesion.held_out ? held_out_ : training_)++;
-    }
-    if (training_ < 2 || held_out_ < 2) {
-      throw std::runtime_error("data set has " + std::to_string(training_) + " lesions to train on and " +
-                               std::to_string(held_out_) + " held out; both need two");
-    }
-  }
-
-  void make_optimizer() {
-    std::vector<torch::Tensor> decayed;
-    std::vector<torch::Tensor> plain;
-    for (auto &parameter : model_->parameters()) {
-      (parameter.dim() > 1 ? decayed : plain).push_back(parameter);
-    }
-    auto with_decay = std::make_unique<torch::optim::AdamWOptions>(recipe_.learning_rate);
-    auto without = std::make_unique<torch::optim::AdamWOptions>(recipe_.learning_rate);
-    with_decay->weight_decay(recipe_.weight_decay);
-    without->weight_decay(0.0);
-    std::vector<torch::optim::OptimizerParamGroup> groups;
-    groups.emplace_back(decayed, std::move(with_decay));
-    groups.emplace_back(plain, std::move(without));
-    optimizer_ = std::make_unique<torch::optim::AdamW>(groups, torch::optim::AdamWOptions(recipe_.learning_rate));
-  }
-
-  // averaged = decay * averaged + (1 - decay) * model; 0 copies.
-  void copy_average(double decay) {
-    const torch::NoGradGuard no_grad;
-    auto blend = [decay](const std::vector<torch::Tensor> &from, const std::vector<torch::Tensor> &to) {
-      for (size_t i = 0; i < from.size(); i++) {
-        if (decay > 0.0 && to[i].is_floating_point()) {
-          to[i].lerp_(from[i], 1.0 - decay);
-        } else {
-          to[i].copy_(from[i]);
-        }
-      }
-    };
-    blend(model_->parameters(), averaged_->parameters());
-    blend(model_->buffers(), averaged_->buffers());
-  }
-
-  unsigned side_of(unsigned epoch) const {
-    unsigned before = 0;
-    for (size_t i = 0; i < recipe_.stage_count; i++) {
-      before += recipe_.stages[i].epochs;
-      if (epoch < before) {
-        return recipe_.stages[i].side;
+      classes[static_cast<size_t>(lesion.label)] += lesion.role == Role::kTraining ? 1 : 0;
+      if (recipe_.use_incomplete && prompts_.size(0) == LVN_ORDER_COUNT && lesion.present != 7) {
+        throw std::runtime_error("the prompt embeddings name no missing phases: make them anew by text-encoder embed");
       }
     }
-    return LVN_CROP_SIDE;
-  }
-
-  double learning_rate(double epoch) const {
-    const double warmup = recipe_.warmup_epochs;
-    const double epochs = lvn_recipe_epochs(&recipe_);
-    if (epoch < warmup) {
-      return recipe_.learning_rate * (epoch + 0.1) / (warmup + 0.1);
-    }
-    return recipe_.learning_rate * 0.5 * (1.0 + std::cos(M_PI * (epoch - warmup) / std::max(1e-9, epochs - warmup)));
-  }
-
-  double train_step(const Batch &batch, double rate) {
-    for (auto &group : optimizer_->param_groups()) {
-      static_cast<torch::optim::AdamWOptions &>(group.options()).lr(rate);
-    }
-    optimizer_->zero_grad();
-    const torch::Tensor cosine = model_->forward(batch.images, batch.orders, prompts_);
-    const torch::Tensor loss = torch::cross_entropy_loss(recipe_.scale * cosine, batch.labels);
-    loss.backward();
-    optimizer_->step();
-    step_++;
-    // A fresh average would otherwise remember its random start for 1/(1 - decay) steps.
-    const double young = (1.0 + static_cast<double>(step_)) / (10.0 + static_cast<double>(step_));
-    copy_average(std::min(recipe_.ema, young));
-    return loss.item<double>();
-  }
-
-  // Every random draw of an epoch comes from (seed, epoch), so that a resumed run goes on as if it had not stopped.
-  void run_epoch() {
-    std::seed_seq sequence{recipe_.seed, epoch_};
-    std::mt19937_64 random(sequence);
-    const unsigned side = side_of(epoch_);
-    const std::vector<Sample> samples = lvn::draw_epoch(data_, random);
-    const size_t batch_size = std::min<size_t>(recipe_.batch, samples.size());
-    const size_t steps = samples.size() / batch_size;
-    const double start = lvn_clock_monotonic_seconds();
-    double loss = 0.0;
-    double rate = 0.0;
-    model_->train();
-    for (size_t step = 0; step < steps; step++) {
-      rate = learning_rate(static_cast<double>(epoch_) + static_cast<double>(step) / static_cast<double>(steps));
-      const Batch batch =
-          lvn::make_batch(data_, samples.data() + step * batch_size, batch_size, side, recipe_, &random);
-      loss += train_step(batch, rate) / static_cast<double>(steps);
-    }
-    const double seconds = lvn_clock_monotonic_seconds() - start;
-    if (!std::isfinite(loss)) {
-      throw std::runtime_error("the loss is not a number any more: lower learning_rate");
-    }
-    first_loss_ = epoch_ == 0 ? loss : first_loss_;
-    last_loss_ = loss;
-    images_ += steps * batch_size;
-    seconds_ += seconds;
-    epoch_++;
-    if (options_.progress != nullptr) {
-      const lvn_train_epoch report = {epoch_,        lvn_recipe_epochs(&recipe_),
-                                      side,          loss,
-                                      rate,          static_cast<double>(steps * batch_size) / seconds,
-                                      validate(side)};
-      options_.progress(&report);
-    }
-  }
-
-  double validate(unsigned side) {
-    const torch::NoGradGuard no_grad;
-    std::vector<Sample> samples;
-    for (size_t i = 0; i < data_.lesions.size(); i++) {
-      if (data_.lesions[i].held_out) {
-        samples.push_back({static_cast<int64_t>(i), data_.lesions[i].first_slice + data_.lesions[i].key_slice});
+    for (int c = 0; c < LVN_CLASS_COUNT; c++) {
+      if (classes[static_cast<size_t>(c)] == 0) {
+        throw std::runtime_error(std::string("there is no lesion of class ") +
+                                 lvn_class_name(static_cast<enum lvn_class>(c)) + " to train on");
       }
     }
-    averaged_->eval();
-    double right = 0.0;
-    for (size_t first = 0; first < samples.size(); first += recipe_.batch) {
-      const size_t count = std::min<size_t>(recipe_.batch, samples.size() - first);
-      const Batch batch = lvn::make_batch(data_, samples.data() + first, count, side, recipe_, nullptr);
-      const torch::Tensor cosine = averaged_->forward(batch.images, batch.orders, prompts_);
-      right += cosine.argmax(1).eq(batch.labels).sum().item<double>();
+    const size_t held_out = count_of(Role::kHeldOut);
+    if (held_out < (is_fold ? 1U : 2U)) {
+      throw std::runtime_error("the held-out fold has " + std::to_string(held_out) + " lesions, too few");
     }
-    return right / static_cast<double>(samples.size());
+    if (recipe_.phase_dropout > 0.0 && prompts_.size(0) == LVN_ORDER_COUNT) {
+      throw std::runtime_error("the prompt embeddings name no missing phases: make them anew by text-encoder embed");
+    }
+    if (data_.hounsfield.numel() > 0 && data_.hounsfield.min().equal(data_.hounsfield.max())) {
+      throw std::runtime_error("all images are of one value: there is nothing to learn from");
+    }
   }
 
-  std::string checkpoint_path() const {
-    return std::string(options_.output_folder) + ".checkpoint";
+  void initialise() {
+    if (options_.init_path != nullptr) {
+      lvn::load_weights(model_, options_.init_path);
+    } else if (recipe_.weights[0] != '\0') {
+      lvn::load_trunk(*model_->image, recipe_.weights);
+    }
+  }
+
+  std::string checkpoint(const char *part) const {
+    return std::string(options_.output_folder) + part + ".checkpoint";
   }
 
   // What a checkpoint must agree with to be gone on from.
   std::string fingerprint() const {
-    struct lvn_error err = {};
-    json_t *json = lvn_recipe_to_json(&recipe_);
-    char *text = lvn_json_dump(json, JSON_COMPACT | JSON_SORT_KEYS, &err);
-    json_decref(json);
-    if (text == nullptr) {
-      lvn_throw(err);
+    std::string text = recipe_text(recipe_) + data_.digest + split_ + file_digest(options_.text_path);
+    if (options_.init_path != nullptr) {
+      text += options_.init_path;
     }
-    const std::string result = std::string(text) + data_.digest;
-    lvn_free(text);
-    return result;
+    return digest_of(text);
   }
 
-  void save_checkpoint() {
-    torch::serialize::OutputArchive archive;
-    torch::serialize::OutputArchive model, averaged, optimizer;
-    model_->save(model);
-    averaged_->save(averaged);
-    optimizer_->save(optimizer);
-    archive.write("model", model);
-    archive.write("averaged", averaged);
-    archive.write("optimizer", optimizer);
-    archive.write("epoch", c10::IValue(static_cast<int64_t>(epoch_)));
-    archive.write("step", c10::IValue(static_cast<int64_t>(step_)));
-    archive.write("first_loss", c10::IValue(first_loss_));
-    archive.write("last_loss", c10::IValue(last_loss_));
-    archive.write("fingerprint", c10::IValue(fingerprint()));
-    std::ostringstream stream;
-    archive.save_to(stream);
-    const std::string bytes = stream.str();
-    struct lvn_error err = {};
-    if (!lvn_file_replace(checkpoint_path().c_str(), bytes.data(), bytes.size(), 0644, &err)) {
-      lvn_throw(err);
-    }
+  // Of the pretraining alone: recipes that differ in what comes after it share it.
+  std::string pretraining_fingerprint() const {
+    lvn_recipe part = {};
+    lvn_recipe_default(LVN_RECIPE_PAPER, &part);
+    (void)std::memcpy(part.encoder, recipe_.encoder, sizeof part.encoder);
+    (void)std::memcpy(part.weights, recipe_.weights, sizeof part.weights);
+    part.normalisation = recipe_.normalisation;
+    part.task = recipe_.task;
+    part.pretraining = recipe_.pretraining;
+    part.pretraining_gain = recipe_.pretraining_gain;
+    part.pretraining_offset_hu = recipe_.pretraining_offset_hu;
+    part.flip = recipe_.flip;
+    part.rotate_degrees = recipe_.rotate_degrees;
+    part.zoom = recipe_.zoom;
+    part.shift = recipe_.shift;
+    part.window_low_hu = recipe_.window_low_hu;
+    part.window_high_hu = recipe_.window_high_hu;
+    part.device = recipe_.device;
+    part.precision = recipe_.precision;
+    part.deterministic = recipe_.deterministic;
+    part.seed = recipe_.seed;
+    part.threads = recipe_.threads;
+    return digest_of("pretraining" + recipe_text(part) + data_.digest + split_ +
+                     (options_.init_path == nullptr ? "" : options_.init_path));
   }
 
-  void load_checkpoint() {
-    if (!lvn_file_exists(checkpoint_path().c_str())) {
+  bool take_pretrained(const std::string &path, const std::string &wanted) {
+    struct lvn_error err = {};
+    struct lvn_safetensors *opened = nullptr;
+    if (!lvn_file_exists(path.c_str())) {
+      return false;
+    }
+    if (!lvn_safetensors_open(path.c_str(), size_t{8} << 30, &opened, &err)) {
+      lvn_throw(err);
+    }
+    const lvn_safetensors_handle file(opened);
+    const char *found = lvn_safetensors_metadata(opened, "fingerprint");
+    if (found == nullptr || wanted != found) {
+      return false;
+    }
+    lvn::load_trunk(*model_->image, path);
+    return true;
+  }
+
+  void pretrain() {
+    // A trunk of its own seed, so that it does not matter what else the model has.
+    const std::string wanted = pretraining_fingerprint();
+    const std::string kept =
+        options_.pretrained_path != nullptr ? options_.pretrained_path : checkpoint(".pretraining") + ".trunk";
+    const bool may_take = options_.pretrained_path != nullptr || options_.resume;
+    if (may_take && take_pretrained(kept, wanted)) {
       return;
     }
-    torch::serialize::InputArchive archive;
-    archive.load_from(checkpoint_path());
-    c10::IValue value;
-    archive.read("fingerprint", value);
-    if (value.toStringRef() != fingerprint()) {
-      throw std::runtime_error("'" + checkpoint_path() + "' is of another recipe or other data");
+    const auto task = recipe_.task == LVN_PRETRAIN_SIMSIAM ? lvn::make_simsiam_task(model_->image, data_, recipe_)
+                                                           : lvn::make_shuffle_task(model_->image, data_, recipe_);
+    const lvn::LoopRequest request = {&recipe_,        &recipe_.pretraining, checkpoint(".pretraining"),
+                                      wanted,          options_.resume,      options_.progress,
+                                      options_.context};
+    (void)lvn::run_loop(*task, request);
+    lvn::save_trunk(*model_->image, kept, wanted);
+    (void)std::remove(request.checkpoint.c_str());
+  }
+
+  // True when the lesion's mean logits name its class.
+  bool predict(size_t index, unsigned fold, unsigned side, lvn_predictions &predictions) {
+    const lvn::TrainingLesion &lesion = data_.lesions[index];
+    std::vector<Sample> samples;
+    for (int64_t s = 0; s < lesion.slice_count; s++) {
+      samples.push_back({static_cast<int64_t>(index), lesion.first_slice + s, 0});
     }
-    torch::serialize::InputArchive model, averaged, optimizer;
-    archive.read("model", model);
-    archive.read("averaged", averaged);
-    archive.read("optimizer", optimizer);
-    model_->load(model);
-    averaged_->load(averaged);
-    optimizer_->load(optimizer);
-    archive.read("epoch", value);
-    epoch_ = static_cast<unsigned>(value.toInt());
-    archive.read("step", value);
-    step_ = static_cast<uint64_t>(value.toInt());
-    archive.read("first_loss", value);
-    first_loss_ = value.toDouble();
-    archive.read("last_loss", value);
-    last_loss_ = value.toDouble();
+    const lvn::Batch batch = lvn::make_batch(data_, samples.data(), samples.size(), side, recipe_, nullptr);
+    const torch::Tensor logits =
+        model_->forward(batch.images, batch.sequences).to(torch::kCPU).to(torch::kFloat64).contiguous();
+    for (int64_t s = 0; s < lesion.slice_count; s++) {
+      lvn_slice_prediction item = {};
+      struct lvn_error err = {};
+      item.fold = fold;
+      (void)lvn_copy(item.patient_key, sizeof item.patient_key, lesion.patient_key.c_str());
+      (void)lvn_copy(item.lesion_key, sizeof item.lesion_key, lesion.lesion_key.c_str());
+      item.slice = static_cast<unsigned>(s);
+      item.is_key = s == lesion.key_slice;
+      item.truth = static_cast<enum lvn_class>(lesion.label);
+      std::memcpy(item.logit, logits.data_ptr<double>() + s * LVN_CLASS_COUNT, sizeof item.logit);
+      if (!lvn_predictions_add(&predictions, &item, &err)) {
+        lvn_throw(err);
+      }
+    }
+    return logits.mean(0).argmax().item<int64_t>() == lesion.label;
+  }
+
+  // The share of lesions that are right.
+  double predict_all(unsigned fold, const std::string &name) {
+    const lvn_recipe_fit &fit = recipe_.training;
+    struct lvn_error err = {};
+    lvn_predictions predictions = {};
+    size_t right = 0;
+    for (size_t i = 0; i < data_.lesions.size(); i++) {
+      if (data_.lesions[i].role == Role::kHeldOut) {
+        right += predict(i, fold, fit.stages[fit.stage_count - 1].side, predictions) ? 1 : 0;
+      }
+    }
+    const std::string path = std::string(options_.output_folder) + "/" + name;
+    const bool good = lvn_predictions_write(&predictions, path.c_str(), &err);
+    lvn_predictions_clear(&predictions);
+    if (!good) {
+      lvn_throw(err);
+    }
+    return static_cast<double>(right) / static_cast<double>(std::max<size_t>(1, count_of(Role::kHeldOut)));
+  }
+
+  bool write_losses(struct lvn_error *err) const {
+    std::ostringstream text;
+    text << "step,loss\n";
+    text.precision(9);
+    for (size_t i = 0; i < losses_.size(); i++) {
+      text << i + 1 << "," << losses_[i] << "\n";
+    }
+    const std::string bytes = text.str();
+    return lvn_file_replace((std::string(options_.output_folder) + "/training.csv").c_str(), bytes.data(), bytes.size(),
+                            0644, err);
+  }
+
+  void remove_checkpoints() const {
+    (void)std::remove(checkpoint("").c_str());
+    (void)std::remove((checkpoint(".pretraining") + ".trunk").c_str());
   }
 
   const lvn_train_options &options_;
   const lvn_recipe &recipe_;
-  torch::Tensor prompts_;
+  torch::Device device_;
+  torch::Tensor prompts_; // on the CPU
   TrainingData data_;
+  std::string split_;
   LiverVlm model_{nullptr};
-  LiverVlm averaged_{nullptr};
-  std::unique_ptr<torch::optim::AdamW> optimizer_;
-  size_t training_ = 0;
-  size_t held_out_ = 0;
-  unsigned epoch_ = 0;
-  uint64_t step_ = 0;
-  double first_loss_ = 0.0;
-  double last_loss_ = 0.0;
-  size_t images_ = 0;
-  double seconds_ = 0.0;
+  std::vector<double> losses_;
 };
 
 bool check_output(const lvn_train_options &options, struct lvn_error *err) {
@@ -295,7 +358,10 @@ bool check_output(const lvn_train_options &options, struct lvn_error *err) {
   if (lvn_file_exists(path)) {
     return lvn_error_set(err, LVN_ERROR_CONFLICT, "'%.300s' is a sealed package already", options.output_folder);
   }
-  return true;
+  return options.recipe->head == LVN_HEAD_COSINE ||
+         lvn_error_set(err, LVN_ERROR_USAGE,
+                       "a package needs network.head = cosine; fc is a control for "
+                       "--cross-validate and --study");
 }
 
 } // namespace
@@ -307,8 +373,21 @@ bool lvn_train_run(const struct lvn_train_options *options, struct lvn_train_sum
     if (!check_output(*options, err)) {
       return false;
     }
-    Trainer trainer(*options);
-    trainer.run(summary);
+    Trainer trainer(*options, nullptr);
+    trainer.train(summary);
+    trainer.finish_package(summary);
+    *ret_summary = summary;
+    return true;
+  });
+}
+
+bool lvn_train_fold_run(const struct lvn_train_options *options, const struct lvn_train_fold *fold,
+                        struct lvn_train_summary *ret_summary, struct lvn_error *err) {
+  return lvn_guard(err, LVN_ERROR_DATA, [&] {
+    lvn_train_summary summary = {};
+    Trainer trainer(*options, fold);
+    trainer.train(summary);
+    trainer.write_predictions(*fold, summary);
     *ret_summary = summary;
     return true;
   });

@@ -24,7 +24,7 @@ GUARDED = (
      r"daemon/dataset/pseudonym\.c)", "OpenSSL belongs in base/sha256.c, the model package's signature and pseudonyms"),
     (r"csv\.h$", r"^daemon/dataset/", "libcsv belongs in daemon/dataset"),
     (r"zip\.h$", r"^model/tensor/", "libzip belongs in model/tensor"),
-    (r"ini\.h$", r"^config/", "inih belongs in config/"),
+    (r"ini\.h$", r"^(config/|model/(train|study)/)", "inih belongs in config/ and the trainer's recipes"),
     (r"microhttpd\.h$", r"^daemon/web/", "libmicrohttpd belongs in daemon/web/"),
     (r"cairo", r"^(daemon/|model/(draw|report)/)", "Cairo belongs in daemon/, model/draw and model/report"),
     (r"gsl/", r"^model/stats/", "GSL belongs in model/stats"),

@@ -1,19 +1,24 @@
 /* Data set, trainer, package and classifier together, on a dozen made-up lesions. */
+#include "daemon/base/clock.h"
 #include "daemon/base/file.h"
 #include "daemon/base/memory.h"
 #include "model/network/classifier.h"
 #include "model/network/package.h"
 #include "model/tensor/safetensors.h"
 #include "model/train/dataset.h"
+#include "model/train/folds.h"
+#include "model/train/predictions.h"
 #include "model/train/trainer.h"
 
 #include <math.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -95,42 +100,58 @@ static void make_text(void) {
   assert_true(lvn_safetensors_write(in_root("text.safetensors", path), &tensor, 1, NULL, 0, &err));
 }
 
-static void see_epoch(const struct lvn_train_epoch *epoch) {
+static void see_epoch(const struct lvn_train_epoch *epoch, void *context) {
+  (void)context;
   epochs_seen++;
   first_epoch_loss = epoch->epoch == 1 ? epoch->loss : first_epoch_loss;
   last_epoch_loss = epoch->loss;
 }
 
-static void stop_after_two(const struct lvn_train_epoch *epoch) {
-  if (epoch->epoch == 3) {
-    _exit(7);
+/* Killed for good: no handler, no flush. */
+static void stop_at(const struct lvn_train_epoch *epoch, void *context) {
+  const unsigned *last = context;
+  if (epoch->epoch == *last && strcmp(epoch->task, "training") == 0) {
+    (void)kill(getpid(), SIGKILL);
   }
 }
 
-static bool train(const char *package, bool resume, void (*progress)(const struct lvn_train_epoch *),
-                  struct lvn_train_summary *summary, struct lvn_error *err) {
+static void small_recipe(struct lvn_recipe *recipe) {
+  lvn_recipe_default(LVN_RECIPE_RECOMMENDED, recipe);
+  recipe->task = LVN_PRETRAIN_NONE;
+  recipe->training.stages[0] = (struct lvn_recipe_stage){.epochs = 10, .side = 64};
+  recipe->training.batch = 6;
+  recipe->training.warmup_epochs = 0;
+  recipe->training.learning_rate = 2e-3;
+  recipe->training.ema = 0.5;
+  recipe->pretraining.stages[0] = (struct lvn_recipe_stage){.epochs = 1, .side = 32};
+  recipe->pretraining.batch = 6;
+  recipe->joint_size = 64;
+  recipe->orders = LVN_ORDERS_NATURAL;
+  recipe->scale = 5.0;
+  recipe->threads = 1;
+}
+
+struct run {
+  const char *package;
+  const struct lvn_recipe *recipe;
+  bool resume;
+  void (*progress)(const struct lvn_train_epoch *, void *);
+  void *context;
+};
+
+static bool train(const struct run *run, struct lvn_train_summary *summary, struct lvn_error *err) {
   char data[PATH_BYTES];
   char text[PATH_BYTES];
   char output[PATH_BYTES];
   const char *folders[] = {in_root("data", data)};
-  struct lvn_recipe recipe;
-  lvn_recipe_default(&recipe);
-  recipe.stages[0] = (struct lvn_recipe_stage){.epochs = 10, .side = 64};
-  recipe.joint_size = 64;
-  recipe.batch = 6;
-  recipe.warmup_epochs = 0;
-  recipe.learning_rate = 2e-3;
-  recipe.ema = 0.5;
-  recipe.order_share = 0.0;
-  recipe.scale = 5.0;
-  recipe.threads = 1;
   struct lvn_train_options options = {.dataset_folders = folders,
                                       .dataset_count = 1,
-                                      .output_folder = in_root(package, output),
+                                      .output_folder = in_root(run->package, output),
                                       .text_path = in_root("text.safetensors", text),
-                                      .recipe = &recipe,
-                                      .resume = resume,
-                                      .progress = progress};
+                                      .recipe = run->recipe,
+                                      .resume = run->resume,
+                                      .progress = run->progress,
+                                      .context = run->context};
   return lvn_train_run(&options, summary, err);
 }
 
@@ -141,9 +162,11 @@ static int set_up(void **state) {
   if (mkdtemp(root) == NULL) {
     return -1;
   }
+  struct lvn_recipe recipe;
+  small_recipe(&recipe);
   make_dataset();
   make_text();
-  if (!train("package", false, see_epoch, &summary, &err)) {
+  if (!train(&(struct run){"package", &recipe, false, see_epoch, NULL}, &summary, &err)) {
     print_error("%s\n", err.message);
     return -1;
   }
@@ -160,7 +183,8 @@ static int tear_down(void **state) {
     }
   }
   lvn_file_names_clear(&paths);
-  static const char *const folders[] = {"data/lesions", "data", "package", "again", ""};
+  static const char *const folders[] = {"data/lesions", "data", "package", "again", "steps",
+                                        "stepsagain",   "fold", "foldfc",  ""};
   for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
     char path[PATH_BYTES];
     (void)rmdir(in_root(folders[i], path));
@@ -329,30 +353,204 @@ static void test_package__signature_is_of_the_key_and_the_manifest(void **state)
 }
 
 /* A run that is killed and resumed makes the same weights as one that was not. */
+/* Trains in a child that is killed in the middle, then goes on; the package's weights are `ret_sha256`. */
+static void train_with_a_kill(const char *package, const struct lvn_recipe *recipe, unsigned epoch,
+                              uint8_t ret_sha256[LVN_SHA256_BYTES]) {
+  struct lvn_train_summary summary;
+  struct lvn_error err = {0};
+  char path[PATH_BYTES];
+  char name[PATH_BYTES];
+  int status = 0;
+  pid_t child = fork();
+  if (child == 0) {
+    (void)train(&(struct run){package, recipe, false, stop_at, &epoch}, &summary, &err);
+    _exit(1);
+  }
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+  (void)snprintf(name, sizeof name, "%s.checkpoint", package);
+  assert_true(lvn_file_exists(in_root(name, path)));
+  if (!train(&(struct run){package, recipe, true, see_epoch, NULL}, &summary, &err)) {
+    fail_msg("%s", err.message);
+  }
+  assert_false(lvn_file_exists(in_root(name, path)));
+  (void)snprintf(name, sizeof name, "%s/weights.safetensors", package);
+  assert_true(lvn_sha256_of_file(in_root(name, path), ret_sha256, &err));
+}
+
 static void test_train__resumes_to_the_same_weights(void **state) {
   (void)state;
   struct lvn_train_summary summary;
+  struct lvn_recipe recipe;
   struct lvn_error err = {0};
   char path[PATH_BYTES];
   uint8_t whole[LVN_SHA256_BYTES];
   uint8_t resumed[LVN_SHA256_BYTES];
+  small_recipe(&recipe);
+  train_with_a_kill("again", &recipe, 3, resumed);
+  assert_true(lvn_sha256_of_file(in_root("package/weights.safetensors", path), whole, &err));
+  assert_memory_equal(whole, resumed, sizeof whole);
+  assert_false(train(&(struct run){"again", &recipe, true, see_epoch, NULL}, &summary, &err));
+  assert_int_equal(err.code, LVN_ERROR_CONFLICT);
+}
+
+static unsigned steps_before_the_kill;
+
+/* The checkpoint after every step is replaced by a rename: its inode tells how many there were. A thread of the process
+ * itself would be stopped by the kill, so another process watches. */
+static void kill_at_a_step(const char *package, const struct lvn_recipe *recipe, unsigned after) {
+  struct lvn_train_summary summary;
+  struct lvn_error err = {0};
+  char name[PATH_BYTES];
+  char path[PATH_BYTES];
+  struct stat found;
+  ino_t last = 0;
+  int status = 0;
+  (void)snprintf(name, sizeof name, "%s.checkpoint", package);
+  (void)in_root(name, path);
   pid_t child = fork();
   if (child == 0) {
-    (void)train("again", false, stop_after_two, &summary, &err);
+    (void)train(&(struct run){package, recipe, false, NULL, NULL}, &summary, &err);
     _exit(1);
   }
-  int status = 0;
+  for (steps_before_the_kill = 0; steps_before_the_kill < after;) {
+    if (stat(path, &found) == 0 && found.st_ino != last) {
+      last = found.st_ino;
+      steps_before_the_kill++;
+    }
+    assert_int_equal(waitpid(child, &status, WNOHANG), 0);
+    lvn_clock_sleep_seconds(0.005); /* shorter than the writing of a checkpoint */
+  }
+  (void)kill(child, SIGKILL);
   assert_int_equal(waitpid(child, &status, 0), child);
-  assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 7);
-  assert_true(lvn_file_exists(in_root("again.checkpoint", path)));
-  if (!train("again", true, see_epoch, &summary, &err)) {
+  assert_true(WIFSIGNALED(status));
+}
+
+/* Pretraining, jitter, dropout of phases, average and a learnable scale: whatever holds state. */
+static void test_train__resumes_within_an_epoch(void **state) {
+  (void)state;
+  struct lvn_train_summary summary;
+  struct lvn_recipe recipe;
+  struct lvn_error err = {0};
+  char path[PATH_BYTES];
+  uint8_t whole[LVN_SHA256_BYTES];
+  uint8_t resumed[LVN_SHA256_BYTES];
+  small_recipe(&recipe);
+  recipe.task = LVN_PRETRAIN_PHASE_SHUFFLE;
+  recipe.training.stages[0] = (struct lvn_recipe_stage){.epochs = 1, .side = 32};
+  recipe.orders = LVN_ORDERS_RANDOM;
+  recipe.scale_mode = LVN_SCALE_LEARNABLE;
+  recipe.checkpoint_seconds = 0;
+  if (!train(&(struct run){"steps", &recipe, false, NULL, NULL}, &summary, &err)) {
     fail_msg("%s", err.message);
   }
-  assert_true(lvn_sha256_of_file(in_root("package/weights.safetensors", path), whole, &err));
-  assert_true(lvn_sha256_of_file(in_root("again/weights.safetensors", path), resumed, &err));
+  kill_at_a_step("stepsagain", &recipe, 2);
+  if (!train(&(struct run){"stepsagain", &recipe, true, NULL, NULL}, &summary, &err)) {
+    fail_msg("%s", err.message);
+  }
+  assert_true(lvn_sha256_of_file(in_root("steps/weights.safetensors", path), whole, &err));
+  assert_true(lvn_sha256_of_file(in_root("stepsagain/weights.safetensors", path), resumed, &err));
   assert_memory_equal(whole, resumed, sizeof whole);
-  assert_false(train("again", true, see_epoch, &summary, &err));
-  assert_int_equal(err.code, LVN_ERROR_CONFLICT);
+}
+
+static bool run_fold(const char *output, const struct lvn_recipe *recipe, struct lvn_predictions *predictions,
+                     struct lvn_error *err) {
+  char data[PATH_BYTES];
+  char text[PATH_BYTES];
+  char folder[PATH_BYTES];
+  char path[LVN_PATH_BYTES];
+  char pretrained[PATH_BYTES];
+  const char *folders[] = {in_root("data", data)};
+  struct lvn_train_summary summary;
+  struct lvn_folds folds = {0};
+  const struct lvn_train_fold fold = {.fold = 1, .folds = &folds};
+  const struct lvn_train_options options = {.dataset_folders = folders,
+                                            .dataset_count = 1,
+                                            .output_folder = in_root(output, folder),
+                                            .text_path = in_root("text.safetensors", text),
+                                            .pretrained_path = in_root("trunk.safetensors", pretrained),
+                                            .recipe = recipe};
+  if (!lvn_folds_make(folders, 1, 2, 1, &folds, err)) {
+    return false;
+  }
+  bool good = lvn_train_fold_run(&options, &fold, &summary, err) &&
+              lvn_path_join(path, folder, LVN_PREDICTIONS_FILE, err) && lvn_predictions_read(path, predictions, err);
+  lvn_folds_clear(&folds);
+  return good;
+}
+
+static void test_train__predicts_every_slice_of_a_fold(void **state) {
+  (void)state;
+  struct lvn_recipe recipe;
+  struct lvn_error err = {0};
+  struct lvn_predictions cosine = {0};
+  struct lvn_predictions linear = {0};
+  char path[PATH_BYTES];
+  small_recipe(&recipe);
+  recipe.task = LVN_PRETRAIN_SIMSIAM;
+  recipe.pretraining.stages[0].epochs = 1;
+  recipe.training.stages[0] = (struct lvn_recipe_stage){.epochs = 1, .side = 32};
+  recipe.orders = LVN_ORDERS_ALL;
+  if (!run_fold("fold", &recipe, &cosine, &err)) {
+    fail_msg("%s", err.message);
+  }
+  assert_true(lvn_file_exists(in_root("trunk.safetensors", path)));
+  recipe.head = LVN_HEAD_FC; /* takes the same trunk from the file */
+  if (!run_fold("foldfc", &recipe, &linear, &err)) {
+    fail_msg("%s", err.message);
+  }
+  assert_true(cosine.count > 0);
+  assert_int_equal(cosine.count, linear.count);
+  for (size_t i = 0; i < cosine.count; i++) {
+    assert_string_equal(cosine.items[i].lesion_key, linear.items[i].lesion_key);
+    assert_int_equal(cosine.items[i].fold, 1);
+    assert_true(fabs(cosine.items[i].logit[0]) <= recipe.scale * (1.0 + 1e-6));
+  }
+  lvn_predictions_clear(&cosine);
+  lvn_predictions_clear(&linear);
+}
+
+static void test_train__says_why_it_cannot(void **state) {
+  (void)state;
+  struct lvn_train_summary summary;
+  struct lvn_recipe recipe;
+  struct lvn_error err = {0};
+  small_recipe(&recipe);
+  recipe.validation_fold = 77;
+  assert_false(train(&(struct run){"never", &recipe, false, NULL, NULL}, &summary, &err));
+  assert_non_null(strstr(err.message, "held-out fold"));
+  small_recipe(&recipe);
+  recipe.head = LVN_HEAD_FC;
+  assert_false(train(&(struct run){"never", &recipe, false, NULL, NULL}, &summary, &err));
+  assert_int_equal(err.code, LVN_ERROR_USAGE);
+  small_recipe(&recipe);
+  recipe.phase_dropout = 0.5; /* the made-up prompts name no missing phase */
+  assert_false(train(&(struct run){"never", &recipe, false, NULL, NULL}, &summary, &err));
+  assert_non_null(strstr(err.message, "missing phases"));
+}
+
+static void test_folds__keep_patients_together_and_classes_even(void **state) {
+  (void)state;
+  char data[PATH_BYTES];
+  const char *folders[] = {in_root("data", data)};
+  struct lvn_folds folds = {0};
+  struct lvn_error err = {0};
+  size_t counts[4] = {0};
+  assert_true(lvn_folds_make(folders, 1, 4, 7, &folds, &err));
+  assert_int_equal(folds.patient_count, LESIONS / 2);
+  assert_int_equal(folds.fold_count, 4);
+  for (size_t i = 0; i < folds.patient_count; i++) {
+    counts[folds.patients[i].fold]++;
+  }
+  for (size_t f = 0; f < 4; f++) {
+    assert_int_equal(counts[f], 2);
+  }
+  unsigned fold = 9;
+  assert_true(lvn_folds_find(&folds, "patient-3", &fold) && fold < 4);
+  assert_false(lvn_folds_find(&folds, "patient-99", &fold));
+  lvn_folds_clear(&folds);
+  assert_false(lvn_folds_make(folders, 1, 50, 7, &folds, &err));
+  assert_int_equal(err.code, LVN_ERROR_USAGE);
 }
 
 int main(void) {
@@ -364,6 +562,10 @@ int main(void) {
       cmocka_unit_test(test_package__refuses_what_was_changed),
       cmocka_unit_test(test_package__signature_is_of_the_key_and_the_manifest),
       cmocka_unit_test(test_train__resumes_to_the_same_weights),
+      cmocka_unit_test(test_train__resumes_within_an_epoch),
+      cmocka_unit_test(test_train__predicts_every_slice_of_a_fold),
+      cmocka_unit_test(test_train__says_why_it_cannot),
+      cmocka_unit_test(test_folds__keep_patients_together_and_classes_even),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -1,0 +1,14 @@
+/* Members of `livervlm text-encoder` that have a file of their own. Inside of daemon/cli. */
+#ifndef LVN_CLI_TEXT_ENCODER_H
+#define LVN_CLI_TEXT_ENCODER_H
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+int lvn_cli_text_encoder_fetch(int argc, char **argv);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,31 @@
+/* Cross-validation and studies of `livervlm train`. */
+#include "daemon/base/file.h"
+#include "daemon/base/memory.h"
+#include "daemon/cli/train.h"
+#include "model/study/study.h"
+
+#include <stdio.h>
+
+bool lvn_cli_train_many(const struct lvn_cli_train *request, const struct lvn_recipe *recipe, struct lvn_error *err) {
+  LVN_AUTOFREE struct lvn_study *study = NULL;
+  struct lvn_folds folds = {0};
+  const struct lvn_train_options *options = &request->options;
+  bool good = request->study_path != NULL ? lvn_study_read(request->study_path, recipe, &study, err)
+                                          : lvn_study_of_recipe(recipe, &study, err);
+  if (!good || !lvn_folds_make(options->dataset_folders, options->dataset_count, study->rows[0].recipe.folds,
+                               study->rows[0].recipe.seed, &folds, err)) {
+    return false;
+  }
+  (void)printf("%zu rows, %zu folds of %zu patients\n", study->row_count, folds.fold_count, folds.patient_count);
+  good = lvn_file_make_folder(options->output_folder, 0755, err) &&
+         lvn_study_run(study, options, &folds, request->jobs, err);
+  struct lvn_error report_err = {0};
+  /* Also after a failure: what is complete can be read. */
+  bool reported = lvn_study_report(study, options->output_folder, &folds, stdout, &report_err);
+  if (good && !reported) {
+    *err = report_err;
+    good = false;
+  }
+  lvn_folds_clear(&folds);
+  return good;
+}

@@ -1,0 +1,69 @@
+// The lesions of one or more data sets in memory, and the draws of an epoch.
+#ifndef LVN_MODEL_TRAIN_DATA_TORCH_HH
+#define LVN_MODEL_TRAIN_DATA_TORCH_HH
+
+#include "model/train/dataset.h"
+#include "model/train/folds.h"
+#include "model/train/recipe.h"
+
+#include <torch/torch.h>
+
+#include <cstdint>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace lvn {
+
+enum class Role { kTraining, kHeldOut, kUnlabelled };
+
+struct TrainingLesion {
+  std::string lesion_key;
+  std::string patient_key;
+  int64_t patient; // number of the patient, over all data sets
+  int64_t first_slice;
+  int64_t slice_count;
+  int64_t key_slice;
+  int64_t label;
+  int64_t present; // bit p: phase p was measured
+  Role role;
+};
+
+struct TrainingData {
+  torch::Tensor hounsfield; // int16 [slices,3,224,224]
+  std::vector<TrainingLesion> lesions;
+  std::string source;
+  std::string digest; // of the data sets' manifests, hexadecimal, joined by '+'
+};
+
+struct DataRequest {
+  const char *const *folders;
+  size_t folder_count;
+  const char *const *unlabelled_folders; // for pretraining alone
+  size_t unlabelled_count;
+  unsigned held_out_fold;
+  const struct lvn_folds *folds; // in place of the data sets' own; a patient that it does not know is left out; or NULL
+  bool use_incomplete;           // else lesions with a missing phase are left out
+};
+
+// Throws on an unreadable data set, when a patient is both in the held out fold and outside it, and when an unlabelled
+// patient is a labelled one.
+TrainingData load_training_data(const DataRequest &request);
+
+struct Sample {
+  int64_t lesion;
+  int64_t slice; // of TrainingData::hounsfield
+  int64_t order; // index into lvn_order; -1: to be drawn
+};
+
+// One pass over the training lesions as the recipe's samples, balance_classes and orders say. Depends on the generator
+// alone.
+std::vector<Sample> draw_epoch(const TrainingData &data, const struct lvn_recipe &recipe, std::mt19937_64 &random);
+// One pass over all slices of training and unlabelled lesions.
+std::vector<Sample> draw_pretraining_epoch(const TrainingData &data, std::mt19937_64 &random);
+
+double uniform(std::mt19937_64 &random, double low, double high);
+
+} // namespace lvn
+
+#endif

@@ -1,0 +1,46 @@
+/* What a fold's model said of each slice that it had not seen: predictions.csv, one line per slice,
+ *   fold,patient,lesion,slice,is_key,class,CYST,FNH,HCC,HEM
+ * `class` is the truth, the last four are logits (softmax of them gives probabilities). Lines of a lesion lie together.
+ */
+#ifndef LVN_MODEL_PREDICTIONS_H
+#define LVN_MODEL_PREDICTIONS_H
+
+#include "daemon/base/error.h"
+#include "daemon/base/vocabulary.h"
+#include "model/train/dataset.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define LVN_PREDICTIONS_FILE "predictions.csv"
+
+struct lvn_slice_prediction {
+  unsigned fold;
+  char patient_key[LVN_DATASET_KEY_BYTES];
+  char lesion_key[LVN_DATASET_KEY_BYTES];
+  unsigned slice;
+  bool is_key;
+  enum lvn_class truth;
+  double logit[LVN_CLASS_COUNT];
+};
+
+/* Owned; lvn_predictions_clear() it. */
+struct lvn_predictions {
+  struct lvn_slice_prediction *items;
+  size_t count;
+  size_t capacity;
+};
+
+LVN_MUST_CHECK bool lvn_predictions_add(struct lvn_predictions *predictions, const struct lvn_slice_prediction *item,
+                                        struct lvn_error *err);
+LVN_MUST_CHECK bool lvn_predictions_write(const struct lvn_predictions *predictions, const char *path,
+                                          struct lvn_error *err);
+/* Appends the file's lines. */
+LVN_MUST_CHECK bool lvn_predictions_read(const char *path, struct lvn_predictions *predictions, struct lvn_error *err);
+void lvn_predictions_clear(struct lvn_predictions *predictions);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

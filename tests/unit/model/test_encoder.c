@@ -1,0 +1,71 @@
+/* The text encoder gives what Hugging Face transformers gives, from a tiny BERT whose folder and golden values
+ * tests/data/parity/make.py made: weights as pickle, LayerNorm called gamma and beta, names with "bert.". */
+#include "daemon/base/memory.h"
+#include "model/tensor/json.h"
+#include "model/text/encoder.h"
+#include "model/text/prompts.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define HIDDEN 32
+
+static void expect_near(const float *found, const json_t *expected) {
+  assert_int_equal(json_array_size(expected), HIDDEN);
+  for (size_t i = 0; i < HIDDEN; i++) {
+    double wanted = json_number_value(json_array_get(expected, i));
+    if (!(fabs((double)found[i] - wanted) <= 2e-5)) {
+      fail_msg("value %zu is %.8f, transformers has %.8f", i, (double)found[i], wanted);
+    }
+  }
+}
+
+static void test_encoder__is_that_of_transformers(void **state) {
+  (void)state;
+  struct lvn_error err = {0};
+  struct lvn_text_encoder *encoder = NULL;
+  float vector[HIDDEN];
+  LVN_CLEANUP(lvn_json_cleanup) json_t *golden = lvn_json_read(LVN_TEST_DATA "/parity/bert.json", 1U << 20U, &err);
+  assert_non_null(golden);
+  if (!lvn_text_encoder_open(LVN_TEST_DATA "/parity/bert", &encoder, &err)) {
+    fail_msg("%s", err.message);
+  }
+  assert_int_equal(lvn_text_encoder_get_info(encoder)->hidden_size, HIDDEN);
+  const char *text = json_string_value(json_object_get(golden, "text"));
+  assert_non_null(text);
+  assert_true(lvn_text_encoder_embed(encoder, text, LVN_POOLING_CLS, vector, &err));
+  expect_near(vector, json_object_get(golden, "cls"));
+  assert_true(lvn_text_encoder_embed(encoder, text, LVN_POOLING_MEAN, vector, &err));
+  expect_near(vector, json_object_get(golden, "mean"));
+  lvn_text_encoder_close(encoder);
+}
+
+static void test_prompts__name_what_is_left(void **state) {
+  (void)state;
+  char text[LVN_PROMPT_BYTES];
+  /* Order PV, ART, NC without the arterial phase. */
+  size_t sequence = lvn_sequence_find(5, 1U << LVN_PHASE_NC | 1U << LVN_PHASE_PV);
+  assert_int_equal(lvn_sequences[sequence].count, 2);
+  lvn_prompt_sequence(LVN_CLASS_CYST, sequence, text);
+  assert_non_null(strstr(text, "tumors Cyst, where the phase order of this image is portal venous phase, non-contrast "
+                               "phase"));
+  assert_null(strstr(text, "arterial"));
+  for (size_t order = 0; order < LVN_ORDER_COUNT; order++) {
+    assert_int_equal(lvn_sequence_find(order, 7), order);
+    assert_memory_equal(lvn_sequences[order].phase, lvn_order[order], sizeof lvn_order[order]);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_encoder__is_that_of_transformers),
+      cmocka_unit_test(test_prompts__name_what_is_left),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
