@@ -56,7 +56,11 @@ struct lvn_config {
   unsigned wait_warning_seconds; /* a study that waits longer for a phase or ROI is named in the log */
   /* [analysis] */
   char model_package[LVN_CONFIG_TEXT_BYTES];
-  char device[16]; /* auto, cpu, cuda */
+  char models_folder[LVN_CONFIG_TEXT_BYTES];
+  char trusted_keys_folder[LVN_CONFIG_TEXT_BYTES];
+  char locked_test_set[LVN_CONFIG_TEXT_BYTES]; /* 64 hexadecimal digits, or empty */
+  char shadow_package[LVN_CONFIG_TEXT_BYTES];  /* empty: none */
+  char device[16];                             /* auto, cpu, cuda */
   unsigned threads;
   bool order_ensemble;
   double max_registration_error_mm;

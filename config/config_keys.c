@@ -64,7 +64,19 @@ const struct lvn_config_key lvn_config_keys[] = {
 
     {"analysis", "model_package", LVN_CONFIG_PATH, NODE(model_package), 0, 0, NULL,
      "/usr/share/livervlm/packages/demo-phantom-1.0.0", RELOADABLE,
-     "Folder of the model package. Its files' SHA-256 and its test vectors are checked when it is loaded."},
+     "Folder of the model package. Its files' SHA-256 and its test vectors are checked when it is loaded. To choose "
+     "it by `livervlm model promote`, name models_folder/current here: the node takes what that link points to."},
+    {"analysis", "models_folder", LVN_CONFIG_PATH, NODE(models_folder), 0, 0, NULL, "/var/lib/livervlm/models",
+     RELOADABLE,
+     "Where `livervlm model import` puts packages; `livervlm model promote` sets the link `current` there."},
+    {"analysis", "trusted_keys_folder", LVN_CONFIG_PATH, NODE(trusted_keys_folder), 0, 0, NULL, "/etc/livervlm/keys",
+     RELOADABLE, "Ed25519 public keys (*.pem) of those whose packages `livervlm model import` takes."},
+    {"analysis", "locked_test_set", LVN_CONFIG_TEXT, NODE(locked_test_set), 0, 0, NULL, "", RELOADABLE,
+     "SHA-256 of the manifest of the data set that a package must be measured on before it may be promoted; empty: "
+     "any but the one it was trained on."},
+    {"analysis", "shadow_package", LVN_CONFIG_TEXT, NODE(shadow_package), 0, 0, NULL, "", RELOADABLE,
+     "Folder of a second model package that answers every study too. Its answers are stored beside the results, for "
+     "`livervlm model compare`, and never sent. Empty: none."},
     {"analysis", "device", LVN_CONFIG_CHOICE, NODE(device), 0, 0, "auto|cpu|cuda", "auto", RELOADABLE,
      "Where the network runs. auto takes the first CUDA device that works, and the CPU where there is none."},
     {"analysis", "threads", LVN_CONFIG_UINT, NODE(threads), 0, 256, NULL, "0", RELOADABLE,

@@ -2,6 +2,7 @@
 
 #include "daemon/analysis/case.h"
 #include "daemon/analysis/outcome.h"
+#include "daemon/analysis/shadow.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/memory.h"
 
@@ -65,6 +66,9 @@ static bool run_case(struct lvn_classifier *classifier, const struct lvn_analysi
     good = good && lvn_outcome_write(study_case, outcomes, info, request, &timings, ret_result, err);
   }
   good = good && lvn_outcome_write_json(study_case, outcomes, info, request, &timings, ret_result, err);
+  if (good && request->shadow != NULL && outcomes != NULL) {
+    lvn_shadow_run(request->shadow, study_case, outcomes, info, request);
+  }
   outcomes_destroy(outcomes, study_case->lesion_count);
   return good;
 }

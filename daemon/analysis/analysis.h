@@ -21,6 +21,9 @@ struct lvn_analysis_request {
   const char *ae_title;
   const char *station_name;
   double max_registration_error_mm;
+  /* A second model that answers too, into shadow.json; borrowed, NULL: none. Whatever becomes of it, the results are
+   * those of the first model alone. */
+  struct lvn_classifier *shadow;
 };
 
 enum lvn_analysis_outcome {

@@ -169,18 +169,15 @@ static bool align_lesion(struct lvn_case *c, struct lvn_case_lesion *lesion, con
   return true;
 }
 
-static bool crop_lesion(struct lvn_case *c, struct lvn_case_lesion *lesion, const struct lvn_case_options *options,
-                        struct lvn_error *err) {
+bool lvn_case_crop(const struct lvn_case *study_case, size_t lesion_index, const struct lvn_crop_options *options,
+                   struct lvn_crop *ret_crop, struct lvn_error *err) {
+  const struct lvn_case_lesion *lesion = &study_case->lesions[lesion_index];
   struct lvn_crop_phase phases[LVN_PHASE_NETWORK_COUNT];
   for (int phase = 0; phase < LVN_PHASE_NETWORK_COUNT; phase++) {
-    phases[phase] = (struct lvn_crop_phase){.volume = &c->stacks[lesion->stack_index[phase]].volume,
+    phases[phase] = (struct lvn_crop_phase){.volume = &study_case->stacks[lesion->stack_index[phase]].volume,
                                             .from_fixed = lesion->registration[phase]};
   }
-  if (!lvn_crop_make(&lesion->roi->mask.grid, &lesion->roi->mask, phases, &options->crop, &lesion->crop, err)) {
-    return false;
-  }
-  lvn_measure_mean_hu(&lesion->crop, lesion->mean_hu);
-  return true;
+  return lvn_crop_make(&lesion->roi->mask.grid, &lesion->roi->mask, phases, options, ret_crop, err);
 }
 
 /* Results refer to pixels of the images that were received. Where the volume was resampled (gantry tilt), the grid's
@@ -217,9 +214,10 @@ static bool prepare_lesions(struct lvn_case *c, const struct lvn_case_options *o
       return lvn_error_prefix(err, "lesion %zu", i + 1);
     }
     c->timings.registration_seconds += lap(&since);
-    if (!crop_lesion(c, lesion, options, err)) {
+    if (!lvn_case_crop(c, i, &options->crop, &lesion->crop, err)) {
       return lvn_error_prefix(err, "lesion %zu", i + 1);
     }
+    lvn_measure_mean_hu(&lesion->crop, lesion->mean_hu);
     c->timings.crop_seconds += lap(&since);
   }
   return true;

@@ -80,6 +80,10 @@ void lvn_case_options_default(struct lvn_case_options *ret_options);
 LVN_MUST_CHECK bool lvn_case_open(const char *const *paths, size_t path_count, const struct lvn_case_options *options,
                                   struct lvn_case *ret_case, enum lvn_analysis_outcome *ret_outcome,
                                   char ret_sentence[512], struct lvn_error *err);
+/* A further crop of a prepared lesion, as another model's package wants it; lvn_crop_clear() it. */
+LVN_MUST_CHECK bool lvn_case_crop(const struct lvn_case *study_case, size_t lesion_index,
+                                  const struct lvn_crop_options *options, struct lvn_crop *ret_crop,
+                                  struct lvn_error *err);
 void lvn_case_clear(struct lvn_case *study_case);
 
 #ifdef __cplusplus

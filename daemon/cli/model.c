@@ -1,9 +1,12 @@
 /* livervlm model: what packages there are, and whether they are what they claim. */
+#include "daemon/cli/model.h"
 #include "daemon/base/file.h"
 #include "daemon/base/memory.h"
 #include "daemon/cli/commands.h"
+#include "daemon/cli/operate.h"
 #include "daemon/cli/options.h"
 #include "model/network/classifier.h"
+#include "model/network/models.h"
 #include "model/network/package.h"
 #include "model/tensor/json.h"
 
@@ -21,41 +24,71 @@ static int parse_one_folder(int argc, char **argv, const struct lvn_usage *usage
   return code;
 }
 
-static int list(int argc, char **argv) {
-  const struct lvn_usage usage = {.command = "model list",
-                                  .arguments = "DIR",
-                                  .summary = "List the model packages in a folder.",
-                                  .arguments_min = 1,
-                                  .arguments_max = 1};
-  const char *folder = NULL;
-  struct lvn_file_names names = {0};
+int lvn_cli_model_refuse(const char *command, const struct lvn_error *err) {
+  int code = lvn_options_fail(command, err);
+  return err->code == LVN_ERROR_DATA || err->code == LVN_ERROR_CONFLICT ? LVN_EXIT_USAGE : code;
+}
+
+/* One line; false when the package is not what its manifest says. */
+static bool print_package(const char *folder, const char *name, const char *current, const char *previous) {
   struct lvn_error err = {0};
-  int code = parse_one_folder(argc, argv, &usage, &folder);
-  if (code != LVN_OPTIONS_RUN) {
-    return code;
+  struct lvn_package package = {0};
+  char path[LVN_PATH_BYTES];
+  char signature[LVN_PATH_BYTES];
+  const char *use = strcmp(name, current) == 0 ? "current" : strcmp(name, previous) == 0 ? "previous" : "";
+  if (!lvn_path_join(path, folder, name, &err) || !lvn_path_join(signature, path, LVN_PACKAGE_SIGNATURE, &err) ||
+      !lvn_package_open(path, &package, &err)) {
+    (void)printf("%-30s %-9s damaged: %s\n", name, use, err.message);
+    return false;
   }
-  if (!lvn_file_list(folder, PACKAGES_MAX, &names, &err)) {
-    return lvn_options_fail(usage.command, &err);
+  (void)printf("%-30s %-9s %-8s %s\n", name, use, lvn_file_exists(signature) ? "signed" : "unsigned",
+               package.trained_on);
+  lvn_package_clear(&package);
+  return true;
+}
+
+static bool list_folder(const char *folder, bool *ret_all_good, struct lvn_error *err) {
+  LVN_CLEANUP(lvn_file_names_clear) struct lvn_file_names names = {0};
+  char current[LVN_MODELS_NAME_BYTES];
+  char previous[LVN_MODELS_NAME_BYTES];
+  if (!lvn_file_list(folder, PACKAGES_MAX, &names, err) ||
+      !lvn_models_read_link(folder, LVN_MODELS_CURRENT, current, err) ||
+      !lvn_models_read_link(folder, LVN_MODELS_PREVIOUS, previous, err)) {
+    return false;
   }
-  code = LVN_EXIT_OK;
   for (size_t i = 0; i < names.count; i++) {
     char path[LVN_PATH_BYTES];
     char manifest[LVN_PATH_BYTES];
-    struct lvn_package package = {0};
-    if (!lvn_path_join(path, folder, names.names[i], &err) ||
-        !lvn_path_join(manifest, path, LVN_PACKAGE_MANIFEST, &err) || !lvn_file_exists(manifest)) {
-      continue;
-    }
-    if (lvn_package_open(path, &package, &err)) {
-      (void)printf("%-30s %-20s %-10s %s\n", names.names[i], package.name, package.version, package.trained_on);
-      lvn_package_clear(&package);
-    } else {
-      (void)printf("%-30s damaged: %s\n", names.names[i], err.message);
-      code = LVN_EXIT_FAILED;
+    bool is_link = strcmp(names.names[i], LVN_MODELS_CURRENT) == 0 || strcmp(names.names[i], LVN_MODELS_PREVIOUS) == 0;
+    if (!is_link && names.names[i][0] != '.' && lvn_path_join(path, folder, names.names[i], err) &&
+        lvn_path_join(manifest, path, LVN_PACKAGE_MANIFEST, err) && lvn_file_exists(manifest)) {
+      *ret_all_good = print_package(folder, names.names[i], current, previous) && *ret_all_good;
     }
   }
-  lvn_file_names_clear(&names);
-  return code;
+  return true;
+}
+
+static int list(int argc, char **argv) {
+  LVN_CLEANUP(lvn_cli_model_place_clear) struct lvn_cli_model_place place = {0};
+  struct lvn_error err = {0};
+  bool all_good = true;
+  const struct lvn_option options[] = {LVN_MODEL_PLACE_OPTIONS(&place)};
+  const struct lvn_usage usage = {.command = "model list",
+                                  .arguments = "[DIR]",
+                                  .summary = "List the packages in the models' folder, or in DIR, and which is in use.",
+                                  .options = options,
+                                  .option_count = sizeof options / sizeof options[0],
+                                  .arguments_max = 1};
+  int first = 0;
+  int code = lvn_options_parse(argc, argv, &usage, &first);
+  if (code != LVN_OPTIONS_RUN) {
+    return code;
+  }
+  place.models_folder = first < argc ? argv[first] : place.models_folder;
+  if (!lvn_cli_model_place_read(&place, &err) || !list_folder(place.models_folder, &all_good, &err)) {
+    return lvn_options_fail(usage.command, &err);
+  }
+  return all_good ? LVN_EXIT_OK : LVN_EXIT_FAILED;
 }
 
 static int show(int argc, char **argv) {
@@ -79,7 +112,7 @@ static int show(int argc, char **argv) {
     return code;
   }
   if (!lvn_package_open(folder, &package, &err)) {
-    return lvn_options_fail(usage.command, &err);
+    return lvn_cli_model_refuse(usage.command, &err);
   }
   lvn_sha256_to_text(package.manifest_sha256, digest);
   if (json) {
@@ -123,7 +156,7 @@ static int verify(int argc, char **argv) {
               lvn_classifier_open(&open, &classifier, &err);
   lvn_classifier_close(classifier);
   if (!good) {
-    return lvn_options_fail(usage.command, &err);
+    return lvn_cli_model_refuse(usage.command, &err);
   }
   (void)printf("files agree with the manifest; test vectors give their answers; signature %s\n",
                key == NULL ? "not checked (no --key)" : "is the key's");
@@ -151,14 +184,19 @@ static int sign(int argc, char **argv) {
   }
   bool good = lvn_package_open(folder, &package, &err) && lvn_package_sign(folder, key, &err);
   lvn_package_clear(&package);
-  return good ? LVN_EXIT_OK : lvn_options_fail(usage.command, &err);
+  return good ? LVN_EXIT_OK : lvn_cli_model_refuse(usage.command, &err);
 }
 
 int lvn_cli_model(int argc, char **argv) {
-  static const struct lvn_options_member members[] = {{"list", list, "list those in a folder"},
-                                                      {"show", show, "show what one says of itself"},
-                                                      {"verify", verify, "check files, test vectors and signature"},
-                                                      {"sign", sign, "sign one with an Ed25519 key"},
-                                                      {NULL, NULL, NULL}};
+  static const struct lvn_options_member members[] = {
+      {"list", list, "list those in a folder, and which is in use"},
+      {"show", show, "show what one says of itself"},
+      {"verify", verify, "check files, test vectors and signature"},
+      {"sign", sign, "sign one with an Ed25519 key"},
+      {"import", lvn_cli_model_import, "bring a signed one into the models' folder"},
+      {"promote", lvn_cli_model_promote, "put one to use, where it meets its declared criteria"},
+      {"rollback", lvn_cli_model_rollback, "go back to the one before"},
+      {"compare", lvn_cli_model_compare, "the shadow package's answers against the current one's"},
+      {NULL, NULL, NULL}};
   return lvn_options_group(argc, argv, "Model packages.", members);
 }

@@ -55,8 +55,17 @@ static void set_lesions(const struct wishes *wishes, struct lvn_phantom_options 
   }
 }
 
-static bool write_studies(const struct wishes *wishes, const struct lvn_cli_phantom_study *common,
+/* One row for each lesion, as `livervlm dataset build` reads it. */
+static void list_study(FILE *list, const char *name, uint64_t seed, const struct lvn_cli_phantom_written *written) {
+  for (size_t lesion = 0; lesion < written->lesion_count; lesion++) {
+    (void)fprintf(list, "%s,%s/%s,%s,PHANTOM-%" PRIu64 ",%zu,phantom\n", name, name, written->roi_file,
+                  lvn_class_name(written->lesion_class[lesion]), seed, lesion + 1);
+  }
+}
+
+static bool write_studies(const struct wishes *wishes, const struct lvn_cli_phantom_study *common, FILE *list,
                           struct lvn_error *err) {
+  (void)fputs("study,roi,class,patient_key,lesion,reference_standard\n", list);
   for (unsigned i = 0; i < wishes->count; i++) {
     struct lvn_cli_phantom_study study = *common;
     struct lvn_cli_phantom_written written;
@@ -70,6 +79,7 @@ static bool write_studies(const struct wishes *wishes, const struct lvn_cli_phan
         !lvn_cli_phantom_study_write(wishes->count > 1 ? folder : wishes->output, &study, &written, err)) {
       return false;
     }
+    list_study(list, wishes->count > 1 ? name : ".", study.options.seed, &written);
     (void)printf("%s:", wishes->count > 1 ? folder : wishes->output);
     for (size_t lesion = 0; lesion < written.lesion_count; lesion++) {
       (void)printf(" %s", lvn_class_name(written.lesion_class[lesion]));
@@ -77,6 +87,25 @@ static bool write_studies(const struct wishes *wishes, const struct lvn_cli_phan
     (void)printf("\n");
   }
   return true;
+}
+
+static bool write_studies_and_list(const struct wishes *wishes, const struct lvn_cli_phantom_study *common,
+                                   struct lvn_error *err) {
+  char path[LVN_PATH_BYTES];
+  char *text = NULL;
+  size_t bytes = 0;
+  FILE *list = open_memstream(&text, &bytes);
+  if (list == NULL) {
+    return lvn_error_set(err, LVN_ERROR_NOMEM, "no memory for the list of cases");
+  }
+  bool good = write_studies(wishes, common, list, err);
+  if (fclose(list) != 0 && good) {
+    good = lvn_error_set(err, LVN_ERROR_NOMEM, "no memory for the list of cases");
+  }
+  good =
+      good && lvn_path_join(path, wishes->output, "cases.csv", err) && lvn_file_replace(path, text, bytes, 0644, err);
+  lvn_free(text);
+  return good;
 }
 
 static bool fill_study(const struct wishes *wishes, struct lvn_cli_phantom_study *study) {
@@ -136,7 +165,8 @@ int lvn_cli_phantom(int argc, char **argv) {
       .command = "phantom",
       .summary = "Write multiphase liver CT studies of a synthetic patient, with ROI and truth.",
       .details = "Each study: one folder of CT images per phase, roi/<kind>.dcm, truth.json (classes, positions, "
-                 "displacements,\nkey slices) and truth_mask_<lesion>.nrrd. Phantoms commission a site and test the "
+                 "displacements,\nkey slices) and truth_mask_<lesion>.nrrd; beside them cases.csv, for livervlm "
+                 "dataset build. Phantoms commission a site and test the "
                  "node; figures on them are\nnot clinical accuracy. A cohort of 512 x 512 pixels takes about 2 GB.",
       .options = options,
       .option_count = sizeof options / sizeof options[0]};
@@ -152,6 +182,6 @@ int lvn_cli_phantom(int argc, char **argv) {
     study.options.coverage_mm = study.options.coverage_mm > 0.0 ? study.options.coverage_mm : 80.0;
   }
   bool good = wishes.cohort != NULL ? lvn_cli_phantom_cohort_write(wishes.output, &study, &err)
-                                    : write_studies(&wishes, &study, &err);
+                                    : write_studies_and_list(&wishes, &study, &err);
   return good ? LVN_EXIT_OK : lvn_options_fail(usage.command, &err);
 }

@@ -109,6 +109,17 @@ bool lvn_wire_send_failed(struct lvn_wire *wire, int64_t job_id, const struct lv
   return send_line(wire, message, err);
 }
 
+bool lvn_wire_wait(struct lvn_wire *wire, double seconds, bool *ret_ready, struct lvn_error *err) {
+  struct pollfd entry = {.fd = wire->fd, .events = POLLIN};
+  *ret_ready = wire->used > 0;
+  if (*ret_ready) {
+    return true;
+  }
+  int ready = poll(&entry, 1, (int)(seconds * 1000.0));
+  *ret_ready = ready > 0;
+  return ready >= 0 || errno == EINTR || lvn_error_set_errno(err, errno, "cannot wait for the pipeline");
+}
+
 static bool wait_readable(int fd, const volatile sig_atomic_t *stop, struct lvn_error *err) {
   for (;;) {
     struct pollfd entry = {.fd = fd, .events = POLLIN};

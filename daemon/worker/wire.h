@@ -31,6 +31,8 @@ void lvn_wire_job_clear(struct lvn_wire_job *job);
 
 LVN_MUST_CHECK bool lvn_wire_send_hello(struct lvn_wire *wire, const struct lvn_classifier_info *info,
                                         struct lvn_error *err);
+/* Is there something to receive within `seconds`? *ret_ready false: not yet. */
+LVN_MUST_CHECK bool lvn_wire_wait(struct lvn_wire *wire, double seconds, bool *ret_ready, struct lvn_error *err);
 /* Waits without limit; a signal that sets `*stop` ends the wait with LVN_ERROR_TIMEOUT. */
 LVN_MUST_CHECK bool lvn_wire_receive_job(struct lvn_wire *wire, const volatile sig_atomic_t *stop,
                                          struct lvn_wire_job *ret_job, struct lvn_error *err);

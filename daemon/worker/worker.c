@@ -8,6 +8,7 @@
 #include "daemon/worker/wire.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,15 @@
 
 #define CONNECT_TRIES 120
 #define CONNECT_PAUSE_SECONDS 0.25
+/* How often an idle worker looks where the link to its model points. */
+#define LOOK_SECONDS 1.0
+
+struct models {
+  struct lvn_classifier *current;
+  struct lvn_classifier *shadow; /* NULL: none, or it could not be opened */
+  char folder[PATH_MAX];         /* the current one's, links resolved */
+  char refused[PATH_MAX];        /* that was linked in later and could not be opened */
+};
 
 static volatile sig_atomic_t stop_requested;
 
@@ -46,20 +56,73 @@ static void tell_ready(void) {
   }
 }
 
-static bool open_model(const struct lvn_config *config, struct lvn_classifier **ret_classifier, struct lvn_error *err) {
-  const struct lvn_classifier_options options = {.package_folder = config->model_package,
+static bool open_model(const struct lvn_config *config, const char *folder, const char *event,
+                       struct lvn_classifier **ret_classifier, struct lvn_error *err) {
+  const struct lvn_classifier_options options = {.package_folder = folder,
                                                  .device = config->device,
                                                  .threads = config->threads,
                                                  .order_ensemble = config->order_ensemble};
   double since = lvn_clock_monotonic_seconds();
   if (!lvn_classifier_open(&options, ret_classifier, err)) {
-    return lvn_error_prefix(err, "model package '%s'", config->model_package);
+    return lvn_error_prefix(err, "model package '%s'", folder);
   }
   const struct lvn_classifier_info *info = lvn_classifier_get_info(*ret_classifier);
   char digest[LVN_SHA256_TEXT_BYTES];
   lvn_sha256_to_text(info->manifest_sha256, digest);
-  lvn_log(LVN_LOG_NOTICE, "event=model-loaded model=%s version=%s digest=%.12s device=%s seconds=%.2f", info->name,
+  lvn_log(LVN_LOG_NOTICE, "event=%s model=%s version=%s digest=%.12s device=%s seconds=%.2f", event, info->name,
           info->version, digest, info->device, lvn_clock_monotonic_seconds() - since);
+  return true;
+}
+
+/* Links are resolved once, before anything is read: a promotion while the files are read must not mix two packages. */
+static bool resolve_model(const struct lvn_config *config, char ret_folder[PATH_MAX], struct lvn_error *err) {
+  return realpath(config->model_package, ret_folder) != NULL ||
+         lvn_error_set_errno(err, errno, "model package '%s'", config->model_package);
+}
+
+/* The shadow is a guest: where it cannot be opened, the work goes on without it. */
+static void open_shadow(const struct lvn_config *config, struct models *models) {
+  struct lvn_error err = {0};
+  if (config->shadow_package[0] != '\0' &&
+      !open_model(config, config->shadow_package, "shadow-loaded", &models->shadow, &err)) {
+    lvn_log_error(LVN_LOG_ERROR, "shadow-not-loaded", &err, "%s", "results=unaffected");
+  }
+}
+
+static bool open_models(const struct lvn_config *config, struct models *models, struct lvn_error *err) {
+  if (!resolve_model(config, models->folder, err) ||
+      !open_model(config, models->folder, "model-loaded", &models->current, err)) {
+    return false;
+  }
+  open_shadow(config, models);
+  return true;
+}
+
+static void close_models(struct models *models) {
+  lvn_classifier_close(models->current);
+  lvn_classifier_close(models->shadow);
+  *models = (struct models){0};
+}
+
+/* True when the link to the model points elsewhere now and what is there was opened in its place. What cannot be opened
+ * is named once, and the model in hand stays. */
+static bool follow_link(const struct lvn_config *config, struct models *models) {
+  struct lvn_error err = {0};
+  struct lvn_classifier *fresh = NULL;
+  char folder[PATH_MAX];
+  if (!resolve_model(config, folder, &err) || strcmp(folder, models->folder) == 0 ||
+      strcmp(folder, models->refused) == 0) {
+    return false;
+  }
+  if (!open_model(config, folder, "model-loaded", &fresh, &err)) {
+    lvn_log_error(LVN_LOG_ERROR, "model-refused", &err, "%s", "action=old-model-kept");
+    (void)lvn_copy(models->refused, sizeof models->refused, folder);
+    return false;
+  }
+  lvn_classifier_close(models->current);
+  models->current = fresh;
+  models->refused[0] = '\0';
+  (void)lvn_copy(models->folder, sizeof models->folder, folder);
   return true;
 }
 
@@ -77,7 +140,7 @@ static bool connect_to_pipeline(const struct lvn_config *config, struct lvn_wire
   return stop_requested != 0 ? lvn_error_set(err, LVN_ERROR_TIMEOUT, "asked to stop while connecting") : false;
 }
 
-static bool run_job(struct lvn_classifier *classifier, const struct lvn_config *config, struct lvn_wire *wire,
+static bool run_job(const struct models *models, const struct lvn_config *config, struct lvn_wire *wire,
                     const struct lvn_wire_job *job, struct lvn_error *err) {
   const struct lvn_analysis_request request = {.paths = (const char *const *)job->paths,
                                                .path_count = job->path_count,
@@ -86,7 +149,8 @@ static bool run_job(struct lvn_classifier *classifier, const struct lvn_config *
                                                .wall_ms = job->wall_ms,
                                                .ae_title = config->ae_title,
                                                .station_name = config->station_name,
-                                               .max_registration_error_mm = config->max_registration_error_mm};
+                                               .max_registration_error_mm = config->max_registration_error_mm,
+                                               .shadow = models->shadow};
   struct lvn_error failure = {0};
   LVN_AUTOFREE struct lvn_analysis_result *result = lvn_alloc(1, sizeof *result, err);
   double since = lvn_clock_monotonic_seconds();
@@ -95,7 +159,7 @@ static bool run_job(struct lvn_classifier *classifier, const struct lvn_config *
   }
   lvn_log(LVN_LOG_INFO, "event=job-started job=%lld objects=%zu", (long long)job->job_id, job->path_count);
   if (!lvn_file_make_folder(job->output_folder, 0700, &failure) ||
-      !lvn_analysis_run(classifier, &request, result, &failure)) {
+      !lvn_analysis_run(models->current, &request, result, &failure)) {
     lvn_log_error(LVN_LOG_WARNING, "job-failed", &failure, "job=%lld", (long long)job->job_id);
     return lvn_wire_send_failed(wire, job->job_id, &failure, err);
   }
@@ -104,17 +168,31 @@ static bool run_job(struct lvn_classifier *classifier, const struct lvn_config *
   return lvn_wire_send_done(wire, job->job_id, result, err);
 }
 
-static bool serve(struct lvn_classifier *classifier, const struct lvn_config *config, struct lvn_wire *wire,
+/* Until asked to stop, or, with *ret_again, until another model is in hand: the pipeline learns which by a new
+ * greeting, and makes the jobs that wait for the old one anew. */
+static bool serve(struct models *models, const struct lvn_config *config, struct lvn_wire *wire, bool *ret_again,
                   struct lvn_error *err) {
-  if (!lvn_wire_send_hello(wire, lvn_classifier_get_info(classifier), err)) {
+  *ret_again = false;
+  if (!lvn_wire_send_hello(wire, lvn_classifier_get_info(models->current), err)) {
     return false;
   }
   while (stop_requested == 0) {
     struct lvn_wire_job job = {0};
+    bool ready = false;
+    *ret_again = follow_link(config, models);
+    if (*ret_again) {
+      return true;
+    }
+    if (!lvn_wire_wait(wire, LOOK_SECONDS, &ready, err)) {
+      return false;
+    }
+    if (!ready) {
+      continue;
+    }
     if (!lvn_wire_receive_job(wire, &stop_requested, &job, err)) {
       return stop_requested != 0; /* a stop interrupts the wait */
     }
-    bool good = run_job(classifier, config, wire, &job, err);
+    bool good = run_job(models, config, wire, &job, err);
     lvn_wire_job_clear(&job);
     if (!good) {
       return false;
@@ -123,21 +201,31 @@ static bool serve(struct lvn_classifier *classifier, const struct lvn_config *co
   return true;
 }
 
+static bool work(const struct lvn_config *config, struct models *models, struct lvn_error *err) {
+  bool again = true;
+  bool good = true;
+  while (good && again && stop_requested == 0) {
+    struct lvn_wire *wire = NULL;
+    again = false;
+    good = connect_to_pipeline(config, &wire, err) && serve(models, config, wire, &again, err);
+    lvn_wire_close(wire);
+  }
+  return good;
+}
+
 int lvn_worker_run(const char *config_path, const struct lvn_config *config) {
   struct lvn_error err = {0};
-  struct lvn_classifier *classifier = NULL;
-  struct lvn_wire *wire = NULL;
+  static struct models models;
   (void)config_path; /* a reload replaces the process, and the supervisor reads the file */
   install_signals();
-  bool good = open_model(config, &classifier, &err);
+  bool good = open_models(config, &models, &err);
   if (good) {
     tell_ready();
-    good = connect_to_pipeline(config, &wire, &err) && serve(classifier, config, wire, &err);
+    good = work(config, &models, &err);
   }
   if (!good && stop_requested == 0) {
     lvn_log_error(LVN_LOG_ERROR, "worker-stopped", &err, "%s", "");
   }
-  lvn_wire_close(wire);
-  lvn_classifier_close(classifier);
+  close_models(&models);
   return good || stop_requested != 0 ? 0 : 1;
 }

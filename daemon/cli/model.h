@@ -1,0 +1,45 @@
+/* What the commands on model packages share. */
+#ifndef LVN_CLI_MODEL_H
+#define LVN_CLI_MODEL_H
+
+#include "config/config.h"
+#include "daemon/base/error.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The models' folder: as named, or the configuration's. */
+struct lvn_cli_model_place {
+  const char *config_path;   /* NULL: the usual one */
+  const char *models_folder; /* NULL: the configuration's */
+  struct lvn_config *config; /* owned; NULL when the folder was named */
+};
+#define LVN_MODEL_PLACE_OPTIONS(place)                                                                                 \
+  {"config",                                                                                                           \
+   "FILE",                                                                                                             \
+   LVN_OPTION_TEXT,                                                                                                    \
+   &(place)->config_path,                                                                                              \
+   "the node's configuration, for models_folder (" LVN_OPERATE_CONFIG ")",                                             \
+   false,                                                                                                              \
+   0,                                                                                                                  \
+   0},                                                                                                                 \
+  {                                                                                                                    \
+    "models", "DIR", LVN_OPTION_TEXT, &(place)->models_folder, "the models' folder, instead of the configuration's",   \
+        false, 0, 0                                                                                                    \
+  }
+LVN_MUST_CHECK bool lvn_cli_model_place_read(struct lvn_cli_model_place *place, struct lvn_error *err);
+void lvn_cli_model_place_clear(struct lvn_cli_model_place *place);
+
+/* As lvn_options_fail(), but a package that is not what it should be is wrong use too: exit status 2. */
+int lvn_cli_model_refuse(const char *command, const struct lvn_error *err);
+
+int lvn_cli_model_import(int argc, char **argv);
+int lvn_cli_model_promote(int argc, char **argv);
+int lvn_cli_model_rollback(int argc, char **argv);
+int lvn_cli_model_compare(int argc, char **argv);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,98 @@
+/* May a package be put to use? By what was declared before its training, on lesions that it was not trained on. */
+#include "model/network/models.h"
+
+#include <math.h>
+#include <string.h>
+
+/* What a recipe can ask for, and where an evaluation says it. "None" is the value that asks for nothing. */
+static const struct criterion {
+  const char *name;
+  const char *figure; /* in evaluation.json; '.' goes one level down */
+  double none;
+  bool is_maximum;
+} criteria[] = {
+    {"macro_auc", "macro_auc", 0.0, false},
+    {"accuracy", "balanced_accuracy", 0.0, false},
+    {"hcc_sensitivity", "recall.HCC", 0.0, false},
+    {"ece", "ece_15_bins", 1.0, true},
+};
+
+static double figure_at(const json_t *object, const char *path) {
+  char key[64];
+  for (const char *dot; (dot = strchr(path, '.')) != NULL; path = dot + 1) {
+    size_t length = (size_t)(dot - path);
+    if (length >= sizeof key) {
+      return NAN;
+    }
+    memcpy(key, path, length);
+    key[length] = '\0';
+    object = json_object_get(object, key);
+  }
+  const json_t *value = json_object_get(object, path);
+  return json_is_number(value) ? json_number_value(value) : NAN;
+}
+
+/* Mean of the classes' recalls, where the evaluation does not say it itself. */
+static double balanced_accuracy(const json_t *evaluation) {
+  double said = figure_at(evaluation, "balanced_accuracy");
+  if (isfinite(said)) {
+    return said;
+  }
+  double sum = 0.0;
+  for (int c = 0; c < LVN_CLASS_COUNT; c++) {
+    const json_t *recall = json_object_get(json_object_get(evaluation, "recall"), lvn_class_name((enum lvn_class)c));
+    sum += json_is_number(recall) ? json_number_value(recall) / LVN_CLASS_COUNT : (double)NAN;
+  }
+  return sum;
+}
+
+static const char *text_at(const json_t *object, const char *section, const char *key) {
+  const char *text = json_string_value(json_object_get(json_object_get(object, section), key));
+  return text == NULL ? "" : text;
+}
+
+static bool check_subject(const struct lvn_package *package, const json_t *evaluation, const char *locked_sha256,
+                          struct lvn_error *err) {
+  char digest[LVN_SHA256_TEXT_BYTES];
+  const char *data = text_at(evaluation, "data", "manifest_sha256");
+  lvn_sha256_to_text(package->manifest_sha256, digest);
+  if (strcmp(text_at(evaluation, "model", "manifest_sha256"), digest) != 0) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "the evaluation is not of this package but of %.60s %.30s",
+                         text_at(evaluation, "model", "name"), text_at(evaluation, "model", "version"));
+  }
+  if (strlen(data) != LVN_SHA256_TEXT_BYTES - 1 ||
+      strcmp(data, text_at(package->manifest, "training", "data_manifest_sha256")) == 0) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "the evaluation is on the data set that the model was trained on");
+  }
+  if (locked_sha256 != NULL && locked_sha256[0] != '\0' && strcmp(data, locked_sha256) != 0) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "the evaluation is on data set %.12s, not on the locked test set %.12s",
+                         data, locked_sha256);
+  }
+  return true;
+}
+
+bool lvn_package_accept(const struct lvn_package *package, const json_t *evaluation, const char *locked_sha256,
+                        struct lvn_error *err) {
+  const json_t *declared = json_object_get(json_object_get(package->manifest, "training"), "acceptance");
+  size_t asked = 0;
+  if (!check_subject(package, evaluation, locked_sha256, err)) {
+    return false;
+  }
+  for (size_t i = 0; i < sizeof criteria / sizeof criteria[0]; i++) {
+    const struct criterion *criterion = &criteria[i];
+    const json_t *limit = json_object_get(declared, criterion->name);
+    if (!json_is_number(limit) || json_number_value(limit) == criterion->none) {
+      continue;
+    }
+    double wanted = json_number_value(limit);
+    double found = strcmp(criterion->figure, "balanced_accuracy") == 0 ? balanced_accuracy(evaluation)
+                                                                       : figure_at(evaluation, criterion->figure);
+    asked++;
+    if (!isfinite(found) || (criterion->is_maximum ? found > wanted : found < wanted)) {
+      return lvn_error_set(err, LVN_ERROR_DATA, "%s is %.4f, but %s %.4f was declared before the training",
+                           criterion->name, found, criterion->is_maximum ? "at most" : "at least", wanted);
+    }
+  }
+  return asked > 0 ||
+         lvn_error_set(err, LVN_ERROR_DATA, "the package declares no acceptance criteria ([acceptance] in its recipe)");
+}
