@@ -16,7 +16,7 @@
 #define FINE_HALF_VOXELS 16
 #define FINE_SIGMA_MM 22.0
 #define THIN_SLAB_MM 28.0 /* below this nothing is left between the cut faces of a 3-D descriptor */
-#define AFFINE_PRIOR 2e-4
+#define AFFINE_PRIOR 4e-3
 
 /* The two volumes at one scale. */
 struct pair {

@@ -7,9 +7,11 @@
 #include <math.h>
 
 #define CELL_MM 8.0
-#define SIDE 61   /* cells in the slice: 480 mm */
-#define LAYERS 17 /* 128 mm from head to foot about the lesion */
-#define PLAY 2    /* cells in the slice, half of it along the body */
+#define SIDE 61        /* cells in the slice: 480 mm */
+#define LAYERS 17      /* 128 mm from head to foot about the lesion */
+#define MIDDLE 30      /* of SIDE */
+#define MIDDLE_LAYER 8 /* of LAYERS */
+#define PLAY 2         /* cells in the slice, half of it along the body */
 #define AIR_HU (-200)
 #define SOFT_HU 20 /* everything from soft tissue to bone is one: contrast agent must not matter */
 #define UNSEEN (-32768)
@@ -38,8 +40,8 @@ static void look_around(const struct lvn_volume *volume, const double centre_mm[
   for (int z = 0; z < LAYERS; z++) {
     for (int y = 0; y < SIDE; y++) {
       for (int x = 0; x < SIDE; x++) {
-        const double place_mm[3] = {centre_mm[0] + CELL_MM * (x - SIDE / 2), centre_mm[1] + CELL_MM * (y - SIDE / 2),
-                                    centre_mm[2] + CELL_MM * (z - LAYERS / 2)};
+        const double place_mm[3] = {centre_mm[0] + CELL_MM * (x - MIDDLE), centre_mm[1] + CELL_MM * (y - MIDDLE),
+                                    centre_mm[2] + CELL_MM * (z - MIDDLE_LAYER)};
         *cells++ = look(volume, place_mm);
       }
     }

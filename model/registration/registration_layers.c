@@ -110,7 +110,8 @@ static void ask_cell(const struct question *ask, const int64_t first[3], struct 
         double from_mm[3];
         bool is_inside = true;
         for (int a = 0; a < 3; a++) {
-          from_mm[a] = (double)(at[a] - ask->fixed->size[a] / 2) * ask->fixed->spacing_mm;
+          int64_t middle = ask->fixed->size[a] / 2;
+          from_mm[a] = (double)(at[a] - middle) * ask->fixed->spacing_mm;
           is_inside = is_inside && at[a] >= 0 && at[a] < ask->fixed->size[a];
         }
         double weight =
