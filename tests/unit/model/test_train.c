@@ -359,7 +359,7 @@ static void train_with_a_kill(const char *package, const struct lvn_recipe *reci
   struct lvn_train_summary summary;
   struct lvn_error err = {0};
   char path[PATH_BYTES];
-  char name[PATH_BYTES];
+  char name[128];
   int status = 0;
   pid_t child = fork();
   if (child == 0) {
@@ -401,7 +401,7 @@ static unsigned steps_before_the_kill;
 static void kill_at_a_step(const char *package, const struct lvn_recipe *recipe, unsigned after) {
   struct lvn_train_summary summary;
   struct lvn_error err = {0};
-  char name[PATH_BYTES];
+  char name[128];
   char path[PATH_BYTES];
   struct stat found;
   ino_t last = 0;
