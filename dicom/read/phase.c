@@ -13,6 +13,7 @@
 #define GROUPS_MAX 7 /* judged jointly: 4^7 assignments; the rest one by one */
 #define DECIDED 0.8
 #define CLASH 3.0             /* nats by which the image must contradict the header */
+#define WITNESSED 6.0         /* nats: more than one text alone gives, so header fields of several kinds agree */
 #define WRONG_ORDER 7.0       /* nats */
 #define SAME_PHASE_AGAIN 1.2  /* nats: a second acquisition of one phase is unusual, not absurd */
 #define SAME_SECONDS 2.0      /* reconstructions of one acquisition carry one time, give or take the first slice */
@@ -172,7 +173,6 @@ static void add_up(const struct lvn_phase_verdict *verdict, size_t from, double 
   }
 }
 
-/* Everything known of one candidate by itself; what header and image say where they disagree. */
 /* Can the aorta overrule a label? Not between neighbours of the delayed phase: its vessel of 80-130 HU is also what the
  * edge of a vertebra or an early wash-out measures. */
 static bool aorta_tells_apart(enum lvn_phase left, enum lvn_phase right) {
@@ -180,6 +180,9 @@ static bool aorta_tells_apart(enum lvn_phase left, enum lvn_phase right) {
          (left == LVN_PHASE_ART || right == LVN_PHASE_ART || (left != LVN_PHASE_DL && right != LVN_PHASE_DL));
 }
 
+/* Everything known of one candidate by itself; what header and image say where they disagree. A wrong label is one text
+ * against the image, and often against the clock too; where the clock or the contrast agent bears the label out, it is
+ * rather the aorta that was mistaken for something else. */
 static void weigh(const struct lvn_phase_candidate *candidate, const struct lvn_phase_context *context,
                   struct lvn_phase_verdict *verdict, double ret_weight[LVN_PHASE_COUNT], enum lvn_phase *ret_header,
                   enum lvn_phase *ret_image) {
@@ -200,7 +203,7 @@ static void weigh(const struct lvn_phase_candidate *candidate, const struct lvn_
   enum lvn_phase header_best = strongest(header, &header_lead);
   enum lvn_phase image_best = strongest(image, &image_lead);
   if (aorta_tells_apart(header_best, image_best) && header_lead > 1.5 &&
-      image[image_best] - image[header_best] > CLASH) {
+      image[image_best] - image[header_best] > CLASH && header[header_best] - header[image_best] < WITNESSED) {
     *ret_header = header_best;
     *ret_image = image_best;
   }

@@ -337,6 +337,21 @@ static void test_phase__label_against_image(void **unused) {
                       "waiting for the arterial phase: series 3 is labelled arterial but its image looks non-contrast");
 }
 
+static void test_phase__label_that_the_clock_bears_out_stands_against_the_image(void **unused) {
+  (void)unused;
+  struct set set = {0};
+  (void)add(&set, 2, "nativ", 35900, 42);
+  struct lvn_stack *arterial = add(&set, 3, "arterial", 36034, 44); /* muscle taken for the aorta */
+  struct lvn_stack *portal = add(&set, 4, "portal venous", 36070, 150);
+  arterial->contrast_start_seconds = 36000;
+  portal->contrast_start_seconds = 36000;
+  recognise(&set);
+  expect(&set, "NC ART PV");
+  arterial->acquisition_seconds = 36300; /* the clock speaks against the label */
+  recognise(&set);
+  assert_int_not_equal(set.verdicts[1].phase, LVN_PHASE_ART);
+}
+
 static void test_phase__equal_aorta_says_nothing(void **unused) {
   (void)unused;
   struct set set = {0};
@@ -474,6 +489,7 @@ int main(void) {
       cmocka_unit_test(test_phase__short_series_is_not_chosen),
       cmocka_unit_test(test_phase__sentences),
       cmocka_unit_test(test_phase__label_against_image),
+      cmocka_unit_test(test_phase__label_that_the_clock_bears_out_stands_against_the_image),
       cmocka_unit_test(test_phase__equal_aorta_says_nothing),
       cmocka_unit_test(test_phase__operator_has_the_last_word),
       cmocka_unit_test(test_phase__shared_protocol_says_nothing),

@@ -18,7 +18,7 @@ static void check_round_trip(struct fixture *fixture, const char *path, const ch
   scu_send(fixture, again, syntax, 0x0000);
   assert_int_equal(fixture->record->byte_count, first.count - at);
   assert_memory_equal(fixture->record->data, first.data + at, first.count - at);
-  assert_int_equal(fixture->record->whole_ends, 2);
+  assert_int_equal(fixture->record->ends[LVN_END_WHOLE], 2);
   (void)unlink(again);
   lvn_free(first.data);
 }
