@@ -89,6 +89,11 @@ static bool migrate(struct lvn_index *index, struct lvn_error *err) {
   if (version == LVN_INDEX_SCHEMA_VERSION) {
     return true;
   }
+  if (version != 0) {
+    return lvn_error_set(err, LVN_ERROR_DATA,
+                         "the index has schema %d, this program needs %d: run 'livervlm rebuild-index'", (int)version,
+                         LVN_INDEX_SCHEMA_VERSION);
+  }
   (void)snprintf(set_version, sizeof set_version, "PRAGMA user_version = %d", LVN_INDEX_SCHEMA_VERSION);
   if (!lvn_index_begin(index, err)) {
     return false;
@@ -100,21 +105,25 @@ static bool migrate(struct lvn_index *index, struct lvn_error *err) {
   return false;
 }
 
-/* What a killed process left: its attempt was counted before the work, so a crash loop ends. */
+#define INTERRUPTIONS_MAX 10
+
+/* What a killed process left. That this process died is not the study's fault, so its attempt is not counted; but it is
+ * noted, so that a job which takes this process with it cannot do so for ever. */
 static bool recover(struct lvn_index *index, struct lvn_error *err) {
-  int64_t attempts_max = index->job_attempts_max;
   int64_t now_ms = lvn_clock_wall_ms();
   return lvn_sql_run(index, err, "UPDATE outbound SET state='queued' WHERE state='sending'", "") &&
-         lvn_sql_run(index, err,
-                     "UPDATE study SET state='failed', decided_at=?2, sentence='the analysis stopped ' || ?1 || "
-                     "' times without an answer' WHERE state='processing' AND EXISTS (SELECT 1 FROM job WHERE "
-                     "job.study_uid=study.study_uid AND job.state='running' AND job.attempt>=?1)",
-                     "ii", attempts_max, now_ms) &&
+         lvn_sql_run(index, err, "UPDATE job SET interruption=interruption+1 WHERE state='running'", "") &&
+         lvn_sql_run(
+             index, err,
+             "UPDATE study SET state='failed', decided_at=?2, sentence='the analysis was interrupted ' || ?1 || "
+             "' times' WHERE state='processing' AND EXISTS (SELECT 1 FROM job WHERE "
+             "job.study_uid=study.study_uid AND job.state='running' AND job.interruption>=?1)",
+             "ii", (int64_t)INTERRUPTIONS_MAX, now_ms) &&
          lvn_sql_run(index, err,
                      "UPDATE job SET state='failed', error_code='crash', error_text='the attempt was not finished',"
-                     " finished_at=?2 WHERE state='running' AND attempt>=?1",
-                     "ii", attempts_max, now_ms) &&
-         lvn_sql_run(index, err, "UPDATE job SET state='queued' WHERE state='running'", "") &&
+                     " finished_at=?2 WHERE state='running' AND interruption>=?1",
+                     "ii", (int64_t)INTERRUPTIONS_MAX, now_ms) &&
+         lvn_sql_run(index, err, "UPDATE job SET state='queued', attempt=attempt-1 WHERE state='running'", "") &&
          lvn_sql_run(index, err, "UPDATE study SET state='ready' WHERE state='processing'", "") &&
          lvn_index_cancel_superseded(index, NULL, err);
 }

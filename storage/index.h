@@ -23,8 +23,8 @@ extern "C" {
 struct lvn_index;
 
 /* Opens or creates <state>/index.sqlite: integrity check, migrations, then recovery of what a killed process left
- * (running jobs and sends are queued again; a job whose attempts are used up fails). LVN_ERROR_CONFLICT when another
- * process holds the lock; LVN_ERROR_DATA when the file is damaged (then rebuild it). */
+ * (running jobs and sends are queued again, without an attempt; a job that was interrupted ten times fails).
+ * LVN_ERROR_CONFLICT when another process holds the lock; LVN_ERROR_DATA when the file is damaged (then rebuild it). */
 LVN_MUST_CHECK bool lvn_index_open(const char *state_folder, unsigned job_attempts_max, struct lvn_index **ret_index,
                                    struct lvn_error *err);
 /* Folds the write-ahead log in and closes. NULL is allowed. */

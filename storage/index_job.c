@@ -123,7 +123,8 @@ static bool create_job(struct lvn_index *index, const char *study_uid, const str
                      "INSERT INTO job(study_uid, input_digest, model_digest, model_name, model_version, job_key,"
                      " wall_ms, change_count) SELECT ?1,?2,?3,?4,?5,?6,?7,change_count FROM study WHERE study_uid=?1"
                      " ON CONFLICT(study_uid, input_digest, model_digest) DO UPDATE SET state='queued', outcome='',"
-                     " attempt=0, not_before=0, change_count=excluded.change_count, error_code='', error_text=''",
+                     " attempt=0, interruption=0, not_before=0, change_count=excluded.change_count, error_code='', "
+                     "error_text=''",
                      "tbbttti", study_uid, input, model->digest, model->name, model->version, key, now_ms) &&
          lvn_sql_integer(index, ret_job_id, 0, err, "SELECT job_id FROM job WHERE job_key=?1", "t", key) &&
          make_latest(index, study_uid, *ret_job_id, err);
@@ -339,7 +340,8 @@ static bool retry_job(struct lvn_index *index, int64_t job_id, struct lvn_error 
                          "can be queued again",
                          (long long)job_id, job.state, latest == job_id ? "" : " and superseded");
   }
-  return lvn_sql_run(index, err, "UPDATE job SET state='queued', attempt=0, not_before=0 WHERE job_id=?1", "i",
+  return lvn_sql_run(index, err,
+                     "UPDATE job SET state='queued', attempt=0, interruption=0, not_before=0 WHERE job_id=?1", "i",
                      job_id) &&
          lvn_sql_run(index, err, "UPDATE study SET state='ready', sentence='' WHERE study_uid=?1", "t", job.study_uid);
 }
