@@ -38,7 +38,7 @@ static const struct lvn_study_row *find(const struct lvn_study *study, const cha
   return NULL;
 }
 
-static void test_study__papers_rows(void **state) {
+static void test_study_runs__papers_rows(void **state) {
   (void)state;
   struct lvn_recipe recipe;
   struct lvn_error err = {0};
@@ -65,7 +65,7 @@ static void expect_refusal(const char *text, const char *reason) {
   }
 }
 
-static void test_study__refuses_with_the_line(void **state) {
+static void test_study_runs__refuses_with_the_line(void **state) {
   (void)state;
   expect_refusal("[row a]\ntraining.batsch = 4\n", "study.ini:2: unknown key");
   expect_refusal("[row a]\ntables = 2\n", "from 3 to 9");
@@ -100,7 +100,7 @@ static void write_folds(const struct lvn_study_row *row, const struct lvn_folds 
   }
 }
 
-static void test_study__figures_of_predictions(void **state) {
+static void test_study_runs__figures_of_predictions(void **state) {
   (void)state;
   struct lvn_folds_patient patients[8];
   struct lvn_folds folds = {.patients = patients, .patient_count = 8, .numbers = {0, 1}, .fold_count = 2};
@@ -166,9 +166,9 @@ static int tear_down(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_study__papers_rows),
-      cmocka_unit_test(test_study__refuses_with_the_line),
-      cmocka_unit_test(test_study__figures_of_predictions),
+      cmocka_unit_test(test_study_runs__papers_rows),
+      cmocka_unit_test(test_study_runs__refuses_with_the_line),
+      cmocka_unit_test(test_study_runs__figures_of_predictions),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);
 }
