@@ -100,6 +100,8 @@ static int train(const char *command, struct lvn_cli_train *request) {
   request->options.progress = lvn_cli_train_show_epoch;
   bool many = request->cross_validate || request->study_path != NULL;
   bool good = many ? lvn_cli_train_many(request, &recipe, &err) : train_package(&request->options, &err);
+  request->options.recipe = NULL; /* both end here */
+  request->options.text_path = NULL;
   return good ? LVN_EXIT_OK : lvn_options_fail(command, &err);
 }
 

@@ -441,6 +441,25 @@ static bool claim_folder(const struct lvn_build *build, int *ret_lock, struct lv
   return true;
 }
 
+/* What a killed build had begun to write: the folder is ours alone. */
+static bool remove_unfinished(const struct lvn_build *build, struct lvn_error *err) {
+  char lesions[LVN_PATH_BYTES];
+  char path[LVN_PATH_BYTES];
+  struct lvn_file_names names = {0};
+  bool good = lvn_path_join(lesions, build->options->output_folder, LVN_DATASET_FOLDER, err) &&
+              lvn_file_list(lesions, LVN_DATASET_LESIONS_MAX, &names, err);
+  for (size_t i = 0; good && i < names.count; i++) {
+    if (strstr(names.names[i], ".tmp-") != NULL) {
+      good = lvn_path_join(path, lesions, names.names[i], err);
+      if (good && unlink(path) != 0) {
+        good = lvn_error_set_errno(err, errno, "cannot remove '%.300s'", path);
+      }
+    }
+  }
+  lvn_file_names_clear(&names);
+  return good;
+}
+
 static bool run(struct lvn_build *build, struct lvn_error *err) {
   const struct lvn_pool pool = {.piece_count = build->task_count,
                                 .jobs = build->options->jobs,
@@ -465,8 +484,8 @@ bool lvn_dataset_build(const struct lvn_build_options *options, struct lvn_build
   }
   if (!place_files(&build, key_path, summary.report_path, err) ||
       !lvn_cases_read(options->cases_path, &build.cases, err) || !claim_folder(&build, &lock, err) ||
-      !lvn_pseudonym_key_open(key_path, &build.key, err) || !plan(&build, err) || !run(&build, err) ||
-      !conclude(&build, &summary, err)) {
+      !remove_unfinished(&build, err) || !lvn_pseudonym_key_open(key_path, &build.key, err) || !plan(&build, err) ||
+      !run(&build, err) || !conclude(&build, &summary, err)) {
     return false;
   }
   *ret_summary = summary;

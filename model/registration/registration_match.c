@@ -346,7 +346,7 @@ static bool ask_block(const struct block *block, const double at[3], int axes, s
     if (!((double)block->covered[shift] >= 0.5 * block->weight)) {
       continue;
     }
-    for (int a = 0; a < axes; a++) {
+    for (int a = 0; a < axes && a < 3; a++) {
       double d = (double)(index[a] - LVN_REG_SHIFT_REACH) - at[a];
       d2 += d * d;
     }

@@ -37,8 +37,10 @@ static bool read_folds(const struct lvn_study_row *row, const char *output, cons
   if (name == NULL) {
     return false;
   }
-  qsort(figures->predictions.items, figures->predictions.count, sizeof *figures->predictions.items,
-        compare_predictions);
+  if (figures->predictions.items != NULL) {
+    qsort(figures->predictions.items, figures->predictions.count, sizeof *figures->predictions.items,
+          compare_predictions);
+  }
   return true;
 }
 

@@ -106,7 +106,7 @@ static bool pack(struct lvn_import *import, struct lvn_tensor *tensor, const uin
 static bool add_tensor(struct lvn_import *import, const struct lvn_pickle *pickle, const char *name,
                        const struct lvn_pickle_value *value, struct lvn_error *err) {
   struct lvn_tensor tensor = {0};
-  uint64_t stride[LVN_TENSOR_RANK_MAX];
+  uint64_t stride[LVN_TENSOR_RANK_MAX] = {0};
   uint64_t span = 0;
   const struct lvn_pickle_value *storage = &pickle->values[value->items[0]];
   const struct lvn_pickle_value *key = &pickle->values[storage->items[2]];

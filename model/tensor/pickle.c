@@ -24,7 +24,8 @@ struct machine {
 };
 
 static bool fail(struct machine *machine, const char *what) {
-  return lvn_error_set(machine->err, LVN_ERROR_DATA, "pickle, byte %zu: %s", machine->used, what);
+  (void)lvn_error_set(machine->err, LVN_ERROR_DATA, "pickle, byte %zu: %s", machine->used, what);
+  return false;
 }
 
 static bool take(struct machine *machine, size_t bytes, const uint8_t **ret_data) {
@@ -74,7 +75,8 @@ static bool push_int(struct machine *machine, int64_t integer) {
 }
 
 static bool pop(struct machine *machine, uint32_t *ret_value) {
-  if (machine->depth == 0 || machine->stack[machine->depth - 1] == MARK) {
+  if (machine->depth == 0 || machine->stack == NULL || machine->pickle.values == NULL ||
+      machine->stack[machine->depth - 1] == MARK) {
     return fail(machine, "an operation finds too few values");
   }
   *ret_value = machine->stack[--machine->depth];
@@ -126,7 +128,7 @@ static bool push_marked(struct machine *machine, enum lvn_pickle_kind kind) {
 
 /* SETITEMS, APPENDS and their single forms: the values from `first` on go into the container below. */
 static bool extend(struct machine *machine, enum lvn_pickle_kind kind, size_t first, size_t new_depth) {
-  if (new_depth == 0 || machine->stack[new_depth - 1] == MARK) {
+  if (new_depth == 0 || machine->stack == NULL || machine->stack[new_depth - 1] == MARK) {
     return fail(machine, "items without a container");
   }
   uint32_t container = machine->stack[new_depth - 1];

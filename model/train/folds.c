@@ -64,6 +64,9 @@ static bool add_lesion(struct patients *patients, const struct lvn_dataset_lesio
 /* Lesions, sorted by patient, become patients. */
 static bool merge(struct patients *patients, bool keep_folds, struct lvn_error *err) {
   size_t used = 0;
+  if (patients->items == NULL) {
+    return true;
+  }
   qsort(patients->items, patients->count, sizeof *patients->items, compare_keys);
   for (size_t i = 0; i < patients->count; i++) {
     struct patient *next = &patients->items[i];

@@ -28,6 +28,7 @@
   { section, name, LVN_KEY_STAGES, offsetof(struct lvn_recipe, field), 0, 0, 0, NULL, paper, recommended, help }
 
 /* Pretraining and training are optimised by the same keys. */
+/* NOLINTBEGIN(bugprone-macro-parentheses): what is handed on stands between commas, and strings are joined */
 #define FIT(section, fit, r_stages, r_optimiser, wd, warmup, r_schedule, average, source)                              \
   STAGES(section, "stages", fit, "200@224", r_stages,                                                                  \
          "Epochs @ side of the input, one after the other: \"20@96, 5@224\"; sides are multiples of 32, 32 to 224."),  \
@@ -46,6 +47,7 @@
       REAL(section, "ema", fit.ema, 0.0, 0.99999, "0", average,                                                        \
            "Decay of the averaged weights, which are then the ones that are kept; 0: the last ones are "               \
            "[the paper is silent].")
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 const struct lvn_recipe_key lvn_recipe_keys[] = {
     CHOICE("recipe", "mode", mode, "paper|recommended", "paper", "recommended",
