@@ -22,9 +22,10 @@ extern "C" {
 /* Belongs to one thread at a time. Holds an exclusive lock on <state>/index.lock while it lives. */
 struct lvn_index;
 
-/* Opens or creates <state>/index.sqlite: integrity check, migrations, then recovery of what a killed process left
+/* Opens or creates <state>/index.sqlite: integrity check, then recovery of what a killed process left
  * (running jobs and sends are queued again, without an attempt; a job that was interrupted ten times fails).
- * LVN_ERROR_CONFLICT when another process holds the lock; LVN_ERROR_DATA when the file is damaged (then rebuild it). */
+ * LVN_ERROR_CONFLICT when another process holds the lock; LVN_ERROR_DATA when the file is damaged or of another schema
+ * (then rebuild it). */
 LVN_MUST_CHECK bool lvn_index_open(const char *state_folder, unsigned job_attempts_max, struct lvn_index **ret_index,
                                    struct lvn_error *err);
 /* Folds the write-ahead log in and closes. NULL is allowed. */

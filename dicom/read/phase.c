@@ -12,9 +12,9 @@
 
 #define GROUPS_MAX 7 /* judged jointly: 4^7 assignments; the rest one by one */
 #define DECIDED 0.8
-#define CLASH 3.0             /* nats by which the image must contradict the header */
-#define WITNESSED 6.0         /* nats: more than one text alone gives, so header fields of several kinds agree */
-#define WRONG_ORDER 7.0       /* nats */
+#define CLASH 3.0       /* nats by which the image must contradict the header */
+#define WITNESSED 7.0   /* nats: more than a text and the contrast agent give, which one wrong protocol sets both */
+#define WRONG_ORDER 7.0 /* nats */
 #define SAME_PHASE_AGAIN 1.2  /* nats: a second acquisition of one phase is unusual, not absurd */
 #define SAME_SECONDS 2.0      /* reconstructions of one acquisition carry one time, give or take the first slice */
 #define SAME_SCAN_SECONDS 9.0 /* with the same acquisition number: thin and thick ones may start at another slice */
@@ -181,8 +181,8 @@ static bool aorta_tells_apart(enum lvn_phase left, enum lvn_phase right) {
 }
 
 /* Everything known of one candidate by itself; what header and image say where they disagree. A wrong label is one text
- * against the image, and often against the clock too; where the clock or the contrast agent bears the label out, it is
- * rather the aorta that was mistaken for something else. */
+ * against the image, and often against the clock too; where the clock bears the label out, it is rather the aorta that
+ * was mistaken for something else. */
 static void weigh(const struct lvn_phase_candidate *candidate, const struct lvn_phase_context *context,
                   struct lvn_phase_verdict *verdict, double ret_weight[LVN_PHASE_COUNT], enum lvn_phase *ret_header,
                   enum lvn_phase *ret_image) {

@@ -347,6 +347,13 @@ static void test_phase__label_that_the_clock_bears_out_stands_against_the_image(
   portal->contrast_start_seconds = 36000;
   recognise(&set);
   expect(&set, "NC ART PV");
+  /* a wrong protocol sets text and agent alike: no witness */
+  arterial->contrast_start_seconds = -1;
+  assert_true(lvn_copy(arterial->contrast_agent, sizeof arterial->contrast_agent, "iomeprol"));
+  assert_true(lvn_copy(portal->contrast_agent, sizeof portal->contrast_agent, "iomeprol"));
+  recognise(&set);
+  assert_int_equal(set.verdicts[1].phase, LVN_PHASE_NONE);
+  arterial->contrast_start_seconds = 36000;
   arterial->acquisition_seconds = 36300; /* the clock speaks against the label */
   recognise(&set);
   assert_int_not_equal(set.verdicts[1].phase, LVN_PHASE_ART);
