@@ -1,6 +1,6 @@
-/* Alignment about a lesion: an exhaustive translation search at 4 mm, which needs no starting guess; then the fit of an
- * affine displacement at 2.5 mm; and both again on the way back, since an alignment that cannot find home is none.
- * Either direction uses the same four boxes of descriptors. */
+/* Alignment about a lesion: an exhaustive translation search at 4 mm, which needs no starting guess; then the fit,
+ * at 2.5 mm, of the simplest displacement that the images bear out; and both again on the way back, since an alignment
+ * that cannot find home is none. Either direction uses the same four boxes of descriptors. */
 #include "model/registration/registration.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/memory.h"
@@ -11,18 +11,21 @@
 
 #define COARSE_MM 4.0
 #define COARSE_HALF_VOXELS 14 /* the window that is searched for */
-#define COARSE_SIGMA_MM 28.0
+#define COARSE_SIGMA_MM 40.0
 #define FINE_MM 2.5
 #define FINE_HALF_VOXELS 16
 #define FINE_SIGMA_MM 22.0
 #define THIN_SLAB_MM 28.0 /* below this nothing is left between the cut faces of a 3-D descriptor */
 #define AFFINE_PRIOR 4e-3
+#define CURVED_PRIOR 4e-3
+#define MOST_STAYED_MM 1.5 /* the best shift of what may not have moved at all */
 
 /* The two volumes at one scale. */
 struct pair {
   const struct lvn_volume *volume[2];
   double centre_mm[2][3];
   double half_mm[3];
+  double radius_mm; /* of the lesion */
   double spacing_mm;
   struct lvn_reg_box box[2];
   struct lvn_reg_features features[2];
@@ -48,6 +51,12 @@ static void cut_side(void *context, int side) {
 static void describe_side(void *context, int side) {
   struct pair *pair = context;
   pair->done[side] = lvn_reg_describe(&pair->box[side], pair->planar, &pair->features[side], &pair->err[side]);
+}
+
+static void keep_liver(void *context, int side) {
+  struct pair *pair = context;
+  pair->done[side] = lvn_reg_keep_liver(&pair->box[side], pair->centre_mm[side], pair->radius_mm, COARSE_SIGMA_MM,
+                                        &pair->features[side], &pair->err[side]);
 }
 
 static void drop_static(void *context, int side) {
@@ -134,20 +143,64 @@ static void costs_clear(struct fit_work *work) {
   lvn_reg_costs_destroy(work->costs[1]);
 }
 
-/* The richer model is taken when it has a minimum; its prior keeps it near the plain shift where the images say little.
+/* From the simplest to the richest. */
+enum { IDENTITY, TRANSLATION, AFFINE, CURVED, MODELS };
+static const char *const model_names[MODELS] = {"identity", "translation", "affine", "curved"};
+
+/* Each model fitted to the blocks of `part`, each from the one before. A model that cannot be fitted is the one before.
  */
-static const char *fit_models(const struct lvn_reg_costs *costs, bool planar, struct lvn_reg_transform *transform,
-                              double ret_shift_mm[3], double *ret_spread_mm) {
-  struct lvn_reg_transform shift = *transform;
-  struct lvn_reg_transform affine;
-  double cost = 0.0;
-  bool shifted = lvn_reg_costs_fit(costs, LVN_REG_TRANSLATION, AFFINE_PRIOR, &shift, &cost);
-  affine = shift;
-  bool bent = !planar && lvn_reg_costs_fit(costs, LVN_REG_AFFINE, AFFINE_PRIOR, &affine, &cost);
-  *ret_spread_mm = fmax(distance_mm(shift.shift_mm, transform->shift_mm), distance_mm(affine.shift_mm, shift.shift_mm));
-  memcpy(ret_shift_mm, shift.shift_mm, sizeof shift.shift_mm);
-  *transform = bent ? affine : shift;
-  return bent ? "affine" : (shifted ? "translation" : NULL);
+static void fit_each(const struct lvn_reg_costs *costs, const struct lvn_reg_transform *none,
+                     const struct lvn_reg_transform *start, enum lvn_reg_part part,
+                     struct lvn_reg_transform ret_models[MODELS], bool ret_fitted[MODELS]) {
+  ret_models[IDENTITY] = *none;
+  ret_models[TRANSLATION] = *start;
+  ret_fitted[IDENTITY] = true;
+  ret_fitted[TRANSLATION] = lvn_reg_costs_fit(costs, LVN_REG_TRANSLATION, part, 0.0, &ret_models[TRANSLATION]);
+  ret_models[AFFINE] = ret_models[TRANSLATION];
+  ret_fitted[AFFINE] = lvn_reg_costs_fit(costs, LVN_REG_AFFINE, part, AFFINE_PRIOR, &ret_models[AFFINE]);
+  ret_models[CURVED] = ret_models[AFFINE];
+  ret_fitted[CURVED] = lvn_reg_costs_fit(costs, LVN_REG_CURVED, part, CURVED_PRIOR, &ret_models[CURVED]);
+}
+
+/* Which model explains best what it was not fitted to: each half of the blocks judges what the other half says. Between
+ * equals the simpler. has_stayed: that nothing has moved is worth asking. */
+static int choose_model(const struct lvn_reg_costs *costs, bool planar, bool has_stayed,
+                        const struct lvn_reg_transform *none, const struct lvn_reg_transform *start) {
+  double cost[MODELS] = {0};
+  int chosen = TRANSLATION;
+  for (int half = 0; half < 2; half++) {
+    struct lvn_reg_transform models[MODELS];
+    bool fitted[MODELS];
+    fit_each(costs, none, start, half == 0 ? LVN_REG_EVEN : LVN_REG_ODD, models, fitted);
+    for (int model = 0; model < MODELS; model++) {
+      cost[model] +=
+          fitted[model] ? lvn_reg_costs_value(costs, &models[model], half == 0 ? LVN_REG_ODD : LVN_REG_EVEN) : HUGE_VAL;
+    }
+  }
+  for (int model = AFFINE; model <= CURVED && !planar; model++) {
+    chosen = cost[model] < cost[chosen] ? model : chosen;
+  }
+  return has_stayed && cost[IDENTITY] <= cost[chosen] ? IDENTITY : chosen;
+}
+
+/* *model: in, the one to take, or -1 to choose; out, the one taken, or -1 when none could be fitted. */
+static void fit_models(const struct lvn_reg_costs *costs, bool planar, const struct lvn_reg_transform *none,
+                       struct lvn_reg_transform *transform, int *model, double ret_shift_mm[3], double *ret_spread_mm) {
+  struct lvn_reg_transform models[MODELS];
+  bool fitted[MODELS];
+  fit_each(costs, none, transform, LVN_REG_ALL, models, fitted);
+  bool has_stayed = fitted[TRANSLATION] && distance_mm(models[TRANSLATION].shift_mm, none->shift_mm) < MOST_STAYED_MM;
+  int chosen = *model >= 0 ? *model : choose_model(costs, planar, has_stayed, none, transform);
+  while (chosen > TRANSLATION && !fitted[chosen]) {
+    chosen--;
+  }
+  *ret_spread_mm = distance_mm(models[TRANSLATION].shift_mm, transform->shift_mm);
+  if (!planar) {
+    *ret_spread_mm = fmax(*ret_spread_mm, distance_mm(models[AFFINE].shift_mm, models[TRANSLATION].shift_mm));
+  }
+  memcpy(ret_shift_mm, models[TRANSLATION].shift_mm, sizeof models[TRANSLATION].shift_mm);
+  *transform = models[chosen];
+  *model = fitted[chosen] ? chosen : -1;
 }
 
 /* Refine `transform`, found by the search, and measure the way back when the search says that it leads home. */
@@ -156,7 +209,9 @@ static bool refine(struct pair *fine, struct lvn_reg_transform *transform, struc
   LVN_CLEANUP(costs_clear) struct fit_work work = {.fine = fine};
   struct lvn_reg_transform there;
   struct lvn_reg_transform back;
+  struct lvn_reg_transform none[2];
   double back_shift_mm[3];
+  int fitted = -1;
   double spread_mm = 0.0;
   const double *lesion_mm = fine->centre_mm[0];
   const double *found_mm = fine->centre_mm[1];
@@ -169,12 +224,20 @@ static bool refine(struct pair *fine, struct lvn_reg_transform *transform, struc
       !lvn_reg_parallel(2 * LVN_REG_BLOCKS, add_layer, &work, err)) {
     return false;
   }
-  memcpy(there.shift_mm, fine->start_mm[0], sizeof there.shift_mm);
-  memcpy(back.shift_mm, fine->start_mm[1], sizeof back.shift_mm);
-  const char *fitted =
-      fit_models(work.costs[0], fine->planar, &there, evidence->translation_mm, &evidence->model_spread_mm);
-  bool returned = fit_models(work.costs[1], fine->planar, &back, back_shift_mm, &spread_mm) != NULL;
-  if (fitted == NULL) {
+  none[0] = there;
+  none[1] = back;
+  for (int a = 0; a < 3; a++) {
+    none[0].shift_mm[a] = lesion_mm[a] - found_mm[a];
+    none[1].shift_mm[a] = found_mm[a] - lesion_mm[a];
+    there.shift_mm[a] = fine->start_mm[0][a];
+    back.shift_mm[a] = fine->start_mm[1][a];
+  }
+  fit_models(work.costs[0], fine->planar, &none[0], &there, &fitted, evidence->translation_mm,
+             &evidence->model_spread_mm);
+  int returned = fitted;
+  fit_models(work.costs[1], fine->planar, &none[1], &back, &returned, back_shift_mm, &spread_mm);
+  if (fitted < 0) {
+    memcpy(evidence->translation_mm, transform->shift_mm, sizeof evidence->translation_mm);
     evidence->model_spread_mm = 10.0;
     return true;
   }
@@ -189,18 +252,20 @@ static bool refine(struct pair *fine, struct lvn_reg_transform *transform, struc
   }
   lvn_reg_transform_apply(&there, lesion_mm, y_mm);
   lvn_reg_transform_apply(&back, y_mm, home_mm);
-  if (returned && evidence->inverse_consistency_mm < 2.0 * COARSE_MM) {
+  if (returned >= 0 && evidence->inverse_consistency_mm < 2.0 * COARSE_MM) {
     evidence->inverse_consistency_mm = distance_mm(home_mm, lesion_mm);
   }
   *transform = there;
-  *model = fitted;
+  *model = model_names[fitted];
   return true;
 }
 
 bool lvn_reg_align(const struct lvn_volume *fixed, const struct lvn_volume *moving, const double centre_mm[3],
-                   const struct lvn_registration_options *options, struct lvn_reg_transform *transform,
-                   struct lvn_reg_evidence *evidence, const char **model, struct lvn_error *err) {
-  LVN_CLEANUP(pair_clear) struct pair coarse = {.volume = {fixed, moving}, .spacing_mm = COARSE_MM};
+                   double radius_mm, const struct lvn_registration_options *options,
+                   struct lvn_reg_transform *transform, struct lvn_reg_evidence *evidence, const char **model,
+                   struct lvn_error *err) {
+  LVN_CLEANUP(pair_clear)
+  struct pair coarse = {.volume = {fixed, moving}, .spacing_mm = COARSE_MM, .radius_mm = radius_mm};
   LVN_CLEANUP(pair_clear) struct pair fine = {.volume = {fixed, moving}, .spacing_mm = FINE_MM};
   struct search_result found;
   for (int a = 0; a < 3; a++) {
@@ -212,7 +277,8 @@ bool lvn_reg_align(const struct lvn_volume *fixed, const struct lvn_volume *movi
     return false;
   }
   coarse.planar = fine.planar = is_thin(&coarse.box[0]) || is_thin(&coarse.box[1]);
-  if (!on_both_sides(&coarse, describe_side, err) || !search_both_ways(&coarse, options, &found, err)) {
+  if (!on_both_sides(&coarse, describe_side, err) || !on_both_sides(&coarse, keep_liver, err) ||
+      !search_both_ways(&coarse, options, &found, err)) {
     return false;
   }
   evidence->planar = coarse.planar;
@@ -227,10 +293,6 @@ bool lvn_reg_align(const struct lvn_volume *fixed, const struct lvn_volume *movi
   evidence->at_border = found.there.at_border;
   evidence->inverse_consistency_mm = found.home_mm;
   *model = "translation";
-  if (!found.there.at_border) {
-    lvn_reg_layered_search(&coarse.features[0], &coarse.features[1], COARSE_HALF_VOXELS, COARSE_SIGMA_MM, coarse.planar,
-                           found.there.mm);
-  }
   for (int a = 0; a < 3; a++) {
     transform->shift_mm[a] = evidence->translation_mm[a] = found.there.mm[a];
     fine.centre_mm[0][a] = centre_mm[a];
@@ -255,9 +317,12 @@ bool lvn_registration_run(const struct lvn_volume *fixed, const struct lvn_mask 
   struct lvn_reg_transform transform;
   double centre_mm[3] = {0.0, 0.0, 0.0};
   double mapped_mm[3];
-  bool has_lesion = lvn_mask_measure(lesion, NULL, NULL, centre_mm) > 0;
+  size_t lesion_voxels = lvn_mask_measure(lesion, NULL, NULL, centre_mm);
+  const double *voxel_mm = lesion->grid.spacing_mm;
+  double radius_mm = cbrt(0.75 / M_PI * (double)lesion_voxels * voxel_mm[0] * voxel_mm[1] * voxel_mm[2]);
   lvn_reg_transform_identity(centre_mm, &transform);
-  if (has_lesion && !lvn_reg_align(fixed, moving, centre_mm, options, &transform, &evidence, &quality.model, err)) {
+  if (lesion_voxels > 0 &&
+      !lvn_reg_align(fixed, moving, centre_mm, radius_mm, options, &transform, &evidence, &quality.model, err)) {
     return false;
   }
   quality.similarity = evidence.similarity;

@@ -28,7 +28,7 @@ struct lvn_registration_quality {
   double inverse_consistency_mm; /* |T_ba(T_ab(x)) - x| at the lesion's centre */
   double estimated_error_mm;     /* at the lesion: below it in nine of ten such pairs; NAN: cannot be told */
   double seconds;
-  const char *model; /* "identity", "translation", "rigid", … (static) */
+  const char *model; /* "identity", "translation", "affine", "curved" (static) */
 };
 
 /* A transform from the fixed phase's patient space to the moving phase's. Immutable; may be shared by threads. */
@@ -50,6 +50,9 @@ LVN_MUST_CHECK bool lvn_registration_translation(const double shift_mm[3], struc
 /* Where in the moving phase is this point of the fixed phase? Both patient mm. Cheap; any point. */
 void lvn_registration_map(const struct lvn_registration *registration, const double fixed_mm[3],
                           double ret_moving_mm[3]);
+/* The way back. */
+void lvn_registration_unmap(const struct lvn_registration *registration, const double moving_mm[3],
+                            double ret_fixed_mm[3]);
 void lvn_registration_destroy(struct lvn_registration *registration); /* NULL is allowed */
 
 #ifdef __cplusplus

@@ -17,8 +17,11 @@ extern "C" {
 #endif
 
 #define LVN_REG_CHANNELS 12   /* pairs of the six neighbours at a right angle (MIND-SSC) */
-#define LVN_REG_PARAMETERS 12 /* translation, then the 3 x 3 linear part */
-#define LVN_REG_SCALE_MM 40.0 /* the linear part is measured as displacement at this distance */
+#define LVN_REG_SCALE_MM 40.0 /* what is not plain shift is measured as displacement at this distance */
+#define LVN_REG_LINEAR_REACH_MM 60.0
+#define LVN_REG_AFFINE_BASIS 4 /* 1, x, y, z */
+#define LVN_REG_BASIS 10       /* and xx, yy, zz, xy, yz, zx */
+#define LVN_REG_LEAST_DETERMINANT 0.4
 
 /* `value` is clamped HU, 0 where `valid` is 0. Owned. */
 struct lvn_reg_box {
@@ -38,16 +41,21 @@ LVN_MUST_CHECK bool lvn_reg_box_make(const struct lvn_volume *volume, const doub
                                      struct lvn_error *err);
 void lvn_reg_box_clear(struct lvn_reg_box *box);
 
-/* y = centre + shift + x' + linear x', x' = x - centre shortened to `reach_mm`: what was measured in
- * the neighbourhood is not extrapolated. */
+/* y = x + shift + sum over k of curve_k basis_k(x - centre). What was measured in the neighbourhood is not
+ * extrapolated: basis functions stay what they are at LVN_REG_LINEAR_REACH_MM and, of the second degree, at
+ * LVN_REG_SCALE_MM. */
 struct lvn_reg_transform {
   double centre_mm[3];
   double shift_mm[3];
-  double linear[3][3]; /* displacement per mm */
-  double reach_mm;
+  double curve_mm[LVN_REG_BASIS - 1][3];
 };
 void lvn_reg_transform_identity(const double centre_mm[3], struct lvn_reg_transform *ret_transform);
+void lvn_reg_transform_basis(const double offset_mm[3], double ret_basis[LVN_REG_BASIS]);
 void lvn_reg_transform_apply(const struct lvn_reg_transform *transform, const double x_mm[3], double ret_y_mm[3]);
+/* Of the map's derivative at x; at most 0 where it folds. */
+double lvn_reg_transform_determinant(const struct lvn_reg_transform *transform, const double x_mm[3]);
+/* The least one on a lattice of the neighbourhood. */
+double lvn_reg_transform_least_determinant(const struct lvn_reg_transform *transform);
 LVN_MUST_CHECK bool lvn_reg_wrap(const struct lvn_reg_transform *transform, struct lvn_registration **ret_registration,
                                  struct lvn_error *err);
 
@@ -66,10 +74,10 @@ LVN_MUST_CHECK bool lvn_reg_describe(const struct lvn_reg_box *box, bool planar,
 void lvn_reg_features_clear(struct lvn_reg_features *features);
 /* [1 2 1] / 4 along each axis (planar: in the slice), ends repeated; `previous` holds a slice. */
 void lvn_reg_blur(float *data, const int64_t size[3], bool planar, float *previous);
-/* Look about `shift_mm`, which the exhaustive search found, for a shift that is better when what slides along the
- * lesion's surroundings may stay; `half`: voxels about the boxes' common centre that have a vote. */
-void lvn_reg_layered_search(const struct lvn_reg_features *fixed, const struct lvn_reg_features *moving, int64_t half,
-                            double sigma_mm, bool planar, double shift_mm[3]);
+/* Close the gate of what is not liver, as far as the grey values about the centre can tell it; radius_mm: of the lesion
+ * there. Where they cannot, nothing changes. */
+LVN_MUST_CHECK bool lvn_reg_keep_liver(const struct lvn_reg_box *box, const double centre_mm[3], double radius_mm,
+                                       double sigma_mm, struct lvn_reg_features *features, struct lvn_error *err);
 /* Close the gate of those voxels of `fixed` that have stayed while the lesion moved. Both boxes have the same size; the
  * moving one's centre lies at `offset_mm` from the fixed one's. ret_shift_mm: the lesion's best whole shift against
  * that.
@@ -93,11 +101,17 @@ void lvn_reg_costs_destroy(struct lvn_reg_costs *costs);
  * LVN_REG_BLOCKS - 1, may run on different threads. */
 void lvn_reg_costs_add_layer(struct lvn_reg_costs *costs, const struct lvn_reg_features *fixed,
                              const struct lvn_reg_features *moving, double sigma_mm, int layer);
-enum lvn_reg_model { LVN_REG_TRANSLATION, LVN_REG_AFFINE };
+enum lvn_reg_model { LVN_REG_TRANSLATION, LVN_REG_AFFINE, LVN_REG_CURVED };
+/* Of the blocks, as on a chess-board: what is fitted to one part can be judged by the other. */
+enum lvn_reg_part { LVN_REG_ALL, LVN_REG_EVEN, LVN_REG_ODD };
 /* Improve `transform`, whose shift is against the boxes' own offset. `prior`: cost of 1 mm^2 of displacement at
- * LVN_REG_SCALE_MM from the linear part. False, transform unchanged, when the costs have no minimum in reach. */
-LVN_MUST_CHECK bool lvn_reg_costs_fit(const struct lvn_reg_costs *costs, enum lvn_reg_model model, double prior,
-                                      struct lvn_reg_transform *transform, double *ret_cost);
+ * LVN_REG_SCALE_MM from all but the plain shift. False, transform unchanged, when the costs have no minimum in reach or
+ * the map would fold. */
+LVN_MUST_CHECK bool lvn_reg_costs_fit(const struct lvn_reg_costs *costs, enum lvn_reg_model model,
+                                      enum lvn_reg_part part, double prior, struct lvn_reg_transform *transform);
+/* Mean cost under `transform`; HUGE_VAL when it is out of reach. */
+double lvn_reg_costs_value(const struct lvn_reg_costs *costs, const struct lvn_reg_transform *transform,
+                           enum lvn_reg_part part);
 /* What the blocks say, each by itself, of `transform` (whose shift is against the boxes' own offset). agreement: share
  * of their weight times contrast whose best whole shift is where the transform puts them; contrast: 1 - their cost
  * there / their mean cost over the shifts. Both 0 when nothing can be asked. */
@@ -150,11 +164,12 @@ struct lvn_reg_evidence {
   bool at_border;           /* the best shift lies at the border of the search */
   bool planar;              /* too few slices for a search across them */
 };
-/* Improve `transform` (the identity about the lesion) as far as the images allow, and say what was seen. */
+/* Improve `transform` (the identity about the lesion, of radius_mm) as far as the images allow, and say what was seen.
+ */
 LVN_MUST_CHECK bool lvn_reg_align(const struct lvn_volume *fixed, const struct lvn_volume *moving,
-                                  const double centre_mm[3], const struct lvn_registration_options *options,
-                                  struct lvn_reg_transform *transform, struct lvn_reg_evidence *evidence,
-                                  const char **model, struct lvn_error *err);
+                                  const double centre_mm[3], double radius_mm,
+                                  const struct lvn_registration_options *options, struct lvn_reg_transform *transform,
+                                  struct lvn_reg_evidence *evidence, const char **model, struct lvn_error *err);
 /* Fill estimated_error_mm, usable and reason. */
 void lvn_reg_judge(const struct lvn_reg_evidence *evidence, double max_error_mm,
                    struct lvn_registration_quality *quality);

@@ -6,11 +6,13 @@
 #include "model/registration/registration_internal.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define SIDE (2 * LVN_REG_SHIFT_REACH + 1)
 #define THINNING 2
-#define CELL 4               /* voxels */
+#define CELL 4 /* voxels */
+#define LEAST_OFFSET_MM 3.0
 #define LEAST_MOVED_MM 2.5   /* less apart, the layers cannot be told from one another, nor need they be */
 #define STAYING_COST 0.2     /* or noise would choose; of 12, the most that descriptors can differ by */
 #define STAYING_MARGIN 0.05F /* by which staying must explain a voxel's surroundings better */
@@ -125,6 +127,13 @@ static void ask_cell(const struct question *ask, const int64_t first[3], struct 
   add_cell(&cell, tally);
 }
 
+static bool is_border(int shift, int reach_z) {
+  const int from[3] = {shift % SIDE - LVN_REG_SHIFT_REACH, shift / SIDE % SIDE - LVN_REG_SHIFT_REACH,
+                       shift / (SIDE * SIDE) - LVN_REG_SHIFT_REACH};
+  return abs(from[0]) == LVN_REG_SHIFT_REACH || abs(from[1]) == LVN_REG_SHIFT_REACH ||
+         (reach_z > 0 && abs(from[2]) == reach_z);
+}
+
 /* The moving layer's best whole shift, in voxels. */
 static void find_shift(const struct question *ask, int64_t ret_shift[3]) {
   struct tally tally = {0};
@@ -143,33 +152,15 @@ static void find_shift(const struct question *ask, int64_t ret_shift[3]) {
   }
   memcpy(ret_shift, ask->base, sizeof ask->base);
   for (int i = 0; i < LVN_REG_SHIFTS; i++) {
+    if (is_border(i, ask->reach_z)) {
+      continue; /* no minimum can be told there */
+    }
     if (tally.covered[i] > 0.5 * tally.weight && tally.cost[i] / tally.covered[i] < best) {
       best = tally.cost[i] / tally.covered[i];
       ret_shift[0] = ask->base[0] + i % SIDE - LVN_REG_SHIFT_REACH;
       ret_shift[1] = ask->base[1] + i / SIDE % SIDE - LVN_REG_SHIFT_REACH;
       ret_shift[2] = ask->base[2] + i / (SIDE * SIDE) - LVN_REG_SHIFT_REACH;
     }
-  }
-}
-
-void lvn_reg_layered_search(const struct lvn_reg_features *fixed, const struct lvn_reg_features *moving, int64_t half,
-                            double sigma_mm, bool planar, double shift_mm[3]) {
-  struct question ask = {.fixed = fixed,
-                         .moving = moving,
-                         .half = half,
-                         .sigma_mm = sigma_mm,
-                         .reach_z = planar ? 0 : LVN_REG_SHIFT_REACH};
-  int64_t shift[3];
-  bool is_elsewhere = false;
-  for (int a = 0; a < 3; a++) {
-    ask.base[a] = (int64_t)llround(shift_mm[a] / fixed->spacing_mm);
-  }
-  find_shift(&ask, shift);
-  for (int a = 0; a < 3; a++) {
-    is_elsewhere = is_elsewhere || fabs((double)shift[a] - shift_mm[a] / fixed->spacing_mm) > 1.0;
-  }
-  for (int a = 0; a < 3 && is_elsewhere; a++) {
-    shift_mm[a] = (double)shift[a] * fixed->spacing_mm;
   }
 }
 
@@ -207,6 +198,11 @@ bool lvn_reg_drop_static(struct lvn_reg_features *fixed, const struct lvn_reg_fe
   }
   for (int a = 0; a < 3; a++) {
     ask.still[a] = (int64_t)llround(-offset_mm[a] / fixed->spacing_mm);
+  }
+  double offset2 = offset_mm[0] * offset_mm[0] + offset_mm[1] * offset_mm[1] + offset_mm[2] * offset_mm[2];
+  memcpy(ret_shift_mm, (const double[3]){0.0, 0.0, 0.0}, 3 * sizeof *ret_shift_mm);
+  if (offset2 < LEAST_OFFSET_MM * LEAST_OFFSET_MM) {
+    return true;
   }
   find_shift(&ask, shift);
   for (int a = 0; a < 3; a++) {

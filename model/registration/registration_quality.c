@@ -6,7 +6,8 @@
  * neighbourhood, the way back, and a best shift at the border of what could be compared.
  * The estimated error is a quantile: nine of ten pairs with the same figures are at most as far off. Fitted by quantile
  * regression of the logarithm of the error at the lesion's centre.
- * Coefficients and what they reach: docs/decisions/0009; fitted on phantoms, so they hold for phantoms. */
+ * Coefficients by tests/bench/registration/calibrate.py; what they reach: docs/decisions/0009. Fitted on phantoms, so
+ * they hold for phantoms. */
 #include "daemon/base/memory.h"
 #include "model/registration/registration_internal.h"
 
@@ -14,6 +15,7 @@
 #include <stdio.h>
 
 #define LEAST_OVERLAP 0.3
+#define NO_WAY_BACK_MM 8.0   /* an alignment that cannot find home is none */
 #define MOST_INVERSE_MM 20.0 /* beyond, it is not more wrong */
 
 static double damped_mm(double mm) {
@@ -22,13 +24,13 @@ static double damped_mm(double mm) {
 
 /* Above 0: recognised. */
 static double score(const struct lvn_reg_evidence *evidence) {
-  return -24.93 + 3.56 * evidence->agreement + 22.98 * evidence->body + 5.58 * evidence->similarity -
-         2.95 * damped_mm(evidence->inverse_consistency_mm) - (evidence->at_border ? 3.72 : 0.0);
+  return -26.69 + 4.83 * evidence->agreement + 22.54 * evidence->body + 4.74 * evidence->similarity -
+         0.28 * damped_mm(evidence->inverse_consistency_mm) - (evidence->at_border ? 2.38 : 0.0);
 }
 
 static double error_mm(const struct lvn_reg_evidence *evidence) {
-  return exp(-0.817 + 1.676 * (1.0 - evidence->agreement) + 0.891 * damped_mm(evidence->inverse_consistency_mm) +
-             0.436 * damped_mm(evidence->model_spread_mm) + 0.22 * log(fmax(1.0, evidence->slice_mm)));
+  return exp(-0.02 + 0.83 * (1.0 - evidence->agreement) + 0.313 * damped_mm(evidence->inverse_consistency_mm) +
+             0.47 * damped_mm(evidence->model_spread_mm) + 0.056 * log(fmax(1.0, evidence->slice_mm)));
 }
 
 static const char *reason_against(const struct lvn_reg_evidence *evidence) {
@@ -38,13 +40,14 @@ static const char *reason_against(const struct lvn_reg_evidence *evidence) {
   if (evidence->overlap < LEAST_OVERLAP) {
     return "this phase covers too little of the lesion's surroundings";
   }
-  if (score(evidence) > 0.0) {
+  bool returns = evidence->inverse_consistency_mm <= NO_WAY_BACK_MM; /* false for NAN */
+  if (returns && score(evidence) > 0.0) {
     return NULL;
   }
   if (evidence->at_border) {
     return "the displacement between the phases is larger than what can be looked for";
   }
-  if (!(evidence->inverse_consistency_mm <= 3.0)) {
+  if (!returns) {
     return "aligning the phases there and back does not return to the lesion";
   }
   return "the anatomy around the lesion was not recognised in this phase";

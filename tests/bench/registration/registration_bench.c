@@ -5,7 +5,8 @@
  *
  * What pair i is follows from i: slices of 1.5, 5, 1, 3, 7 mm or mixed; breathing scaled by 1, 1.3 or 0; NC, ART or DL
  * to PV; every fourth shows the lesion in PV only; every sixth ends 20 mm above the place. The liver slides along the
- * wall: ribs, spine and muscle stay. Points and truth come from the analytic map, never from a warped image. */
+ * wall: ribs, spine and muscle stay. About the lesion each pair is also tried with what cannot be aligned. Points and
+ * truth come from the analytic map, never from a warped image. */
 #include "daemon/base/clock.h"
 #include "daemon/base/memory.h"
 #include "model/phantom/phantom_internal.h"
@@ -171,17 +172,6 @@ static struct errors measure(const struct place *place, const struct lvn_reg_tra
   return out;
 }
 
-static double determinant(const double linear[3][3]) {
-  double m[3][3];
-  for (int a = 0; a < 3; a++) {
-    for (int b = 0; b < 3; b++) {
-      m[a][b] = linear[a][b] + (a == b ? 1.0 : 0.0);
-    }
-  }
-  return m[0][0] * (m[1][1] * m[2][2] - m[1][2] * m[2][1]) - m[0][1] * (m[1][0] * m[2][2] - m[1][2] * m[2][0]) +
-         m[0][2] * (m[1][0] * m[2][1] - m[1][1] * m[2][0]);
-}
-
 /* MetaImage of the part of a volume that the box touches. */
 static void write_part(const char *folder, const char *name, const struct lvn_volume *volume, const double centre_mm[3],
                        const double half_mm[3]) {
@@ -265,7 +255,8 @@ static void export_place(const char *folder, const struct pair *pair, const stru
   write_points(folder, name, place, true);
 }
 
-static void run_place(const struct pair *pair, const struct place *place, const struct lvn_volume *moving) {
+static void run_place(const struct pair *pair, const struct place *place, const struct lvn_volume *moving,
+                      const char *what) {
   const struct lvn_volume *fixed = &pair->phantom.volume[LVN_PHASE_PV];
   struct lvn_registration_options options;
   struct lvn_reg_evidence evidence = {.inverse_consistency_mm = NAN};
@@ -280,7 +271,7 @@ static void run_place(const struct pair *pair, const struct place *place, const 
   lvn_reg_transform_identity(place->centre_mm, &none);
   shift = full = none;
   double start = lvn_clock_monotonic_seconds();
-  if (!lvn_reg_align(fixed, moving, place->centre_mm, &options, &full, &evidence, &model, &err)) {
+  if (!lvn_reg_align(fixed, moving, place->centre_mm, 0.0, &options, &full, &evidence, &model, &err)) {
     fail(&err);
   }
   double seconds = lvn_clock_monotonic_seconds() - start;
@@ -290,17 +281,66 @@ static void run_place(const struct pair *pair, const struct place *place, const 
   struct errors moved = measure(place, &shift);
   struct errors after = measure(place, &full);
   (void)getrusage(RUSAGE_SELF, &usage);
-  (void)printf(
-      "%u,%llu,%s,%s,%.2f,%.2f,%.1f,%s,%d,%.1f,%.3f,%.3f,%.3f,%.3f,%.3f,%.3f,%.3f,%.3f,%.3f,%.3f,%d,%.3f,%ld\n",
-      pair->number, (unsigned long long)pair->phantom.options.seed, place_names[place->kind],
-      lvn_phase_name(pair->phase), fixed->grid.spacing_mm[2], moving->grid.spacing_mm[2],
-      pair->phantom.options.motion_scale, model, pair->one_phase_lesion + 2 * pair->is_cut, place->wall_mm, before.mean,
-      moved.centre, moved.mean, after.centre, after.mean, after.p95, after.most, determinant(full.linear),
-      evidence.inverse_consistency_mm, quality.estimated_error_mm, quality.usable, seconds, usage.ru_maxrss / 1024);
+  (void)printf("%u,%llu,%s,%s,%s,%.2f,%.2f,%.1f,%s,%d,%.1f,%.3f,%.3f,%.3f,%.3f,%.3f,%.3f,%.3f,", pair->number,
+               (unsigned long long)pair->phantom.options.seed, place_names[place->kind], what,
+               lvn_phase_name(pair->phase), fixed->grid.spacing_mm[2], moving->grid.spacing_mm[2],
+               pair->phantom.options.motion_scale, model, pair->one_phase_lesion + 2 * pair->is_cut, place->wall_mm,
+               before.mean, moved.centre, moved.mean, after.centre, after.mean, after.p95, after.most);
+  (void)printf("%.3f,%.3f,%.3f,%d,%.3f,%ld,%.4f,%.4f,%.4f,%.4f,%.4f,%d\n", lvn_reg_transform_least_determinant(&full),
+               evidence.inverse_consistency_mm, quality.estimated_error_mm, quality.usable, seconds,
+               usage.ru_maxrss / 1024, evidence.agreement, evidence.body, evidence.similarity, evidence.overlap,
+               evidence.model_spread_mm, evidence.at_border);
   (void)fflush(stdout);
 }
 
-static void run_pair(struct pair *pair, const char *folder, bool whole) {
+/* What cannot be aligned. The volumes are as large as the moving one. */
+enum wrong { OTHER_PATIENT, UPSIDE_DOWN, MIRRORED, NOISE, OTHER_PART, CUT_OFF, WRONGS };
+static const char *const wrong_names[WRONGS] = {"other patient", "upside down", "mirrored",
+                                                "noise",         "other part",  "cut off"};
+
+static void turn(const struct lvn_volume *moving, int axis, struct lvn_volume *out) {
+  const uint32_t *size = moving->grid.size;
+  for (uint32_t z = 0; z < size[2]; z++) {
+    for (uint32_t y = 0; y < size[1]; y++) {
+      for (uint32_t x = 0; x < size[0]; x++) {
+        uint32_t at[3] = {x, y, z};
+        at[axis] = size[axis] - 1 - at[axis];
+        out->hounsfield[((size_t)z * size[1] + y) * size[0] + x] =
+            moving->hounsfield[((size_t)at[2] * size[1] + at[1]) * size[0] + at[0]];
+      }
+    }
+  }
+}
+
+/* False when this pair has no such case. `other`: the phase of the pair before, or NULL. */
+static bool make_wrong(enum wrong wrong, const struct place *place, const struct lvn_volume *moving,
+                       const struct lvn_volume *other, struct lvn_phantom_random *random,
+                       struct lvn_volume *ret_wrong) {
+  struct lvn_error err = {0};
+  const struct lvn_volume *source = wrong == OTHER_PATIENT ? other : moving;
+  if (source == NULL) {
+    return false;
+  }
+  size_t voxels = (size_t)source->grid.size[0] * source->grid.size[1] * source->grid.size[2];
+  if (!lvn_volume_create(&source->grid, ret_wrong, &err)) {
+    fail(&err);
+  }
+  memcpy(ret_wrong->hounsfield, source->hounsfield, voxels * sizeof *source->hounsfield);
+  if (wrong == UPSIDE_DOWN || wrong == MIRRORED) {
+    turn(moving, wrong == MIRRORED ? 0 : 2, ret_wrong);
+  } else if (wrong == OTHER_PART) { /* what is shown lies a hand's breadth from where the header says */
+    ret_wrong->grid.origin_mm[2] += place->centre_mm[2] > 0.0 ? 70.0 : -70.0;
+  } else if (wrong == CUT_OFF) {
+    double top = (place->truth_mm[0][2] - 30.0 - moving->grid.origin_mm[2]) / moving->grid.spacing_mm[2];
+    ret_wrong->grid.size[2] = (uint32_t)fmin((double)moving->grid.size[2], fmax(3.0, floor(top)));
+  }
+  for (size_t i = 0; i < voxels && wrong == NOISE; i++) {
+    ret_wrong->hounsfield[i] = (int16_t)lvn_phantom_random_uniform(random, -100.0, 200.0);
+  }
+  return true;
+}
+
+static void run_pair(const struct pair *pair, const struct lvn_volume *other, const char *folder, bool whole) {
   struct lvn_phantom_random random = lvn_phantom_random_start(pair->phantom.options.seed, 1U << 30U);
   const struct lvn_phantom *source = pair->one_phase_lesion ? &pair->without : &pair->phantom;
   for (int kind = 0; kind < PLACES; kind++) {
@@ -313,7 +353,14 @@ static void run_pair(struct pair *pair, const char *folder, bool whole) {
       double top = (place.truth_mm[0][2] + 20.0 - moving.grid.origin_mm[2]) / moving.grid.spacing_mm[2];
       moving.grid.size[2] = (uint32_t)fmin((double)moving.grid.size[2], fmax(3.0, ceil(top)));
     }
-    run_place(pair, &place, &moving);
+    run_place(pair, &place, &moving, "good");
+    for (int wrong = 0; wrong < WRONGS && kind == AT_LESION; wrong++) {
+      struct lvn_volume volume;
+      if (make_wrong((enum wrong)wrong, &place, &source->volume[pair->phase], other, &random, &volume)) {
+        run_place(pair, &place, &volume, wrong_names[wrong]);
+        lvn_volume_clear(&volume);
+      }
+    }
     if (folder != NULL) {
       export_place(folder, pair, &place, &moving, whole);
     }
@@ -329,14 +376,22 @@ int main(int argc, char **argv) {
   unsigned pairs = (unsigned)strtoul(argv[2], NULL, 10);
   unsigned matrix = (unsigned)strtoul(argv[3], NULL, 10);
   unsigned whole = argc > 5 ? (unsigned)strtoul(argv[5], NULL, 10) : 0;
-  (void)printf("pair,seed,place,phase,fixed_slice_mm,moving_slice_mm,motion_scale,model,case,wall_mm,before_mean,"
-               "shift_centre,shift_mean,centre,mean,p95,max,determinant,inverse,estimate,usable,seconds,peak_mb\n");
+  (void)printf("pair,seed,place,what,phase,fixed_slice_mm,moving_slice_mm,motion_scale,model,case,wall_mm,before_mean,"
+               "shift_centre,shift_mean,centre,mean,p95,max,determinant,inverse,estimate,usable,seconds,peak_mb,"
+               "agreement,body,similarity,overlap,spread,border\n");
+  struct pair pair[2] = {0};
   for (unsigned i = 0; i < pairs; i++) {
-    struct pair pair;
-    make_pair(first + i, i, matrix, &pair);
-    run_pair(&pair, argc > 4 ? argv[4] : NULL, i < whole);
-    lvn_phantom_clear(&pair.phantom);
-    lvn_phantom_clear(&pair.without);
+    struct pair *now = &pair[i % 2];
+    const struct pair *before = &pair[1 - i % 2];
+    lvn_phantom_clear(&now->phantom);
+    lvn_phantom_clear(&now->without);
+    make_pair(first + i, i, matrix, now);
+    const struct lvn_phantom *other = before->one_phase_lesion ? &before->without : &before->phantom;
+    run_pair(now, i == 0 ? NULL : &other->volume[before->phase], argc > 4 ? argv[4] : NULL, i < whole);
+  }
+  for (int i = 0; i < 2; i++) {
+    lvn_phantom_clear(&pair[i].phantom);
+    lvn_phantom_clear(&pair[i].without);
   }
   return 0;
 }

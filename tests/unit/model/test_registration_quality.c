@@ -77,7 +77,7 @@ static void test_registration_quality__estimate_follows_the_figures(void **unuse
   worse.agreement = 0.5;
   assert_true(judge(&worse).estimated_error_mm > 1.2 * before);
   worse = good;
-  worse.inverse_consistency_mm = 1.5;
+  worse.inverse_consistency_mm = 3.0;
   assert_true(judge(&worse).estimated_error_mm > 1.2 * before);
   worse = good;
   worse.model_spread_mm = 4.0;
