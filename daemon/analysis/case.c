@@ -165,6 +165,10 @@ static bool align_lesion(struct lvn_case *c, struct lvn_case_lesion *lesion, con
                                      &options->registration, &lesion->registration[phase], quality, err)) {
       return lvn_error_prefix(err, "aligning the %s phase", lvn_phase_long_name((enum lvn_phase)phase));
     }
+    if (!lvn_registration_carry(lesion->registration[phase], &lesion->roi->mask, &c->stacks[moving].volume.grid,
+                                &lesion->carried[phase], err)) {
+      return false;
+    }
   }
   return true;
 }
@@ -300,6 +304,7 @@ void lvn_case_clear(struct lvn_case *study_case) {
   for (size_t i = 0; i < study_case->lesion_count; i++) {
     for (int phase = 0; phase < LVN_PHASE_NETWORK_COUNT; phase++) {
       lvn_registration_destroy(study_case->lesions[i].registration[phase]);
+      lvn_carried_mask_clear(&study_case->lesions[i].carried[phase]);
     }
     lvn_crop_clear(&study_case->lesions[i].crop);
   }

@@ -42,6 +42,7 @@ struct lvn_case_lesion {
   bool is_reference[LVN_PHASE_NETWORK_COUNT];
   struct lvn_registration *registration[LVN_PHASE_NETWORK_COUNT];
   struct lvn_registration_quality quality[LVN_PHASE_NETWORK_COUNT];
+  struct lvn_carried_mask carried[LVN_PHASE_NETWORK_COUNT]; /* owned; the ROI in that phase's own images */
   double
       mean_hu[LVN_PHASE_NETWORK_COUNT]; /* inside the ROI, over the crop's slices; NAN when there is no measurement */
   struct lvn_crop crop;

@@ -46,7 +46,7 @@ void lvn_measure_diameters(const struct lvn_mask *mask, uint32_t slice, double *
   *ret_short_mm = longest > 0.0 ? caliper_mm(mask, slice, longest_angle + M_PI / 2.0) : 0.0;
 }
 
-static uint32_t largest_slice(const struct lvn_mask *mask) {
+uint32_t lvn_measure_largest_slice(const struct lvn_mask *mask) {
   size_t plane = (size_t)mask->grid.size[0] * mask->grid.size[1];
   size_t best_area = 0;
   uint32_t best = 0;
@@ -67,7 +67,7 @@ void lvn_measure_lesion(const struct lvn_mask *mask, struct lvn_case_lesion *les
   const double *spacing = mask->grid.spacing_mm;
   size_t count = lvn_mask_measure(mask, lesion->first_voxel, lesion->last_voxel, lesion->centroid_mm);
   lesion->volume_ml = (double)count * spacing[0] * spacing[1] * spacing[2] / 1000.0;
-  lvn_measure_diameters(mask, largest_slice(mask), &lesion->long_axis_mm, &lesion->short_axis_mm);
+  lvn_measure_diameters(mask, lvn_measure_largest_slice(mask), &lesion->long_axis_mm, &lesion->short_axis_mm);
 }
 
 void lvn_measure_mean_hu(const struct lvn_crop *crop, double ret_mean_hu[LVN_PHASE_NETWORK_COUNT]) {

@@ -22,6 +22,9 @@ void lvn_measure_diameters(const struct lvn_mask *mask, uint32_t slice, double *
 /* Mean over the crop's slices of the samples inside the ROI that are measurements; NAN when there are none. */
 void lvn_measure_mean_hu(const struct lvn_crop *crop, double ret_mean_hu[LVN_PHASE_NETWORK_COUNT]);
 
+/* The slice of largest area; the first of equals. */
+uint32_t lvn_measure_largest_slice(const struct lvn_mask *mask);
+
 #ifdef __cplusplus
 }
 #endif

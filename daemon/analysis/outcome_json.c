@@ -1,9 +1,11 @@
 #include "daemon/analysis/outcome.h"
 
+#include "daemon/analysis/measure.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/file.h"
 #include "daemon/base/memory.h"
 #include "daemon/base/sha256.h"
+#include "dicom/write/contour.h"
 
 #include <math.h>
 #include <string.h>
@@ -65,15 +67,62 @@ static json_t *stack_json(const struct lvn_case_stack *entry) {
   return object;
 }
 
+/* In columns and rows of the image, whose first pixel's centre is (0,0); null when there is none. */
+static json_t *contours_json(const struct lvn_carried_mask *carried, uint32_t slice) {
+  LVN_CLEANUP(lvn_contour_list_clear) struct lvn_contour_list list = {0};
+  struct lvn_error ignored = {0};
+  if (!lvn_contour_trace(&carried->mask, slice, &list, &ignored)) {
+    return json_null();
+  }
+  json_t *contours = json_array();
+  for (size_t i = 0; i < list.count; i++) {
+    json_t *points = json_array();
+    for (size_t p = 0; p < list.items[i].count; p++) {
+      (void)json_array_append_new(
+          points, json_pack("[ff]", (double)carried->first[0] + (double)list.items[i].points[p].column - 0.5,
+                            (double)carried->first[1] + (double)list.items[i].points[p].row - 0.5));
+    }
+    (void)json_array_append_new(contours, points);
+  }
+  return contours;
+}
+
+/* Where the lesion is in the phase's own images. */
+static json_t *carried_json(const struct lvn_stack *stack, const struct lvn_carried_mask *carried) {
+  uint32_t first[3];
+  uint32_t last[3];
+  double centroid_mm[3];
+  size_t voxels = carried->mask.inside == NULL ? 0 : lvn_mask_measure(&carried->mask, first, last, centroid_mm);
+  if (voxels == 0) {
+    return json_null();
+  }
+  const struct lvn_grid *grid = &carried->mask.grid;
+  uint32_t key = lvn_measure_largest_slice(&carried->mask);
+  json_t *object =
+      json_pack("{s:[iii],s:[iii],s:b,s:o,s:f,s:o}", "first", (int)(carried->first[0] + first[0]),
+                (int)(carried->first[1] + first[1]), (int)(carried->first[2] + first[2]), "last",
+                (int)(carried->first[0] + last[0]), (int)(carried->first[1] + last[1]),
+                (int)(carried->first[2] + last[2]), "is_cut", carried->is_cut, "centroid_mm", numbers(centroid_mm, 3),
+                "volume_ml", (double)voxels * grid->spacing_mm[0] * grid->spacing_mm[1] * grid->spacing_mm[2] / 1000.0,
+                "key_contours", contours_json(carried, key));
+  if (carried->first[2] + key < stack->slice_count) {
+    (void)json_object_set_new(object, "key_sop_instance_uid",
+                              json_string(stack->slices[carried->first[2] + key].sop_instance_uid));
+  }
+  return object;
+}
+
 static json_t *registration_json(const struct lvn_case *study_case, const struct lvn_case_lesion *lesion, int phase) {
   const struct lvn_registration_quality *q = &lesion->quality[phase];
-  return json_pack("{s:s,s:s,s:b,s:b,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o}", "phase", lvn_phase_name((enum lvn_phase)phase),
-                   "series_instance_uid", study_case->stacks[lesion->stack_index[phase]].stack->series_instance_uid,
+  const struct lvn_stack *stack = study_case->stacks[lesion->stack_index[phase]].stack;
+  return json_pack("{s:s,s:s,s:b,s:b,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "phase",
+                   lvn_phase_name((enum lvn_phase)phase), "series_instance_uid", stack->series_instance_uid,
                    "is_reference", lesion->is_reference[phase], "usable", q->usable, "reason", q->reason, "model",
                    q->model != NULL ? q->model : "none", "displacement_mm", numbers(q->displacement_mm, 3),
                    "estimated_error_mm", number(q->estimated_error_mm), "similarity", number(q->similarity),
                    "similarity_before", number(q->similarity_before), "inverse_consistency_mm",
-                   number(q->inverse_consistency_mm), "seconds", number(q->seconds));
+                   number(q->inverse_consistency_mm), "seconds", number(q->seconds), "lesion",
+                   carried_json(stack, &lesion->carried[phase]));
 }
 
 static json_t *prediction_json(const struct lvn_lesion_outcome *outcome) {

@@ -18,6 +18,7 @@
 #define THIN_SLAB_MM 28.0 /* below this nothing is left between the cut faces of a 3-D descriptor */
 #define AFFINE_PRIOR 4e-3
 #define CURVED_PRIOR 4e-3
+#define EQUAL 0.01         /* a part of the cost too small to tell models by */
 #define MOST_STAYED_MM 1.5 /* the best shift of what may not have moved at all */
 
 /* The two volumes at one scale. */
@@ -178,9 +179,9 @@ static int choose_model(const struct lvn_reg_costs *costs, bool planar, bool has
     }
   }
   for (int model = AFFINE; model <= CURVED && !planar; model++) {
-    chosen = cost[model] < cost[chosen] ? model : chosen;
+    chosen = cost[model] < (1.0 - EQUAL) * cost[chosen] ? model : chosen;
   }
-  return has_stayed && cost[IDENTITY] <= cost[chosen] ? IDENTITY : chosen;
+  return has_stayed && (1.0 - EQUAL) * cost[IDENTITY] <= cost[chosen] ? IDENTITY : chosen;
 }
 
 /* *model: in, the one to take, or -1 to choose; out, the one taken, or -1 when none could be fitted. */

@@ -53,6 +53,17 @@ void lvn_registration_map(const struct lvn_registration *registration, const dou
 /* The way back. */
 void lvn_registration_unmap(const struct lvn_registration *registration, const double moving_mm[3],
                             double ret_fixed_mm[3]);
+/* A lesion's mask on the part of the moving phase's grid that holds it: `mask.grid` is that part, whose first voxel is
+ * voxel `first` of the whole. Owned; without voxels (`mask.inside` NULL) when the lesion lies off the grid. */
+struct lvn_carried_mask {
+  struct lvn_mask mask;
+  uint32_t first[3];
+  bool is_cut; /* some of the lesion lies off the moving grid */
+};
+LVN_MUST_CHECK bool lvn_registration_carry(const struct lvn_registration *registration, const struct lvn_mask *lesion,
+                                           const struct lvn_grid *moving, struct lvn_carried_mask *ret_carried,
+                                           struct lvn_error *err);
+void lvn_carried_mask_clear(struct lvn_carried_mask *carried);
 void lvn_registration_destroy(struct lvn_registration *registration); /* NULL is allowed */
 
 #ifdef __cplusplus

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Alignment about a lesion against elastix on the same phantom pairs: CSV, summary and plot.
+"""Alignment about a lesion against elastix on the same phantom pairs: CSV, summary and plot; and what is refused.
 
 Runs registration_bench (ninja registration_bench), which aligns about three places of each pair and writes crops, points
 and exact truth; then elastix (Debian's package, rigid and then B-spline, the parameter files beside this one) on the same
@@ -75,20 +75,47 @@ def spread(values):
     return f"{statistics.fmean(values):.2f} (largest {max(values):.2f})" if values else "-"
 
 
-def summarise(rows):
-    print("place   pairs  before  translation  ours: near  centre  p95 | believed")
+def groups(rows):
     for place in ("lesion", "wall", "deep"):
-        group = [r for r in rows if r["place"] == place]
-        if group:
-            mean = {k: statistics.fmean(float(r[k]) for r in group)
-                    for k in ("before_mean", "shift_mean", "mean", "centre", "p95")}
-            print(f"{place:7} {len(group):4} {mean['before_mean']:8.2f} {mean['shift_mean']:9.2f} {mean['mean']:12.2f} "
-                  f"{mean['centre']:9.2f} {mean['p95']:6.2f} | {sum(int(r['usable']) for r in group)}")
-    believed = [r for r in rows if r["usable"] == "1"]
-    print(f"believed {len(believed)} of {len(rows)}: near {spread([float(r['mean']) for r in believed])} mm, "
-          f"centre {spread([float(r['centre']) for r in believed])} mm; "
-          f"determinant at least {min(float(r['determinant']) for r in rows):.2f}; "
-          f"median {statistics.median(float(r['seconds']) for r in rows):.2f} s")
+        yield place, [r for r in rows if r["place"] == place]
+    for low, high in ((0, 2), (2, 4.5), (4.5, 6), (6, 99)):
+        yield f"{low}-{high} mm" if high < 99 else f"over {low} mm", [
+            r for r in rows if low < max(float(r["fixed_slice_mm"]), float(r["moving_slice_mm"])) <= high]
+    yield "still", [r for r in rows if float(r["motion_scale"]) == 0]
+    yield "believed", [r for r in rows if r["usable"] == "1"]
+    yield "all", rows
+
+
+def summarise_errors(rows):
+    print("mm, means over places  n  before | shift  near centre | ours: near centre   p95 largest | refused | "
+          "elastix, same crops: n  near centre | ours there: near centre")
+    for name, group in groups(rows):
+        if not group:
+            continue
+        mean = {k: statistics.fmean(float(r[k]) for r in group)
+                for k in ("before_mean", "shift_mean", "shift_centre", "mean", "centre", "p95")}
+        both = [r for r in group if r.get("elastix_crop_mean") not in ("", None) and
+                not math.isnan(float(r["elastix_crop_mean"]))]
+        line = (f"{name:16} {len(group):8} {mean['before_mean']:7.2f} | {mean['shift_mean']:11.2f} "
+                f"{mean['shift_centre']:6.2f} | {mean['mean']:10.2f} {mean['centre']:6.2f} {mean['p95']:5.2f} "
+                f"{max(float(r['max']) for r in group):7.2f} | {sum(r['usable'] == '0' for r in group):7} |")
+        if both:
+            line += (f" {len(both):22} {statistics.fmean(float(r['elastix_crop_mean']) for r in both):5.2f} "
+                     f"{statistics.fmean(float(r['elastix_crop_centre']) for r in both):6.2f} | "
+                     f"{statistics.fmean(float(r['mean']) for r in both):16.2f} "
+                     f"{statistics.fmean(float(r['centre']) for r in both):6.2f}")
+        print(line)
+
+
+def summarise(rows, wrong):
+    summarise_errors(rows)
+    print(f"what cannot be aligned: {sum(r['usable'] == '0' for r in wrong)} of {len(wrong)} refused")
+    for what in sorted({r["what"] for r in wrong}):
+        kind = [r for r in wrong if r["what"] == what]
+        print(f"  {what}: {sum(r['usable'] == '0' for r in kind)} of {len(kind)}")
+    print(f"least determinant {min(float(r['determinant']) for r in rows):.2f}; median "
+          f"{statistics.median(float(r['seconds']) for r in rows):.2f} s a place and phase; inverse consistency median "
+          f"{statistics.median(float(r['inverse']) for r in rows):.2f} mm")
     for kind in ("crop", "whole"):
         both = [r for r in rows if r.get(f"elastix_{kind}_seconds")]
         if both:
@@ -157,6 +184,9 @@ def main():
     rows = list(csv.DictReader(text.splitlines()))
     if not rows:
         sys.exit("registration_bench found no place to align about")
+    wrong = [row for row in rows if row["what"] != "good"]
+    write_csv(wrong, chosen.output / "wrong.csv")
+    rows = [row for row in rows if row["what"] == "good"]
     step = max(1, len(rows) // chosen.crops) if chosen.crops else len(rows) + 1
     for row in rows[::step][:chosen.crops]:
         row |= {f"elastix_crop_{k}": v for k, v in peer("crop", row, files, chosen.threads).items()}
@@ -166,7 +196,7 @@ def main():
         write_csv(rows, chosen.output / "registration.csv")
     write_csv(rows, chosen.output / "registration.csv")
     plot(rows, chosen.output / "registration.svg")
-    summarise(rows)
+    summarise(rows, wrong)
     print(f"load {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores")
 
 

@@ -191,6 +191,15 @@ static struct outcome align(const struct lvn_volume *fixed, const struct lvn_vol
     outcome.error_mm += d * d;
   }
   outcome.error_mm = sqrt(outcome.error_mm);
+  for (int corner = 0; corner < 8; corner++) {
+    const double at[3] = {middle[0] + (corner & 1 ? 30 : -30), middle[1] + (corner & 2 ? 30 : -30),
+                          middle[2] + (corner & 4 ? 30 : -30)};
+    double there[3];
+    double home[3];
+    lvn_registration_map(registration, at, there);
+    lvn_registration_unmap(registration, there, home);
+    assert_true(fabs(home[0] - at[0]) + fabs(home[1] - at[1]) + fabs(home[2] - at[2]) < 0.01);
+  }
   print_message("%s usable=%d error %.2f mm (estimated %.2f) similarity %.2f -> %.2f inverse %.2f mm %.2f s %s\n",
                 outcome.quality.model, outcome.quality.usable, outcome.error_mm, outcome.quality.estimated_error_mm,
                 outcome.quality.similarity_before, outcome.quality.similarity, outcome.quality.inverse_consistency_mm,
@@ -351,6 +360,71 @@ static void test_registration__refuses_what_cannot_be_aligned(void **unused) {
   lvn_volume_clear(&fixed);
 }
 
+static void test_registration__nothing_moved(void **unused) {
+  (void)unused;
+  struct scene scene;
+  const double none[3] = {0, 0, 0};
+  double worst = 0.0;
+  for (uint64_t seed = 31; seed < 35; seed++) {
+    make_scene(seed, &scene);
+    struct shot shot = plain;
+    struct lvn_volume fixed = take(&scene, &shot);
+    shot.phase = 1;
+    struct lvn_volume moving = take(&scene, &shot);
+    struct outcome outcome = align(&fixed, &moving, lesion_centre, none);
+    assert_true(outcome.quality.usable);
+    worst = fmax(worst, outcome.error_mm);
+    lvn_volume_clear(&fixed);
+    lvn_volume_clear(&moving);
+  }
+  assert_true(worst < 0.3);
+}
+
+/* A lesion drawn in one phase, on another grid of another phase, and half of it below that one's last slice. */
+static void test_registration__carries_the_lesion(void **unused) {
+  (void)unused;
+  struct lvn_error err = {0};
+  struct lvn_registration *registration = NULL;
+  struct lvn_carried_mask carried;
+  const double shift_mm[3] = {7.0, -5.0, 12.0};
+  const struct lvn_grid fixed_grid = {.size = {60, 60, 12},
+                                      .spacing_mm = {1.5, 1.5, 5.0},
+                                      .origin_mm = {-100.0, -50.0, -30.0},
+                                      .direction = {{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}};
+  struct lvn_grid moving_grid = {.size = {200, 200, 70},
+                                 .spacing_mm = {0.7, 0.7, 1.0},
+                                 .origin_mm = {-120.0, -60.0, -20.0},
+                                 .direction = {{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}};
+  const struct lvn_volume frame = {.grid = fixed_grid};
+  struct lvn_mask lesion = lesion_at(&frame, lesion_centre, 11.0);
+  double centre_mm[3];
+  double carried_mm[3];
+  size_t voxels = lvn_mask_measure(&lesion, NULL, NULL, centre_mm);
+  assert_true(lvn_registration_translation(shift_mm, &registration, &err));
+  assert_true(lvn_registration_carry(registration, &lesion, &moving_grid, &carried, &err));
+  assert_false(carried.is_cut);
+  double volume = (double)lvn_mask_measure(&carried.mask, NULL, NULL, carried_mm) * 0.7 * 0.7 * 1.0;
+  assert_true(fabs(volume / ((double)voxels * 1.5 * 1.5 * 5.0) - 1.0) < 0.03);
+  for (int a = 0; a < 3; a++) {
+    assert_true(fabs(carried_mm[a] - centre_mm[a] - shift_mm[a]) < 0.3);
+    double first_mm = moving_grid.origin_mm[a] + carried.first[a] * moving_grid.spacing_mm[a];
+    assert_true(fabs(first_mm - carried.mask.grid.origin_mm[a]) < 1e-9);
+  }
+  lvn_carried_mask_clear(&carried);
+  moving_grid.size[2] = (uint32_t)(centre_mm[2] + shift_mm[2] + 20.0);
+  assert_true(lvn_registration_carry(registration, &lesion, &moving_grid, &carried, &err));
+  assert_true(carried.is_cut);
+  assert_true(lvn_mask_measure(&carried.mask, NULL, NULL, NULL) > 0);
+  lvn_carried_mask_clear(&carried);
+  moving_grid.origin_mm[2] = 500.0;
+  assert_true(lvn_registration_carry(registration, &lesion, &moving_grid, &carried, &err));
+  assert_true(carried.is_cut);
+  assert_null(carried.mask.inside);
+  lvn_carried_mask_clear(&carried);
+  lvn_registration_destroy(registration);
+  lvn_mask_clear(&lesion);
+}
+
 static void test_registration__empty_lesion(void **unused) {
   (void)unused;
   struct lvn_error err = {0};
@@ -386,6 +460,8 @@ int main(void) {
       cmocka_unit_test(test_registration__three_slices),
       cmocka_unit_test(test_registration__one_slice_never_crashes),
       cmocka_unit_test(test_registration__refuses_what_cannot_be_aligned),
+      cmocka_unit_test(test_registration__nothing_moved),
+      cmocka_unit_test(test_registration__carries_the_lesion),
       cmocka_unit_test(test_registration__empty_lesion),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,105 @@
+/* The lesion's mask in another phase: each voxel there asks where it comes from, so that the mask has no gaps. */
+#include "daemon/base/memory.h"
+#include "model/registration/registration.h"
+
+#include <math.h>
+
+/* Moving indices that the mask's voxels reach, with a voxel to spare on each side; false when all lie off the grid. */
+static bool find_box(const struct lvn_registration *registration, const struct lvn_mask *lesion,
+                     const struct lvn_grid *moving, double low[3], double high[3]) {
+  const uint32_t *size = lesion->grid.size;
+  bool any = false;
+  for (int a = 0; a < 3; a++) {
+    low[a] = HUGE_VAL;
+    high[a] = -HUGE_VAL;
+  }
+  for (size_t i = 0; i < (size_t)size[0] * size[1] * size[2]; i++) {
+    if (lesion->inside[i] == 0) {
+      continue;
+    }
+    const double at[3] = {(double)(i % size[0]), (double)(i / size[0] % size[1]),
+                          (double)(i / ((size_t)size[0] * size[1]))};
+    double fixed_mm[3];
+    double moving_mm[3];
+    double index[3];
+    lvn_grid_to_patient(&lesion->grid, at, fixed_mm);
+    lvn_registration_map(registration, fixed_mm, moving_mm);
+    lvn_grid_to_index(moving, moving_mm, index);
+    for (int a = 0; a < 3; a++) {
+      double spare = 1.0 + lesion->grid.spacing_mm[a] / moving->spacing_mm[a];
+      low[a] = fmin(low[a], floor(index[a] - spare));
+      high[a] = fmax(high[a], ceil(index[a] + spare));
+    }
+    any = true;
+  }
+  for (int a = 0; a < 3; a++) {
+    any = any && high[a] >= 0.0 && low[a] <= (double)moving->size[a] - 1.0;
+  }
+  return any;
+}
+
+static bool comes_from(const struct lvn_registration *registration, const struct lvn_mask *lesion,
+                       const double moving_mm[3]) {
+  double fixed_mm[3];
+  double index[3];
+  size_t offset = 0;
+  lvn_registration_unmap(registration, moving_mm, fixed_mm);
+  lvn_grid_to_index(&lesion->grid, fixed_mm, index);
+  for (int a = 2; a >= 0; a--) {
+    double nearest = floor(index[a] + 0.5);
+    if (!(nearest >= 0.0 && nearest < (double)lesion->grid.size[a])) {
+      return false;
+    }
+    offset = offset * lesion->grid.size[a] + (size_t)nearest;
+  }
+  return lesion->inside[offset] != 0;
+}
+
+static void fill_box(const struct lvn_registration *registration, const struct lvn_mask *lesion,
+                     struct lvn_mask *part) {
+  const uint32_t *size = part->grid.size;
+  size_t i = 0;
+  for (uint32_t z = 0; z < size[2]; z++) {
+    for (uint32_t y = 0; y < size[1]; y++) {
+      for (uint32_t x = 0; x < size[0]; x++, i++) {
+        const double index[3] = {x, y, z};
+        double moving_mm[3];
+        lvn_grid_to_patient(&part->grid, index, moving_mm);
+        part->inside[i] = comes_from(registration, lesion, moving_mm);
+      }
+    }
+  }
+}
+
+bool lvn_registration_carry(const struct lvn_registration *registration, const struct lvn_mask *lesion,
+                            const struct lvn_grid *moving, struct lvn_carried_mask *ret_carried,
+                            struct lvn_error *err) {
+  struct lvn_carried_mask carried = {.is_cut = true};
+  struct lvn_grid grid = *moving;
+  double low[3];
+  double high[3];
+  if (!find_box(registration, lesion, moving, low, high)) {
+    *ret_carried = carried;
+    return true;
+  }
+  carried.is_cut = false;
+  for (int a = 0; a < 3; a++) {
+    double last = (double)moving->size[a] - 1.0;
+    double spare = 1.0 + lesion->grid.spacing_mm[a] / moving->spacing_mm[a];
+    carried.is_cut = carried.is_cut || low[a] + spare < -0.5 || high[a] - spare > last + 0.5;
+    carried.first[a] = (uint32_t)fmax(0.0, low[a]);
+    grid.size[a] = (uint32_t)fmin(last, high[a]) - carried.first[a] + 1U;
+  }
+  lvn_grid_to_patient(moving, (const double[]){carried.first[0], carried.first[1], carried.first[2]}, grid.origin_mm);
+  if (!lvn_mask_create(&grid, &carried.mask, err)) {
+    return false;
+  }
+  fill_box(registration, lesion, &carried.mask);
+  *ret_carried = carried;
+  return true;
+}
+
+void lvn_carried_mask_clear(struct lvn_carried_mask *carried) {
+  lvn_mask_clear(&carried->mask);
+  *carried = (struct lvn_carried_mask){0};
+}
