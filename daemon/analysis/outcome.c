@@ -209,6 +209,8 @@ static bool write_objects(const struct lvn_case *c, const struct request_parts *
   const struct lvn_result_request result_request = {.template_path = lvn_study_get_template_path(c->study),
                                                     .job_key = request->job_key,
                                                     .wall_ms = request->wall_ms,
+                                                    .replaced_key = request->replaced_key,
+                                                    .replaced_wall_ms = request->replaced_wall_ms,
                                                     .device = {.ae_title = request->ae_title,
                                                                .station_name = request->station_name,
                                                                .model_name = info->name,

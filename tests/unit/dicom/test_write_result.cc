@@ -298,6 +298,40 @@ void test_write_result__another_job_has_other_uids(void **state) {
   assert_string_not_equal(uid.c_str(), f->objects[3].sop_instance_uid);
 }
 
+// A later report of the study says which one it replaces: by reference for machines, in words for people.
+void test_write_result__replaced_report_is_named(void **state) {
+  auto *f = static_cast<fixture *>(*state);
+  DcmFileFormat file;
+  write(f);
+  const std::string first_uid = f->objects[3].sop_instance_uid;
+  assert_true(file.loadFile(f->objects[3].path).good());
+  const std::string first_series = string_of(*file.getDataset(), DCM_SeriesInstanceUID);
+  assert_false(file.getDataset()->tagExists(DCM_PredecessorDocumentsSequence));
+  f->request.job_key = "job-2";
+  f->request.replaced_key = "job-1";
+  f->request.replaced_wall_ms = f->request.wall_ms;
+  f->request.wall_ms += 60000;
+  write(f);
+  assert_true(file.loadFile(f->objects[3].path).good());
+  DcmDataset &dataset = *file.getDataset();
+  DcmItem &study = item_at(dataset, DCM_PredecessorDocumentsSequence, 0);
+  DcmItem &series = item_at(study, DCM_ReferencedSeriesSequence, 0);
+  DcmItem &report = item_at(series, DCM_ReferencedSOPSequence, 0);
+  assert_string_equal(string_of(study, DCM_StudyInstanceUID).c_str(), "1.2.3.4");
+  assert_string_equal(string_of(series, DCM_SeriesInstanceUID).c_str(), first_series.c_str());
+  assert_string_equal(string_of(report, DCM_ReferencedSOPInstanceUID).c_str(), first_uid.c_str());
+  assert_non_null(
+      std::strstr(string_of(content(dataset, "STUDY_NOTE", 0), DCM_TextValue).c_str(), "2026-11-22T04:00:00.000Z"));
+  check_damage(f, 3, "replaces itself", [](DcmItem &d) {
+    DcmItem &named = item_at(item_at(d, DCM_PredecessorDocumentsSequence, 0), DCM_ReferencedSeriesSequence, 0);
+    item_at(named, DCM_ReferencedSOPSequence, 0)
+        .putAndInsertString(DCM_ReferencedSOPInstanceUID, string_of(d, DCM_SOPInstanceUID).c_str());
+  });
+  check_damage(f, 3, "another study", [](DcmItem &d) {
+    item_at(d, DCM_PredecessorDocumentsSequence, 0).putAndInsertString(DCM_StudyInstanceUID, "1.2.9");
+  });
+}
+
 void test_write_result__careless_template_makes_valid_results(void **state) {
   auto *f = static_cast<fixture *>(*state);
   DcmFileFormat file;
@@ -436,7 +470,7 @@ int main() {
       CASE(another_job_has_other_uids),   CASE(careless_template_makes_valid_results),
       CASE(foreign_text_becomes_ascii),   CASE(impossible_requests_are_refused),
       CASE(check_finds_damaged_reports),  CASE(check_finds_damaged_captures),
-      CASE(check_refuses_other_files),
+      CASE(check_refuses_other_files),    CASE(replaced_report_is_named),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
 }
