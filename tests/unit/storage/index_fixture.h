@@ -105,21 +105,27 @@ static inline struct lvn_index_study get_study(struct fixture *fixture) {
 
 static const struct lvn_index_model model = {.name = "m", .version = "1", .digest = {7}};
 
+/* The study settles; its job runs. */
+static inline struct lvn_index_job run_next_job(struct fixture *fixture, const struct lvn_index_model *with,
+                                                int64_t now_ms) {
+  struct lvn_index_job job;
+  int64_t job_id = 0;
+  bool found = false;
+  assert_good(lvn_index_study_settle(fixture->index, STUDY, &fixture->err));
+  assert_good(lvn_index_job_create(fixture->index, STUDY, with, now_ms, &job_id, &fixture->err));
+  assert_good(lvn_index_job_claim(fixture->index, now_ms, &job, &found, &fixture->err));
+  assert_true(found);
+  assert_int_equal(job.job_id, job_id);
+  return job;
+}
+
 /* A settled study of one CT object and one ROI, with a job that runs. */
 static inline struct lvn_index_job start_job(struct fixture *fixture) {
   struct lvn_index_object ct = make_object("1.1", 1, LVN_INDEX_ROLE_CT, 1000);
   struct lvn_index_object roi = make_object("1.2", 2, LVN_INDEX_ROLE_ROI, 1001);
-  struct lvn_index_job job;
-  int64_t job_id = 0;
-  bool found = false;
   (void)add(fixture, &ct);
   (void)add(fixture, &roi);
-  assert_good(lvn_index_study_settle(fixture->index, STUDY, &fixture->err));
-  assert_good(lvn_index_job_create(fixture->index, STUDY, &model, 5000, &job_id, &fixture->err));
-  assert_good(lvn_index_job_claim(fixture->index, 6000, &job, &found, &fixture->err));
-  assert_true(found);
-  assert_int_equal(job.job_id, job_id);
-  return job;
+  return run_next_job(fixture, &model, 5000);
 }
 
 static inline void finish_job(struct fixture *fixture, int64_t job_id, const char *sop_uid, const char *outcome) {

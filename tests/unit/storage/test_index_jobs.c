@@ -98,18 +98,12 @@ static void test_index_jobs__waiting_study_opens_by_a_new_object(void **state) {
 static void test_index_jobs__newer_job_cancels_unsent_results(void **state) {
   struct fixture *fixture = *state;
   struct lvn_index_job job = start_job(fixture);
-  struct lvn_index_job newer;
   struct lvn_index_object late = make_object("1.9", 9, LVN_INDEX_ROLE_CT, 8000);
-  int64_t job_id = 0;
-  bool found = false;
   finish_job(fixture, job.job_id, "2.1", "done");
   assert_string_equal(get_outbound(fixture, "2.1").state, "queued");
   (void)add(fixture, &late);
-  assert_good(lvn_index_study_settle(fixture->index, STUDY, &fixture->err));
-  assert_good(lvn_index_job_create(fixture->index, STUDY, &model, 9000, &job_id, &fixture->err));
+  struct lvn_index_job newer = run_next_job(fixture, &model, 9000);
   assert_string_equal(get_outbound(fixture, "2.1").state, "cancelled");
-  assert_good(lvn_index_job_claim(fixture->index, 9000, &newer, &found, &fixture->err));
-  assert_true(found);
   assert_string_not_equal(newer.key, job.key);
   finish_job(fixture, newer.job_id, "2.2", "done");
   assert_string_equal(get_outbound(fixture, "2.2").state, "queued");
@@ -180,18 +174,6 @@ static void test_index_jobs__other_model_cancels_queued_jobs(void **state) {
   assert_string_equal(get_study(fixture).state, "ready");
   assert_good(lvn_index_job_create(fixture->index, STUDY, &other, 5000, &new_job, &fixture->err));
   assert_int_not_equal(old_job, new_job);
-}
-
-static struct lvn_index_job run_next_job(struct fixture *fixture, const struct lvn_index_model *with, int64_t now_ms) {
-  struct lvn_index_job job;
-  int64_t job_id = 0;
-  bool found = false;
-  assert_good(lvn_index_study_settle(fixture->index, STUDY, &fixture->err));
-  assert_good(lvn_index_job_create(fixture->index, STUDY, with, now_ms, &job_id, &fixture->err));
-  assert_good(lvn_index_job_claim(fixture->index, now_ms, &job, &found, &fixture->err));
-  assert_true(found);
-  assert_int_equal(job.job_id, job_id);
-  return job;
 }
 
 static void send_results(struct fixture *fixture, int64_t now_ms) {
