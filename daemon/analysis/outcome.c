@@ -130,6 +130,8 @@ static bool fill_lesion(const struct lvn_case *c, size_t index, const struct lvn
   *target = (struct lvn_result_lesion){
       .tracking_id = lesion->roi->tracking_id,
       .tracking_uid = lesion->roi->tracking_uid,
+      .right_edge = lvn_outcome_edge(stack->grid.direction[0], false),
+      .lower_edge = lvn_outcome_edge(stack->grid.direction[1], false),
       .image = lvn_reference_of(stack, lesion->crop.slices[lesion->crop.key_slice].fixed_slice_index),
       .contours = parts->contours[index],
       .contour_count = parts->contour_counts[index],

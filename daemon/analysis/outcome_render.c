@@ -8,9 +8,7 @@
 
 static const char *const phase_titles[LVN_PHASE_NETWORK_COUNT] = {"Non-contrast", "Arterial", "Portal venous"};
 
-/* The letter of the side towards which `direction` points (PS3.3 C.7.6.1.1.1: x to the left, y to the back, z to the
- * head of the patient), or of the opposite one. */
-static char edge_letter(const double direction[3], bool opposite) {
+char lvn_outcome_edge(const double direction[3], bool opposite) {
   static const char letters[3][2] = {{'L', 'R'}, {'P', 'A'}, {'H', 'F'}};
   int axis = 0;
   for (int i = 1; i < 3; i++) {
@@ -50,8 +48,8 @@ bool lvn_outcome_render(const struct lvn_case *study_case, size_t lesion_index, 
       .mask = key->mask,
       .heat = outcome->has_probability ? prediction->heat[prediction->top_class] : NULL,
       .sample_spacing_mm = lesion->crop.sample_spacing_mm,
-      .left_edge = edge_letter(lesion->roi->mask.grid.direction[0], true),
-      .top_edge = edge_letter(lesion->roi->mask.grid.direction[1], true),
+      .left_edge = lvn_outcome_edge(lesion->roi->mask.grid.direction[0], true),
+      .top_edge = lvn_outcome_edge(lesion->roi->mask.grid.direction[1], true),
       .has_probability = outcome->has_probability,
       .top_class = prediction->top_class,
       .abstained = prediction->abstained,

@@ -37,6 +37,8 @@ struct lvn_result_contour {
 struct lvn_result_lesion {
   const char *tracking_id;
   const char *tracking_uid;
+  char right_edge; /* where the capture's right and lower edges lie in the patient: 'L', 'P', … */
+  char lower_edge;
   struct lvn_result_reference image; /* the slice that the contour lies on */
   const struct lvn_result_contour *contours;
   size_t contour_count;

@@ -54,7 +54,7 @@ void fill_capture(DcmDataset &dataset, ResultTemplate &source, const struct lvn_
   lvn_clock_format_da(request.wall_ms, date);
   put(dataset, DCM_DateOfSecondaryCapture, date);
   put(dataset, DCM_ImageType, "DERIVED\\SECONDARY\\OTHER");
-  put(dataset, DCM_PatientOrientation, "L\\P");
+  put(dataset, DCM_PatientOrientation, std::string{lesion.right_edge, '\\', lesion.lower_edge});
   put(dataset, DCM_BurnedInAnnotation, "YES");
   put(dataset, DCM_RecognizableVisualFeatures, "NO");
   put(dataset, DCM_ImageComments, LVN_RESEARCH_NOTICE);

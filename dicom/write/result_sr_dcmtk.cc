@@ -154,7 +154,7 @@ void put_evaluations(DcmItem &root, const struct lvn_result_request &request) {
   }
   if (request.replaced_key != nullptr) {
     char when[LVN_TIME_TEXT_BYTES];
-    lvn_clock_format_utc(request.replaced_wall_ms, when);
+    lvn_clock_format_people(request.replaced_wall_ms, when);
     sr_text(evaluations, sr_contains, LVN_CODE_STUDY_NOTE,
             std::string("This report replaces the earlier one of ") + when +
                 ": the study's objects, or the model, have changed since");
