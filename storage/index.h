@@ -154,6 +154,7 @@ struct lvn_index_job {
   char model_version[32];
   uint8_t input_digest[LVN_SHA256_BYTES];
   uint8_t model_digest[LVN_SHA256_BYTES];
+  int64_t repetition; /* 0, or how often these inputs came back after the results of others */
   int64_t wall_ms;
   int64_t attempt;
   int64_t not_before_ms;
@@ -163,8 +164,9 @@ struct lvn_index_job {
   char error_text[LVN_INDEX_SENTENCE_BYTES];
 };
 
-/* A job for a ready study; a job of the same study, inputs and model is queued again instead. Unsent results of older
- * jobs of the study are cancelled. */
+/* A job for a ready study; a job of the same study, inputs and model is queued again instead, unless a later job of the
+ * study has results: then those are what the destinations show, and the old ones with their old UIDs would not become
+ * current there again. Unsent results of older jobs of the study are cancelled. */
 LVN_MUST_CHECK bool lvn_index_job_create(struct lvn_index *index, const char *study_uid,
                                          const struct lvn_index_model *model, int64_t now_ms, int64_t *ret_job_id,
                                          struct lvn_error *err);
@@ -204,6 +206,10 @@ LVN_MUST_CHECK bool lvn_index_job_fail(struct lvn_index *index, int64_t job_id, 
 LVN_MUST_CHECK bool lvn_index_job_retry(struct lvn_index *index, int64_t job_id, struct lvn_error *err);
 LVN_MUST_CHECK bool lvn_index_job_get(struct lvn_index *index, int64_t job_id, struct lvn_index_job *ret_job,
                                       struct lvn_error *err);
+/* The job whose report this job's one replaces: the latest before it of its study whose object of `sop_class_uid` was
+ * sent to somebody. */
+LVN_MUST_CHECK bool lvn_index_job_predecessor(struct lvn_index *index, int64_t job_id, const char *sop_class_uid,
+                                              struct lvn_index_job *ret_job, bool *ret_found, struct lvn_error *err);
 /* Newest first; `state` and `study_uid` NULL: any. lvn_free() the array. */
 LVN_MUST_CHECK bool lvn_index_list_jobs(struct lvn_index *index, const char *state, const char *study_uid, size_t limit,
                                         struct lvn_index_job **ret_jobs, size_t *ret_count, struct lvn_error *err);

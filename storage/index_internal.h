@@ -26,7 +26,7 @@ struct lvn_index {
 };
 
 extern const char *const lvn_index_schema_sql;
-#define LVN_INDEX_SCHEMA_VERSION 2
+#define LVN_INDEX_SCHEMA_VERSION 3
 
 /* A prepared, bound statement, owned by the index; put back by lvn_sql_done. `types`, a letter per parameter:
  * t text (NULL is SQL NULL), i int64_t, b 32-byte digest. `sql` must be a literal. */

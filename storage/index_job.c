@@ -1,4 +1,5 @@
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "storage/index_internal.h"
@@ -6,7 +7,7 @@
 #define JOB_COLUMNS                                                                                                    \
   "SELECT j.job_id, j.study_uid, s.name, j.state, j.outcome, j.job_key, j.model_name, j.model_version,"                \
   " j.input_digest, j.model_digest, j.wall_ms, j.attempt, j.not_before, j.started_at, j.finished_at, j.error_code,"    \
-  " j.error_text FROM job j JOIN study s USING (study_uid) "
+  " j.error_text, j.repetition FROM job j JOIN study s USING (study_uid) "
 
 static void read_job(sqlite3_stmt *statement, struct lvn_index_job *job) {
   job->job_id = sqlite3_column_int64(statement, 0);
@@ -26,6 +27,7 @@ static void read_job(sqlite3_stmt *statement, struct lvn_index_job *job) {
   job->finished_ms = sqlite3_column_int64(statement, 14);
   lvn_sql_copy_text(statement, 15, job->error_code, sizeof job->error_code);
   lvn_sql_copy_text(statement, 16, job->error_text, sizeof job->error_text);
+  job->repetition = sqlite3_column_int64(statement, 17);
 }
 
 bool lvn_index_job_get(struct lvn_index *index, int64_t job_id, struct lvn_index_job *ret_job, struct lvn_error *err) {
@@ -39,6 +41,24 @@ bool lvn_index_job_get(struct lvn_index *index, int64_t job_id, struct lvn_index
     return lvn_error_set(err, LVN_ERROR_DATA, "there is no job %lld", (long long)job_id);
   }
   read_job(statement, ret_job);
+  return true;
+}
+
+bool lvn_index_job_predecessor(struct lvn_index *index, int64_t job_id, const char *sop_class_uid,
+                               struct lvn_index_job *ret_job, bool *ret_found, struct lvn_error *err) {
+  LVN_AUTOSTATEMENT sqlite3_stmt *statement = NULL;
+  if (!lvn_sql_prepare(index, &statement, err,
+                       JOB_COLUMNS "WHERE j.study_uid=(SELECT study_uid FROM job WHERE job_id=?1) AND j.job_id<?1 AND"
+                                   " EXISTS (SELECT 1 FROM outbound o JOIN result r USING (sop_instance_uid) WHERE"
+                                   " o.job_id=j.job_id AND o.state='sent' AND r.sop_class_uid=?2)"
+                                   " ORDER BY j.job_id DESC LIMIT 1",
+                       "it", job_id, sop_class_uid) ||
+      !lvn_sql_step(index, statement, ret_found, err)) {
+    return false;
+  }
+  if (*ret_found) {
+    read_job(statement, ret_job);
+  }
   return true;
 }
 
@@ -80,15 +100,18 @@ static bool digest_inputs(struct lvn_index *index, const char *study_uid, uint8_
          lvn_sha256_of(digests, count * LVN_SHA256_BYTES, ret_digest, err);
 }
 
-/* The key fixes the UIDs of the results: the same study, inputs and model write the same objects. */
+/* The key fixes the UIDs of the results: the same study, inputs, model and repetition write the same objects. */
 static bool make_key(const char *study_uid, const uint8_t input[LVN_SHA256_BYTES],
-                     const uint8_t model[LVN_SHA256_BYTES], char ret_key[LVN_SHA256_TEXT_BYTES],
+                     const uint8_t model[LVN_SHA256_BYTES], int64_t repetition, char ret_key[LVN_SHA256_TEXT_BYTES],
                      struct lvn_error *err) {
   struct lvn_sha256 *digest = NULL;
   uint8_t sha256[LVN_SHA256_BYTES];
+  char number[24];
+  int length = snprintf(number, sizeof number, "%lld", (long long)repetition);
   bool good = lvn_sha256_create(&digest, err) && lvn_sha256_update(digest, study_uid, strlen(study_uid) + 1, err) &&
               lvn_sha256_update(digest, input, LVN_SHA256_BYTES, err) &&
-              lvn_sha256_update(digest, model, LVN_SHA256_BYTES, err) && lvn_sha256_finish(digest, sha256, err);
+              lvn_sha256_update(digest, model, LVN_SHA256_BYTES, err) &&
+              lvn_sha256_update(digest, number, (size_t)length, err) && lvn_sha256_finish(digest, sha256, err);
   lvn_sha256_destroy(digest);
   if (good) {
     lvn_sha256_to_text(sha256, ret_key);
@@ -114,19 +137,38 @@ static bool make_latest(struct lvn_index *index, const char *study_uid, int64_t 
          lvn_index_cancel_superseded(index, study_uid, err);
 }
 
+/* A destination keeps what it has of a UID. So inputs that come back after others had results (bytes A, B, then A
+ * again; or a model rolled back) need results of their own: sent under the old UIDs they would stay older than the
+ * others'. */
+static bool count_repetition(struct lvn_index *index, const char *study_uid, const uint8_t input[LVN_SHA256_BYTES],
+                             const uint8_t model[LVN_SHA256_BYTES], int64_t *ret_repetition, struct lvn_error *err) {
+  return lvn_sql_integer(index, ret_repetition, 0, err,
+                         "SELECT repetition + EXISTS (SELECT 1 FROM job later JOIN result USING (job_id) WHERE"
+                         " later.study_uid=?1 AND later.job_id>job.job_id) FROM job WHERE study_uid=?1 AND"
+                         " input_digest=?2 AND model_digest=?3 ORDER BY repetition DESC LIMIT 1",
+                         "tbb", study_uid, input, model);
+}
+
 static bool create_job(struct lvn_index *index, const char *study_uid, const struct lvn_index_model *model,
                        int64_t now_ms, int64_t *ret_job_id, struct lvn_error *err) {
   uint8_t input[LVN_SHA256_BYTES];
   char key[LVN_SHA256_TEXT_BYTES];
-  return digest_inputs(index, study_uid, input, err) && make_key(study_uid, input, model->digest, key, err) &&
+  int64_t repetition = 0;
+  return digest_inputs(index, study_uid, input, err) &&
+         count_repetition(index, study_uid, input, model->digest, &repetition, err) &&
+         make_key(study_uid, input, model->digest, repetition, key, err) &&
          lvn_sql_run(index, err,
-                     "INSERT INTO job(study_uid, input_digest, model_digest, model_name, model_version, job_key,"
-                     " wall_ms, change_count) SELECT ?1,?2,?3,?4,?5,?6,?7,change_count FROM study WHERE study_uid=?1"
-                     " ON CONFLICT(study_uid, input_digest, model_digest) DO UPDATE SET state='queued', outcome='',"
-                     " attempt=0, interruption=0, not_before=0, change_count=excluded.change_count, error_code='', "
-                     "error_text=''",
-                     "tbbttti", study_uid, input, model->digest, model->name, model->version, key, now_ms) &&
-         lvn_sql_integer(index, ret_job_id, 0, err, "SELECT job_id FROM job WHERE job_key=?1", "t", key) &&
+                     "INSERT INTO job(study_uid, input_digest, model_digest, model_name, model_version, repetition,"
+                     " job_key, wall_ms, change_count) SELECT ?1,?2,?3,?4,?5,?6,?7,?8,change_count FROM study WHERE"
+                     " study_uid=?1 ON CONFLICT(study_uid, input_digest, model_digest, repetition) DO UPDATE SET"
+                     " state='queued', outcome='', attempt=0, interruption=0, not_before=0,"
+                     " change_count=excluded.change_count, error_code='', error_text=''",
+                     "tbbttiti", study_uid, input, model->digest, model->name, model->version, repetition, key,
+                     now_ms) &&
+         lvn_sql_integer(index, ret_job_id, 0, err,
+                         "SELECT job_id FROM job WHERE study_uid=?1 AND input_digest=?2 AND model_digest=?3 AND"
+                         " repetition=?4",
+                         "tbbi", study_uid, input, model->digest, repetition) &&
          make_latest(index, study_uid, *ret_job_id, err);
 }
 
@@ -357,10 +399,10 @@ bool lvn_index_job_retry(struct lvn_index *index, int64_t job_id, struct lvn_err
 bool lvn_index_job_restore(struct lvn_index *index, const struct lvn_index_job *job, struct lvn_error *err) {
   return lvn_sql_run(index, err,
                      "INSERT INTO job(job_id, study_uid, input_digest, model_digest, model_name, model_version,"
-                     " job_key, wall_ms, state, change_count) SELECT ?1,?2,?3,?4,?5,?6,?7,?8,'cancelled',-1 WHERE"
-                     " EXISTS (SELECT 1 FROM study WHERE study_uid=?2) ON CONFLICT DO NOTHING",
-                     "itbbttti", job->job_id, job->study_uid, job->input_digest, job->model_digest, job->model_name,
-                     job->model_version, job->key, job->wall_ms);
+                     " repetition, job_key, wall_ms, state, change_count) SELECT ?1,?2,?3,?4,?5,?6,?7,?8,?9,"
+                     "'cancelled',-1 WHERE EXISTS (SELECT 1 FROM study WHERE study_uid=?2) ON CONFLICT DO NOTHING",
+                     "itbbttiti", job->job_id, job->study_uid, job->input_digest, job->model_digest, job->model_name,
+                     job->model_version, job->repetition, job->key, job->wall_ms);
 }
 
 bool lvn_index_result_restore(struct lvn_index *index, int64_t job_id, const struct lvn_index_result *result,

@@ -18,6 +18,10 @@ struct lvn_analysis_request {
   const char *output_folder; /* exists; results and analysis.json are written here */
   const char *job_key;       /* result UIDs are derived from this */
   int64_t wall_ms;           /* content date and time of the results: the same when a job runs again */
+  /* Job key and time of the earlier report of this study, in the destinations' hands, that the new one replaces; NULL:
+   * there is none. */
+  const char *replaced_key;
+  int64_t replaced_wall_ms;
   const char *ae_title;
   const char *station_name;
   double max_registration_error_mm;

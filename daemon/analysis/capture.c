@@ -70,6 +70,22 @@ static void draw_scale_bar(cairo_t *cr, double x, double y, double sample_spacin
   lvn_draw_text(cr, x + 14, y + TILE_SIDE - 17, 120, &style, text);
 }
 
+/* Where the picture's left and upper edges lie in the patient, as viewers mark it. */
+static void draw_edges(cairo_t *cr, double x, double y, const struct lvn_capture_request *request) {
+  const struct lvn_draw_style style = {15, true, white};
+  const char left[] = {request->left_edge, '\0'};
+  const char top[] = {request->top_edge, '\0'};
+  if (request->left_edge != '\0') {
+    lvn_draw_box(cr, x + 4, y + TILE_SIDE / 2 - 10, lvn_draw_text_width(cr, &style, left) + 6, 19, background);
+    lvn_draw_text(cr, x + 7, y + TILE_SIDE / 2 + 5, 20, &style, left);
+  }
+  if (request->top_edge != '\0') {
+    double width = lvn_draw_text_width(cr, &style, top);
+    lvn_draw_box(cr, x + (TILE_SIDE - width) / 2 - 3, y + 4, width + 6, 19, background);
+    lvn_draw_text(cr, x + (TILE_SIDE - width) / 2, y + 19, 20, &style, top);
+  }
+}
+
 static void draw_tag(cairo_t *cr, double x, double y, const char *text, struct lvn_colour colour) {
   const struct lvn_draw_style style = {13, true, {0, 0, 0}};
   double width = lvn_draw_text_width(cr, &style, text);
@@ -97,6 +113,7 @@ static void draw_phase(cairo_t *cr, const struct lvn_capture_request *request, i
     lvn_draw_outline(cr, x, ROW_ONE_TOP, TILE_SIDE, request->mask, LVN_CAPTURE_SIDE,
                      phase->is_unusable ? red : outline_colour);
     draw_scale_bar(cr, x, ROW_ONE_TOP, request->sample_spacing_mm);
+    draw_edges(cr, x, ROW_ONE_TOP, request);
     lvn_draw_frame(cr, x, ROW_ONE_TOP, TILE_SIDE, TILE_SIDE, phase->is_unusable ? 3 : 1,
                    phase->is_unusable ? red : dim);
   }

@@ -130,6 +130,8 @@ static bool fill_lesion(const struct lvn_case *c, size_t index, const struct lvn
   *target = (struct lvn_result_lesion){
       .tracking_id = lesion->roi->tracking_id,
       .tracking_uid = lesion->roi->tracking_uid,
+      .right_edge = lvn_outcome_edge(stack->grid.direction[0], false),
+      .lower_edge = lvn_outcome_edge(stack->grid.direction[1], false),
       .image = lvn_reference_of(stack, lesion->crop.slices[lesion->crop.key_slice].fixed_slice_index),
       .contours = parts->contours[index],
       .contour_count = parts->contour_counts[index],
@@ -209,6 +211,8 @@ static bool write_objects(const struct lvn_case *c, const struct request_parts *
   const struct lvn_result_request result_request = {.template_path = lvn_study_get_template_path(c->study),
                                                     .job_key = request->job_key,
                                                     .wall_ms = request->wall_ms,
+                                                    .replaced_key = request->replaced_key,
+                                                    .replaced_wall_ms = request->replaced_wall_ms,
                                                     .device = {.ae_title = request->ae_title,
                                                                .station_name = request->station_name,
                                                                .model_name = info->name,

@@ -24,6 +24,10 @@ struct lvn_outcome_timings {
   double write_seconds;
 };
 
+/* The letter of the side of the patient towards which `direction` points (PS3.3 C.7.6.1.1.1: x to the left, y to the
+ * back, z to the head), or of the opposite one. */
+char lvn_outcome_edge(const double direction[3], bool opposite);
+
 /* The secondary capture's picture of one lesion, into outcome->capture. */
 LVN_MUST_CHECK bool lvn_outcome_render(const struct lvn_case *study_case, size_t lesion_index,
                                        struct lvn_lesion_outcome *outcome, const struct lvn_classifier_info *info,

@@ -8,12 +8,24 @@
 
 static const char *const phase_titles[LVN_PHASE_NETWORK_COUNT] = {"Non-contrast", "Arterial", "Portal venous"};
 
+char lvn_outcome_edge(const double direction[3], bool opposite) {
+  static const char letters[3][2] = {{'L', 'R'}, {'P', 'A'}, {'H', 'F'}};
+  int axis = 0;
+  for (int i = 1; i < 3; i++) {
+    axis = fabs(direction[i]) > fabs(direction[axis]) ? i : axis;
+  }
+  return letters[axis][(direction[axis] < 0.0) != opposite];
+}
+
 static void describe_phase(const struct lvn_case *c, const struct lvn_case_lesion *lesion, int phase, char text[160]) {
   const struct lvn_stack *stack = c->stacks[lesion->stack_index[phase]].stack;
   const struct lvn_registration_quality *q = &lesion->quality[phase];
   const double *d = q->displacement_mm;
   if (lesion->is_reference[phase]) {
-    (void)snprintf(text, 160, "series %d, ROI drawn here", stack->series_number);
+    const struct lvn_slice *slice = &stack->slices[lesion->crop.slices[lesion->crop.key_slice].fixed_slice_index];
+    bool is_frame = slice->frame_number > 0;
+    (void)snprintf(text, 160, "series %d, %s %d, ROI drawn here", stack->series_number, is_frame ? "frame" : "image",
+                   is_frame ? (int)slice->frame_number : slice->instance_number);
   } else if (!q->usable) {
     (void)snprintf(text, 160, "series %d, NOT ALIGNED: %.100s", stack->series_number, q->reason);
   } else if (isfinite(q->estimated_error_mm)) {
@@ -36,6 +48,8 @@ bool lvn_outcome_render(const struct lvn_case *study_case, size_t lesion_index, 
       .mask = key->mask,
       .heat = outcome->has_probability ? prediction->heat[prediction->top_class] : NULL,
       .sample_spacing_mm = lesion->crop.sample_spacing_mm,
+      .left_edge = lvn_outcome_edge(lesion->roi->mask.grid.direction[0], true),
+      .top_edge = lvn_outcome_edge(lesion->roi->mask.grid.direction[1], true),
       .has_probability = outcome->has_probability,
       .top_class = prediction->top_class,
       .abstained = prediction->abstained,

@@ -17,10 +17,13 @@ void lvn_clock_sleep_seconds(double seconds); /* the whole time, also when signa
 /* "2026-11-22T03:30:00.123Z" */
 void lvn_clock_format_utc(int64_t wall_ms, char ret_text[LVN_TIME_TEXT_BYTES]);
 
-/* DICOM DA "20261122", TM "033000.123000" and DT "20261122033000.123000+0000" of a wall time, in UTC (PS3.5 6.2). */
+/* DICOM DA "20261122", TM "043000.123000" and DT "20261122043000.123000+0100" of a wall time (PS3.5 6.2), in this
+ * machine's local time: scanners write theirs so, and a result must not seem older than its images. */
 void lvn_clock_format_da(int64_t wall_ms, char ret_text[LVN_TIME_TEXT_BYTES]);
 void lvn_clock_format_tm(int64_t wall_ms, char ret_text[LVN_TIME_TEXT_BYTES]);
 void lvn_clock_format_dt(int64_t wall_ms, char ret_text[LVN_TIME_TEXT_BYTES]);
+/* "2026-11-22 04:30:00", local too */
+void lvn_clock_format_people(int64_t wall_ms, char ret_text[LVN_TIME_TEXT_BYTES]);
 
 #ifdef __cplusplus
 }

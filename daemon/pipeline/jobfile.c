@@ -54,11 +54,11 @@ bool lvn_jobfile_write(const struct lvn_config *config, const struct lvn_jobfile
   const struct lvn_index_job *job = &file->job;
   lvn_sha256_to_text(job->input_digest, input);
   lvn_sha256_to_text(job->model_digest, model);
-  LVN_AUTOJSON json_t *root =
-      json_pack("{s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:s, s:o}", "job_id", (json_int_t)job->job_id, "job_key",
-                job->key, "study_instance_uid", job->study_uid, "input_digest", input, "model_digest", model,
-                "model_name", job->model_name, "model_version", job->model_version, "wall_ms", (json_int_t)job->wall_ms,
-                "outcome", file->outcome, "sentence", file->sentence, "results", pack_results(file));
+  LVN_AUTOJSON json_t *root = json_pack(
+      "{s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:s, s:o}", "job_id", (json_int_t)job->job_id, "job_key",
+      job->key, "study_instance_uid", job->study_uid, "input_digest", input, "model_digest", model, "model_name",
+      job->model_name, "model_version", job->model_version, "repetition", (json_int_t)job->repetition, "wall_ms",
+      (json_int_t)job->wall_ms, "outcome", file->outcome, "sentence", file->sentence, "results", pack_results(file));
   LVN_AUTOFREE char *text = root == NULL ? NULL : json_dumps(root, JSON_INDENT(1));
   if (text == NULL) {
     return lvn_error_set(err, LVN_ERROR_INTERNAL, "cannot write a job as JSON");
@@ -81,6 +81,7 @@ static bool read_job(const json_t *root, struct lvn_jobfile *file) {
   struct lvn_index_job *job = &file->job;
   job->job_id = json_integer_value(json_object_get(root, "job_id"));
   job->wall_ms = json_integer_value(json_object_get(root, "wall_ms"));
+  job->repetition = json_integer_value(json_object_get(root, "repetition"));
   return job->job_id > 0 && job->wall_ms > 0 && get_text(root, "job_key", job->key, sizeof job->key) &&
          get_text(root, "study_instance_uid", job->study_uid, sizeof job->study_uid) &&
          get_digest(root, "input_digest", job->input_digest) && get_digest(root, "model_digest", job->model_digest) &&

@@ -18,6 +18,7 @@
 #define RESULTS_MAX 64U
 #define DESTINATIONS_MAX 64U
 #define RETRY_MS 5000
+#define REPORT_CLASS "1.2.840.10008.5.1.4.1.1.88.34" /* Comprehensive 3D SR */
 
 size_t lvn_jobs_count_running(const struct lvn_pipeline *pipeline) {
   size_t count = 0;
@@ -259,14 +260,18 @@ static bool send_job(struct lvn_pipeline *pipeline, struct lvn_pipeline_worker *
   size_t count = 0;
   char folder[LVN_PATH_BYTES];
   struct lvn_jobfile file = {.job = *job};
+  struct lvn_index_job earlier = {0};
+  bool replaces = false;
   if (!lvn_jobfile_folder(&pipeline->config, job->job_id, folder, err) ||
       !lvn_jobfile_write(&pipeline->config, &file, err) ||
+      !lvn_index_job_predecessor(pipeline->index, job->job_id, REPORT_CLASS, &earlier, &replaces, err) ||
       !lvn_index_study_inputs(pipeline->index, job->study_uid, &digests, &count, err)) {
     return false;
   }
-  LVN_AUTOJSON json_t *root = json_pack("{s:{s:I, s:s, s:I, s:s, s:o}}", "job", "job_id", (json_int_t)job->job_id,
-                                        "job_key", job->key, "wall_ms", (json_int_t)job->wall_ms, "output_folder",
-                                        folder, "paths", pack_paths(pipeline, digests, count));
+  LVN_AUTOJSON json_t *root = json_pack(
+      "{s:{s:I, s:s, s:I, s:s, s:I, s:s, s:o}}", "job", "job_id", (json_int_t)job->job_id, "job_key", job->key,
+      "wall_ms", (json_int_t)job->wall_ms, "replaced_key", replaces ? earlier.key : "", "replaced_wall_ms",
+      (json_int_t)earlier.wall_ms, "output_folder", folder, "paths", pack_paths(pipeline, digests, count));
   LVN_AUTOFREE char *line = root == NULL ? NULL : json_dumps(root, JSON_COMPACT);
   if (line == NULL) {
     return lvn_error_set(err, LVN_ERROR_NOMEM, "out of memory for a job");

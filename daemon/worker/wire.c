@@ -63,6 +63,7 @@ void lvn_wire_job_clear(struct lvn_wire_job *job) {
   }
   lvn_free(job->paths);
   lvn_free(job->job_key);
+  lvn_free(job->replaced_key);
   lvn_free(job->output_folder);
   *job = (struct lvn_wire_job){0};
 }
@@ -186,20 +187,26 @@ static bool parse_job(const char *line, size_t length, struct lvn_wire_job *job,
   json_error_t problem;
   json_int_t job_id = 0;
   json_int_t wall_ms = 0;
+  json_int_t replaced_wall_ms = 0;
   const char *key = NULL;
+  const char *replaced_key = NULL;
   const char *folder = NULL;
   json_t *paths = NULL;
   AUTO_JSON message = json_loadb(line, length, 0, &problem);
   if (message == NULL ||
-      json_unpack_ex(message, &problem, 0, "{s:{s:I,s:s,s:I,s:s,s:o}}", "job", "job_id", &job_id, "job_key", &key,
-                     "wall_ms", &wall_ms, "output_folder", &folder, "paths", &paths) != 0) {
+      json_unpack_ex(message, &problem, 0, "{s:{s:I,s:s,s:I,s:s,s:I,s:s,s:o}}", "job", "job_id", &job_id, "job_key",
+                     &key, "wall_ms", &wall_ms, "replaced_key", &replaced_key, "replaced_wall_ms", &replaced_wall_ms,
+                     "output_folder", &folder, "paths", &paths) != 0) {
     return lvn_error_set(err, LVN_ERROR_PROTOCOL, "a job from the pipeline cannot be read: %s", problem.text);
   }
   job->job_id = job_id;
   job->wall_ms = wall_ms;
+  job->replaced_wall_ms = replaced_wall_ms;
   job->job_key = lvn_strdup(key, err);
+  job->replaced_key = lvn_strdup(replaced_key, err);
   job->output_folder = lvn_strdup(folder, err);
-  return job->job_key != NULL && job->output_folder != NULL && parse_paths(paths, job, err);
+  return job->job_key != NULL && job->replaced_key != NULL && job->output_folder != NULL &&
+         parse_paths(paths, job, err);
 }
 
 bool lvn_wire_receive_job(struct lvn_wire *wire, const volatile sig_atomic_t *stop, struct lvn_wire_job *ret_job,

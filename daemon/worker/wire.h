@@ -22,7 +22,9 @@ void lvn_wire_close(struct lvn_wire *wire); /* NULL is allowed */
 struct lvn_wire_job {
   int64_t job_id;
   int64_t wall_ms;
-  char *job_key; /* owned, like the rest */
+  char *job_key;      /* owned, like the rest */
+  char *replaced_key; /* of the job whose report this one's replaces; empty: none */
+  int64_t replaced_wall_ms;
   char *output_folder;
   char **paths;
   size_t path_count;

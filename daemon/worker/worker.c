@@ -147,6 +147,8 @@ static bool run_job(const struct models *models, const struct lvn_config *config
                                                .output_folder = job->output_folder,
                                                .job_key = job->job_key,
                                                .wall_ms = job->wall_ms,
+                                               .replaced_key = job->replaced_key[0] != '\0' ? job->replaced_key : NULL,
+                                               .replaced_wall_ms = job->replaced_wall_ms,
                                                .ae_title = config->ae_title,
                                                .station_name = config->station_name,
                                                .max_registration_error_mm = config->max_registration_error_mm,

@@ -263,19 +263,29 @@ bool receive_data(Session &session, T_ASC_PresentationContextID context, bool wa
   }
 }
 
-bool answer_store(Session &session, const lvn_command &command, T_ASC_PresentationContextID context_id, uint16_t status,
-                  lvn_error *err) {
-  // DCMTK answers message and UIDs out of the request.
-  T_DIMSE_C_StoreRQ request = {};
-  request.MessageID = command.message_id;
-  OFStandard::strlcpy(request.AffectedSOPClassUID, command.sop_class_uid, sizeof request.AffectedSOPClassUID);
-  OFStandard::strlcpy(request.AffectedSOPInstanceUID, command.sop_instance_uid, sizeof request.AffectedSOPInstanceUID);
-  T_DIMSE_C_StoreRSP response = {};
-  response.DimseStatus = status;
-  response.DataSetType = DIMSE_DATASET_NULL;
-  response.opts = O_STORE_AFFECTEDSOPCLASSUID | O_STORE_AFFECTEDSOPINSTANCEUID;
-  const OFCondition sent = DIMSE_sendStoreResponse(session.association, context_id, &request, &response, nullptr);
-  return sent.good() || lvn_dul_error(err, sent, "sending a C-STORE-RSP");
+bool answer(Session &session, const lvn_command &command, T_ASC_PresentationContextID context, uint16_t status,
+            const char *doing, lvn_error *err) {
+  uint8_t bytes[LVN_COMMAND_RESPONSE_BYTES_MAX];
+  const size_t count = lvn_command_write_response(&command, status, bytes);
+  // A peer may take less in one PDU.
+  const size_t part_max = session.association->sendPDVLength;
+  for (size_t at = 0; at < count; at += part_max) {
+    DUL_PDV pdv = {};
+    DUL_PDVLIST list = {};
+    const size_t part = count - at < part_max ? count - at : part_max;
+    pdv.fragmentLength = static_cast<unsigned long>(part);
+    pdv.presentationContextID = context;
+    pdv.pdvType = DUL_COMMANDPDV;
+    pdv.lastPDV = at + part == count;
+    pdv.data = bytes + at;
+    list.count = 1;
+    list.pdv = &pdv;
+    const OFCondition sent = DUL_WritePDVs(&session.association->DULassociation, &list);
+    if (sent.bad()) {
+      return lvn_dul_error(err, sent, doing);
+    }
+  }
+  return true;
 }
 
 bool serve_store(Session &session, const lvn_command &command, T_ASC_PresentationContextID context_id, lvn_error *err) {
@@ -308,7 +318,7 @@ bool serve_store(Session &session, const lvn_command &command, T_ASC_Presentatio
                                                   : LVN_END_WHOLE;
     status = session.handler->end(session.handler->user_data, how);
   }
-  return whole && answer_store(session, command, context_id, status, err);
+  return whole && answer(session, command, context_id, status, "sending a C-STORE-RSP", err);
 }
 
 // One whole command; false with *ret_over after a release. It must arrive within idle_seconds however it is cut.
@@ -360,11 +370,7 @@ bool serve_command(Session &session, bool *ret_over, lvn_error *err) {
     return false;
   }
   if (command.field == LVN_COMMAND_C_ECHO_RQ) {
-    T_DIMSE_C_EchoRQ request = {};
-    request.MessageID = command.message_id;
-    OFStandard::strlcpy(request.AffectedSOPClassUID, command.sop_class_uid, sizeof request.AffectedSOPClassUID);
-    const OFCondition sent = DIMSE_sendEchoResponse(session.association, context, &request, STATUS_Success, nullptr);
-    return sent.good() || lvn_dul_error(err, sent, "sending a C-ECHO-RSP");
+    return answer(session, command, context, STATUS_Success, "sending a C-ECHO-RSP", err);
   }
   if (command.field == LVN_COMMAND_C_STORE_RQ) {
     return serve_store(session, command, context, err);

@@ -62,6 +62,39 @@ static bool take_element(uint16_t element, const uint8_t *value, uint32_t length
   }
 }
 
+static size_t put_element(uint8_t *at, uint16_t element, const void *value, size_t length) {
+  size_t padded = length + (length & 1);
+  const uint8_t head[8] = {0, 0, (uint8_t)element, (uint8_t)(element >> 8), (uint8_t)padded, 0, 0, 0};
+  memcpy(at, head, sizeof head);
+  memcpy(at + sizeof head, value, length);
+  memset(at + sizeof head + length, 0, padded - length);
+  return sizeof head + padded;
+}
+
+static size_t put_u16(uint8_t *at, uint16_t element, unsigned value) {
+  const uint8_t raw[2] = {(uint8_t)value, (uint8_t)(value >> 8)};
+  return put_element(at, element, raw, sizeof raw);
+}
+
+static size_t put_uid(uint8_t *at, uint16_t element, const char *uid) {
+  return uid[0] == '\0' ? 0 : put_element(at, element, uid, strlen(uid));
+}
+
+size_t lvn_command_write_response(const struct lvn_command *request, uint16_t status,
+                                  uint8_t ret_bytes[LVN_COMMAND_RESPONSE_BYTES_MAX]) {
+  const size_t group_length_bytes = 12;
+  size_t at = group_length_bytes;
+  at += put_uid(ret_bytes + at, 0x0002, request->sop_class_uid);
+  at += put_u16(ret_bytes + at, 0x0100, 0x8000U | request->field);
+  at += put_u16(ret_bytes + at, 0x0120, request->message_id);
+  at += put_u16(ret_bytes + at, 0x0800, NO_DATA_SET);
+  at += put_u16(ret_bytes + at, 0x0900, status);
+  at += put_uid(ret_bytes + at, 0x1000, request->sop_instance_uid);
+  const uint8_t rest[4] = {(uint8_t)(at - group_length_bytes), 0, 0, 0}; /* at most 200 */
+  (void)put_element(ret_bytes, 0x0000, rest, sizeof rest);
+  return at;
+}
+
 bool lvn_command_parse(const uint8_t *bytes, size_t count, struct lvn_command *ret_command, struct lvn_error *err) {
   unsigned found = 0;
   size_t at = 0;

@@ -1,5 +1,6 @@
-/* The command set of one DIMSE request (PS3.7 6.3.1 and 9.3), read without DCMTK's data set parser: that one takes
- * sequences of any depth and values of any size from a peer that nothing is known of. */
+/* The command sets of a DIMSE request and its response (PS3.7 6.3.1 and 9.3), read and written without DCMTK: its
+ * parser takes sequences of any depth and values of any size from a peer that nothing is known of, and it answers on no
+ * presentation context whose transfer syntax it does not know (HTJ2K). */
 #ifndef LVN_DICOM_NET_COMMAND_H
 #define LVN_DICOM_NET_COMMAND_H
 
@@ -15,6 +16,8 @@ extern "C" {
 /* A C-STORE-RQ needs about 250 bytes. */
 #define LVN_COMMAND_BYTES_MAX 16384U
 
+#define LVN_COMMAND_RESPONSE_BYTES_MAX 256U
+
 enum lvn_command_field { LVN_COMMAND_C_STORE_RQ = 0x0001, LVN_COMMAND_C_ECHO_RQ = 0x0030 };
 
 struct lvn_command {
@@ -28,6 +31,10 @@ struct lvn_command {
 /* LVN_ERROR_PROTOCOL when the bytes are no command set, or Command Field, Message ID or Data Set Type is missing. */
 LVN_MUST_CHECK bool lvn_command_parse(const uint8_t *bytes, size_t count, struct lvn_command *ret_command,
                                       struct lvn_error *err);
+
+/* The response to a request, without a data set. Returns its length. */
+size_t lvn_command_write_response(const struct lvn_command *request, uint16_t status,
+                                  uint8_t ret_bytes[LVN_COMMAND_RESPONSE_BYTES_MAX]);
 
 #ifdef __cplusplus
 }

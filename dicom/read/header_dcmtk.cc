@@ -183,6 +183,7 @@ static void read_common(DcmItem &dataset, const lvn_scan &scan, Frame &frame) {
   }
   header.contrast_start_seconds = seconds_of(code_of(dataset, DCM_ContrastBolusStartTime), false);
   frame.instance_number = integer_of(dataset, DCM_InstanceNumber, -1);
+  frame.slice.instance_number = frame.instance_number;
   frame.content_datetime = code_of(dataset, DCM_ContentDate) + code_of(dataset, DCM_ContentTime);
   frame.rescale_type = code_of(dataset, DCM_RescaleType);
   frame.volume_calculation = code_of(dataset, DCM_VolumeBasedCalculationTechnique);

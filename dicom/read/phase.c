@@ -124,9 +124,24 @@ static void group_candidates(const struct lvn_phase_candidate *candidates, size_
   }
 }
 
+static double shared_injection(const struct lvn_phase_candidate *candidates, size_t count) {
+  double injection = -1.0;
+  for (size_t i = 0; i < count; i++) {
+    double named = candidates[i].stack->contrast_start_seconds;
+    if (named < 0.0) {
+      continue;
+    }
+    if (injection >= 0.0 && fabs(lvn_phase_seconds_between(injection, named)) > SAME_SECONDS) {
+      return -1.0;
+    }
+    injection = named;
+  }
+  return injection;
+}
+
 static struct lvn_phase_context survey(const struct lvn_phase_candidate *candidates, size_t count,
                                        const size_t *leader) {
-  struct lvn_phase_context context = {0};
+  struct lvn_phase_context context = {.injection_seconds = shared_injection(candidates, count)};
   double low = HUGE_VAL;
   double high = -HUGE_VAL;
   for (size_t i = 0; i < count; i++) {

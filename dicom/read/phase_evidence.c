@@ -88,20 +88,27 @@ static void weigh_agent(const struct lvn_stack *stack, const struct lvn_phase_co
   }
 }
 
-static void weigh_delay(const struct lvn_stack *stack, struct lvn_phase_verdict *verdict) {
+/* A series without contrast agent seldom names the injection; the others' injection is as good a witness for it, since
+ * one scanner's clock timed them all and no protocol sets it. */
+static void weigh_delay(const struct lvn_stack *stack, const struct lvn_phase_context *context,
+                        struct lvn_phase_verdict *verdict) {
   double weight[LVN_PHASE_COUNT];
-  if (stack->acquisition_seconds < 0.0 || stack->contrast_start_seconds < 0.0) {
+  bool is_own = stack->contrast_start_seconds >= 0.0;
+  double injection = is_own ? stack->contrast_start_seconds : context->injection_seconds;
+  const char *source = is_own ? "" : " that other series name";
+  if (stack->acquisition_seconds < 0.0 || injection < 0.0) {
     return;
   }
-  double delay = lvn_phase_seconds_between(stack->contrast_start_seconds, stack->acquisition_seconds);
+  double delay = lvn_phase_seconds_between(injection, stack->acquisition_seconds);
   if (delay < -3600.0 || delay > 1200.0) {
     return; /* a clock or a copied attribute, not a delay */
   }
   lvn_phase_delay_likelihood(delay, weight);
   if (delay < 10.0) {
-    lvn_phase_add_evidence(verdict, weight, "acquired before the injection could reach the liver (%.0f s)", delay);
+    lvn_phase_add_evidence(verdict, weight, "acquired before the injection%s could reach the liver (%.0f s)", source,
+                           delay);
   } else {
-    lvn_phase_add_evidence(verdict, weight, "%.0f s after the injection", delay);
+    lvn_phase_add_evidence(verdict, weight, "%.0f s after the injection%s", delay, source);
   }
 }
 
@@ -119,7 +126,7 @@ void lvn_phase_weigh_header(const struct lvn_stack *stack, const struct lvn_phas
     lvn_phase_weigh_text(stack->study_description, "study description", 0.2, verdict);
   }
   weigh_agent(stack, context, verdict);
-  weigh_delay(stack, verdict);
+  weigh_delay(stack, context, verdict);
 }
 
 void lvn_phase_weigh_image(const struct lvn_phase_image *image, struct lvn_phase_verdict *verdict) {

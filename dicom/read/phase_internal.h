@@ -16,6 +16,8 @@ struct lvn_phase_context {
   bool agent_differs; /* some candidates name a contrast agent, some do not */
   bool aorta_differs; /* the aorta is not equally bright in all candidates */
   bool several_times; /* the candidates come from more than one acquisition */
+  /* Start of the injection, since midnight, where all candidates that name one name the same; else -1. */
+  double injection_seconds;
 };
 
 void lvn_phase_add_evidence(struct lvn_phase_verdict *verdict, const double weight[LVN_PHASE_COUNT], const char *format,

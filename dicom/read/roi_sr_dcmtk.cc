@@ -44,6 +44,7 @@ struct Group {
   std::string tracking_uid;
   std::string label;
   std::vector<Region> regions;
+  RoiSource source; // what the group's measurements were taken from: SCOORD3D names no image
 };
 
 // Text boxes and spline handles of Cornerstone are graphics, not outlines.
@@ -69,6 +70,12 @@ bool collect_group(DcmItem &container, Group &group, unsigned depth, lvn_error *
       group.regions.push_back({&item, code == "111030" || code == "130488" || code == "121231"});
     } else if (type == "IMAGE" && (code == "121214" || code == "121191")) {
       group.regions.push_back({&item, true});
+    } else if (type == "IMAGE") {
+      DcmItem *reference = first_item(&item, DCM_ReferencedSOPSequence);
+      group.source.sop_instance_uids.push_back(
+          reference == nullptr ? "" : code_of(*reference, DCM_ReferencedSOPInstanceUID));
+    } else if (type == "UIDREF" && code == "121232") {
+      group.source.series_uids.push_back(code_of(item, DCM_UID));
     } else if (type == "NUM" || type == "CONTAINER") {
       return collect_group(item, group, depth + 1, err);
     }
@@ -229,8 +236,23 @@ bool draw_scoord(const RoiReader &reader, RoiDraft &draft, DcmItem &item, bool c
                                                                closes, image_uid, frame, what, ret_drawn, err);
 }
 
-bool draw_scoord3d(const RoiReader &reader, RoiDraft &draft, DcmItem &item, const char *what, bool *ret_drawn,
-                   lvn_error *err) {
+// Measurements of one group may be taken from several series; then they do not tell which one was drawn on.
+bool name_one_stack(const RoiReader &reader, const std::vector<std::string> &uids) {
+  size_t known = SIZE_MAX;
+  for (const std::string &uid : uids) {
+    size_t stack = 0;
+    if (lvn_study_find_slice(&reader.study, uid.c_str(), 0, &stack, nullptr)) {
+      if (known != SIZE_MAX && stack != known) {
+        return false;
+      }
+      known = stack;
+    }
+  }
+  return true;
+}
+
+bool draw_scoord3d(const RoiReader &reader, RoiDraft &draft, DcmItem &item, const RoiSource &group_source,
+                   const char *what, bool *ret_drawn, lvn_error *err) {
   std::vector<double> values;
   std::vector<Point> points;
   RoiSource source;
@@ -254,6 +276,10 @@ bool draw_scoord3d(const RoiReader &reader, RoiDraft &draft, DcmItem &item, cons
     }
     return true;
   });
+  if (source.sop_instance_uids.empty() && name_one_stack(reader, group_source.sop_instance_uids)) {
+    source.sop_instance_uids = group_source.sop_instance_uids;
+    source.series_uids = group_source.series_uids;
+  }
   *ret_drawn = true;
   return reader.choose_stack(source, outline, what, stack, err) && reader.claim_stack(draft, stack, what, err) &&
          reader.fill_polygon(draft, outline, false, what, err);
@@ -300,7 +326,7 @@ bool draw_group(RoiReader &reader, const Group &group, RoiDraft &draft, lvn_erro
         return false;
       }
     } else if (type == "SCOORD3D") {
-      if (!draw_scoord3d(reader, draft, *region.item, what, &is_drawn, err)) {
+      if (!draw_scoord3d(reader, draft, *region.item, group.source, what, &is_drawn, err)) {
         return false;
       }
     } else if (!draw_segment(reader, draft, *region.item, what, err)) {
@@ -311,6 +337,13 @@ bool draw_group(RoiReader &reader, const Group &group, RoiDraft &draft, lvn_erro
 }
 
 } // namespace
+
+// Groups (TID 1501, row 3) or graphics with one tracking UID are one lesion, drawn slice by slice.
+static std::vector<RoiDraft>::iterator find_tracked(std::vector<RoiDraft> &drafts, const std::string &tracking_uid) {
+  return std::find_if(drafts.begin(), drafts.end(), [&](const RoiDraft &other) {
+    return !tracking_uid.empty() && other.tracking_uid == tracking_uid;
+  });
+}
 
 bool RoiReader::read_sr(const lvn_other_object &object, lvn_error *err) {
   DcmFileFormat file;
@@ -333,10 +366,7 @@ bool RoiReader::read_sr(const lvn_other_object &object, lvn_error *err) {
     draft.label = group.label;
     draft.tracking_id = group.tracking_id;
     draft.tracking_uid = group.tracking_uid;
-    // Groups with one tracking UID are one lesion, drawn slice by slice (TID 1501, row 3).
-    const auto same = std::find_if(drafts.begin(), drafts.end(), [&](const RoiDraft &other) {
-      return !other.tracking_uid.empty() && other.tracking_uid == draft.tracking_uid;
-    });
+    const auto same = find_tracked(drafts, draft.tracking_uid);
     if (same != drafts.end()) {
       if (!draw_group(*this, group, *same, err)) {
         return false;
@@ -359,9 +389,13 @@ bool RoiReader::read_sr(const lvn_other_object &object, lvn_error *err) {
 static bool read_graphic(RoiReader &reader, DcmItem &annotation, DcmItem &graphic, unsigned number, lvn_error *err) {
   const std::string name = "ROI " + std::to_string(number);
   std::vector<double> values;
-  RoiDraft draft;
+  RoiDraft fresh;
   bool is_drawn = false;
-  draft.number = number;
+  fresh.number = number;
+  fresh.tracking_id = text_of(graphic, DCM_TrackingID);
+  fresh.tracking_uid = code_of(graphic, DCM_TrackingUID);
+  const auto same = find_tracked(reader.drafts, fresh.tracking_uid);
+  RoiDraft &draft = same != reader.drafts.end() ? *same : fresh;
   DcmItem *image = first_item(&annotation, DCM_ReferencedImageSequence);
   if (image == nullptr || code_of(graphic, DCM_GraphicAnnotationUnits) != "PIXEL") {
     reader.add_note(name + " left out: it is not drawn in the pixels of one image");
@@ -374,9 +408,9 @@ static bool read_graphic(RoiReader &reader, DcmItem &annotation, DcmItem &graphi
                      frame > 0 ? static_cast<uint32_t>(frame) : 0, name.c_str(), &is_drawn, err)) {
     return false;
   }
-  if (is_drawn) {
-    reader.drafts.push_back(std::move(draft));
-  } else {
+  if (is_drawn && same == reader.drafts.end()) {
+    reader.drafts.push_back(std::move(fresh));
+  } else if (!is_drawn) {
     reader.add_note(name + " left out: its drawing encloses no area");
   }
   return true;

@@ -46,6 +46,7 @@ struct lvn_slice {
   char sop_instance_uid[LVN_UID_BYTES];
   char sop_class_uid[LVN_UID_BYTES];
   uint32_t frame_number; /* 1-based; 0 for a single-frame object */
+  int instance_number;   /* of the object, as viewers show it; -1 when absent */
   double position_mm[3]; /* Image Position (Patient): centre of the first pixel */
 };
 

@@ -37,6 +37,8 @@ struct lvn_result_contour {
 struct lvn_result_lesion {
   const char *tracking_id;
   const char *tracking_uid;
+  char right_edge; /* where the capture's right and lower edges lie in the patient: 'L', 'P', … */
+  char lower_edge;
   struct lvn_result_reference image; /* the slice that the contour lies on */
   const struct lvn_result_contour *contours;
   size_t contour_count;
@@ -74,6 +76,8 @@ struct lvn_result_request {
   const char *template_path; /* CT object whose patient/study modules are copied */
   const char *job_key;       /* UIDs are derived from this text: the same job writes the same UIDs */
   int64_t wall_ms;           /* content time: fixed per job too */
+  const char *replaced_key;  /* job key of the report that this one replaces, or NULL */
+  int64_t replaced_wall_ms;  /* its content time */
   struct lvn_result_device device;
   const struct lvn_result_phase *phases;
   size_t phase_count;

@@ -42,8 +42,9 @@ void fill_capture(DcmDataset &dataset, ResultTemplate &source, const struct lvn_
   }
   source.copy_into(dataset);
   put_result_header(dataset, request, "OT", UID_SecondaryCaptureImageStorage,
-                    result_uid(request, "capture", lesion_index), result_uid(request, "capture-series", 0),
-                    result_capture_series_number, static_cast<int>(lesion_index + 1));
+                    result_uid(request.job_key, "capture", lesion_index),
+                    result_uid(request.job_key, "capture-series", 0), result_capture_series_number,
+                    static_cast<int>(lesion_index + 1));
   put(dataset, DCM_BodyPartExamined, "ABDOMEN"); // without it Laterality would be required (PS3.3 C.7.3.1)
   put(dataset, DCM_ConversionType, "WSD");
   put(dataset, DCM_SecondaryCaptureDeviceManufacturer, node_manufacturer);
@@ -53,7 +54,7 @@ void fill_capture(DcmDataset &dataset, ResultTemplate &source, const struct lvn_
   lvn_clock_format_da(request.wall_ms, date);
   put(dataset, DCM_DateOfSecondaryCapture, date);
   put(dataset, DCM_ImageType, "DERIVED\\SECONDARY\\OTHER");
-  put(dataset, DCM_PatientOrientation, "L\\P");
+  put(dataset, DCM_PatientOrientation, std::string{lesion.right_edge, '\\', lesion.lower_edge});
   put(dataset, DCM_BurnedInAnnotation, "YES");
   put(dataset, DCM_RecognizableVisualFeatures, "NO");
   put(dataset, DCM_ImageComments, LVN_RESEARCH_NOTICE);

@@ -269,6 +269,23 @@ void check_group(DcmItem &group) {
   require((outcome == "CLASSIFIED:99LVN") != has_reason, "outcome and abstention reason contradict each other");
 }
 
+// A report that replaces another names it, in the same study, and is not that one itself.
+void check_predecessors(DcmItem &dataset) {
+  for (DcmItem *study : items_of(dataset, DCM_PredecessorDocumentsSequence)) {
+    require(text_of(*study, DCM_StudyInstanceUID) == text_of(dataset, DCM_StudyInstanceUID),
+            "the replaced report belongs to another study");
+    for (DcmItem *series : items_of(*study, DCM_ReferencedSeriesSequence)) {
+      require_uid(*series, DCM_SeriesInstanceUID);
+      for (DcmItem *instance : items_of(*series, DCM_ReferencedSOPSequence)) {
+        require_value(*instance, DCM_ReferencedSOPClassUID, UID_Comprehensive3DSRStorage);
+        require_uid(*instance, DCM_ReferencedSOPInstanceUID);
+        require(text_of(*instance, DCM_ReferencedSOPInstanceUID) != text_of(dataset, DCM_SOPInstanceUID),
+                "the report says that it replaces itself");
+      }
+    }
+  }
+}
+
 void check_report(DcmFileFormat &file) {
   DcmDataset &dataset = *file.getDataset();
   require_value(dataset, DCM_Modality, "SR");
@@ -283,6 +300,7 @@ void check_report(DcmFileFormat &file) {
   only_child(dataset, "CONTAINS", "CONTAINER", "111028:DCM");
   const std::vector<DcmItem *> schemes = items_of(dataset, DCM_CodingSchemeIdentificationSequence);
   require(schemes.size() == 1 && text_of(*schemes[0], DCM_CodingSchemeDesignator) == "99LVN", "coding scheme 99LVN");
+  check_predecessors(dataset);
   check_content(dataset, evidence_uids(dataset));
   const std::vector<DcmItem *> groups =
       children(only_child(dataset, "CONTAINS", "CONTAINER", "126010:DCM"), "CONTAINS", "CONTAINER", "125007:DCM");

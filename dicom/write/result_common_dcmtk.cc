@@ -105,8 +105,8 @@ void ResultTemplate::copy_into(DcmItem &dataset) {
   }
 }
 
-std::string result_uid(const struct lvn_result_request &request, const char *role, size_t lesion_index) {
-  return uid_of({"result", request.job_key, role, std::to_string(lesion_index)});
+std::string result_uid(const char *job_key, const char *role, size_t lesion_index) {
+  return uid_of({"result", job_key, role, std::to_string(lesion_index)});
 }
 
 std::string plain_text(const char *text, size_t max_bytes) {

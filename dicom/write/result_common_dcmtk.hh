@@ -26,7 +26,8 @@ private:
   DcmFileFormat file_;
 };
 
-std::string result_uid(const struct lvn_result_request &request, const char *role, size_t lesion_index);
+// Of an instance or series that a job writes.
+std::string result_uid(const char *job_key, const char *role, size_t lesion_index);
 
 // SOP Common, General Series, General Equipment, Contributing Equipment (IHE AIR), content date and time.
 void put_result_header(DcmItem &dataset, const struct lvn_result_request &request, const char *modality,

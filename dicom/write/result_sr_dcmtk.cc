@@ -1,3 +1,4 @@
+#include "daemon/base/clock.h"
 #include "dicom/write/result_common_dcmtk.hh"
 #include "dicom/write/sr_tree_dcmtk.hh"
 
@@ -124,7 +125,7 @@ void put_group(DcmItem &measurements, const struct lvn_result_request &request, 
   put_regions(group, lesion);
   if (lesion.capture != nullptr) {
     sr_image(group, sr_contains, LVN_CODE_ILLUSTRATION_OF_ROI, UID_SecondaryCaptureImageStorage,
-             result_uid(request, "capture", lesion_index), 0);
+             result_uid(request.job_key, "capture", lesion_index), 0);
   }
   if (lesion.has_probability) {
     put_probabilities(group, lesion);
@@ -151,6 +152,21 @@ void put_evaluations(DcmItem &root, const struct lvn_result_request &request) {
   if (request.study_note != nullptr && request.study_note[0] != '\0') {
     sr_text(evaluations, sr_contains, LVN_CODE_STUDY_NOTE, plain_text(request.study_note, text_max));
   }
+  if (request.replaced_key != nullptr) {
+    char when[LVN_TIME_TEXT_BYTES];
+    lvn_clock_format_people(request.replaced_wall_ms, when);
+    sr_text(evaluations, sr_contains, LVN_CODE_STUDY_NOTE,
+            std::string("This report replaces the earlier one of ") + when +
+                ": the study's objects, or the model, have changed since");
+  }
+}
+
+// PS3.3 C.17.2: most viewers show one report of a study; this says which one is out of date.
+void put_predecessor(DcmDataset &dataset, const struct lvn_result_request &request, const std::string &study) {
+  Evidence predecessor;
+  predecessor.add(result_uid(request.replaced_key, "report-series", 0), UID_Comprehensive3DSRStorage,
+                  result_uid(request.replaced_key, "report", 0));
+  predecessor.put_into(dataset, DCM_PredecessorDocumentsSequence, study);
 }
 
 void put_evidence(DcmDataset &dataset, const struct lvn_result_request &request, const std::string &study) {
@@ -173,8 +189,8 @@ void put_evidence(DcmDataset &dataset, const struct lvn_result_request &request,
   }
   for (size_t i = 0; i < request.lesion_count; i++) {
     if (request.lesions[i].capture != nullptr) {
-      evidence.add(result_uid(request, "capture-series", 0), UID_SecondaryCaptureImageStorage,
-                   result_uid(request, "capture", i));
+      evidence.add(result_uid(request.job_key, "capture-series", 0), UID_SecondaryCaptureImageStorage,
+                   result_uid(request.job_key, "capture", i));
     }
   }
   evidence.put_into(dataset, DCM_CurrentRequestedProcedureEvidenceSequence, study);
@@ -184,8 +200,8 @@ void put_evidence(DcmDataset &dataset, const struct lvn_result_request &request,
 
 void fill_report(DcmDataset &dataset, ResultTemplate &source, const struct lvn_result_request &request) {
   source.copy_into(dataset);
-  put_result_header(dataset, request, "SR", UID_Comprehensive3DSRStorage, result_uid(request, "report", 0),
-                    result_uid(request, "report-series", 0), result_sr_series_number, 1);
+  put_result_header(dataset, request, "SR", UID_Comprehensive3DSRStorage, result_uid(request.job_key, "report", 0),
+                    result_uid(request.job_key, "report-series", 0), result_sr_series_number, 1);
   dataset.insertEmptyElement(DCM_ReferencedPerformedProcedureStepSequence);
   dataset.insertEmptyElement(DCM_PerformedProcedureCodeSequence);
   sr_put_root(dataset);
@@ -200,6 +216,9 @@ void fill_report(DcmDataset &dataset, ResultTemplate &source, const struct lvn_r
   }
   put_evaluations(dataset, request);
   put_evidence(dataset, request, source.study_instance_uid());
+  if (request.replaced_key != nullptr) {
+    put_predecessor(dataset, request, source.study_instance_uid());
+  }
 }
 
 } // namespace lvn_write

@@ -15,7 +15,7 @@ if [ "${1:-}" = --self-test ]; then
 fi
 cd "$1"
 mapfile -t files < <(
-  if [ -d .git ]; then
+  if [ -e .git ]; then
     git ls-files --cached --others --exclude-standard -- '*.c' '*.h' '*.cc' '*.hh'
   else
     find . -name '*.[ch]' -o -name '*.cc' -o -name '*.hh'

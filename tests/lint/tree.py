@@ -9,7 +9,7 @@ SKIPPED = {".git", "build", ".venv", "__pycache__", ".cache", "demo-output", "no
 
 def files(root):
     """Paths from `root`: what git tracks or would add; every file where there is no repository."""
-    if os.path.isdir(os.path.join(root, ".git")):
+    if os.path.exists(os.path.join(root, ".git")):  # a folder, or the file of a worktree
         listed = subprocess.run(["git", "-C", root, "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
                                 capture_output=True, check=True).stdout.decode()
         return sorted({p for p in listed.split("\0") if p and os.path.isfile(os.path.join(root, p))})

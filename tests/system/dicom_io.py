@@ -18,22 +18,31 @@ def dataset_bytes(path):
     return data[144 + struct.unpack("<I", data[140:144])[0]:]
 
 
-def send_raw(path, port, called, calling):
-    """C-STORE with the file's own bytes, the command's UIDs from its meta header; the DIMSE status, or None when no
-    presentation context was accepted."""
+def send_raw(paths, port, called, calling):
+    """C-STORE with the files' own bytes over one association, the command's UIDs from their meta headers. The DIMSE status
+    of each; None where its presentation context was not accepted. One path: its status. DCMTK 3.6.7 cannot propose HTJ2K,
+    so its dcmsend is no help there."""
+    if not isinstance(paths, list):
+        return send_raw([paths], port, called, calling)[0]
     pynetdicom._config.STORE_SEND_CHUNKED_DATASET = True
-    meta = pydicom.filereader.read_file_meta_info(str(path))
+    metas = [pydicom.filereader.read_file_meta_info(str(path)) for path in paths]
     entity = pynetdicom.AE(ae_title=calling)
-    entity.add_requested_context(meta.MediaStorageSOPClassUID, meta.TransferSyntaxUID)
+    for sop_class, syntax in sorted({(m.MediaStorageSOPClassUID, m.TransferSyntaxUID) for m in metas}):
+        entity.add_requested_context(sop_class, syntax)
     association = entity.associate("127.0.0.1", port, ae_title=called)
     if not association.is_established:
-        return None
+        return [None] * len(paths)
     try:
-        return association.send_c_store(str(path)).Status
-    except ValueError:
-        return None
+        return [store_status(association, path) for path in paths]
     finally:
         association.release()
+
+
+def store_status(association, path):
+    try:
+        return association.send_c_store(str(path)).get("Status")
+    except ValueError:
+        return None
 
 
 def liver_mask(segmentation, images):

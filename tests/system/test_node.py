@@ -153,6 +153,52 @@ def test_same_object_again_writes_nothing_and_other_bytes_reopen_the_study(site,
     assert len(stored_objects(node)) == count + 1
 
 
+def reports_by_age(pacs, uid, folder):
+    """The node's reports of a study in the PACS, oldest first by what they say themselves."""
+    reports = [pydicom.dcmread(pacs.save(i, folder / f"{i}.dcm")) for i in pacs.results_of_study(uid)[0]]
+    return sorted(reports, key=lambda report: report.ContentDate + report.ContentTime)
+
+
+def replaced_by(report):
+    """SOP instance UIDs of the reports that this one says it replaces."""
+    return [str(instance.ReferencedSOPInstanceUID) for study in report.get("PredecessorDocumentsSequence", [])
+            for series in study.ReferencedSeriesSequence for instance in series.ReferencedSOPSequence]
+
+
+def test_bytes_that_come_back_make_the_newest_report_theirs(site, tmp_path):
+    """Bytes A, then B, then A again: the newest report in the PACS is of A, and each names the one it replaces."""
+    pacs, node = site
+    study = harness.phantom(tmp_path / "p", "--seed", 4, "--matrix", 256, "--coverage", 60, "--lesions", 1)
+    uid = harness.study_uid_of(study)
+    first = sorted(study.rglob("*.dcm"))[0]
+    second = pydicom.dcmread(first)
+    second.ImageComments = "corrected"
+    second.save_as(tmp_path / "second.dcm")
+    harness.send(study, pacs.dicom_port, called=harness.PACS_AET)
+    harness.send(study, node.port)
+    for count, path in ((1, None), (2, tmp_path / "second.dcm"), (3, first)):
+        if path is not None:
+            harness.send(path, node.port)
+        harness.wait_until(lambda n=count: [len(r) for r in pacs.results_of_study(uid)] == [n, n], 120,
+                           f"results of revision {count}\n" + node.log()[-3000:])
+    reports = reports_by_age(pacs, uid, tmp_path)
+    uids = [str(report.SOPInstanceUID) for report in reports]
+    assert [replaced_by(report) for report in reports] == [[], uids[:1], uids[1:2]]
+    assert len({str(report.SeriesInstanceUID) for report in reports}) == 3
+    for instance in pacs.results_of_study(uid)[0]:
+        path = tmp_path / f"{instance}.dcm"
+        assert judge.dciodvfy_errors(path) == []
+        assert all(pacs.has_instance(u) for u in judge.referenced_uids(pydicom.dcmread(path)))
+    paths = [tmp_path / f"{i}.dcm" for i in pacs.results_of_study(uid)[0]]
+    assert not any(judge.sr_validator_errors(paths).values())
+    jobs = node.table("jobs")["jobs"]
+    node.cli("rebuild-index")
+    harness.wait_until(lambda: [s["state"] for s in node.table("studies")["studies"]] == ["done"], 60, "a done study")
+    harness.wait_until(lambda: {o["state"] for o in node.table("outbound")["outbound"]} == {"sent"}, 60, "sent again")
+    assert len(node.table("jobs")["jobs"]) == len(jobs)
+    assert [str(r.SOPInstanceUID) for r in reports_by_age(pacs, uid, tmp_path)] == uids
+
+
 def children_of(node):
     """{role: pid} of the supervisor's children, from their command lines."""
     roles = {}

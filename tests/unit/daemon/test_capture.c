@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -82,6 +83,33 @@ static void test_capture__window_is_the_networks(void **state) {
     assert_int_equal(rgb[0], rgb[2]);
   }
   lvn_picture_clear(&picture);
+}
+
+static void test_capture__edges_are_marked_in_the_first_row(void **state) {
+  (void)state;
+  struct lvn_picture plain = {0};
+  struct lvn_picture marked = {0};
+  struct lvn_capture_request request = make_request();
+  render(&request, &plain);
+  request.left_edge = 'R';
+  request.top_edge = 'A';
+  render(&request, &marked);
+  for (int k = 0; k < LVN_PHASE_NETWORK_COUNT; k++) {
+    int left = FIRST_COLUMN + k * TILE_STEP;
+    size_t at_left = 0;
+    size_t at_top = 0;
+    for (int y = 0; y < TILE; y++) {
+      for (int x = 0; x < TILE; x++) {
+        bool differs = memcmp(pixel(&plain, left + x, FIRST_ROW + y), pixel(&marked, left + x, FIRST_ROW + y), 3) != 0;
+        at_left += differs && x < 30 && abs(y - TILE / 2) < 15;
+        at_top += differs && y < 30 && abs(x - TILE / 2) < 15;
+        assert_false(differs && x >= 30 && y >= 30);
+      }
+    }
+    assert_true(at_left > 20 && at_top > 20);
+  }
+  lvn_picture_clear(&plain);
+  lvn_picture_clear(&marked);
 }
 
 static void test_capture__outline_stands_on_the_masks_border(void **state) {
@@ -235,6 +263,7 @@ static void test_capture__missing_phases_and_network_still_draw(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_capture__edges_are_marked_in_the_first_row),
       cmocka_unit_test(test_capture__window_is_the_networks),
       cmocka_unit_test(test_capture__outline_stands_on_the_masks_border),
       cmocka_unit_test(test_capture__heat_only_in_the_second_row_and_where_it_is),

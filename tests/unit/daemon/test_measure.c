@@ -1,5 +1,6 @@
 #include "daemon/analysis/case.h"
 #include "daemon/analysis/measure.h"
+#include "daemon/analysis/outcome.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -75,8 +76,23 @@ static void test_measure__volume_counts_all_slices(void **state) {
   lvn_mask_clear(&mask);
 }
 
+static void test_measure__edges_of_the_picture(void **state) {
+  static const struct {
+    double direction[3];
+    char along;
+    char opposite;
+  } rows[] = {{{1, 0, 0}, 'L', 'R'},      {{-0.99, 0.1, 0.1}, 'R', 'L'}, {{0, 1, 0}, 'P', 'A'},
+              {{0.1, -0.9, 0}, 'A', 'P'}, {{0, 0, 1}, 'H', 'F'},         {{0, 0.3, -0.9}, 'F', 'H'}};
+  (void)state;
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    assert_int_equal(lvn_outcome_edge(rows[i].direction, false), rows[i].along);
+    assert_int_equal(lvn_outcome_edge(rows[i].direction, true), rows[i].opposite);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_measure__edges_of_the_picture),
       cmocka_unit_test(test_measure__diameters_of_a_turned_ellipse),
       cmocka_unit_test(test_measure__one_pixel_has_its_diagonal),
       cmocka_unit_test(test_measure__volume_counts_all_slices),

@@ -39,6 +39,26 @@ static void test_association__passes_a_real_ct_bit_exact(void **state) {
   lvn_free(file);
 }
 
+/* Also those that DCMTK does not know: HTJ2K. */
+static void test_association__answers_in_every_transfer_syntax(void **state) {
+  struct fixture *fixture = *state;
+  static const uint8_t data[3000] = {0};
+  for (const char *const *syntax = lvn_association_transfer_syntaxes(); *syntax != NULL; syntax++) {
+    const char *const only[] = {*syntax, NULL};
+    start(fixture);
+    int fd = raw_open_as(fixture, only);
+    for (int i = 0; i < 2; i++) {
+      int status = raw_store(fd, data, sizeof data, 1000);
+      if (status != 0x0000) {
+        fail_msg("%s: status %d", *syntax, status);
+      }
+    }
+    raw_release(fd);
+    assert_true(finish(fixture)->is_good);
+    assert_string_equal(fixture->record->syntax_uid, *syntax);
+  }
+}
+
 static void test_association__answers_status_of_begin(void **state) {
   struct fixture *fixture = *state;
   fixture->record->begin_status = LVN_STORE_OUT_OF_RESOURCES;
@@ -320,6 +340,7 @@ static void test_association__answers_each_presentation_context(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       CASE(test_association__answers_echo_and_release),
+      CASE(test_association__answers_in_every_transfer_syntax),
       CASE(test_association__passes_a_real_ct_bit_exact),
       CASE(test_association__answers_status_of_begin),
       CASE(test_association__answers_status_of_end),

@@ -53,6 +53,29 @@ static void test_command__knows_a_request_without_data_set(void **state) {
   lvn_free(bytes.data);
 }
 
+static void test_command__answers_a_request(void **state) {
+  const struct lvn_command request = {
+      .field = LVN_COMMAND_C_STORE_RQ, .message_id = 515, .sop_class_uid = CT_CLASS, .sop_instance_uid = "1.2.3"};
+  uint8_t bytes[LVN_COMMAND_RESPONSE_BYTES_MAX];
+  struct lvn_command longest = {.field = LVN_COMMAND_C_STORE_RQ};
+  (void)state;
+  size_t count = lvn_command_write_response(&request, 0xA700, bytes);
+  static const uint8_t expected[] = {
+      0,   0,   0,    0,    4,   0,   0,   0,   88,  0,    0,   0, /* group length */
+      0,   0,   2,    0,    26,  0,   0,   0,   '1', '.',  '2', '.', '8', '4', '0', '.', '1',
+      '0', '0', '0',  '8',  '.', '5', '.', '1', '.', '4',  '.', '1', '.', '1', '.', '2', 0, /* SOP class, padded */
+      0,   0,   0,    1,    2,   0,   0,   0,   1,   0x80,                                  /* C-STORE-RSP */
+      0,   0,   0x20, 1,    2,   0,   0,   0,   3,   2,                                     /* message 515 */
+      0,   0,   0,    8,    2,   0,   0,   0,   1,   1,                                     /* no data set */
+      0,   0,   0,    9,    2,   0,   0,   0,   0,   0xA7,                                  /* status */
+      0,   0,   0,    0x10, 6,   0,   0,   0,   '1', '.',  '2', '.', '3', 0};               /* SOP instance */
+  assert_int_equal(count, sizeof expected);
+  assert_memory_equal(bytes, expected, sizeof expected);
+  memset(longest.sop_class_uid, '1', 64);
+  memset(longest.sop_instance_uid, '1', 64);
+  assert_true(lvn_command_write_response(&longest, 0, bytes) <= sizeof bytes);
+}
+
 /* Each prefix of a good command is refused: none is read past its end (the sanitizer build would see it). */
 static void test_command__refuses_every_prefix(void **state) {
   struct bytes bytes = {0};
@@ -115,6 +138,7 @@ static void test_command__takes_uids_of_full_length_and_padding(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_command__answers_a_request),
       cmocka_unit_test(test_command__reads_a_store_request),
       cmocka_unit_test(test_command__knows_a_request_without_data_set),
       cmocka_unit_test(test_command__refuses_every_prefix),

@@ -60,6 +60,8 @@ struct lvn_result_lesion make_lesion(const struct lvn_picture *picture) {
   struct lvn_result_lesion lesion = {};
   lesion.tracking_id = "Lesion 1";
   lesion.tracking_uid = "2.25.1";
+  lesion.right_edge = 'L';
+  lesion.lower_edge = 'P';
   lesion.image = images[2];
   lesion.contours = contours;
   lesion.contour_count = 1;
@@ -216,6 +218,19 @@ void test_write_result__objects_and_their_order(void **state) {
   assert_string_equal(f->objects[3].sop_class_uid, UID_Comprehensive3DSRStorage);
 }
 
+// A series of a prone patient is not turned: its picture says so.
+void test_write_result__capture_says_how_the_patient_lay(void **state) {
+  auto *f = static_cast<fixture *>(*state);
+  DcmFileFormat file;
+  f->lesions[0].right_edge = 'R';
+  f->lesions[0].lower_edge = 'A';
+  write(f);
+  assert_true(file.loadFile(f->objects[0].path).good());
+  assert_string_equal(string_of(*file.getDataset(), DCM_PatientOrientation).c_str(), "R\\A");
+  assert_true(file.loadFile(f->objects[1].path).good());
+  assert_string_equal(string_of(*file.getDataset(), DCM_PatientOrientation).c_str(), "L\\P");
+}
+
 void test_write_result__report_says_what_was_found(void **state) {
   auto *f = static_cast<fixture *>(*state);
   DcmFileFormat file;
@@ -296,6 +311,40 @@ void test_write_result__another_job_has_other_uids(void **state) {
   f->request.job_key = "job-2";
   write(f);
   assert_string_not_equal(uid.c_str(), f->objects[3].sop_instance_uid);
+}
+
+// A later report of the study says which one it replaces: by reference for machines, in words for people.
+void test_write_result__replaced_report_is_named(void **state) {
+  auto *f = static_cast<fixture *>(*state);
+  DcmFileFormat file;
+  write(f);
+  const std::string first_uid = f->objects[3].sop_instance_uid;
+  assert_true(file.loadFile(f->objects[3].path).good());
+  const std::string first_series = string_of(*file.getDataset(), DCM_SeriesInstanceUID);
+  assert_false(file.getDataset()->tagExists(DCM_PredecessorDocumentsSequence));
+  f->request.job_key = "job-2";
+  f->request.replaced_key = "job-1";
+  f->request.replaced_wall_ms = f->request.wall_ms;
+  f->request.wall_ms += 60000;
+  write(f);
+  assert_true(file.loadFile(f->objects[3].path).good());
+  DcmDataset &dataset = *file.getDataset();
+  DcmItem &study = item_at(dataset, DCM_PredecessorDocumentsSequence, 0);
+  DcmItem &series = item_at(study, DCM_ReferencedSeriesSequence, 0);
+  DcmItem &report = item_at(series, DCM_ReferencedSOPSequence, 0);
+  assert_string_equal(string_of(study, DCM_StudyInstanceUID).c_str(), "1.2.3.4");
+  assert_string_equal(string_of(series, DCM_SeriesInstanceUID).c_str(), first_series.c_str());
+  assert_string_equal(string_of(report, DCM_ReferencedSOPInstanceUID).c_str(), first_uid.c_str());
+  assert_non_null(
+      std::strstr(string_of(content(dataset, "STUDY_NOTE", 0), DCM_TextValue).c_str(), "of 2026-11-22 04:00:00:"));
+  check_damage(f, 3, "replaces itself", [](DcmItem &d) {
+    DcmItem &named = item_at(item_at(d, DCM_PredecessorDocumentsSequence, 0), DCM_ReferencedSeriesSequence, 0);
+    item_at(named, DCM_ReferencedSOPSequence, 0)
+        .putAndInsertString(DCM_ReferencedSOPInstanceUID, string_of(d, DCM_SOPInstanceUID).c_str());
+  });
+  check_damage(f, 3, "another study", [](DcmItem &d) {
+    item_at(d, DCM_PredecessorDocumentsSequence, 0).putAndInsertString(DCM_StudyInstanceUID, "1.2.9");
+  });
 }
 
 void test_write_result__careless_template_makes_valid_results(void **state) {
@@ -431,12 +480,13 @@ void test_write_result__check_refuses_other_files(void **state) {
 
 int main() {
   const struct CMUnitTest tests[] = {
-      CASE(objects_and_their_order),      CASE(report_says_what_was_found),
-      CASE(every_roi_object_is_evidence), CASE(same_request_same_bytes),
-      CASE(another_job_has_other_uids),   CASE(careless_template_makes_valid_results),
-      CASE(foreign_text_becomes_ascii),   CASE(impossible_requests_are_refused),
-      CASE(check_finds_damaged_reports),  CASE(check_finds_damaged_captures),
-      CASE(check_refuses_other_files),
+      CASE(objects_and_their_order),          CASE(report_says_what_was_found),
+      CASE(every_roi_object_is_evidence),     CASE(same_request_same_bytes),
+      CASE(another_job_has_other_uids),       CASE(careless_template_makes_valid_results),
+      CASE(foreign_text_becomes_ascii),       CASE(impossible_requests_are_refused),
+      CASE(check_finds_damaged_reports),      CASE(check_finds_damaged_captures),
+      CASE(check_refuses_other_files),        CASE(replaced_report_is_named),
+      CASE(capture_says_how_the_patient_lay),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

@@ -21,6 +21,8 @@
 
 #include <cmocka.h>
 
+#define RECEIVED_MS 1234567
+
 static char test_folder[64];
 static char mount_point[80];
 static struct lvn_error err;
@@ -79,7 +81,7 @@ static inline struct lvn_spool_facts make_facts(void) {
                                   .calling_aet = "MODALITY",
                                   .address = "192.0.2.7",
                                   .association_id = "a1",
-                                  .received_ms = 1234567};
+                                  .received_ms = RECEIVED_MS};
 }
 
 static inline struct lvn_spool_writer *begin(struct lvn_spool *spool, const char *text) {
@@ -89,10 +91,15 @@ static inline struct lvn_spool_writer *begin(struct lvn_spool *spool, const char
   return writer;
 }
 
-static inline struct lvn_spool_facts receive(struct lvn_spool *spool, const char *text) {
+static inline struct lvn_spool_facts receive_at(struct lvn_spool *spool, const char *text, int64_t received_ms) {
   struct lvn_spool_facts facts = make_facts();
+  facts.received_ms = received_ms;
   assert_good(lvn_spool_commit(begin(spool, text), &facts, &err));
   return facts;
+}
+
+static inline struct lvn_spool_facts receive(struct lvn_spool *spool, const char *text) {
+  return receive_at(spool, text, RECEIVED_MS);
 }
 
 static inline void path_of_new(const struct lvn_spool *spool, const struct lvn_spool_facts *facts, const char *ending,

@@ -1,0 +1,163 @@
+/* An index on a real SQLite file, for each test, and a study to play with. */
+#ifndef LVN_TESTS_INDEX_FIXTURE_H
+#define LVN_TESTS_INDEX_FIXTURE_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <sqlite3.h>
+
+#include "daemon/base/file.h"
+#include "daemon/base/memory.h"
+#include "storage/index.h"
+#include "storage/index_internal.h"
+
+#define STUDY "1.2.3.4"
+#define REPORT_CLASS "1.2.840.10008.5.1.4.1.1.88.34"
+
+struct fixture {
+  char folder[64];
+  struct lvn_index *index;
+  struct lvn_error err;
+};
+
+#define assert_good(expression)                                                                                        \
+  do {                                                                                                                 \
+    if (!(expression)) {                                                                                               \
+      fail_msg("%s: %s", #expression, fixture->err.message);                                                           \
+    }                                                                                                                  \
+  } while (0)
+
+static inline int set_up(void **state) {
+  struct fixture *fixture = calloc(1, sizeof *fixture); /* allow: a test's own memory */
+  if (fixture == NULL) {
+    return -1;
+  }
+  (void)snprintf(fixture->folder, sizeof fixture->folder, "/tmp/lvn-index-XXXXXX");
+  if (mkdtemp(fixture->folder) == NULL || !lvn_index_open(fixture->folder, 3, &fixture->index, &fixture->err)) {
+    return -1;
+  }
+  *state = fixture;
+  return 0;
+}
+
+static inline int tear_down(void **state) {
+  struct fixture *fixture = *state;
+  struct lvn_file_names paths = {0};
+  lvn_index_close(fixture->index);
+  if (lvn_file_walk(fixture->folder, 1000, &paths, &fixture->err)) {
+    for (size_t i = 0; i < paths.count; i++) {
+      (void)unlink(paths.names[i]);
+    }
+    lvn_file_names_clear(&paths);
+  }
+  (void)rmdir(fixture->folder);
+  free(fixture); /* allow: a test's own memory */
+  return 0;
+}
+
+static inline void reopen(struct fixture *fixture) {
+  lvn_index_close(fixture->index);
+  fixture->index = NULL;
+  assert_good(lvn_index_open(fixture->folder, 3, &fixture->index, &fixture->err));
+}
+
+static inline struct lvn_index_object make_object(const char *sop_uid, uint8_t digest, enum lvn_index_role role,
+                                                  int64_t received_ms) {
+  struct lvn_index_object object = {.role = role, .modality = "CT", .patient_id = "P1", .issuer_of_patient_id = ""};
+  (void)lvn_copy(object.facts.sop_instance_uid, LVN_UID_BYTES, sop_uid);
+  (void)lvn_copy(object.facts.sop_class_uid, LVN_UID_BYTES, "1.2.840.10008.5.1.4.1.1.2");
+  (void)lvn_copy(object.facts.transfer_syntax_uid, LVN_UID_BYTES, "1.2.840.10008.1.2.1");
+  (void)lvn_copy(object.facts.study_instance_uid, LVN_UID_BYTES, STUDY);
+  (void)snprintf(object.facts.series_instance_uid, LVN_UID_BYTES, "1.2.3.4.%d", role == LVN_INDEX_ROLE_CT ? 1 : 2);
+  (void)lvn_copy(object.facts.calling_aet, sizeof object.facts.calling_aet, "MODALITY");
+  (void)lvn_copy(object.facts.address, sizeof object.facts.address, "127.0.0.1");
+  object.facts.received_ms = received_ms;
+  object.facts.byte_count = 100;
+  memset(object.facts.sha256, digest, LVN_SHA256_BYTES);
+  return object;
+}
+
+static inline struct lvn_index_addition add(struct fixture *fixture, const struct lvn_index_object *object) {
+  struct lvn_index_addition addition = {0};
+  assert_good(lvn_index_add(fixture->index, object, object->facts.received_ms + 1000, &addition, &fixture->err));
+  return addition;
+}
+
+static inline struct lvn_index_study get_study(struct fixture *fixture) {
+  struct lvn_index_study *studies = NULL;
+  struct lvn_index_study study;
+  size_t count = 0;
+  const struct lvn_index_study_filter filter = {.study_uid = STUDY};
+  assert_good(lvn_index_list_studies(fixture->index, &filter, &studies, &count, &fixture->err));
+  assert_int_equal(count, 1);
+  study = studies[0];
+  lvn_free(studies);
+  return study;
+}
+
+static const struct lvn_index_model model = {.name = "m", .version = "1", .digest = {7}};
+
+/* The study settles; its job runs. */
+static inline struct lvn_index_job run_next_job(struct fixture *fixture, const struct lvn_index_model *with,
+                                                int64_t now_ms) {
+  struct lvn_index_job job;
+  int64_t job_id = 0;
+  bool found = false;
+  assert_good(lvn_index_study_settle(fixture->index, STUDY, &fixture->err));
+  assert_good(lvn_index_job_create(fixture->index, STUDY, with, now_ms, &job_id, &fixture->err));
+  assert_good(lvn_index_job_claim(fixture->index, now_ms, &job, &found, &fixture->err));
+  assert_true(found);
+  assert_int_equal(job.job_id, job_id);
+  return job;
+}
+
+/* A settled study of one CT object and one ROI, with a job that runs. */
+static inline struct lvn_index_job start_job(struct fixture *fixture) {
+  struct lvn_index_object ct = make_object("1.1", 1, LVN_INDEX_ROLE_CT, 1000);
+  struct lvn_index_object roi = make_object("1.2", 2, LVN_INDEX_ROLE_ROI, 1001);
+  (void)add(fixture, &ct);
+  (void)add(fixture, &roi);
+  return run_next_job(fixture, &model, 5000);
+}
+
+static inline void finish_job(struct fixture *fixture, int64_t job_id, const char *sop_uid, const char *outcome) {
+  struct lvn_index_result result = {.sop_class_uid = REPORT_CLASS, .sha256 = {9}};
+  const char *const destinations[] = {"pacs"};
+  (void)lvn_copy(result.sop_instance_uid, sizeof result.sop_instance_uid, sop_uid);
+  (void)lvn_copy(result.path, sizeof result.path, "/results/sr.dcm");
+  const struct lvn_index_finish finish = {.job_id = job_id,
+                                          .outcome = outcome,
+                                          .sentence = strcmp(outcome, "done") == 0 ? "" : "waiting for a phase",
+                                          .results = &result,
+                                          .result_count = 1,
+                                          .destinations = destinations,
+                                          .destination_count = 1,
+                                          .now_ms = 7000};
+  assert_good(lvn_index_job_finish(fixture->index, &finish, &fixture->err));
+}
+
+static inline struct lvn_index_outbound get_outbound(struct fixture *fixture, const char *sop_uid) {
+  struct lvn_index_outbound *rows = NULL;
+  struct lvn_index_outbound found = {0};
+  size_t count = 0;
+  assert_good(lvn_index_list_outbound(fixture->index, NULL, 100, &rows, &count, &fixture->err));
+  for (size_t i = 0; i < count; i++) {
+    if (strcmp(rows[i].sop_instance_uid, sop_uid) == 0) {
+      found = rows[i];
+    }
+  }
+  lvn_free(rows);
+  return found;
+}
+
+#define index_test(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+#endif
