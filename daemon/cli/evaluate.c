@@ -242,5 +242,5 @@ int lvn_cli_evaluate(int argc, char **argv) {
       (request.fold >= 0 && request.models.count > 1)) {
     return lvn_options_complain(&usage, "--fold goes with one model, and there are at most %d", LVN_FOLDS_MAX);
   }
-  return evaluate(&request, &err) ? LVN_EXIT_OK : lvn_options_fail(usage.command, &err);
+  return evaluate(&request, &err) ? LVN_EXIT_OK : lvn_options_refuse(usage.command, &err);
 }
