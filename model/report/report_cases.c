@@ -71,10 +71,12 @@ static bool draw_case(const struct lvn_answer *answer, const struct lvn_answer_p
   for (size_t phase = 0; phase < LVN_PHASE_NETWORK_COUNT; phase++) {
     draw_tile(cr, phase, picture, (enum lvn_phase)phase, recipe, NULL, lvn_phase_name((enum lvn_phase)phase));
   }
-  (void)snprintf(caption, sizeof caption, "PV + CAM: %s (answer)", lvn_class_name(answer->top_class));
-  draw_tile(cr, 3, picture, LVN_PHASE_PV, recipe, picture->heat[answer->top_class], caption);
-  (void)snprintf(caption, sizeof caption, "PV + CAM: %s (%s)", lvn_class_name(other), is_wrong ? "truth" : "second");
-  draw_tile(cr, 4, picture, LVN_PHASE_PV, recipe, picture->heat[other], caption);
+  if (picture->heat[other] != NULL) {
+    (void)snprintf(caption, sizeof caption, "PV + CAM: %s (answer)", lvn_class_name(answer->top_class));
+    draw_tile(cr, 3, picture, LVN_PHASE_PV, recipe, picture->heat[answer->top_class], caption);
+    (void)snprintf(caption, sizeof caption, "PV + CAM: %s (%s)", lvn_class_name(other), is_wrong ? "truth" : "second");
+    draw_tile(cr, 4, picture, LVN_PHASE_PV, recipe, picture->heat[other], caption);
+  }
   cairo_status_t status = cairo_status(cr);
   cairo_destroy(cr);
   status = status == CAIRO_STATUS_SUCCESS ? cairo_surface_write_to_png_stream(surface, receive, png) : status;

@@ -172,7 +172,8 @@ static void count_lesions(const struct lvn_dataset *dataset, struct lvn_dataset_
   }
 }
 
-bool lvn_dataset_audit_run(const struct lvn_dataset *dataset, struct lvn_dataset_audit *ret_audit, struct lvn_error *err) {
+bool lvn_dataset_audit_run(const struct lvn_dataset *dataset, struct lvn_dataset_audit *ret_audit,
+                           struct lvn_error *err) {
   struct lvn_dataset_audit audit = {0};
   size_t capacity = 0;
   count_lesions(dataset, &audit);

@@ -43,7 +43,7 @@ struct lvn_dataset_audit {
 
 /* By manifest alone: no pixel is read. lvn_dataset_audit_clear() it. */
 LVN_MUST_CHECK bool lvn_dataset_audit_run(const struct lvn_dataset *dataset, struct lvn_dataset_audit *ret_audit,
-                                      struct lvn_error *err);
+                                          struct lvn_error *err);
 void lvn_dataset_audit_clear(struct lvn_dataset_audit *audit);
 
 /* Can a classifier be trained on it? LVN_ERROR_DATA in one sentence: empty, one class only, or a leak. */

@@ -7,6 +7,7 @@
 #include "model/tensor/json.h"
 #include "model/train/calibrate.h"
 #include "model/train/card.h"
+#include "model/train/tuning.h"
 #include "model/train/views_torch.hh"
 
 #include <algorithm>
@@ -233,6 +234,14 @@ json_t *describe_training(const lvn_train_options &options, const TrainingData &
                              summary.held_out_ece, "libtorch", TORCH_VERSION, "threads", at::get_num_threads(),
                              "history", json_loads(history_to_text(history).c_str(), 0, nullptr));
   lvn_free(recipe);
+  if (options.recipe->tuning_key[0] != '\0') {
+    json_t *tuning =
+        lvn_json_read((std::string(options.output_folder) + ".tuning/" LVN_TUNING_FILE).c_str(), 1 << 20, &err);
+    if (tuning == nullptr) {
+      fail(err);
+    }
+    (void)json_object_set_new(result, "tuning", tuning);
+  }
   return result;
 }
 
