@@ -67,20 +67,23 @@ static inline void made_up_dataset(const char *root, const char *name,
   assert_true(lvn_dataset_writer_close(writer, &err));
 }
 
-static inline void made_up_text(const char *root) {
+/* Prompt embeddings of `sequences` phase sequences; those from the seventh on, which name fewer phases, by `shift`. */
+static inline void made_up_text(const char *root, const char *name, size_t sequences, double shift) {
   char path[PATH_BYTES];
   struct lvn_error err = {0};
-  float values[24 * HIDDEN];
-  for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
-    values[i] = (float)sin(1.7 * (double)i);
+  float values[15 * LVN_CLASS_COUNT * HIDDEN];
+  const size_t count = sequences * LVN_CLASS_COUNT * HIDDEN;
+  assert_true(count <= sizeof values / sizeof values[0]);
+  for (size_t i = 0; i < count; i++) {
+    values[i] = (float)sin(1.7 * (double)i + (i < 6 * LVN_CLASS_COUNT * HIDDEN ? 0.0 : shift));
   }
   const struct lvn_tensor tensor = {.name = "enriched",
                                     .dtype = LVN_DTYPE_F32,
                                     .rank = 3,
-                                    .shape = {6, 4, HIDDEN},
-                                    .element_count = 24 * HIDDEN,
+                                    .shape = {sequences, LVN_CLASS_COUNT, HIDDEN},
+                                    .element_count = count,
                                     .data = values};
-  assert_true(lvn_safetensors_write(made_up_path(root, "text.safetensors", path), &tensor, 1, NULL, 0, &err));
+  assert_true(lvn_safetensors_write(made_up_path(root, name, path), &tensor, 1, NULL, 0, &err));
 }
 
 #endif

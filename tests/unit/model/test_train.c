@@ -96,7 +96,7 @@ static int set_up(void **state) {
   struct lvn_recipe recipe;
   small_recipe(&recipe);
   made_up_dataset(root, "data", NULL);
-  made_up_text(root);
+  made_up_text(root, "text.safetensors", 6, 0.0);
   if (!train(&(struct run){"package", &recipe, false, see_epoch, NULL}, &summary, &err)) {
     print_error("%s\n", err.message);
     return -1;

@@ -44,7 +44,7 @@ static int set_up(void **state) {
   made_up_dataset(root, "plain", NULL);
   made_up_dataset(root, "held-out", change_held_out);
   made_up_dataset(root, "training", change_training);
-  made_up_text(root);
+  made_up_text(root, "text.safetensors", 6, 0.0);
   return 0;
 }
 
