@@ -112,9 +112,13 @@ static bool put_case(FILE *stream, const struct lvn_evaluation_subject *subject,
 bool lvn_report_cases(FILE *stream, const struct lvn_evaluation_subject *subject, struct lvn_error *err) {
   const struct lvn_answers *answers = subject->answers;
   (void)fprintf(
-      stream, "<h2>Cases</h2>\n<p>The key slice with the outlined lesion. Grad-CAM is 7 x 7 fields of 32 pixels, each "
-              "map up to its own largest value: it shows where, not what.</p>\n"
-              "<h3>Wrong answers, the most confident first</h3>\n");
+      stream,
+      "<h2>Cases</h2>\n<p>The key slice with the outlined lesion. %s</p>\n"
+      "<h3>Wrong answers, the most confident first</h3>\n",
+      subject->packages[0].manifest == NULL
+          ? "There is no Grad-CAM without a model."
+          : "Grad-CAM is 7 x 7 fields of 32 pixels, each map up to its own largest value: it shows where, not "
+            "what.");
   if (answers->wrong_count == 0) {
     (void)fputs("<p>There is none.</p>\n", stream);
   }
