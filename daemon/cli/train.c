@@ -19,7 +19,7 @@ void lvn_cli_train_show_epoch(const struct lvn_train_epoch *epoch, void *context
   if (isfinite(epoch->validation)) {
     (void)printf("held-out %.3f ", epoch->validation);
   }
-  (void)printf("images/s %.1f\n", epoch->images_per_second);
+  (void)printf("images/s %.1f, per CPU second %.1f\n", epoch->images_per_second, epoch->images_per_cpu_second);
   (void)fflush(stdout);
 }
 

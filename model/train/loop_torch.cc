@@ -13,6 +13,8 @@
 #include <limits>
 #include <sstream>
 
+#include <time.h>
+
 namespace lvn {
 
 namespace {
@@ -22,6 +24,12 @@ std::string hex_of(double value) {
   char text[64];
   (void)std::snprintf(text, sizeof text, "%a", value);
   return text;
+}
+
+double cpu_seconds() {
+  struct timespec now = {};
+  (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
 }
 
 class Loop {
@@ -101,6 +109,7 @@ private:
     const size_t steps = samples.size() / batch; // the rest, drawn anew every epoch, is left out: as drop_last
     const size_t first = step_in_epoch_;
     const double start = lvn_clock_monotonic_seconds();
+    const double cpu_start = cpu_seconds();
     double rate = 0.0;
     task_.module().train();
     while (step_in_epoch_ < steps) {
@@ -112,10 +121,11 @@ private:
         save();
       }
     }
-    finish_epoch(side, rate, static_cast<double>((steps - first) * batch), lvn_clock_monotonic_seconds() - start);
+    finish_epoch(side, rate, static_cast<double>((steps - first) * batch), lvn_clock_monotonic_seconds() - start,
+                 cpu_seconds() - cpu_start);
   }
 
-  void finish_epoch(unsigned side, double rate, double images, double seconds) {
+  void finish_epoch(unsigned side, double rate, double images, double seconds, double cpu) {
     result_.first_loss = epoch_ == 0 ? epoch_loss_ : result_.first_loss;
     result_.last_loss = epoch_loss_;
     images_ += images;
@@ -126,8 +136,16 @@ private:
     result_.history.push_back({task_.name(), epoch_, side, epoch_loss_, rate, validation});
     save();
     if (request_.progress != nullptr) {
-      const lvn_train_epoch report = {task_.name(),      epoch_, lvn_recipe_epochs(&fit_),         side,
-                                      result_.last_loss, rate,   images / std::max(1e-9, seconds), validation};
+      lvn_train_epoch report = {};
+      report.task = task_.name();
+      report.epoch = epoch_;
+      report.epoch_count = lvn_recipe_epochs(&fit_);
+      report.side = side;
+      report.loss = result_.last_loss;
+      report.learning_rate = rate;
+      report.images_per_second = images / std::max(1e-9, seconds);
+      report.images_per_cpu_second = images / std::max(1e-9, cpu);
+      report.validation = validation;
       request_.progress(&report, request_.context);
     }
   }

@@ -20,6 +20,7 @@ struct lvn_train_epoch {
   double loss;
   double learning_rate;
   double images_per_second;
+  double images_per_cpu_second; /* of all threads: what a busy machine does not blur */
   double validation; /* accuracy on key slices of the held-out fold with the weights that would be kept; of simsiam the
                         spread of its outputs; NAN when there is none */
 };
