@@ -104,7 +104,7 @@ struct wishes {
 static bool show(const char *folder, const struct wishes *wishes, int *ret_code, struct lvn_error *err) {
   struct lvn_dataset *dataset = NULL;
   struct lvn_dataset_audit audit = {0};
-  bool good = lvn_dataset_open(folder, &dataset, err) && lvn_dataset_audit(dataset, &audit, err) &&
+  bool good = lvn_dataset_open(folder, &dataset, err) && lvn_dataset_audit_run(dataset, &audit, err) &&
               (!wishes->verify || verify(dataset, err)) &&
               (wishes->sheet == NULL || lvn_dataset_sheet(dataset, wishes->per_class, wishes->sheet, err));
   if (good && wishes->json) {

@@ -6,6 +6,7 @@
 #include "model/evaluation/evaluation_write.h"
 #include "model/evaluation/rules.h"
 #include "model/report/report.h"
+#include "model/train/predictions.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -19,6 +20,8 @@ struct request {
   const char *output;
   struct lvn_option_list models;
   struct lvn_option_list others;
+  const char *predictions; /* in place of models */
+  const char *other_predictions;
   const char *device;
   unsigned threads;
   unsigned resamples;
@@ -128,8 +131,29 @@ static bool answer_folds(const struct request *request, const struct lvn_option_
   return true;
 }
 
-static bool answer_side(const struct request *request, const struct lvn_option_list *models,
+/* What a cross-validation's models said; they are kept nowhere, so that no package stands behind it. */
+static bool take_predictions(const char *path, const struct lvn_dataset *dataset, struct side *side,
+                             struct lvn_error *err) {
+  struct lvn_predictions predictions = {0};
+  struct lvn_package *package = &side->packages[side->count++];
+  const char *slash = strrchr(path, '/');
+  (void)lvn_copy(package->name, sizeof package->name, "cross-validation");
+  (void)lvn_copy(package->version, sizeof package->version, slash == NULL ? path : slash + 1);
+  (void)lvn_copy(package->trained_on, sizeof package->trained_on, lvn_dataset_source(dataset));
+  (void)lvn_copy(side->device, sizeof side->device, "that of the cross-validation");
+  lvn_package_recipe_default(&package->recipe);
+  bool good = lvn_predictions_read(path, &predictions, err) &&
+              (lvn_answers_take_predictions(&side->answers, &predictions, dataset, err) ||
+               lvn_error_prefix(err, "'%.200s'", path));
+  lvn_predictions_clear(&predictions);
+  return good;
+}
+
+static bool answer_side(const struct request *request, const struct lvn_option_list *models, const char *predictions,
                         const struct lvn_dataset *dataset, struct side *side, struct lvn_error *err) {
+  if (predictions != NULL) {
+    return take_predictions(predictions, dataset, side, err);
+  }
   return models->count == 1 ? open_package(models->values[0], side, err) &&
                                   answer(request, models->values[0], request->fold, dataset, side, err)
                             : answer_folds(request, models, dataset, side, err);
@@ -165,13 +189,14 @@ static bool measure(const struct request *request, const struct lvn_dataset *dat
   struct lvn_comparison comparison;
   struct lvn_evaluation_options options = {
       .resamples = request->resamples, .seed = request->seed, .feature_distance_limit = INFINITY};
-  if (!answer_side(request, &request->models, dataset, side, err) ||
+  bool has_other = request->others.count > 0 || request->other_predictions != NULL;
+  if (!answer_side(request, &request->models, request->predictions, dataset, side, err) ||
       (request->baseline != NULL && !fit_baseline(request->baseline, dataset, &rule, err)) ||
-      (request->others.count > 0 && !answer_side(request, &request->others, dataset, other, err))) {
+      (has_other && !answer_side(request, &request->others, request->other_predictions, dataset, other, err))) {
     return false;
   }
   options.nearest_mean = request->baseline == NULL ? NULL : &rule;
-  if (side->count == 1) {
+  if (side->count == 1 && request->predictions == NULL) {
     options.feature_distance_limit = side->packages[0].recipe.max_feature_distance;
   }
   if (!lvn_evaluation_run(&side->answers, &options, evaluation, err) ||
@@ -208,11 +233,15 @@ int lvn_cli_evaluate(int argc, char **argv) {
   const struct lvn_option options[] = {
       {"dataset", "DIR", LVN_OPTION_TEXT, &request.dataset, "lesions to answer", true, 0, 0},
       {"model", "PKG", LVN_OPTION_LIST, &request.models,
-       "model package; several: a cross-validation, the i-th answers the i-th fold", true, 0, 0},
+       "model package; several: a cross-validation, the i-th answers the i-th fold", false, 0, 0},
+      {"predictions", "CSV", LVN_OPTION_TEXT, &request.predictions,
+       "in place of --model: what the models of train --cross-validate or --study said", false, 0, 0},
       {"output", "DIR", LVN_OPTION_TEXT, &request.output, "folder for the report, the figures and the tables", true, 0,
        0},
       {"against", "PKG", LVN_OPTION_LIST, &request.others,
        "measure this model too (or one per fold) and test the difference", false, 0, 0},
+      {"against-predictions", "CSV", LVN_OPTION_TEXT, &request.other_predictions,
+       "the same of another cross-validation's predictions", false, 0, 0},
       {"baseline-dataset", "DIR", LVN_OPTION_TEXT, &request.baseline,
        "fit the nearest-mean rule on this data set and show it beside", false, 0, 0},
       {"fold", "N", LVN_OPTION_UINT, &request.wanted_fold, "answer the lesions of this fold only (default: all)", false,
@@ -238,9 +267,16 @@ int lvn_cli_evaluate(int argc, char **argv) {
   if (request.wanted_fold <= 1000) {
     request.fold = (int)request.wanted_fold;
   }
+  if ((request.models.count > 0) == (request.predictions != NULL) ||
+      (request.others.count > 0 && request.other_predictions != NULL)) {
+    return lvn_options_complain(&usage, "either --model or --predictions is needed, and one of each at most");
+  }
+  if (request.fold >= 0 && (request.predictions != NULL || request.other_predictions != NULL)) {
+    return lvn_options_complain(&usage, "--fold goes with --model");
+  }
   if (request.models.count > LVN_FOLDS_MAX || request.others.count > LVN_FOLDS_MAX ||
       (request.fold >= 0 && request.models.count > 1)) {
     return lvn_options_complain(&usage, "--fold goes with one model, and there are at most %d", LVN_FOLDS_MAX);
   }
-  return evaluate(&request, &err) ? LVN_EXIT_OK : lvn_options_fail(usage.command, &err);
+  return evaluate(&request, &err) ? LVN_EXIT_OK : lvn_options_refuse(usage.command, &err);
 }

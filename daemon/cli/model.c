@@ -24,11 +24,6 @@ static int parse_one_folder(int argc, char **argv, const struct lvn_usage *usage
   return code;
 }
 
-int lvn_cli_model_refuse(const char *command, const struct lvn_error *err) {
-  int code = lvn_options_fail(command, err);
-  return err->code == LVN_ERROR_DATA || err->code == LVN_ERROR_CONFLICT ? LVN_EXIT_USAGE : code;
-}
-
 /* One line; false when the package is not what its manifest says. */
 static bool print_package(const char *folder, const char *name, const char *current, const char *previous) {
   struct lvn_error err = {0};
@@ -112,7 +107,7 @@ static int show(int argc, char **argv) {
     return code;
   }
   if (!lvn_package_open(folder, &package, &err)) {
-    return lvn_cli_model_refuse(usage.command, &err);
+    return lvn_options_refuse(usage.command, &err);
   }
   lvn_sha256_to_text(package.manifest_sha256, digest);
   if (json) {
@@ -156,7 +151,7 @@ static int verify(int argc, char **argv) {
               lvn_classifier_open(&open, &classifier, &err);
   lvn_classifier_close(classifier);
   if (!good) {
-    return lvn_cli_model_refuse(usage.command, &err);
+    return lvn_options_refuse(usage.command, &err);
   }
   (void)printf("files agree with the manifest; test vectors give their answers; signature %s\n",
                key == NULL ? "not checked (no --key)" : "is the key's");
@@ -184,7 +179,7 @@ static int sign(int argc, char **argv) {
   }
   bool good = lvn_package_open(folder, &package, &err) && lvn_package_sign(folder, key, &err);
   lvn_package_clear(&package);
-  return good ? LVN_EXIT_OK : lvn_cli_model_refuse(usage.command, &err);
+  return good ? LVN_EXIT_OK : lvn_options_refuse(usage.command, &err);
 }
 
 int lvn_cli_model(int argc, char **argv) {

@@ -31,9 +31,6 @@ struct lvn_cli_model_place {
 LVN_MUST_CHECK bool lvn_cli_model_place_read(struct lvn_cli_model_place *place, struct lvn_error *err);
 void lvn_cli_model_place_clear(struct lvn_cli_model_place *place);
 
-/* As lvn_options_fail(), but a package that is not what it should be is wrong use too: exit status 2. */
-int lvn_cli_model_refuse(const char *command, const struct lvn_error *err);
-
 int lvn_cli_model_import(int argc, char **argv);
 int lvn_cli_model_promote(int argc, char **argv);
 int lvn_cli_model_rollback(int argc, char **argv);

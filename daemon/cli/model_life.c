@@ -121,7 +121,7 @@ int lvn_cli_model_import(int argc, char **argv) {
   if (code != LVN_OPTIONS_RUN) {
     return code;
   }
-  return import(&place, argv[first], &keys, &err) ? LVN_EXIT_OK : lvn_cli_model_refuse(usage.command, &err);
+  return import(&place, argv[first], &keys, &err) ? LVN_EXIT_OK : lvn_options_refuse(usage.command, &err);
 }
 
 /* ---- promote ---- */
@@ -213,7 +213,7 @@ int lvn_cli_model_promote(int argc, char **argv) {
     return code;
   }
   promotion.name = argv[first];
-  return promote(&place, &promotion, &err) ? LVN_EXIT_OK : lvn_cli_model_refuse(usage.command, &err);
+  return promote(&place, &promotion, &err) ? LVN_EXIT_OK : lvn_options_refuse(usage.command, &err);
 }
 
 /* ---- rollback ---- */
@@ -234,7 +234,7 @@ int lvn_cli_model_rollback(int argc, char **argv) {
   }
   if (!lvn_cli_model_place_read(&place, &err) || !lvn_models_rollback(place.models_folder, name, &err) ||
       !lvn_models_remember(place.models_folder, "rollback", name, NULL, &err)) {
-    return lvn_cli_model_refuse(usage.command, &err);
+    return lvn_options_refuse(usage.command, &err);
   }
   (void)printf("%s is current in '%s'\n", name, place.models_folder);
   return LVN_EXIT_OK;

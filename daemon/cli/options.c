@@ -27,6 +27,11 @@ int lvn_options_fail(const char *command, const struct lvn_error *err) {
   return err->code == LVN_ERROR_USAGE ? LVN_EXIT_USAGE : LVN_EXIT_FAILED;
 }
 
+int lvn_options_refuse(const char *command, const struct lvn_error *err) {
+  int code = lvn_options_fail(command, err);
+  return err->code == LVN_ERROR_DATA || err->code == LVN_ERROR_CONFLICT ? LVN_EXIT_USAGE : code;
+}
+
 static void print_option(const char *name, const char *value_name, const char *help) {
   char left[80];
   (void)snprintf(left, sizeof left, "  --%s%s%s", name, value_name != NULL ? " " : "",

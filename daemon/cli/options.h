@@ -76,6 +76,9 @@ int lvn_options_group(int argc, char **argv, const char *summary, const struct l
 
 /* "livervlm COMMAND: <message>" on standard error; returns LVN_EXIT_USAGE for LVN_ERROR_USAGE, else LVN_EXIT_FAILED. */
 int lvn_options_fail(const char *command, const struct lvn_error *err);
+/* The same for a command whose input is the caller's work: a data set, weights or a package that is not what it should
+ * be is wrong use, too: LVN_EXIT_USAGE also for LVN_ERROR_DATA and LVN_ERROR_CONFLICT. */
+int lvn_options_refuse(const char *command, const struct lvn_error *err);
 
 #ifdef __cplusplus
 }

@@ -32,11 +32,11 @@ static int embed(int argc, char **argv) {
   }
   enum lvn_pooling how = strcmp(pooling, "cls") == 0 ? LVN_POOLING_CLS : LVN_POOLING_MEAN;
   if (!lvn_text_encoder_open(folder, &encoder, &err)) {
-    return lvn_options_fail(usage.command, &err);
+    return lvn_options_refuse(usage.command, &err);
   }
   bool good = lvn_text_encoder_write_prompts(encoder, how, output, &err);
   lvn_text_encoder_close(encoder);
-  return good ? LVN_EXIT_OK : lvn_options_fail(usage.command, &err);
+  return good ? LVN_EXIT_OK : lvn_options_refuse(usage.command, &err);
 }
 
 static int show(int argc, char **argv) {
@@ -53,7 +53,7 @@ static int show(int argc, char **argv) {
     return code;
   }
   if (!lvn_text_encoder_open(argv[first], &encoder, &err)) {
-    return lvn_options_fail(usage.command, &err);
+    return lvn_options_refuse(usage.command, &err);
   }
   const struct lvn_text_encoder_info *info = lvn_text_encoder_get_info(encoder);
   char digest[LVN_SHA256_TEXT_BYTES];

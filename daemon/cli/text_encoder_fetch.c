@@ -174,7 +174,7 @@ int lvn_cli_text_encoder_fetch(int argc, char **argv) {
   }
   for (size_t i = 0; i < sizeof encoders / sizeof encoders[0]; i++) {
     if (strcmp(encoders[i].name, name) == 0) {
-      return fetch(&encoders[i], base, folder, &err) ? LVN_EXIT_OK : lvn_options_fail(usage.command, &err);
+      return fetch(&encoders[i], base, folder, &err) ? LVN_EXIT_OK : lvn_options_refuse(usage.command, &err);
     }
   }
   return lvn_options_complain(&usage, "unknown encoder");

@@ -19,7 +19,7 @@ void lvn_cli_train_show_epoch(const struct lvn_train_epoch *epoch, void *context
   if (isfinite(epoch->validation)) {
     (void)printf("held-out %.3f ", epoch->validation);
   }
-  (void)printf("images/s %.1f\n", epoch->images_per_second);
+  (void)printf("images/s %.1f, per CPU second %.1f\n", epoch->images_per_second, epoch->images_per_cpu_second);
   (void)fflush(stdout);
 }
 
@@ -83,12 +83,12 @@ static int train(const char *command, struct lvn_cli_train *request) {
   lvn_recipe_default(LVN_RECIPE_PAPER, &recipe);
   if ((request->recipe_path != NULL && !lvn_recipe_read(request->recipe_path, &recipe, &err)) ||
       !apply_settings(&recipe, &request->settings, &err)) {
-    return lvn_options_fail(command, &err);
+    return lvn_options_refuse(command, &err);
   }
   if (request->options.text_path == NULL) {
     if (!find_text(text_path)) {
       (void)lvn_error_set(&err, LVN_ERROR_USAGE, "no prompt embeddings are installed: give --text");
-      return lvn_options_fail(command, &err);
+      return lvn_options_refuse(command, &err);
     }
     request->options.text_path = text_path;
   }
@@ -102,7 +102,7 @@ static int train(const char *command, struct lvn_cli_train *request) {
   bool good = many ? lvn_cli_train_many(request, &recipe, &err) : train_package(&request->options, &err);
   request->options.recipe = NULL; /* both end here */
   request->options.text_path = NULL;
-  return good ? LVN_EXIT_OK : lvn_options_fail(command, &err);
+  return good ? LVN_EXIT_OK : lvn_options_refuse(command, &err);
 }
 
 static const char details[] =

@@ -3,6 +3,7 @@
 #include "daemon/base/memory.h"
 #include "daemon/cli/train.h"
 #include "model/study/study.h"
+#include "model/train/dataset_audit.h"
 
 #include <stdio.h>
 
@@ -12,8 +13,11 @@ bool lvn_cli_train_many(const struct lvn_cli_train *request, const struct lvn_re
   const struct lvn_train_options *options = &request->options;
   bool good = request->study_path != NULL ? lvn_study_read(request->study_path, recipe, &study, err)
                                           : lvn_study_of_recipe(recipe, &study, err);
-  if (!good || !lvn_folds_make(options->dataset_folders, options->dataset_count, study->rows[0].recipe.folds,
-                               study->rows[0].recipe.seed, &folds, err)) {
+  if (!good ||
+      !lvn_datasets_check_trainable(options->dataset_folders, options->dataset_count, study->rows[0].recipe.folds > 0,
+                                    err) ||
+      !lvn_folds_make(options->dataset_folders, options->dataset_count, study->rows[0].recipe.folds,
+                      study->rows[0].recipe.seed, &folds, err)) {
     return false;
   }
   (void)printf("%zu rows, %zu folds of %zu patients\n", study->row_count, folds.fold_count, folds.patient_count);

@@ -1,7 +1,6 @@
-#include "model/evaluation/answers.h"
-
 #include "daemon/base/clock.h"
 #include "daemon/base/memory.h"
+#include "model/evaluation/answers_parts.h"
 
 #include <math.h>
 #include <string.h>
@@ -106,7 +105,6 @@ static void fill_answer(const struct lvn_dataset_lesion *lesion, const struct lv
   (void)lvn_copy(answer->patient_key, sizeof answer->patient_key, lesion->patient_key);
   answer->truth = lesion->lesion_class;
   answer->top_class = prediction->top_class;
-  answer->fold = lesion->fold;
   memcpy(answer->cosine, prediction->cosine, sizeof answer->cosine);
   memcpy(answer->probability, prediction->probability, sizeof answer->probability);
   memcpy(answer->mean_hu, lesion->mean_hu, sizeof answer->mean_hu);
@@ -152,8 +150,8 @@ static bool add_features(struct lvn_answers *answers, size_t lesion, const struc
   return true;
 }
 
-static bool add_lesion(struct lvn_answers *answers, const struct lvn_dataset_lesion *lesion, struct lvn_crop *crop,
-                       struct lvn_prediction *prediction, struct lvn_error *err) {
+bool lvn_answers_add(struct lvn_answers *answers, const struct lvn_dataset_lesion *lesion, unsigned fold,
+                     struct lvn_crop *crop, struct lvn_prediction *prediction, struct lvn_error *err) {
   size_t index = answers->lesion_count;
   if (!lvn_grow(&answers->lesions, &answers->lesion_room, index, sizeof *answers->lesions, LVN_DATASET_LESIONS_MAX,
                 err)) {
@@ -162,6 +160,7 @@ static bool add_lesion(struct lvn_answers *answers, const struct lvn_dataset_les
   struct lvn_answer *answer = &answers->lesions[index];
   *answer = (struct lvn_answer){0};
   fill_answer(lesion, crop, prediction, answer);
+  answer->fold = fold;
   if (!add_slices(answers, answer, index, crop->key_slice, prediction, err) ||
       !add_features(answers, index, prediction, err)) {
     return false;
@@ -188,7 +187,8 @@ static bool answer_lesion(struct lvn_answers *answers, struct lvn_classifier *cl
   if (good && answers->lesion_count == 0) {
     answers->feature_count = prediction.feature_count;
   }
-  good = good && add_lesion(answers, lvn_dataset_get(dataset, index), &crop, &prediction, err);
+  good = good && lvn_answers_add(answers, lvn_dataset_get(dataset, index), lvn_dataset_get(dataset, index)->fold, &crop,
+                                 &prediction, err);
   lvn_prediction_clear(&prediction);
   lvn_crop_clear(&crop);
   return good;

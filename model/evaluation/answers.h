@@ -7,6 +7,7 @@
 #include "daemon/base/vocabulary.h"
 #include "model/network/classifier.h"
 #include "model/train/dataset.h"
+#include "model/train/predictions.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -74,6 +75,11 @@ struct lvn_answers {
 LVN_MUST_CHECK bool lvn_answers_run(struct lvn_answers *answers, struct lvn_classifier *classifier,
                                     const struct lvn_dataset *dataset, int fold,
                                     void (*progress)(size_t done, size_t total), struct lvn_error *err);
+/* Adds what the models of a cross-validation said, in the file's folds. Each fold's temperature is fitted on the
+ * lesions of the other folds; nothing abstains, and there are no features and no Grad-CAM. LVN_ERROR_DATA for a lesion
+ * that the data set does not have, or has otherwise, and for one that was answered twice. */
+LVN_MUST_CHECK bool lvn_answers_take_predictions(struct lvn_answers *answers, const struct lvn_predictions *predictions,
+                                                 const struct lvn_dataset *dataset, struct lvn_error *err);
 void lvn_answers_clear(struct lvn_answers *answers);
 
 /* Largest distance between two points of the mask, in mm; 0 when it is empty. */

@@ -180,6 +180,10 @@ static bool wrong_by_distance(const struct lvn_answers *answers, double *ret_auc
   }
   for (size_t i = 0; i < answers->lesion_count; i++) {
     distance[i] = answers->lesions[i].feature_distance;
+    if (isnan(distance[i])) {
+      *ret_auc = NAN; /* answers without features */
+      return true;
+    }
     is_wrong[i] = answers->lesions[i].top_class != answers->lesions[i].truth;
   }
   return lvn_stats_auc(distance, is_wrong, answers->lesion_count, ret_auc, err);

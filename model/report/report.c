@@ -92,7 +92,10 @@ void lvn_report_head(FILE *stream, const struct lvn_evaluation_subject *subject)
   lvn_markup_text(stream, subject->packages[0].version);
   (void)fprintf(stream, "</h1>\n<p>%zu lesions of %zu patients, %zu slices; %s. Made %s.", e->level[1].count,
                 e->patient_count, e->level[0].count,
-                subject->package_count > 1 ? "cross-validation, one model per fold" : "one model", now);
+                subject->packages[0].manifest == NULL ? "answers of a cross-validation, which keeps no models"
+                : subject->package_count > 1          ? "cross-validation, one model per fold"
+                                                      : "one model",
+                now);
   (void)fputs(" Data: ", stream);
   lvn_markup_text(stream, lvn_dataset_source(subject->dataset));
   (void)fprintf(stream,

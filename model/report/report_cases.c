@@ -71,10 +71,12 @@ static bool draw_case(const struct lvn_answer *answer, const struct lvn_answer_p
   for (size_t phase = 0; phase < LVN_PHASE_NETWORK_COUNT; phase++) {
     draw_tile(cr, phase, picture, (enum lvn_phase)phase, recipe, NULL, lvn_phase_name((enum lvn_phase)phase));
   }
-  (void)snprintf(caption, sizeof caption, "PV + CAM: %s (answer)", lvn_class_name(answer->top_class));
-  draw_tile(cr, 3, picture, LVN_PHASE_PV, recipe, picture->heat[answer->top_class], caption);
-  (void)snprintf(caption, sizeof caption, "PV + CAM: %s (%s)", lvn_class_name(other), is_wrong ? "truth" : "second");
-  draw_tile(cr, 4, picture, LVN_PHASE_PV, recipe, picture->heat[other], caption);
+  if (picture->heat[other] != NULL) {
+    (void)snprintf(caption, sizeof caption, "CAM: %s (answer)", lvn_class_name(answer->top_class));
+    draw_tile(cr, 3, picture, LVN_PHASE_PV, recipe, picture->heat[answer->top_class], caption);
+    (void)snprintf(caption, sizeof caption, "CAM: %s (%s)", lvn_class_name(other), is_wrong ? "truth" : "second");
+    draw_tile(cr, 4, picture, LVN_PHASE_PV, recipe, picture->heat[other], caption);
+  }
   cairo_status_t status = cairo_status(cr);
   cairo_destroy(cr);
   status = status == CAIRO_STATUS_SUCCESS ? cairo_surface_write_to_png_stream(surface, receive, png) : status;
@@ -110,9 +112,14 @@ static bool put_case(FILE *stream, const struct lvn_evaluation_subject *subject,
 bool lvn_report_cases(FILE *stream, const struct lvn_evaluation_subject *subject, struct lvn_error *err) {
   const struct lvn_answers *answers = subject->answers;
   (void)fprintf(
-      stream, "<h2>Cases</h2>\n<p>The key slice with the outlined lesion. Grad-CAM is 7 x 7 fields of 32 pixels, each "
-              "map up to its own largest value: it shows where, not what.</p>\n"
-              "<h3>Wrong answers, the most confident first</h3>\n");
+      stream,
+      "<h2>Cases</h2>\n<p>The key slice with the outlined lesion. %s</p>\n"
+      "<h3>Wrong answers, the most confident first</h3>\n",
+      subject->packages[0].manifest == NULL
+          ? "There is no Grad-CAM without a model."
+          : "Grad-CAM, laid over the portal-venous phase, is 7 x 7 fields of 32 pixels, each map up to its own "
+            "largest value: it shows where, not "
+            "what.");
   if (answers->wrong_count == 0) {
     (void)fputs("<p>There is none.</p>\n", stream);
   }

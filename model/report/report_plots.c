@@ -5,6 +5,7 @@
 
 #include <cairo.h>
 #include <math.h>
+#include <string.h>
 
 #define WIDTH 430.0
 #define HEIGHT 376.0
@@ -213,58 +214,90 @@ bool lvn_report_plots(FILE *stream, const struct lvn_evaluation_subject *subject
   return good;
 }
 
-/* One figure of the history per epoch; NAN where an epoch has none. Returns how many epochs have it. */
-static size_t read_history(const json_t *history, const char *key, double *epoch, double *value) {
-  size_t found = 0;
-  for (size_t i = 0; i < json_array_size(history); i++) {
-    const json_t *member = json_object_get(json_array_get(history, i), key);
-    epoch[i] = (double)(i + 1);
-    value[i] = json_is_number(member) ? json_number_value(member) : NAN;
-    found += json_is_number(member);
-  }
-  return found;
+/* The curves of one task of the history: "training", or how the encoder was pretrained. */
+struct curve {
+  const char *task; /* NULL: every other than "training" */
+  const char *key;
+  const char *title;
+  const char *label;
+  size_t style;
+  double least_top; /* of the axis */
+};
+
+static bool is_of_task(const json_t *record, const char *task) {
+  const char *found = json_string_value(json_object_get(record, "task"));
+  bool is_training = found == NULL || strcmp(found, "training") == 0;
+  return task != NULL ? is_training : !is_training;
 }
 
-static bool plot_history(FILE *stream, const json_t *history, const char *key, const char *title, const char *label,
-                         size_t style, double least_top, struct lvn_error *err) {
-  size_t count = json_array_size(history);
-  LVN_AUTOFREE double *epoch = lvn_alloc(count, sizeof *epoch, err);
-  LVN_AUTOFREE double *value = lvn_alloc(count, sizeof *value, err);
-  double top = least_top;
+/* One figure per epoch of the task; NAN where an epoch has none. Returns how many epochs the task has. */
+static size_t read_history(const json_t *history, const struct curve *curve, double *epoch, double *value,
+                           double *ret_top) {
+  size_t count = 0;
+  *ret_top = NAN;
+  for (size_t i = 0; i < json_array_size(history); i++) {
+    const json_t *record = json_array_get(history, i);
+    if (is_of_task(record, curve->task)) {
+      const json_t *member = json_object_get(record, curve->key);
+      epoch[count] = (double)(count + 1);
+      value[count] = json_is_number(member) ? json_number_value(member) : NAN;
+      *ret_top = fmax(*ret_top, value[count++]);
+    }
+  }
+  return count;
+}
+
+static bool plot_curve(FILE *stream, const json_t *history, const struct curve *curve, struct lvn_error *err) {
+  LVN_AUTOFREE double *epoch = lvn_alloc(json_array_size(history), sizeof *epoch, err);
+  LVN_AUTOFREE double *value = lvn_alloc(json_array_size(history), sizeof *value, err);
+  double top = NAN;
   if (epoch == NULL || value == NULL) {
     return false;
   }
-  if (read_history(history, key, epoch, value) == 0) {
+  size_t count = read_history(history, curve, epoch, value, &top);
+  if (!isfinite(top)) {
     return true;
   }
+  double low = 0.0;
   for (size_t i = 0; i < count; i++) {
-    top = value[i] > top ? value[i] : top;
+    low = value[i] < low ? value[i] * 1.05 : low; /* SimSiam's loss is a negative cosine */
   }
+  top = fmax(top * 1.05, curve->least_top);
   const struct lvn_plot_axes axes = {
-      title, "Epoch", label, 0, fmax(2.0, (double)count), 0, top > 1.0 ? top * 1.05 : top};
+      curve->title, "Epoch", curve->label, 0, fmax(2.0, (double)count), low, top > low ? top : low + 1.0};
   struct lvn_plot *plot = lvn_plot_create(WIDTH, HEIGHT, &axes, err);
   if (plot == NULL) {
     return false;
   }
-  lvn_plot_line(plot, style, NULL, epoch, value, count);
+  lvn_plot_line(plot, curve->style, NULL, epoch, value, count);
   if (count < 60) {
-    lvn_plot_points(plot, style, epoch, value, count);
+    lvn_plot_points(plot, curve->style, epoch, value, count);
   }
-  return put(stream, plot, WIDTH, title, err);
+  return put(stream, plot, WIDTH, curve->title, err);
 }
 
 bool lvn_report_training(FILE *stream, const struct lvn_package *package, struct lvn_error *err) {
+  static const struct curve curves[] = {
+      {NULL, "loss", "Pretraining loss", "Mean loss of the epoch", 5, 0.0},
+      {NULL, "validation", "Held out while pretraining", "Share of phase orders told; SimSiam: spread", 5, 1.0},
+      {"training", "loss", "Training loss", "Mean loss of the epoch", 2, 0.0},
+      {"training", "validation", "Held-out accuracy while training", "Accuracy, key slices", 0, 1.0},
+      {"training", "learning_rate", "Learning rate", "Learning rate", 3, 0.0},
+  };
   const json_t *history = json_object_get(json_object_get(package->manifest, "training"), "history");
+  bool good = true;
   (void)fputs("<h2>Training</h2>\n", stream);
   if (json_array_size(history) == 0) {
-    (void)fputs("<p>The package holds no history of its training, so there are no training curves.</p>\n", stream);
+    (void)fputs(package->manifest == NULL
+                    ? "<p>A cross-validation keeps no models; the epochs of each fold are in its training.csv.</p>\n"
+                    : "<p>The package holds no history of its training, so there are no training curves.</p>\n",
+                stream);
     return true;
   }
   (void)fputs("<div class=\"plots\">\n", stream);
-  bool good = plot_history(stream, history, "loss", "Training loss", "Mean loss of the epoch", 2, 0.0, err) &&
-              plot_history(stream, history, "validation_accuracy", "Held-out accuracy while training",
-                           "Accuracy, key slices", 0, 1.0, err) &&
-              plot_history(stream, history, "learning_rate", "Learning rate", "Learning rate", 3, 0.0, err);
+  for (size_t i = 0; good && i < sizeof curves / sizeof curves[0]; i++) {
+    good = plot_curve(stream, history, &curves[i], err);
+  }
   (void)fputs("</div>\n", stream);
   return good;
 }

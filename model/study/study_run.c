@@ -5,6 +5,7 @@
 #include "model/train/predictions.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -20,6 +21,7 @@ struct work {
   unsigned fold;
   enum state state;
   pid_t pid;
+  int reason_fd; /* of a running one: its error's message, at its end */
   char folder[LVN_PATH_BYTES];
   char pretrained[LVN_PATH_BYTES]; /* shared by runs that differ only in what comes after pretraining */
 };
@@ -30,6 +32,7 @@ struct works {
   size_t capacity;
   size_t running;
   size_t failed;
+  char first_reason[sizeof((struct lvn_error *)0)->message]; /* of a fold that failed */
   const struct lvn_study *study;
   const struct lvn_train_options *options;
   const struct lvn_folds *folds;
@@ -80,8 +83,8 @@ static bool add_work(struct works *works, const struct lvn_study_row *row, unsig
   return true;
 }
 
-/* In the child. */
-static int run_work(const struct works *works, const struct work *work) {
+/* In the child; `fd` takes the reason of a failure. */
+static int run_work(const struct works *works, const struct work *work, int fd) {
   struct lvn_train_test tests[LVN_STUDY_TESTS_MAX];
   struct lvn_train_summary summary;
   struct lvn_error err = {0};
@@ -99,7 +102,10 @@ static int run_work(const struct works *works, const struct work *work) {
   options.resume = true;
   options.context = label;
   if (!lvn_train_fold_run(&options, &fold, &summary, &err)) {
-    (void)fprintf(stderr, "livervlm train: %s: %s\n", label, err.message);
+    struct lvn_error ignored = {0};
+    (void)printf("%s: failed: %s\n", label, err.message);
+    (void)fflush(stdout);
+    (void)!lvn_file_write_all(fd, err.message, strlen(err.message), "reason", &ignored);
     return 1;
   }
   (void)printf("%s: %zu lesions trained on, %zu tested, accuracy %.3f, images/s %.1f\n", label,
@@ -126,20 +132,43 @@ static bool start_one(struct works *works, struct lvn_error *err) {
     if (work->state != STATE_WAITING || must_wait(works, work)) {
       continue;
     }
+    int ends[2];
     (void)fflush(NULL);
-    pid_t pid = fork();
-    if (pid < 0) {
-      return lvn_error_set_errno(err, errno, "cannot start a process");
+    if (pipe2(ends, O_CLOEXEC) != 0) {
+      return lvn_error_set_errno(err, errno, "cannot make a pipe");
     }
+    pid_t pid = fork();
+    int fork_errno = errno;
     if (pid == 0) {
-      _exit(run_work(works, work)); /* allow: a forked child must not run its parent's atexit */
+      _exit(run_work(works, work, ends[1])); /* allow: a forked child must not run its parent's atexit */
+    }
+    (void)close(ends[1]);
+    if (pid < 0) {
+      (void)close(ends[0]);
+      return lvn_error_set_errno(err, fork_errno, "cannot start a process");
     }
     work->pid = pid;
+    work->reason_fd = ends[0];
     work->state = STATE_RUNNING;
     works->running++;
     return true;
   }
   return true;
+}
+
+/* A message is shorter than a pipe holds: the child has not waited for us. */
+static void note_reason(struct works *works, const struct work *work, bool good, int status) {
+  char reason[sizeof works->first_reason] = "";
+  ssize_t length = read(work->reason_fd, reason, sizeof reason - 1);
+  reason[length > 0 ? length : 0] = '\0';
+  (void)close(work->reason_fd);
+  if (!good && works->first_reason[0] == '\0') {
+    if (WIFSIGNALED(status)) {
+      (void)snprintf(reason, sizeof reason, "stopped by signal %d", WTERMSIG(status));
+    }
+    (void)snprintf(works->first_reason, sizeof works->first_reason, "%s fold %u: %.400s", work->row->name, work->fold,
+                   reason);
+  }
 }
 
 static bool wait_one(struct works *works, struct lvn_error *err) {
@@ -152,10 +181,7 @@ static bool wait_one(struct works *works, struct lvn_error *err) {
     struct work *work = &works->items[i];
     if (work->state == STATE_RUNNING && work->pid == pid) {
       bool good = WIFEXITED(status) && WEXITSTATUS(status) == 0;
-      if (!good && WIFSIGNALED(status)) {
-        (void)fprintf(stderr, "livervlm train: %s fold %u: stopped by signal %d\n", work->row->name, work->fold,
-                      WTERMSIG(status));
-      }
+      note_reason(works, work, good, status);
       work->state = good ? STATE_DONE : STATE_FAILED;
       works->failed += good ? 0 : 1;
       works->running--;
@@ -184,8 +210,8 @@ static bool run_all(struct works *works, unsigned jobs, struct lvn_error *err) {
       left += works->items[i].state == STATE_WAITING || works->items[i].state == STATE_RUNNING;
     }
   }
-  return works->failed == 0 ||
-         lvn_error_set(err, LVN_ERROR_DATA, "%zu of %zu folds failed, as said above", works->failed, works->count);
+  return works->failed == 0 || lvn_error_set(err, LVN_ERROR_DATA, "%zu of %zu folds failed; the first, %s",
+                                             works->failed, works->count, works->first_reason);
 }
 
 bool lvn_study_run(const struct lvn_study *study, const struct lvn_train_options *options,

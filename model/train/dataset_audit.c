@@ -172,7 +172,8 @@ static void count_lesions(const struct lvn_dataset *dataset, struct lvn_dataset_
   }
 }
 
-bool lvn_dataset_audit(const struct lvn_dataset *dataset, struct lvn_dataset_audit *ret_audit, struct lvn_error *err) {
+bool lvn_dataset_audit_run(const struct lvn_dataset *dataset, struct lvn_dataset_audit *ret_audit,
+                           struct lvn_error *err) {
   struct lvn_dataset_audit audit = {0};
   size_t capacity = 0;
   count_lesions(dataset, &audit);
@@ -198,21 +199,42 @@ void lvn_dataset_audit_clear(struct lvn_dataset_audit *audit) {
   *audit = (struct lvn_dataset_audit){0};
 }
 
-static bool judge(const struct lvn_dataset *dataset, const struct lvn_dataset_audit *audit, struct lvn_error *err) {
-  if (lvn_dataset_count(dataset) == 0) {
+static bool judge_classes(const size_t lesions[LVN_CLASS_COUNT], bool all_are_needed, struct lvn_error *err) {
+  size_t total = 0;
+  size_t classes = 0;
+  int last = 0;
+  for (int c = 0; c < LVN_CLASS_COUNT; c++) {
+    total += lesions[c];
+    classes += lesions[c] > 0;
+    last = lesions[c] > 0 ? c : last;
+  }
+  if (total == 0) {
     return lvn_error_set(err, LVN_ERROR_DATA, "the data set is empty");
   }
-  for (int c = 0; c < LVN_CLASS_COUNT && audit->class_count == 1; c++) {
-    if (audit->lesions[c] > 0) {
-      return lvn_error_set(err, LVN_ERROR_DATA, "all %zu lesions of the data set are %s: nothing can be learnt",
-                           audit->lesions[c], lvn_class_name((enum lvn_class)c));
+  if (classes == 1) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "all %zu lesions of the data set are %s: nothing can be learnt", total,
+                         lvn_class_name((enum lvn_class)last));
+  }
+  for (int c = 0; all_are_needed && c < LVN_CLASS_COUNT; c++) {
+    if (lesions[c] == 0) {
+      return lvn_error_set(err, LVN_ERROR_DATA, "there is no lesion of class %s to train on",
+                           lvn_class_name((enum lvn_class)c));
     }
   }
+  return true;
+}
+
+static bool judge_findings(const struct lvn_dataset *dataset, const struct lvn_dataset_audit *audit,
+                           bool folds_are_made, struct lvn_error *err) {
   for (size_t i = 0; i < audit->finding_count; i++) {
     const struct lvn_dataset_finding *finding = &audit->findings[i];
-    if (finding->is_leak) {
-      const struct lvn_dataset_lesion *first = lvn_dataset_get(dataset, finding->first);
-      const struct lvn_dataset_lesion *second = lvn_dataset_get(dataset, finding->second);
+    const struct lvn_dataset_lesion *first = lvn_dataset_get(dataset, finding->first);
+    const struct lvn_dataset_lesion *second = lvn_dataset_get(dataset, finding->second);
+    if (folds_are_made && strcmp(first->patient_key, second->patient_key) != 0) {
+      return lvn_error_set(err, LVN_ERROR_DATA, "two patients share what they cannot: %s, lesions '%s' and '%s'",
+                           lvn_dataset_finding_name(finding->kind), first->lesion_id, second->lesion_id);
+    }
+    if (!folds_are_made && finding->is_leak) {
       return lvn_error_set(err, LVN_ERROR_DATA, "leak between folds %u and %u: %s, lesions '%s' and '%s'", first->fold,
                            second->fold, lvn_dataset_finding_name(finding->kind), first->lesion_id, second->lesion_id);
     }
@@ -222,10 +244,30 @@ static bool judge(const struct lvn_dataset *dataset, const struct lvn_dataset_au
 
 bool lvn_dataset_check_trainable(const struct lvn_dataset *dataset, struct lvn_error *err) {
   struct lvn_dataset_audit audit;
-  if (!lvn_dataset_audit(dataset, &audit, err)) {
+  if (!lvn_dataset_audit_run(dataset, &audit, err)) {
     return false;
   }
-  bool good = judge(dataset, &audit, err);
+  bool good = judge_classes(audit.lesions, false, err) && judge_findings(dataset, &audit, false, err);
   lvn_dataset_audit_clear(&audit);
   return good;
+}
+
+bool lvn_datasets_check_trainable(const char *const *folders, size_t folder_count, bool folds_are_made,
+                                  struct lvn_error *err) {
+  size_t lesions[LVN_CLASS_COUNT] = {0};
+  for (size_t i = 0; i < folder_count; i++) {
+    struct lvn_dataset *dataset = NULL;
+    struct lvn_dataset_audit audit = {0};
+    bool good = lvn_dataset_open(folders[i], &dataset, err) && lvn_dataset_audit_run(dataset, &audit, err) &&
+                judge_findings(dataset, &audit, folds_are_made, err);
+    for (size_t c = 0; c < LVN_CLASS_COUNT; c++) {
+      lesions[c] += audit.lesions[c];
+    }
+    lvn_dataset_audit_clear(&audit);
+    lvn_dataset_close(dataset);
+    if (!good) {
+      return lvn_error_prefix(err, "'%.200s'", folders[i]);
+    }
+  }
+  return judge_classes(lesions, true, err);
 }

@@ -42,12 +42,17 @@ struct lvn_dataset_audit {
 };
 
 /* By manifest alone: no pixel is read. lvn_dataset_audit_clear() it. */
-LVN_MUST_CHECK bool lvn_dataset_audit(const struct lvn_dataset *dataset, struct lvn_dataset_audit *ret_audit,
-                                      struct lvn_error *err);
+LVN_MUST_CHECK bool lvn_dataset_audit_run(const struct lvn_dataset *dataset, struct lvn_dataset_audit *ret_audit,
+                                          struct lvn_error *err);
 void lvn_dataset_audit_clear(struct lvn_dataset_audit *audit);
 
 /* Can a classifier be trained on it? LVN_ERROR_DATA in one sentence: empty, one class only, or a leak. */
 LVN_MUST_CHECK bool lvn_dataset_check_trainable(const struct lvn_dataset *dataset, struct lvn_error *err);
+/* The same of what is trained on together; a class may then be in one of them alone, but none may be missing. With
+ * `folds_are_made` patients are dealt out anew: their folds here do not matter, but one image under two patients could
+ * come to lie on both sides. */
+LVN_MUST_CHECK bool lvn_datasets_check_trainable(const char *const *folders, size_t folder_count, bool folds_are_made,
+                                                 struct lvn_error *err);
 
 #ifdef __cplusplus
 }

@@ -7,6 +7,7 @@
 #include "model/tensor/json.h"
 #include "model/train/calibrate.h"
 #include "model/train/card.h"
+#include "model/train/tuning.h"
 #include "model/train/views_torch.hh"
 
 #include <algorithm>
@@ -219,29 +220,38 @@ json_t *describe_acceptance(const lvn_recipe &recipe) {
 }
 
 json_t *describe_training(const lvn_train_options &options, const TrainingData &data,
-                          const lvn_train_summary &summary) {
+                          const std::vector<EpochRecord> &history, const lvn_train_summary &summary) {
   struct lvn_error err = {};
   char *recipe = lvn_recipe_to_text(options.recipe, &err);
   if (recipe == nullptr) {
     fail(err);
   }
-  json_t *result = json_pack("{s:s,s:o,s:s,s:s,s:I,s:I,s:f,s:f,s:f,s:s,s:i}", "recipe", recipe, "acceptance",
+  json_t *result = json_pack("{s:s,s:o,s:s,s:s,s:I,s:I,s:f,s:f,s:f,s:s,s:i,s:o}", "recipe", recipe, "acceptance",
                              describe_acceptance(*options.recipe), "data", data.source.c_str(), "data_manifest_sha256",
                              data.digest.c_str(), "training_lesions", static_cast<json_int_t>(summary.training_lesions),
                              "held_out_lesions", static_cast<json_int_t>(summary.held_out_lesions), "last_loss",
                              summary.last_loss, "held_out_accuracy", summary.held_out_accuracy, "held_out_ece",
-                             summary.held_out_ece, "libtorch", TORCH_VERSION, "threads", at::get_num_threads());
+                             summary.held_out_ece, "libtorch", TORCH_VERSION, "threads", at::get_num_threads(),
+                             "history", json_loads(history_to_text(history).c_str(), 0, nullptr));
   lvn_free(recipe);
+  if (options.recipe->tuning_key[0] != '\0') {
+    json_t *tuning =
+        lvn_json_read((std::string(options.output_folder) + ".tuning/" LVN_TUNING_FILE).c_str(), 1 << 20, &err);
+    if (tuning == nullptr) {
+      fail(err);
+    }
+    (void)json_object_set_new(result, "tuning", tuning);
+  }
   return result;
 }
 
 void seal(const lvn_train_options &options, const TrainingData &data, const lvn_package_recipe &recipe,
-          const lvn_train_summary &summary) {
+          const std::vector<EpochRecord> &history, const lvn_train_summary &summary) {
   struct lvn_error err = {};
   const lvn_recipe &train = *options.recipe;
   const char *trained_on = train.trained_on[0] != '\0' ? train.trained_on : data.source.c_str();
   json_t *encoder = describe_encoder(options.text_path);
-  json_t *training = describe_training(options, data, summary);
+  json_t *training = describe_training(options, data, history, summary);
   lvn_package_description description = {};
   description.name = train.name;
   description.version = train.version;
@@ -262,7 +272,7 @@ void seal(const lvn_train_options &options, const TrainingData &data, const lvn_
 } // namespace
 
 void finish_package(const lvn_train_options &options, LiverVlm &model, const TrainingData &data,
-                    lvn_train_summary &summary) {
+                    const std::vector<EpochRecord> &history, lvn_train_summary &summary) {
   const torch::NoGradGuard no_grad;
   struct lvn_error err = {};
   if (!lvn_file_make_folder(options.output_folder, 0755, &err)) {
@@ -283,7 +293,7 @@ void finish_package(const lvn_train_options &options, LiverVlm &model, const Tra
   summary.held_out_ece = held.ece;
   summary.temperature = recipe.temperature;
   write_vectors(network, data, path_in(options, LVN_PACKAGE_VECTORS));
-  seal(options, data, recipe, summary);
+  seal(options, data, recipe, history, summary);
 }
 
 } // namespace lvn

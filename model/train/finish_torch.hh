@@ -4,6 +4,7 @@
 #define LVN_MODEL_TRAIN_FINISH_TORCH_HH
 
 #include "model/train/data_torch.hh"
+#include "model/train/loop_torch.hh"
 #include "model/train/model_torch.hh"
 #include "model/train/trainer.h"
 
@@ -11,7 +12,7 @@ namespace lvn {
 
 // Model and data are on the CPU. Throws. Fills the summary's counts, held-out figures and temperature.
 void finish_package(const struct lvn_train_options &options, LiverVlm &model, const TrainingData &data,
-                    struct lvn_train_summary &summary);
+                    const std::vector<EpochRecord> &history, struct lvn_train_summary &summary);
 
 } // namespace lvn
 

@@ -162,28 +162,50 @@ static bool take(const struct patients *patients, struct lvn_folds *folds, struc
                                                 "data set has one: set validation.folds");
 }
 
-bool lvn_folds_make(const char *const *folders, size_t folder_count, unsigned fold_count, uint64_t seed,
-                    struct lvn_folds *ret_folds, struct lvn_error *err) {
-  struct patients patients = {0};
+static bool deal_and_take(struct patients *patients, unsigned fold_count, uint64_t seed, struct lvn_folds *ret_folds,
+                          struct lvn_error *err) {
   struct lvn_folds folds = {0};
-  bool good = read_lesions(folders, folder_count, &patients, err) && merge(&patients, fold_count == 0, err);
-  if (good && fold_count > 0) {
-    good = patients.count >= fold_count && fold_count <= LVN_TRAIN_FOLDS_MAX;
-    if (good) {
-      deal(&patients, fold_count, seed);
-    } else {
-      (void)lvn_error_set(err, LVN_ERROR_USAGE, "%zu patients cannot be dealt out to %u folds", patients.count,
-                          fold_count);
+  if (fold_count > 0) {
+    if (patients->count < fold_count || fold_count > LVN_TRAIN_FOLDS_MAX) {
+      return lvn_error_set(err, LVN_ERROR_USAGE, "%zu patients cannot be dealt out to %u folds", patients->count,
+                           fold_count);
     }
+    deal(patients, fold_count, seed);
   }
-  good = good && take(&patients, &folds, err);
-  lvn_free(patients.items);
-  if (!good) {
+  if (!take(patients, &folds, err)) {
     lvn_folds_clear(&folds);
     return false;
   }
   *ret_folds = folds;
   return true;
+}
+
+bool lvn_folds_make(const char *const *folders, size_t folder_count, unsigned fold_count, uint64_t seed,
+                    struct lvn_folds *ret_folds, struct lvn_error *err) {
+  struct patients patients = {0};
+  bool good = read_lesions(folders, folder_count, &patients, err) && merge(&patients, fold_count == 0, err) &&
+              deal_and_take(&patients, fold_count, seed, ret_folds, err);
+  lvn_free(patients.items);
+  return good;
+}
+
+bool lvn_folds_make_inner(const char *const *folders, size_t folder_count, const struct lvn_folds *outer,
+                          unsigned held_out, unsigned fold_count, uint64_t seed, struct lvn_folds *ret_folds,
+                          struct lvn_error *err) {
+  struct patients patients = {0};
+  bool good = read_lesions(folders, folder_count, &patients, err);
+  size_t kept = 0;
+  for (size_t i = 0; good && i < patients.count; i++) {
+    struct patient *patient = &patients.items[i];
+    bool known = outer == NULL || lvn_folds_find(outer, patient->key, &patient->fold);
+    if (known && patient->fold != held_out) {
+      patients.items[kept++] = *patient;
+    }
+  }
+  patients.count = kept;
+  good = good && merge(&patients, false, err) && deal_and_take(&patients, fold_count, seed, ret_folds, err);
+  lvn_free(patients.items);
+  return good;
 }
 
 bool lvn_folds_find(const struct lvn_folds *folds, const char *patient_key, unsigned *ret_fold) {

@@ -30,6 +30,11 @@ struct lvn_folds {
  * are made: patients of each class are dealt out evenly, the smallest fold first, in an order that `seed` gives. */
 LVN_MUST_CHECK bool lvn_folds_make(const char *const *folders, size_t folder_count, unsigned fold_count, uint64_t seed,
                                    struct lvn_folds *ret_folds, struct lvn_error *err);
+/* Made folds, numbered from 0, of the patients that are not tested in fold `held_out` of `outer` (NULL: of the data
+ * sets' own): a choice among them has not seen the others. */
+LVN_MUST_CHECK bool lvn_folds_make_inner(const char *const *folders, size_t folder_count, const struct lvn_folds *outer,
+                                         unsigned held_out, unsigned fold_count, uint64_t seed,
+                                         struct lvn_folds *ret_folds, struct lvn_error *err);
 LVN_MUST_CHECK bool lvn_folds_find(const struct lvn_folds *folds, const char *patient_key, unsigned *ret_fold);
 void lvn_folds_clear(struct lvn_folds *folds);
 

@@ -3,6 +3,7 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/file.h"
 #include "daemon/base/memory.h"
+#include "model/tensor/json.h"
 #include "model/tensor/tensor_torch.hh"
 
 #include <ATen/autocast_mode.h>
@@ -11,6 +12,8 @@
 #include <cmath>
 #include <limits>
 #include <sstream>
+
+#include <time.h>
 
 namespace lvn {
 
@@ -21,6 +24,12 @@ std::string hex_of(double value) {
   char text[64];
   (void)std::snprintf(text, sizeof text, "%a", value);
   return text;
+}
+
+double cpu_seconds() {
+  struct timespec now = {};
+  (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
 }
 
 class Loop {
@@ -100,39 +109,54 @@ private:
     const size_t steps = samples.size() / batch; // the rest, drawn anew every epoch, is left out: as drop_last
     const size_t first = step_in_epoch_;
     const double start = lvn_clock_monotonic_seconds();
+    const double cpu_start = cpu_seconds();
     double rate = 0.0;
     task_.module().train();
     while (step_in_epoch_ < steps) {
       rate = rate_at(epoch_ + static_cast<double>(step_in_epoch_) / static_cast<double>(steps));
       const double loss = take_step(samples.data() + step_in_epoch_ * batch, batch, side, rate);
-      result_.losses.push_back(loss);
       epoch_loss_ += loss / static_cast<double>(steps);
       step_in_epoch_++;
       if (step_in_epoch_ < steps && lvn_clock_monotonic_seconds() - last_save_ >= request_.recipe->checkpoint_seconds) {
         save();
       }
     }
-    finish_epoch(side, rate, static_cast<double>((steps - first) * batch), lvn_clock_monotonic_seconds() - start);
+    finish_epoch(side, rate, static_cast<double>((steps - first) * batch), lvn_clock_monotonic_seconds() - start,
+                 cpu_seconds() - cpu_start);
   }
 
-  void finish_epoch(unsigned side, double rate, double images, double seconds) {
+  void finish_epoch(unsigned side, double rate, double images, double seconds, double cpu) {
     result_.first_loss = epoch_ == 0 ? epoch_loss_ : result_.first_loss;
     result_.last_loss = epoch_loss_;
     images_ += images;
     seconds_ += seconds;
     epoch_++;
     step_in_epoch_ = 0;
+    const double validation = validate(side);
+    result_.history.push_back({task_.name(), epoch_, side, epoch_loss_, rate, validation});
     save();
     if (request_.progress != nullptr) {
-      optimiser_.swap_average();
-      task_.module().eval();
-      const torch::NoGradGuard no_grad;
-      const lvn_train_epoch report = {
-          task_.name(),      epoch_, lvn_recipe_epochs(&fit_),         side,
-          result_.last_loss, rate,   images / std::max(1e-9, seconds), task_.validate(side)};
-      optimiser_.swap_average();
+      lvn_train_epoch report = {};
+      report.task = task_.name();
+      report.epoch = epoch_;
+      report.epoch_count = lvn_recipe_epochs(&fit_);
+      report.side = side;
+      report.loss = result_.last_loss;
+      report.learning_rate = rate;
+      report.images_per_second = images / std::max(1e-9, seconds);
+      report.images_per_cpu_second = images / std::max(1e-9, cpu);
+      report.validation = validation;
       request_.progress(&report, request_.context);
     }
+  }
+
+  double validate(unsigned side) {
+    const torch::NoGradGuard no_grad;
+    optimiser_.swap_average();
+    task_.module().eval();
+    const double validation = task_.validate(side);
+    optimiser_.swap_average();
+    return validation;
   }
 
   void save() {
@@ -153,6 +177,7 @@ private:
                                                                      {"epoch_loss", hex_of(epoch_loss_)},
                                                                      {"first_loss", hex_of(result_.first_loss)},
                                                                      {"last_loss", hex_of(result_.last_loss)},
+                                                                     {"history", history_to_text(result_.history)},
                                                                      {"random", generator.str()}};
     std::vector<lvn_tensor_note> notes;
     for (const auto &value : values) {
@@ -198,6 +223,7 @@ private:
     epoch_loss_ = std::stod(note(opened, "epoch_loss"));
     result_.first_loss = std::stod(note(opened, "first_loss"));
     result_.last_loss = std::stod(note(opened, "last_loss"));
+    result_.history = history_from_text(note(opened, "history"));
     std::istringstream(note(opened, "random")) >> random_;
   }
 
@@ -233,6 +259,49 @@ void set_autocast(bool cuda, bool on) {
 }
 
 } // namespace
+
+std::string history_to_text(const std::vector<EpochRecord> &history) {
+  struct lvn_error err = {};
+  json_t *list = json_array();
+  for (const EpochRecord &record : history) {
+    const bool has_validation = std::isfinite(record.validation);
+    (void)json_array_append_new(list,
+                                json_pack("{s:s,s:i,s:i,s:f,s:f,s:o}", "task", record.task.c_str(), "epoch",
+                                          static_cast<int>(record.epoch), "side", static_cast<int>(record.side), "loss",
+                                          record.loss, "learning_rate", record.learning_rate, "validation",
+                                          has_validation ? json_real(record.validation) : json_null()));
+  }
+  char *text = lvn_json_dump(list, JSON_COMPACT | JSON_REAL_PRECISION(17), &err);
+  json_decref(list);
+  if (text == nullptr) {
+    lvn_throw(err);
+  }
+  std::string result(text);
+  lvn_free(text);
+  return result;
+}
+
+std::vector<EpochRecord> history_from_text(const std::string &text) {
+  std::vector<EpochRecord> history;
+  json_t *list = json_loads(text.c_str(), 0, nullptr);
+  const bool good = json_is_array(list);
+  for (size_t i = 0; i < json_array_size(list); i++) {
+    const json_t *record = json_array_get(list, i);
+    const json_t *validation = json_object_get(record, "validation");
+    const char *task = json_string_value(json_object_get(record, "task"));
+    history.push_back(
+        {task == nullptr ? "" : task, static_cast<unsigned>(json_integer_value(json_object_get(record, "epoch"))),
+         static_cast<unsigned>(json_integer_value(json_object_get(record, "side"))),
+         json_number_value(json_object_get(record, "loss")),
+         json_number_value(json_object_get(record, "learning_rate")),
+         json_is_number(validation) ? json_number_value(validation) : std::numeric_limits<double>::quiet_NaN()});
+  }
+  json_decref(list);
+  if (!good) {
+    throw std::runtime_error("the history of a training is no list");
+  }
+  return history;
+}
 
 LoopResult run_loop(Task &task, const LoopRequest &request) {
   return Loop(task, request).run();

@@ -37,11 +37,25 @@ struct LoopRequest {
   void *context;
 };
 
+struct EpochRecord {
+  std::string task;
+  unsigned epoch; // from 1, of its task
+  unsigned side;
+  double loss; // mean of the steps
+  double learning_rate;
+  double validation; // Task::validate(), of the weights that would be kept
+};
+
+// As JSON: what a package's manifest and a fold's training.csv hold, and what a checkpoint keeps, so that the history
+// of a resumed run is that of an unbroken one. Numbers read back as the same bits.
+std::string history_to_text(const std::vector<EpochRecord> &history);
+std::vector<EpochRecord> history_from_text(const std::string &text); // throws
+
 struct LoopResult {
   double first_loss = 0.0;
   double last_loss = 0.0;
   double images_per_second = 0.0;
-  std::vector<double> losses; // of every step of this process
+  std::vector<EpochRecord> history;
 };
 
 // Leaves the weights that are to be kept (the average, where there is one) in the task's module. All randomness of an

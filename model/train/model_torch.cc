@@ -159,7 +159,7 @@ void load_trunk(TrunkImpl &trunk, const std::string &path) {
   }
 }
 
-void save_trunk(TrunkImpl &trunk, const std::string &path, const std::string &fingerprint) {
+void save_trunk(TrunkImpl &trunk, const std::string &path, const std::string &fingerprint, const std::string &history) {
   lvn_tensor_set set;
   for (const auto &item : trunk.named_parameters()) {
     set.add(item.key(), item.value());
@@ -170,6 +170,7 @@ void save_trunk(TrunkImpl &trunk, const std::string &path, const std::string &fi
     }
   }
   set.note("fingerprint", fingerprint);
+  set.note("history", history);
   set.write(path);
 }
 

@@ -42,8 +42,8 @@ void load_weights(LiverVlm &model, const char *path);
 // The trunk's, by torchvision's names, with or without a prefix ("image.", "module.", "encoder."). Throws unless every
 // parameter of the trunk is found in its shape.
 void load_trunk(TrunkImpl &trunk, const std::string &path);
-// `fingerprint` says what it was made by, in the file's metadata.
-void save_trunk(TrunkImpl &trunk, const std::string &path, const std::string &fingerprint);
+// The notes go into the file's metadata: `fingerprint` says what it was made by, `history` how.
+void save_trunk(TrunkImpl &trunk, const std::string &path, const std::string &fingerprint, const std::string &history);
 
 // Prompt embeddings [6 or 15,4,hidden] of lvn_sequences, from a file of them or from a package's weights. Simple
 // prompts name no order: the same for all.

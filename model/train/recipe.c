@@ -146,6 +146,52 @@ bool lvn_recipe_set(struct lvn_recipe *recipe, const char *name, const char *val
   return lvn_recipe_key_set(&lvn_recipe_keys[index], recipe, value, err);
 }
 
+bool lvn_recipe_tuning_value(const struct lvn_recipe *recipe, size_t index, char ret_value[LVN_RECIPE_TEXT_BYTES]) {
+  const char *at = recipe->tuning_values;
+  for (size_t i = 0; i < index && at != NULL; i++) {
+    at = strchr(at, '|');
+    at = at == NULL ? NULL : at + 1;
+  }
+  if (at == NULL) {
+    return false;
+  }
+  at += strspn(at, " ");
+  size_t length = strcspn(at, "|");
+  while (length > 0 && at[length - 1] == ' ') {
+    length--;
+  }
+  memcpy(ret_value, at, length);
+  ret_value[length] = '\0';
+  return length > 0;
+}
+
+static bool check_tuning(const struct lvn_recipe *recipe, struct lvn_error *err) {
+  char value[LVN_RECIPE_TEXT_BYTES];
+  size_t count = 0;
+  if (recipe->tuning_key[0] == '\0') {
+    return recipe->tuning_values[0] == '\0' ||
+           lvn_error_set(err, LVN_ERROR_USAGE, "tuning.values are of no key: set tuning.key");
+  }
+  static const char *const settled[] = {"recipe.", "package.", "tuning.", "validation.", "acceptance.", "run."};
+  for (size_t i = 0; i < sizeof settled / sizeof settled[0]; i++) {
+    if (strncmp(recipe->tuning_key, settled[i], strlen(settled[i])) == 0) {
+      return lvn_error_set(err, LVN_ERROR_USAGE, "tuning.key: '%s' is not for the data to choose", recipe->tuning_key);
+    }
+  }
+  while (lvn_recipe_tuning_value(recipe, count, value)) {
+    struct lvn_recipe tried = *recipe;
+    tried.tuning_key[0] = '\0';
+    tried.tuning_values[0] = '\0';
+    if (!lvn_recipe_set(&tried, recipe->tuning_key, value, err) || !lvn_recipe_check(&tried, err)) {
+      return lvn_error_prefix(err, "tuning.values");
+    }
+    count++;
+  }
+  return (count >= 2 && count <= LVN_RECIPE_TUNING_MAX) ||
+         lvn_error_set(err, LVN_ERROR_USAGE, "tuning.values: %zu values, from 2 to %d are needed", count,
+                       LVN_RECIPE_TUNING_MAX);
+}
+
 bool lvn_recipe_check(const struct lvn_recipe *recipe, struct lvn_error *err) {
   if (recipe->window_high_hu <= recipe->window_low_hu) {
     return lvn_error_set(err, LVN_ERROR_USAGE, "the HU window is empty");
@@ -159,7 +205,7 @@ bool lvn_recipe_check(const struct lvn_recipe *recipe, struct lvn_error *err) {
   if (recipe->name[0] == '\0' || recipe->version[0] == '\0' || recipe->licence[0] == '\0') {
     return lvn_error_set(err, LVN_ERROR_USAGE, "package.name, version and licence cannot be empty");
   }
-  return true;
+  return check_tuning(recipe, err);
 }
 
 /* Appends "name = value" lines with headings; a stream in memory keeps it one pass. */

@@ -16,6 +16,7 @@ extern "C" {
 
 #define LVN_RECIPE_STAGES_MAX 8
 #define LVN_RECIPE_TEXT_BYTES 256
+#define LVN_RECIPE_TUNING_MAX 16
 
 enum lvn_recipe_mode { LVN_RECIPE_PAPER, LVN_RECIPE_RECOMMENDED };
 enum lvn_recipe_head { LVN_HEAD_COSINE, LVN_HEAD_FC };
@@ -94,6 +95,10 @@ struct lvn_recipe {
   unsigned folds;
   double abstain_margin;
   double abstain_quantile; /* of the held-out lesions' feature distance */
+  /* [tuning] */
+  char tuning_key[64];                       /* "section.key"; empty: nothing is chosen */
+  char tuning_values[LVN_RECIPE_TEXT_BYTES]; /* separated by '|' */
+  unsigned tuning_folds;
   /* [acceptance] */
   double accept_macro_auc;
   double accept_accuracy;
@@ -121,6 +126,8 @@ LVN_MUST_CHECK bool lvn_recipe_check(const struct lvn_recipe *recipe, struct lvn
 /* Every key with its value, as a recipe file; lvn_free() it. What lvn_recipe_parse() reads from it is the same recipe.
  */
 LVN_MUST_CHECK char *lvn_recipe_to_text(const struct lvn_recipe *recipe, struct lvn_error *err);
+/* Value `index` of tuning_values; false when there are not so many. */
+bool lvn_recipe_tuning_value(const struct lvn_recipe *recipe, size_t index, char ret_value[LVN_RECIPE_TEXT_BYTES]);
 unsigned lvn_recipe_epochs(const struct lvn_recipe_fit *fit);
 /* The commented sample: every key with its meaning, source, range and default in this mode. */
 void lvn_recipe_write_sample(enum lvn_recipe_mode mode, FILE *stream);

@@ -126,6 +126,14 @@ const struct lvn_recipe_key lvn_recipe_keys[] = {
     REAL("validation", "abstain_quantile", abstain_quantile, 0.5, 1.0, "0.99", NULL,
          "Of the held-out lesions' feature distance: beyond it there is no answer."),
 
+    TEXT(
+        "tuning", "key", tuning_key, "",
+        "section.key that is chosen within each training set, among [tuning] values: by patients dealt to inner folds, "
+        "never by those that are held out; the best balanced accuracy per lesion counts, then the least log loss. "
+        "Empty: nothing is [the paper mentions no choice]."),
+    TEXT("tuning", "values", tuning_values, "", "Of that key, separated by |: \"1|2|5\", \"50@224|100@224\"."),
+    COUNT("tuning", "folds", tuning_folds, 2, 20, "3", NULL, "Inner ones."),
+
     REAL("acceptance", "macro_auc", accept_macro_auc, 0.0, 1.0, "0", "0.9",
          "Promotion of the package needs at least this on the locked test set, per patient; 0: not asked."),
     REAL("acceptance", "accuracy", accept_accuracy, 0.0, 1.0, "0", "0.8", "As macro_auc, balanced accuracy."),

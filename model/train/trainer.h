@@ -20,6 +20,7 @@ struct lvn_train_epoch {
   double loss;
   double learning_rate;
   double images_per_second;
+  double images_per_cpu_second; /* of all threads: what a busy machine does not blur */
   double validation; /* accuracy on key slices of the held-out fold with the weights that would be kept; of simsiam the
                         spread of its outputs; NAN when there is none */
 };
@@ -69,7 +70,7 @@ struct lvn_train_fold {
   size_t test_count;
 };
 /* Trains on all folds but one and writes that one's logits, every slice, to OUTPUT/predictions.csv
- * (model/train/predictions.h), at last: where it is, the fold is done. The losses of the steps go to
+ * (model/train/predictions.h), at last: where it is, the fold is done. The epochs go to
  * OUTPUT/training.csv. The recipe may have any head. */
 LVN_MUST_CHECK bool lvn_train_fold_run(const struct lvn_train_options *options, const struct lvn_train_fold *fold,
                                        struct lvn_train_summary *ret_summary, struct lvn_error *err);

@@ -181,3 +181,15 @@ def test_show_draws_and_finds_leaks(whole, tmp_path):
     assert shown.returncode == 1
     assert {"kind": "patient-in-two-folds", "first": first["id"], "second": second["id"], "leak": True} in \
         json.loads(shown.stdout)["findings"]
+
+
+def test_cohort_has_the_papers_cases_and_folds(tmp_path):
+    """Table 1 of the Liver-VLM paper: cases of CYST, FNH, HCC and HEM in each of the five groups."""
+    harness.run(harness.BIN / "livervlm", "phantom", "--cohort", "mpct-flls", "--output", tmp_path, "--matrix", "64",
+                "--coverage", "40")
+    with open(tmp_path / "cases.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    counts = [[sum(r["fold"] == str(fold) and r["class"] == name for r in rows) for name in ("CYST", "FNH", "HCC", "HEM")]
+              for fold in range(1, 6)]
+    assert counts == [[5, 4, 4, 4], [6, 3, 4, 4], [6, 3, 4, 4], [6, 3, 4, 4], [7, 3, 3, 4]]
+    assert len({row["patient_key"] for row in rows}) == 85

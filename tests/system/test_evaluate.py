@@ -136,3 +136,36 @@ def test_one_fold_is_not_the_data_set(dataset, tmp_path):
     assert found["lesions"] == found["data"]["lesions_left_out"] == 4
     assert {row["fold"] for row in rows(tmp_path / "lesions.csv")} == {"1"}
     assert found["bootstrap"]["resamples"] == 50
+
+
+def predictions_of(dataset, path, wrong):
+    """What a cross-validation would have said: right, but for the lesions in `wrong`, which are taken for the next class."""
+    lines = ["fold,patient,lesion,slice,is_key,class,CYST,FNH,HCC,HEM"]
+    for number, lesion in enumerate(json.loads((dataset / "manifest.json").read_text())["lesions"]):
+        said = (CLASSES.index(lesion["class"]) + (number in wrong)) % 4
+        for index in range(lesion["slices"]):
+            logits = [0.5 if c == said else 0.01 * c for c in range(4)]
+            lines.append(f"{lesion['fold']},{lesion['patient']},{lesion['id']},{index},{int(index == 0)},{lesion['class']},"
+                         + ",".join(map(str, logits)))
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_predictions_of_a_cross_validation(dataset, tmp_path):
+    some = predictions_of(dataset, tmp_path / "some.csv", {1, 6})
+    none = predictions_of(dataset, tmp_path / "none.csv", set())
+    done = livervlm("evaluate", "--dataset", dataset, "--predictions", some, "--against-predictions", none, "--output",
+                    tmp_path / "figures")
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "figures" / "evaluation.json").read_text())
+    assert found["lesions"] == 8 and found["accuracy"] == pytest.approx(6 / 8) and found["model"] is None
+    assert found["comparison"]["difference_per_lesion"]["accuracy"] == pytest.approx(-2 / 8)
+    assert found["out_of_distribution"]["auc_of_distance_for_wrong_answers"] is None
+    assert "There is no Grad-CAM without a model" in (tmp_path / "figures" / "report.html").read_text()
+    both = ("--dataset", dataset, "--output", tmp_path / "out")
+    assert_refused("either --model or --predictions", *both, "--predictions", some, "--model", harness.PACKAGE)
+    assert_refused("either --model or --predictions", *both)
+    some.write_text(some.read_text().replace("phantom-40-1", "phantom-99-1"))
+    assert_refused("has no lesion 'phantom-99-1'", *both, "--predictions", some)
+    some.write_text("nothing")
+    assert_refused("holds no predictions", *both, "--predictions", some)

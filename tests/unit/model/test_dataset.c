@@ -133,7 +133,7 @@ static void test_audit__finds_doubles_and_leaks(void **state) {
   struct lvn_dataset_audit audit;
   (void)state;
   struct lvn_dataset *dataset = make("faults", samples, sizeof samples / sizeof samples[0]);
-  assert_true(lvn_dataset_audit(dataset, &audit, &err));
+  assert_true(lvn_dataset_audit_run(dataset, &audit, &err));
   assert_int_equal(audit.patient_count, 6);
   assert_int_equal(audit.class_count, 4);
   assert_int_equal(audit.fold_count, 3);

@@ -4,8 +4,6 @@
 #include "daemon/base/memory.h"
 #include "model/network/classifier.h"
 #include "model/network/package.h"
-#include "model/tensor/safetensors.h"
-#include "model/train/dataset.h"
 #include "model/train/folds.h"
 #include "model/train/predictions.h"
 #include "model/train/trainer.h"
@@ -24,81 +22,14 @@
 
 #include <cmocka.h>
 
-#define assert_near(found, expected, tolerance) assert_true(fabs((double)(found) - (double)(expected)) <= (tolerance))
+#include "tests/unit/model/made_up.h"
 
-#define SAMPLES ((size_t)LVN_CROP_SIDE * LVN_CROP_SIDE)
-#define HIDDEN 16U
-#define LESIONS 16U
-#define PATH_BYTES 512
+#define assert_near(found, expected, tolerance) assert_true(fabs((double)(found) - (double)(expected)) <= (tolerance))
 
 static char root[] = "/tmp/lvn_train_XXXXXX";
 static double first_epoch_loss;
 static double last_epoch_loss;
 static unsigned epochs_seen;
-
-static const char *in_root(const char *name, char path[PATH_BYTES]) {
-  (void)snprintf(path, PATH_BYTES, "%s/%s", root, name);
-  return path;
-}
-
-/* A disc whose HU per phase tells the class. */
-static void fill_crop(struct lvn_crop *crop, int lesion_class, unsigned seed) {
-  static const int16_t contrast[LVN_CLASS_COUNT][3] = {{-90, -90, -90}, {100, 20, 20}, {20, 120, -60}, {-60, -20, 150}};
-  struct lvn_error err = {0};
-  *crop = (struct lvn_crop){.side_mm = 40, .sample_spacing_mm = 40.0 / 224, .phase_present = {true, true, true}};
-  crop->slice_count = 1 + seed % 2;
-  crop->slices = lvn_alloc(crop->slice_count, sizeof *crop->slices, &err);
-  assert_non_null(crop->slices);
-  for (size_t s = 0; s < crop->slice_count; s++) {
-    crop->slices[s].hounsfield = lvn_alloc(3 * SAMPLES, sizeof(int16_t), &err);
-    crop->slices[s].mask = lvn_alloc(SAMPLES, 1, &err);
-    assert_true(crop->slices[s].hounsfield != NULL && crop->slices[s].mask != NULL);
-    for (size_t i = 0; i < SAMPLES; i++) {
-      double x = (double)(i % LVN_CROP_SIDE) - 112.0;
-      double y = (double)(i / LVN_CROP_SIDE) - 112.0;
-      bool inside = x * x + y * y < 70.0 * 70.0;
-      crop->slices[s].mask[i] = inside;
-      for (size_t phase = 0; phase < 3; phase++) {
-        int noise = (int)((i * 2654435761U + seed * 97U + phase * 31U) % 17U) - 8;
-        crop->slices[s].hounsfield[phase * SAMPLES + i] =
-            (int16_t)(80 + noise + (inside ? contrast[lesion_class][phase] : 0));
-      }
-    }
-  }
-}
-
-static void make_dataset(void) {
-  char path[PATH_BYTES];
-  struct lvn_error err = {0};
-  struct lvn_dataset_writer *writer = NULL;
-  assert_true(lvn_dataset_writer_open(in_root("data", path), "made up", &writer, &err));
-  for (unsigned i = 0; i < LESIONS; i++) {
-    struct lvn_dataset_lesion lesion = {.lesion_class = (enum lvn_class)(i % 4), .fold = i / 4};
-    struct lvn_crop crop;
-    (void)snprintf(lesion.lesion_id, sizeof lesion.lesion_id, "lesion-%u", i);
-    (void)snprintf(lesion.patient_key, sizeof lesion.patient_key, "patient-%u", i / 2);
-    fill_crop(&crop, (int)(i % 4), i);
-    assert_true(lvn_dataset_writer_add(writer, &lesion, &crop, &err));
-    lvn_crop_clear(&crop);
-  }
-  assert_true(lvn_dataset_writer_close(writer, &err));
-}
-
-static void make_text(void) {
-  char path[PATH_BYTES];
-  struct lvn_error err = {0};
-  float values[24 * HIDDEN];
-  for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
-    values[i] = (float)sin(1.7 * (double)i);
-  }
-  const struct lvn_tensor tensor = {.name = "enriched",
-                                    .dtype = LVN_DTYPE_F32,
-                                    .rank = 3,
-                                    .shape = {6, 4, HIDDEN},
-                                    .element_count = 24 * HIDDEN,
-                                    .data = values};
-  assert_true(lvn_safetensors_write(in_root("text.safetensors", path), &tensor, 1, NULL, 0, &err));
-}
 
 static void see_epoch(const struct lvn_train_epoch *epoch, void *context) {
   (void)context;
@@ -143,11 +74,11 @@ static bool train(const struct run *run, struct lvn_train_summary *summary, stru
   char data[PATH_BYTES];
   char text[PATH_BYTES];
   char output[PATH_BYTES];
-  const char *folders[] = {in_root("data", data)};
+  const char *folders[] = {made_up_path(root, "data", data)};
   struct lvn_train_options options = {.dataset_folders = folders,
                                       .dataset_count = 1,
-                                      .output_folder = in_root(run->package, output),
-                                      .text_path = in_root("text.safetensors", text),
+                                      .output_folder = made_up_path(root, run->package, output),
+                                      .text_path = made_up_path(root, "text.safetensors", text),
                                       .recipe = run->recipe,
                                       .resume = run->resume,
                                       .progress = run->progress,
@@ -164,8 +95,8 @@ static int set_up(void **state) {
   }
   struct lvn_recipe recipe;
   small_recipe(&recipe);
-  make_dataset();
-  make_text();
+  made_up_dataset(root, "data", NULL);
+  made_up_text(root, "text.safetensors", 6, 0.0);
   if (!train(&(struct run){"package", &recipe, false, see_epoch, NULL}, &summary, &err)) {
     print_error("%s\n", err.message);
     return -1;
@@ -187,7 +118,7 @@ static int tear_down(void **state) {
                                         "stepsagain",   "fold", "foldfc",  ""};
   for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
     char path[PATH_BYTES];
-    (void)rmdir(in_root(folders[i], path));
+    (void)rmdir(made_up_path(root, folders[i], path));
   }
   return 0;
 }
@@ -199,7 +130,7 @@ static void test_dataset__round_trip(void **state) {
   struct lvn_error err = {0};
   struct lvn_crop expected;
   struct lvn_crop found;
-  assert_true(lvn_dataset_open(in_root("data", path), &dataset, &err));
+  assert_true(lvn_dataset_open(made_up_path(root, "data", path), &dataset, &err));
   assert_int_equal(lvn_dataset_count(dataset), LESIONS);
   const struct lvn_dataset_lesion *lesion = lvn_dataset_get(dataset, 5);
   assert_string_equal(lesion->lesion_id, "lesion-5");
@@ -207,7 +138,7 @@ static void test_dataset__round_trip(void **state) {
   assert_int_equal(lesion->lesion_class, 1);
   assert_int_equal(lesion->slice_count, 2);
   assert_true(fabs(lesion->mean_hu[0] - 180.0) < 2.0);
-  fill_crop(&expected, 1, 5);
+  made_up_crop(&expected, 1, 5);
   assert_true(lvn_dataset_load(dataset, 5, &found, &err));
   assert_memory_equal(found.slices[1].hounsfield, expected.slices[1].hounsfield, 3 * SAMPLES * sizeof(int16_t));
   assert_memory_equal(found.slices[1].mask, expected.slices[1].mask, SAMPLES);
@@ -227,7 +158,7 @@ static struct lvn_classifier *open_classifier(bool ensemble) {
   struct lvn_classifier *classifier = NULL;
   struct lvn_error err = {0};
   const struct lvn_classifier_options options = {
-      .package_folder = in_root("package", path), .device = "cpu", .threads = 1, .order_ensemble = ensemble};
+      .package_folder = made_up_path(root, "package", path), .device = "cpu", .threads = 1, .order_ensemble = ensemble};
   if (!lvn_classifier_open(&options, &classifier, &err)) {
     fail_msg("%s", err.message);
   }
@@ -238,7 +169,7 @@ static void test_classifier__is_deterministic_and_sums_to_one(void **state) {
   (void)state;
   struct lvn_error err = {0};
   struct lvn_crop crop;
-  fill_crop(&crop, 2, 77);
+  made_up_crop(&crop, 2, 77);
   for (int ensemble = 0; ensemble < 2; ensemble++) {
     struct lvn_classifier *classifier = open_classifier(ensemble == 1);
     struct lvn_prediction first = {0};
@@ -273,7 +204,7 @@ static void test_classifier__abstains_without_a_phase(void **state) {
   struct lvn_crop crop;
   struct lvn_prediction prediction = {0};
   struct lvn_classifier *classifier = open_classifier(false);
-  fill_crop(&crop, 0, 3);
+  made_up_crop(&crop, 0, 3);
   crop.phase_present[LVN_PHASE_ART] = false;
   assert_true(lvn_classifier_run(classifier, &crop, &prediction, &err));
   assert_true(prediction.abstained);
@@ -299,7 +230,7 @@ static void test_package__refuses_what_was_changed(void **state) {
   char folder[PATH_BYTES];
   struct lvn_package package = {0};
   struct lvn_error err = {0};
-  in_root("package", folder);
+  made_up_path(root, "package", folder);
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
     char path[PATH_BYTES + 64];
     (void)snprintf(path, sizeof path, "%s/%s", folder, names[i]);
@@ -336,17 +267,17 @@ static void test_package__signature_is_of_the_key_and_the_manifest(void **state)
   char other[PATH_BYTES];
   char manifest[PATH_BYTES];
   struct lvn_error err = {0};
-  in_root("package", folder);
-  assert_true(lvn_file_replace(in_root("key.pem", key), private_key, strlen(private_key), 0600, &err));
-  assert_true(lvn_file_replace(in_root("public.pem", public), public_key, strlen(public_key), 0644, &err));
-  assert_true(lvn_file_replace(in_root("other.pem", other), other_key, strlen(other_key), 0644, &err));
+  made_up_path(root, "package", folder);
+  assert_true(lvn_file_replace(made_up_path(root, "key.pem", key), private_key, strlen(private_key), 0600, &err));
+  assert_true(lvn_file_replace(made_up_path(root, "public.pem", public), public_key, strlen(public_key), 0644, &err));
+  assert_true(lvn_file_replace(made_up_path(root, "other.pem", other), other_key, strlen(other_key), 0644, &err));
   assert_false(lvn_package_verify_signature(folder, public, &err));
   if (!lvn_package_sign(folder, key, &err)) {
     fail_msg("%s", err.message);
   }
   assert_true(lvn_package_verify_signature(folder, public, &err));
   assert_false(lvn_package_verify_signature(folder, other, &err));
-  flip_byte(in_root("package/manifest.json", manifest), 40);
+  flip_byte(made_up_path(root, "package/manifest.json", manifest), 40);
   assert_false(lvn_package_verify_signature(folder, public, &err));
   assert_int_equal(err.code, LVN_ERROR_DATA);
   flip_byte(manifest, 40);
@@ -369,13 +300,24 @@ static void train_with_a_kill(const char *package, const struct lvn_recipe *reci
   assert_int_equal(waitpid(child, &status, 0), child);
   assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
   (void)snprintf(name, sizeof name, "%s.checkpoint", package);
-  assert_true(lvn_file_exists(in_root(name, path)));
+  assert_true(lvn_file_exists(made_up_path(root, name, path)));
   if (!train(&(struct run){package, recipe, true, see_epoch, NULL}, &summary, &err)) {
     fail_msg("%s", err.message);
   }
-  assert_false(lvn_file_exists(in_root(name, path)));
+  assert_false(lvn_file_exists(made_up_path(root, name, path)));
   (void)snprintf(name, sizeof name, "%s/weights.safetensors", package);
-  assert_true(lvn_sha256_of_file(in_root(name, path), ret_sha256, &err));
+  assert_true(lvn_sha256_of_file(made_up_path(root, name, path), ret_sha256, &err));
+}
+
+/* What a package's manifest tells of its epochs; json_decref() it. */
+static json_t *history_of(const char *name) {
+  char path[PATH_BYTES];
+  struct lvn_package package = {0};
+  struct lvn_error err = {0};
+  assert_true(lvn_package_open(made_up_path(root, name, path), &package, &err));
+  json_t *history = json_incref(json_object_get(json_object_get(package.manifest, "training"), "history"));
+  lvn_package_clear(&package);
+  return history;
 }
 
 static void test_train__resumes_to_the_same_weights(void **state) {
@@ -388,8 +330,14 @@ static void test_train__resumes_to_the_same_weights(void **state) {
   uint8_t resumed[LVN_SHA256_BYTES];
   small_recipe(&recipe);
   train_with_a_kill("again", &recipe, 3, resumed);
-  assert_true(lvn_sha256_of_file(in_root("package/weights.safetensors", path), whole, &err));
+  assert_true(lvn_sha256_of_file(made_up_path(root, "package/weights.safetensors", path), whole, &err));
   assert_memory_equal(whole, resumed, sizeof whole);
+  json_t *unbroken = history_of("package");
+  json_t *broken = history_of("again");
+  assert_int_equal(json_array_size(unbroken), 10);
+  assert_true(json_equal(unbroken, broken));
+  json_decref(unbroken);
+  json_decref(broken);
   assert_false(train(&(struct run){"again", &recipe, true, see_epoch, NULL}, &summary, &err));
   assert_int_equal(err.code, LVN_ERROR_CONFLICT);
 }
@@ -407,7 +355,7 @@ static void kill_at_a_step(const char *package, const struct lvn_recipe *recipe,
   ino_t last = 0;
   int status = 0;
   (void)snprintf(name, sizeof name, "%s.checkpoint", package);
-  (void)in_root(name, path);
+  (void)made_up_path(root, name, path);
   pid_t child = fork();
   if (child == 0) {
     (void)train(&(struct run){package, recipe, false, NULL, NULL}, &summary, &err);
@@ -437,19 +385,22 @@ static void test_train__resumes_within_an_epoch(void **state) {
   uint8_t resumed[LVN_SHA256_BYTES];
   small_recipe(&recipe);
   recipe.task = LVN_PRETRAIN_PHASE_SHUFFLE;
-  recipe.training.stages[0] = (struct lvn_recipe_stage){.epochs = 1, .side = 32};
+  recipe.training.stages[0] = (struct lvn_recipe_stage){.epochs = 4, .side = 32};
   recipe.orders = LVN_ORDERS_RANDOM;
   recipe.scale_mode = LVN_SCALE_LEARNABLE;
   recipe.checkpoint_seconds = 0;
   if (!train(&(struct run){"steps", &recipe, false, NULL, NULL}, &summary, &err)) {
     fail_msg("%s", err.message);
   }
-  kill_at_a_step("stepsagain", &recipe, 2);
+  uint8_t drawn = 0; /* of eight steps; the watcher may miss some */
+  assert_true(lvn_file_random(&drawn, sizeof drawn, &err));
+  print_message("killed after checkpoint %u\n", 1U + drawn % 4U);
+  kill_at_a_step("stepsagain", &recipe, 1U + drawn % 4U);
   if (!train(&(struct run){"stepsagain", &recipe, true, NULL, NULL}, &summary, &err)) {
     fail_msg("%s", err.message);
   }
-  assert_true(lvn_sha256_of_file(in_root("steps/weights.safetensors", path), whole, &err));
-  assert_true(lvn_sha256_of_file(in_root("stepsagain/weights.safetensors", path), resumed, &err));
+  assert_true(lvn_sha256_of_file(made_up_path(root, "steps/weights.safetensors", path), whole, &err));
+  assert_true(lvn_sha256_of_file(made_up_path(root, "stepsagain/weights.safetensors", path), resumed, &err));
   assert_memory_equal(whole, resumed, sizeof whole);
 }
 
@@ -460,15 +411,15 @@ static bool run_fold(const char *output, const struct lvn_recipe *recipe, struct
   char folder[PATH_BYTES];
   char path[LVN_PATH_BYTES];
   char pretrained[PATH_BYTES];
-  const char *folders[] = {in_root("data", data)};
+  const char *folders[] = {made_up_path(root, "data", data)};
   struct lvn_train_summary summary;
   struct lvn_folds folds = {0};
   const struct lvn_train_fold fold = {.fold = 1, .folds = &folds};
   const struct lvn_train_options options = {.dataset_folders = folders,
                                             .dataset_count = 1,
-                                            .output_folder = in_root(output, folder),
-                                            .text_path = in_root("text.safetensors", text),
-                                            .pretrained_path = in_root("trunk.safetensors", pretrained),
+                                            .output_folder = made_up_path(root, output, folder),
+                                            .text_path = made_up_path(root, "text.safetensors", text),
+                                            .pretrained_path = made_up_path(root, "trunk.safetensors", pretrained),
                                             .recipe = recipe};
   if (!lvn_folds_make(folders, 1, 2, 1, &folds, err)) {
     return false;
@@ -494,7 +445,7 @@ static void test_train__predicts_every_slice_of_a_fold(void **state) {
   if (!run_fold("fold", &recipe, &cosine, &err)) {
     fail_msg("%s", err.message);
   }
-  assert_true(lvn_file_exists(in_root("trunk.safetensors", path)));
+  assert_true(lvn_file_exists(made_up_path(root, "trunk.safetensors", path)));
   recipe.head = LVN_HEAD_FC; /* takes the same trunk from the file */
   if (!run_fold("foldfc", &recipe, &linear, &err)) {
     fail_msg("%s", err.message);
@@ -532,7 +483,7 @@ static void test_train__says_why_it_cannot(void **state) {
 static void test_folds__keep_patients_together_and_classes_even(void **state) {
   (void)state;
   char data[PATH_BYTES];
-  const char *folders[] = {in_root("data", data)};
+  const char *folders[] = {made_up_path(root, "data", data)};
   struct lvn_folds folds = {0};
   struct lvn_error err = {0};
   size_t counts[4] = {0};

@@ -138,8 +138,10 @@ static char *write_page(const char *trained_on, const json_t *manifest) {
 static void test_report__page_of_one_lesion(void **state) {
   (void)state;
   LVN_CLEANUP(lvn_json_cleanup)
-  json_t *manifest = json_pack("{s:{s:s,s:[{s:f,s:n},{s:f,s:f}]}}", "training", "recipe", "[network]\nencoder = <x>\n",
-                               "history", "loss", 1.2, "validation_accuracy", "loss", 0.8, "validation_accuracy", 0.5);
+  json_t *manifest =
+      json_pack("{s:{s:s,s:[{s:s,s:f,s:n},{s:s,s:f,s:n},{s:s,s:f,s:f}]}}", "training", "recipe",
+                "[network]\nencoder = <x>\n", "history", "task", "phase shuffle", "loss", 1.7, "validation", "task",
+                "training", "loss", 1.2, "validation", "task", "training", "loss", 0.8, "validation", 0.5);
   assert_non_null(manifest);
   LVN_AUTOFREE char *page = write_page("a hospital", manifest);
   assert_null(strstr(page, "<script"));
@@ -147,6 +149,9 @@ static void test_report__page_of_one_lesion(void **state) {
   assert_non_null(strstr(page, "a&lt;b 1.0.0"));
   assert_non_null(strstr(page, "encoder = &lt;x&gt;"));
   assert_non_null(strstr(page, "Training loss"));
+  assert_non_null(strstr(page, "Pretraining loss"));
+  assert_non_null(strstr(page, "Held-out accuracy while training"));
+  assert_null(strstr(page, "Held out while pretraining")); /* the epoch has no such figure */
   assert_null(strstr(page, "not on patients"));
   assert_null(strstr(page, "://"));
   assert_non_null(strstr(page, "</html>"));
