@@ -83,18 +83,18 @@ void expect_near(const torch::Tensor &found, const json_t *expected, double tole
   }
 }
 
-// In PyTorch's own layout: with 24 values a channel, batch statistics of a random ResNet-50 turn the rounding of
-// another layout into differences of 1e-4.
+// With 24 values a channel, batch statistics of a random ResNet turn the rounding of another processor's kernels, or of
+// another layout, into differences of 1e-4; of the stored statistics, which hold a tenth of that batch, a tenth.
 void expect_trunk(const char *name) {
   const lvn::Trunk trunk = lvn::make_trunk(name);
   const json_t *expected = json_object_get(golden, name);
   const torch::Tensor x = images();
   fill_module(*trunk);
   trunk->train();
-  expect_near(trunk->forward(x).mean({2, 3})[0].slice(0, 0, 16), json_object_get(expected, "train"), 1e-5);
+  expect_near(trunk->forward(x).mean({2, 3})[0].slice(0, 0, 16), json_object_get(expected, "train"), 3e-4);
   trunk->eval();
   const torch::Tensor features = trunk->forward(x).mean({2, 3})[0].slice(0, 0, 16);
-  expect_near(features, json_object_get(expected, "eval"), 1e-5);
+  expect_near(features, json_object_get(expected, "eval"), 1e-4);
   const torch::Tensor last = trunk->forward(x.contiguous(torch::MemoryFormat::ChannelsLast)).mean({2, 3})[0];
   expect_near(last.slice(0, 0, 16), json_object_get(expected, "eval"), 1e-4);
 }
