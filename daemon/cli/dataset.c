@@ -29,8 +29,9 @@ static int dataset_phantom(int argc, char **argv) {
       {"slices", "N", LVN_OPTION_UINT, &make.max_slices, "slices of each lesion at most (3)", false, 1, 64},
       {"threads", "N", LVN_OPTION_UINT, &make.threads, "phantoms made at a time (1)", false, 1, 64},
       {"matrix", "N", LVN_OPTION_UINT, &make.matrix, "256 or 512 pixels a row (drawn)", false, 1, 512},
-      {"alignment", "estimated|truth", LVN_OPTION_CHOICE, &alignment,
-       "find the alignment as the node does (default), or take the truth give or take --alignment-error", false, 0, 0},
+      {"alignment", "estimated|truth|none", LVN_OPTION_CHOICE, &alignment,
+       "find the alignment as the node does (default), take the truth give or take --alignment-error, or none", false,
+       0, 0},
       {"alignment-error", "MM", LVN_OPTION_REAL, &make.alignment_error_mm,
        "standard deviation along each axis with --alignment truth (1)", false, 0, 50},
   };
@@ -45,7 +46,9 @@ static int dataset_phantom(int argc, char **argv) {
     return code;
   }
   make.phantom_count = count;
-  make.estimate_alignment = strcmp(alignment, "estimated") == 0;
+  make.alignment = strcmp(alignment, "estimated") == 0 ? LVN_ALIGN_ESTIMATED
+                   : strcmp(alignment, "truth") == 0   ? LVN_ALIGN_TRUTH
+                                                       : LVN_ALIGN_NONE;
   make.lesions_per_phantom = lesions;
   if (!lvn_phantom_dataset_make(&make, show_progress, &summary, &err)) {
     return lvn_options_fail(usage.command, &err);

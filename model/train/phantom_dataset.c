@@ -94,9 +94,9 @@ static bool align(const struct maker *maker, const struct lvn_phantom *phantom, 
   for (int phase = 0; phase < LVN_PHASE_NETWORK_COUNT; phase++) {
     struct lvn_registration_quality quality = {.usable = true};
     bool good = false;
-    if (phase == (int)roi_phase) {
+    if (phase == (int)roi_phase || maker->options->alignment == LVN_ALIGN_NONE) {
       good = lvn_registration_identity(&registrations[phase], err);
-    } else if (maker->options->estimate_alignment) {
+    } else if (maker->options->alignment == LVN_ALIGN_ESTIMATED) {
       good = lvn_registration_run(&phantom->volume[roi_phase], mask, &phantom->volume[phase], &options,
                                   &registrations[phase], &quality, err);
     } else {
@@ -230,7 +230,7 @@ void lvn_phantom_dataset_options_default(struct lvn_phantom_dataset_options *ret
                                                       .lesions_per_phantom = 4,
                                                       .threads = 1,
                                                       .max_slices = 3,
-                                                      .estimate_alignment = true,
+                                                      .alignment = LVN_ALIGN_ESTIMATED,
                                                       .alignment_error_mm = 1.0};
 }
 

@@ -13,6 +13,12 @@
 extern "C" {
 #endif
 
+enum lvn_phantom_alignment {
+  LVN_ALIGN_ESTIMATED, /* by lvn_registration_run(), as the node does; a lesion that it does not trust is left out */
+  LVN_ALIGN_TRUTH,     /* the true displacement of the lesion's centre plus an error drawn with alignment_error_mm */
+  LVN_ALIGN_NONE       /* the phases as they lie: the paper's misregistered mode */
+};
+
 struct lvn_phantom_dataset_options {
   const char *folder;
   uint64_t first_seed; /* phantom i has seed first_seed + i */
@@ -20,10 +26,9 @@ struct lvn_phantom_dataset_options {
   size_t lesions_per_phantom; /* classes in turn */
   unsigned threads;           /* phantoms made at a time */
   unsigned max_slices;        /* per lesion */
-  bool estimate_alignment;    /* true: by lvn_registration_run(), as the node does (seconds a lesion); false: the true
-                               * displacement of the lesion's centre plus an error drawn with alignment_error_mm */
-  double alignment_error_mm;  /* standard deviation along each axis */
-  unsigned matrix;            /* 256 or 512; 0: drawn, half each */
+  enum lvn_phantom_alignment alignment;
+  double alignment_error_mm; /* standard deviation along each axis */
+  unsigned matrix;           /* 256 or 512; 0: drawn, half each */
 };
 void lvn_phantom_dataset_options_default(struct lvn_phantom_dataset_options *ret_options);
 
