@@ -146,7 +146,10 @@ static void costs_clear(struct fit_work *work) {
 
 /* From the simplest to the richest. */
 enum { IDENTITY, TRANSLATION, AFFINE, CURVED, MODELS };
-static const char *const model_names[MODELS] = {"identity", "translation", "affine", "curved"};
+static const char *name_of(int model) {
+  return model == CURVED ? "curved"
+                         : (model == AFFINE ? "affine" : (model == TRANSLATION ? "translation" : "identity"));
+}
 
 /* Each model fitted to the blocks of `part`, each from the one before. A model that cannot be fitted is the one before.
  */
@@ -170,8 +173,8 @@ static int choose_model(const struct lvn_reg_costs *costs, bool planar, bool has
   double cost[MODELS] = {0};
   int chosen = TRANSLATION;
   for (int half = 0; half < 2; half++) {
-    struct lvn_reg_transform models[MODELS];
-    bool fitted[MODELS];
+    struct lvn_reg_transform models[MODELS] = {0};
+    bool fitted[MODELS] = {false};
     fit_each(costs, none, start, half == 0 ? LVN_REG_EVEN : LVN_REG_ODD, models, fitted);
     for (int model = 0; model < MODELS; model++) {
       cost[model] +=
@@ -187,8 +190,8 @@ static int choose_model(const struct lvn_reg_costs *costs, bool planar, bool has
 /* *model: in, the one to take, or -1 to choose; out, the one taken, or -1 when none could be fitted. */
 static void fit_models(const struct lvn_reg_costs *costs, bool planar, const struct lvn_reg_transform *none,
                        struct lvn_reg_transform *transform, int *model, double ret_shift_mm[3], double *ret_spread_mm) {
-  struct lvn_reg_transform models[MODELS];
-  bool fitted[MODELS];
+  struct lvn_reg_transform models[MODELS] = {0};
+  bool fitted[MODELS] = {false};
   fit_each(costs, none, transform, LVN_REG_ALL, models, fitted);
   bool has_stayed = fitted[TRANSLATION] && distance_mm(models[TRANSLATION].shift_mm, none->shift_mm) < MOST_STAYED_MM;
   int chosen = *model >= 0 ? *model : choose_model(costs, planar, has_stayed, none, transform);
@@ -257,7 +260,7 @@ static bool refine(struct pair *fine, struct lvn_reg_transform *transform, struc
     evidence->inverse_consistency_mm = distance_mm(home_mm, lesion_mm);
   }
   *transform = there;
-  *model = model_names[fitted];
+  *model = name_of(fitted);
   return true;
 }
 
