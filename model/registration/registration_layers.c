@@ -11,8 +11,8 @@
 
 #define SIDE (2 * LVN_REG_SHIFT_REACH + 1)
 #define THINNING 2
-#define CELL 4 /* voxels */
-#define LEAST_OFFSET_MM 3.0
+#define CELL 4               /* voxels */
+#define LEAST_OFFSET_MM 3.0  /* nearer, the search's own shift is as good, and nothing has slid */
 #define LEAST_MOVED_MM 2.5   /* less apart, the layers cannot be told from one another, nor need they be */
 #define STAYING_COST 0.2     /* or noise would choose; of 12, the most that descriptors can differ by */
 #define STAYING_MARGIN 0.05F /* by which staying must explain a voxel's surroundings better */

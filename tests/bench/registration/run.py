@@ -188,7 +188,8 @@ def main():
     write_csv(wrong, chosen.output / "wrong.csv")
     rows = [row for row in rows if row["what"] == "good"]
     step = max(1, len(rows) // chosen.crops) if chosen.crops else len(rows) + 1
-    for row in rows[::step][:chosen.crops]:
+    for i, first in enumerate(range(0, len(rows), step)[:chosen.crops]):
+        row = rows[min(first + i % 3, len(rows) - 1)]  # places follow one another: each kind in turn
         row |= {f"elastix_crop_{k}": v for k, v in peer("crop", row, files, chosen.threads).items()}
         write_csv(rows, chosen.output / "registration.csv")
     for row in [r for r in rows if r["place"] == "lesion"][:chosen.whole]:

@@ -1,6 +1,7 @@
 /* Alignment on analytic scenes: ellipsoids and vessels whose grey values change between the phases, moved by a known
  * amount. Truth is exact because every volume is sampled from the scene, never from another volume. */
 #include "daemon/base/memory.h"
+#include "model/phantom/phantom.h"
 #include "model/registration/registration.h"
 
 #include <setjmp.h>
@@ -360,6 +361,44 @@ static void test_registration__refuses_what_cannot_be_aligned(void **unused) {
   lvn_volume_clear(&fixed);
 }
 
+/* An arterial phase in thick slices: the liver has hardly a vessel to see, and ribs and spine, which stay, are the
+ * strongest edges of the neighbourhood. */
+static void test_registration__liver_alone_has_a_vote(void **unused) {
+  (void)unused;
+  struct lvn_error err = {0};
+  struct lvn_phantom phantom;
+  struct lvn_phantom_options options;
+  struct lvn_registration_options how;
+  struct lvn_registration_quality quality;
+  struct lvn_registration *registration = NULL;
+  double error_mm = 0.0;
+  lvn_phantom_options_default(&options);
+  options.seed = 7401;
+  options.matrix = 256;
+  options.coverage_mm = 130.0;
+  options.slice_thickness_mm = 5.0;
+  options.motion_scale = 1.3;
+  options.lesion_count = 1;
+  options.lesion_class[0] = LVN_CLASS_FNH;
+  for (int phase = 0; phase < LVN_PHASE_COUNT; phase++) {
+    options.has_phase[phase] = phase == LVN_PHASE_PV || phase == LVN_PHASE_ART;
+  }
+  assert_true(lvn_phantom_make(&options, 2, &phantom, &err));
+  const struct lvn_phantom_lesion *lesion = &phantom.lesions[0];
+  lvn_registration_options_default(&how);
+  assert_true(lvn_registration_run(&phantom.volume[LVN_PHASE_PV], &lesion->mask[LVN_PHASE_PV],
+                                   &phantom.volume[LVN_PHASE_ART], &how, &registration, &quality, &err));
+  for (int a = 0; a < 3; a++) {
+    double truth_mm = lesion->displacement_mm[LVN_PHASE_ART][a] - lesion->displacement_mm[LVN_PHASE_PV][a];
+    error_mm += (quality.displacement_mm[a] - truth_mm) * (quality.displacement_mm[a] - truth_mm);
+  }
+  print_message("%s usable=%d error %.2f mm %s\n", quality.model, quality.usable, sqrt(error_mm), quality.reason);
+  assert_true(quality.usable);
+  assert_true(sqrt(error_mm) < 2.5);
+  lvn_registration_destroy(registration);
+  lvn_phantom_clear(&phantom);
+}
+
 static void test_registration__nothing_moved(void **unused) {
   (void)unused;
   struct scene scene;
@@ -460,6 +499,7 @@ int main(void) {
       cmocka_unit_test(test_registration__three_slices),
       cmocka_unit_test(test_registration__one_slice_never_crashes),
       cmocka_unit_test(test_registration__refuses_what_cannot_be_aligned),
+      cmocka_unit_test(test_registration__liver_alone_has_a_vote),
       cmocka_unit_test(test_registration__nothing_moved),
       cmocka_unit_test(test_registration__carries_the_lesion),
       cmocka_unit_test(test_registration__empty_lesion),
