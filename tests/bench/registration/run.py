@@ -187,9 +187,10 @@ def main():
     wrong = [row for row in rows if row["what"] != "good"]
     write_csv(wrong, chosen.output / "wrong.csv")
     rows = [row for row in rows if row["what"] == "good"]
-    step = max(1, len(rows) // chosen.crops) if chosen.crops else len(rows) + 1
-    for i, first in enumerate(range(0, len(rows), step)[:chosen.crops]):
-        row = rows[min(first + i % 3, len(rows) - 1)]  # places follow one another: each kind in turn
+    # Places follow one another, three a pair: each kind in turn, of pairs of every kind.
+    step = 3 * max(1, len(rows) // (3 * max(1, chosen.crops))) + 1
+    for number in sorted({i * step % len(rows) for i in range(chosen.crops)}):
+        row = rows[number]
         row |= {f"elastix_crop_{k}": v for k, v in peer("crop", row, files, chosen.threads).items()}
         write_csv(rows, chosen.output / "registration.csv")
     for row in [r for r in rows if r["place"] == "lesion"][:chosen.whole]:
