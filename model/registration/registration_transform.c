@@ -116,8 +116,8 @@ void lvn_registration_unmap(const struct lvn_registration *registration, const d
   const double *shift_mm = registration->transform.shift_mm;
   double fixed_mm[3] = {moving_mm[0] - shift_mm[0], moving_mm[1] - shift_mm[1], moving_mm[2] - shift_mm[2]};
   double off_mm = HUGE_VAL;
-  /* A displacement that changes by less than a millimetre per millimetre, which the fit ensures: each round is nearer.
-   */
+  /* Each round is nearer where the displacement changes by less than a millimetre per millimetre; found ones change by
+   * a few hundredths. */
   for (int round = 0; round < UNMAP_ROUNDS && off_mm > UNMAP_MM; round++) {
     double mapped_mm[3];
     lvn_reg_transform_apply(&registration->transform, fixed_mm, mapped_mm);
