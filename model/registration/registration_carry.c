@@ -17,8 +17,9 @@ static bool find_box(const struct lvn_registration *registration, const struct l
     if (lesion->inside[i] == 0) {
       continue;
     }
-    const double at[3] = {(double)(i % size[0]), (double)(i / size[0] % size[1]),
-                          (double)(i / ((size_t)size[0] * size[1]))};
+    const size_t slice = (size_t)size[0] * size[1];
+    const size_t voxel[3] = {i % size[0], i % slice / size[0], i / slice};
+    const double at[3] = {(double)voxel[0], (double)voxel[1], (double)voxel[2]};
     double fixed_mm[3];
     double moving_mm[3];
     double index[3];
