@@ -20,6 +20,7 @@
 #define CURVED_PRIOR 4e-3
 #define EQUAL 0.01         /* a part of the cost too small to tell models by */
 #define MOST_STAYED_MM 1.5 /* the best shift of what may not have moved at all */
+#define STAYED 0.03        /* the part of the cost that such a shift must save, or it is what noise makes of none */
 
 /* The two volumes at one scale. */
 struct pair {
@@ -127,9 +128,25 @@ static bool search_both_ways(struct pair *coarse, const struct lvn_registration_
   return true;
 }
 
+/* From the simplest to the richest. */
+enum { IDENTITY, TRANSLATION, AFFINE, CURVED, MODELS };
+static const char *name_of(int model) {
+  return model == CURVED ? "curved"
+                         : (model == AFFINE ? "affine" : (model == TRANSLATION ? "translation" : "identity"));
+}
+
+/* What the fine scale's work is shared out by: layers of costs, then fits to all the blocks and to halves of them. */
+enum { THERE, BACK, THERE_EVEN, THERE_ODD, FITS };
+struct fit {
+  struct lvn_reg_transform model[MODELS];
+  bool fitted[MODELS];
+};
 struct fit_work {
   const struct pair *fine;
   struct lvn_reg_costs *costs[2]; /* there, back */
+  struct lvn_reg_transform none[2];
+  struct lvn_reg_transform start[2];
+  struct fit fit[FITS];
 };
 
 static void add_layer(void *context, int item) {
@@ -139,119 +156,108 @@ static void add_layer(void *context, int item) {
                           FINE_SIGMA_MM, item % LVN_REG_BLOCKS);
 }
 
-static void costs_clear(struct fit_work *work) {
+static void work_clear(struct fit_work *work) {
   lvn_reg_costs_destroy(work->costs[0]);
   lvn_reg_costs_destroy(work->costs[1]);
 }
 
-/* From the simplest to the richest. */
-enum { IDENTITY, TRANSLATION, AFFINE, CURVED, MODELS };
-static const char *name_of(int model) {
-  return model == CURVED ? "curved"
-                         : (model == AFFINE ? "affine" : (model == TRANSLATION ? "translation" : "identity"));
-}
-
-/* Each model fitted to the blocks of `part`, each from the one before. A model that cannot be fitted is the one before.
- */
-static void fit_each(const struct lvn_reg_costs *costs, const struct lvn_reg_transform *none,
-                     const struct lvn_reg_transform *start, enum lvn_reg_part part,
-                     struct lvn_reg_transform ret_models[MODELS], bool ret_fitted[MODELS]) {
-  ret_models[IDENTITY] = *none;
-  ret_models[TRANSLATION] = *start;
-  ret_fitted[IDENTITY] = true;
-  ret_fitted[TRANSLATION] = lvn_reg_costs_fit(costs, LVN_REG_TRANSLATION, part, 0.0, &ret_models[TRANSLATION]);
-  ret_models[AFFINE] = ret_models[TRANSLATION];
-  ret_fitted[AFFINE] = lvn_reg_costs_fit(costs, LVN_REG_AFFINE, part, AFFINE_PRIOR, &ret_models[AFFINE]);
-  ret_models[CURVED] = ret_models[AFFINE];
-  ret_fitted[CURVED] = lvn_reg_costs_fit(costs, LVN_REG_CURVED, part, CURVED_PRIOR, &ret_models[CURVED]);
+/* Each model from the one before. A model that cannot be fitted is the one before. */
+static void fit_each(void *context, int item) {
+  static const enum lvn_reg_part part_of[FITS] = {
+      [THERE] = LVN_REG_ALL, [BACK] = LVN_REG_ALL, [THERE_EVEN] = LVN_REG_EVEN, [THERE_ODD] = LVN_REG_ODD};
+  struct fit_work *work = context;
+  struct fit *fit = &work->fit[item];
+  struct lvn_reg_transform *model = fit->model;
+  int side = item == BACK;
+  const struct lvn_reg_costs *costs = work->costs[side];
+  model[IDENTITY] = work->none[side];
+  model[TRANSLATION] = work->start[side];
+  fit->fitted[IDENTITY] = true;
+  fit->fitted[TRANSLATION] = lvn_reg_costs_fit(costs, LVN_REG_TRANSLATION, part_of[item], 0.0, &model[TRANSLATION]);
+  model[AFFINE] = model[TRANSLATION];
+  fit->fitted[AFFINE] = lvn_reg_costs_fit(costs, LVN_REG_AFFINE, part_of[item], AFFINE_PRIOR, &model[AFFINE]);
+  model[CURVED] = model[AFFINE];
+  fit->fitted[CURVED] = lvn_reg_costs_fit(costs, LVN_REG_CURVED, part_of[item], CURVED_PRIOR, &model[CURVED]);
 }
 
 /* Which model explains best what it was not fitted to: each half of the blocks judges what the other half says. Between
- * equals the simpler. has_stayed: that nothing has moved is worth asking. */
-static int choose_model(const struct lvn_reg_costs *costs, bool planar, bool has_stayed,
-                        const struct lvn_reg_transform *none, const struct lvn_reg_transform *start) {
+ * equals the simpler. */
+static int choose_model(const struct fit_work *work) {
   double cost[MODELS] = {0};
   int chosen = TRANSLATION;
-  for (int half = 0; half < 2; half++) {
-    struct lvn_reg_transform models[MODELS] = {0};
-    bool fitted[MODELS] = {false};
-    fit_each(costs, none, start, half == 0 ? LVN_REG_EVEN : LVN_REG_ODD, models, fitted);
+  for (int half = THERE_EVEN; half <= THERE_ODD; half++) {
+    const struct fit *fit = &work->fit[half];
+    enum lvn_reg_part other = half == THERE_EVEN ? LVN_REG_ODD : LVN_REG_EVEN;
     for (int model = 0; model < MODELS; model++) {
-      cost[model] +=
-          fitted[model] ? lvn_reg_costs_value(costs, &models[model], half == 0 ? LVN_REG_ODD : LVN_REG_EVEN) : HUGE_VAL;
+      cost[model] += fit->fitted[model] ? lvn_reg_costs_value(work->costs[0], &fit->model[model], other) : HUGE_VAL;
     }
   }
-  for (int model = AFFINE; model <= CURVED && !planar; model++) {
+  for (int model = AFFINE; model <= CURVED && !work->fine->planar; model++) {
     chosen = cost[model] < (1.0 - EQUAL) * cost[chosen] ? model : chosen;
   }
-  return has_stayed && (1.0 - EQUAL) * cost[IDENTITY] <= cost[chosen] ? IDENTITY : chosen;
+  const struct fit *all = &work->fit[THERE];
+  bool has_stayed = all->fitted[TRANSLATION] &&
+                    distance_mm(all->model[TRANSLATION].shift_mm, work->none[0].shift_mm) < MOST_STAYED_MM;
+  double spare = work->fine->planar ? EQUAL : STAYED; /* within the slice a shift has less noise to fit itself to */
+  return has_stayed && (1.0 - spare) * cost[IDENTITY] <= cost[chosen] ? IDENTITY : chosen;
 }
 
-/* *model: in, the one to take, or -1 to choose; out, the one taken, or -1 when none could be fitted. */
-static void fit_models(const struct lvn_reg_costs *costs, bool planar, const struct lvn_reg_transform *none,
-                       struct lvn_reg_transform *transform, int *model, double ret_shift_mm[3], double *ret_spread_mm) {
-  struct lvn_reg_transform models[MODELS] = {0};
-  bool fitted[MODELS] = {false};
-  fit_each(costs, none, transform, LVN_REG_ALL, models, fitted);
-  bool has_stayed = fitted[TRANSLATION] && distance_mm(models[TRANSLATION].shift_mm, none->shift_mm) < MOST_STAYED_MM;
-  int chosen = *model >= 0 ? *model : choose_model(costs, planar, has_stayed, none, transform);
-  while (chosen > TRANSLATION && !fitted[chosen]) {
-    chosen--;
+/* The richest model up to `most` that could be fitted; -1 when none could. */
+static int fitted_up_to(const struct fit *fit, int most) {
+  while (most > TRANSLATION && !fit->fitted[most]) {
+    most--;
   }
-  *ret_spread_mm = distance_mm(models[TRANSLATION].shift_mm, transform->shift_mm);
-  if (!planar) {
-    *ret_spread_mm = fmax(*ret_spread_mm, distance_mm(models[AFFINE].shift_mm, models[TRANSLATION].shift_mm));
-  }
-  memcpy(ret_shift_mm, models[TRANSLATION].shift_mm, sizeof models[TRANSLATION].shift_mm);
-  *transform = models[chosen];
-  *model = fitted[chosen] ? chosen : -1;
+  return fit->fitted[most] ? most : -1;
 }
 
-/* Refine `transform`, found by the search, and measure the way back when the search says that it leads home. */
+static bool fit_models(const struct pair *fine, struct fit_work *work, struct lvn_error *err) {
+  work->fine = fine;
+  for (int side = 0; side < 2; side++) {
+    lvn_reg_transform_identity(fine->centre_mm[side], &work->none[side]);
+    work->start[side] = work->none[side];
+    for (int a = 0; a < 3; a++) {
+      work->none[side].shift_mm[a] = fine->centre_mm[side][a] - fine->centre_mm[1 - side][a];
+      work->start[side].shift_mm[a] = fine->start_mm[side][a];
+    }
+    if (!lvn_reg_costs_create(fine->centre_mm[side], FINE_MM, fine->planar, &work->costs[side], err)) {
+      return false;
+    }
+  }
+  return lvn_reg_parallel(2 * LVN_REG_BLOCKS, add_layer, work, err) && lvn_reg_parallel(FITS, fit_each, work, err);
+}
+
+/* Refine `transform`, found by the search, and measure the way back, by the same model, when the search says that it
+ * leads home. */
 static bool refine(struct pair *fine, struct lvn_reg_transform *transform, struct lvn_reg_evidence *evidence,
                    const char **model, struct lvn_error *err) {
-  LVN_CLEANUP(costs_clear) struct fit_work work = {.fine = fine};
-  struct lvn_reg_transform there;
-  struct lvn_reg_transform back;
-  struct lvn_reg_transform none[2];
-  double back_shift_mm[3];
-  int fitted = -1;
-  double spread_mm = 0.0;
+  LVN_CLEANUP(work_clear) struct fit_work work = {0};
   const double *lesion_mm = fine->centre_mm[0];
   const double *found_mm = fine->centre_mm[1];
-  lvn_reg_transform_identity(lesion_mm, &there);
-  lvn_reg_transform_identity(found_mm, &back);
   if (!on_both_sides(fine, cut_side, err) || !on_both_sides(fine, describe_side, err) ||
-      !on_both_sides(fine, drop_static, err) ||
-      !lvn_reg_costs_create(lesion_mm, FINE_MM, fine->planar, &work.costs[0], err) ||
-      !lvn_reg_costs_create(found_mm, FINE_MM, fine->planar, &work.costs[1], err) ||
-      !lvn_reg_parallel(2 * LVN_REG_BLOCKS, add_layer, &work, err)) {
+      !on_both_sides(fine, drop_static, err) || !fit_models(fine, &work, err)) {
     return false;
   }
-  none[0] = there;
-  none[1] = back;
-  for (int a = 0; a < 3; a++) {
-    none[0].shift_mm[a] = lesion_mm[a] - found_mm[a];
-    none[1].shift_mm[a] = found_mm[a] - lesion_mm[a];
-    there.shift_mm[a] = fine->start_mm[0][a];
-    back.shift_mm[a] = fine->start_mm[1][a];
-  }
-  fit_models(work.costs[0], fine->planar, &none[0], &there, &fitted, evidence->translation_mm,
-             &evidence->model_spread_mm);
-  int returned = fitted;
-  fit_models(work.costs[1], fine->planar, &none[1], &back, &returned, back_shift_mm, &spread_mm);
-  if (fitted < 0) {
-    memcpy(evidence->translation_mm, transform->shift_mm, sizeof evidence->translation_mm);
+  const struct fit *fit = &work.fit[THERE];
+  int chosen = fitted_up_to(fit, choose_model(&work));
+  if (chosen < 0) {
     evidence->model_spread_mm = 10.0;
     return true;
   }
+  const double *shift_mm = fit->model[TRANSLATION].shift_mm;
+  evidence->model_spread_mm = distance_mm(shift_mm, work.start[0].shift_mm);
+  if (!fine->planar) {
+    evidence->model_spread_mm = fmax(evidence->model_spread_mm, distance_mm(fit->model[AFFINE].shift_mm, shift_mm));
+  }
+  struct lvn_reg_transform there = fit->model[chosen];
+  int returned = fitted_up_to(&work.fit[BACK], chosen);
+  struct lvn_reg_transform back = work.fit[BACK].model[returned < 0 ? IDENTITY : returned];
   lvn_reg_costs_ask(work.costs[0], &there, &evidence->agreement, &evidence->contrast);
-  /* Both transforms are against the boxes' offset. */
+  /* The fits are against the boxes' offset. */
   double y_mm[3];
   double home_mm[3];
   for (int a = 0; a < 3; a++) {
     there.shift_mm[a] += found_mm[a] - lesion_mm[a];
-    evidence->translation_mm[a] += found_mm[a] - lesion_mm[a];
+    evidence->translation_mm[a] = shift_mm[a] + found_mm[a] - lesion_mm[a];
     back.shift_mm[a] += lesion_mm[a] - found_mm[a];
   }
   lvn_reg_transform_apply(&there, lesion_mm, y_mm);
@@ -260,8 +266,33 @@ static bool refine(struct pair *fine, struct lvn_reg_transform *transform, struc
     evidence->inverse_consistency_mm = distance_mm(home_mm, lesion_mm);
   }
   *transform = there;
-  *model = name_of(fitted);
+  *model = name_of(chosen);
   return true;
+}
+
+/* How alike all is, before and after. */
+enum { LIKENESS_BEFORE, LIKENESS_AFTER, DETAIL, BODY, LIKENESSES };
+struct likeness_work {
+  const struct pair *coarse;
+  const struct pair *fine;
+  const struct lvn_reg_transform *before;
+  const struct lvn_reg_transform *after;
+  double likeness[LIKENESSES];
+  bool done;
+  struct lvn_error err;
+};
+
+static void measure_likeness(void *context, int item) {
+  struct likeness_work *work = context;
+  const struct pair *pair = item == DETAIL ? work->fine : work->coarse;
+  if (item == BODY) {
+    work->done =
+        lvn_reg_compare_bodies(pair->volume[0], pair->volume[1], pair->centre_mm[0], &work->likeness[BODY], &work->err);
+  } else {
+    work->likeness[item] = lvn_reg_correlation(&pair->features[0], &pair->features[1],
+                                               item == LIKENESS_BEFORE ? work->before : work->after,
+                                               item == DETAIL ? FINE_SIGMA_MM : COARSE_SIGMA_MM);
+  }
 }
 
 bool lvn_reg_align(const struct lvn_volume *fixed, const struct lvn_volume *moving, const double centre_mm[3],
@@ -288,9 +319,11 @@ bool lvn_reg_align(const struct lvn_volume *fixed, const struct lvn_volume *movi
   evidence->planar = coarse.planar;
   evidence->slice_mm = fmax(fixed->grid.spacing_mm[2], moving->grid.spacing_mm[2]);
   evidence->overlap = found.there.overlap;
-  evidence->similarity_before =
-      lvn_reg_correlation(&coarse.features[0], &coarse.features[1], transform, COARSE_SIGMA_MM);
+  struct lvn_reg_transform before = *transform;
+  struct likeness_work work = {.coarse = &coarse, .fine = &fine, .before = &before, .after = transform};
   if (found.there.overlap < LVN_REG_LEAST_OVERLAP) {
+    measure_likeness(&work, LIKENESS_BEFORE);
+    evidence->similarity_before = work.likeness[LIKENESS_BEFORE];
     return true;
   }
   evidence->peak = fmin(found.there.peak, found.back.peak);
@@ -302,12 +335,17 @@ bool lvn_reg_align(const struct lvn_volume *fixed, const struct lvn_volume *movi
     fine.centre_mm[0][a] = centre_mm[a];
     fine.centre_mm[1][a] = centre_mm[a] + found.there.mm[a];
   }
-  if (!refine(&fine, transform, evidence, model, err) ||
-      !lvn_reg_compare_bodies(fixed, moving, centre_mm, &evidence->body, err)) {
+  if (!refine(&fine, transform, evidence, model, err) || !lvn_reg_parallel(LIKENESSES, measure_likeness, &work, err)) {
     return false;
   }
-  evidence->similarity = lvn_reg_correlation(&coarse.features[0], &coarse.features[1], transform, COARSE_SIGMA_MM);
-  evidence->detail = lvn_reg_correlation(&fine.features[0], &fine.features[1], transform, FINE_SIGMA_MM);
+  if (!work.done) {
+    *err = work.err;
+    return false;
+  }
+  evidence->similarity_before = work.likeness[LIKENESS_BEFORE];
+  evidence->similarity = work.likeness[LIKENESS_AFTER];
+  evidence->detail = work.likeness[DETAIL];
+  evidence->body = work.likeness[BODY];
   return true;
 }
 

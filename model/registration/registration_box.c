@@ -50,28 +50,41 @@ static bool box_range(const struct lvn_grid *grid, const struct lvn_reg_box *box
   return true;
 }
 
+/* Of the rows that one pooled row is made of: sum and count down each of the volume's columns. */
+static void add_row(const int16_t *row, int64_t columns, int32_t *sum, int32_t *count) {
+  for (int64_t x = 0; x < columns; x++) {
+    int32_t measured = row[x] != LVN_HU_PADDING;
+    int32_t hu = row[x] < LOW_HU ? LOW_HU : (row[x] > HIGH_HU ? HIGH_HU : row[x]);
+    sum[x] += hu * measured;
+    count[x] += measured;
+  }
+}
+
+/* `sums` holds two integers for each column that is pooled. */
 static void pool_row(const struct lvn_volume *volume, const int64_t first[3], const struct pooled *pooled, int64_t py,
-                     int64_t pz, float *sum, float *count) {
+                     int64_t pz, int32_t *sums, float *value, float *valid) {
   const uint32_t *size = volume->grid.size;
   int64_t columns = pooled->size[0] * pooled->factor[0];
+  int32_t *counts = sums + columns;
+  float whole = (float)(pooled->factor[0] * pooled->factor[1] * pooled->factor[2]);
+  memset(sums, 0, 2 * (size_t)columns * sizeof *sums);
   for (int64_t z = pz * pooled->factor[2]; z < (pz + 1) * pooled->factor[2]; z++) {
     for (int64_t y = py * pooled->factor[1]; y < (py + 1) * pooled->factor[1]; y++) {
-      const int16_t *row =
-          volume->hounsfield + ((size_t)(first[2] + z) * size[1] + (size_t)(first[1] + y)) * size[0] + (size_t)first[0];
-      int64_t column = 0;
-      int64_t left = pooled->factor[0];
-      for (int64_t x = 0; x < columns; x++) {
-        int hu = row[x] < LOW_HU ? LOW_HU : (row[x] > HIGH_HU ? HIGH_HU : row[x]);
-        if (row[x] != LVN_HU_PADDING) {
-          sum[column] += (float)hu;
-          count[column] += 1.0F;
-        }
-        if (--left == 0) {
-          left = pooled->factor[0];
-          column++;
-        }
-      }
+      add_row(volume->hounsfield + ((size_t)(first[2] + z) * size[1] + (size_t)(first[1] + y)) * size[0] +
+                  (size_t)first[0],
+              columns, sums, counts);
     }
+  }
+  for (int64_t px = 0; px < pooled->size[0]; px++) {
+    int32_t sum = 0;
+    int32_t count = 0;
+    for (int64_t x = px * pooled->factor[0]; x < (px + 1) * pooled->factor[0]; x++) {
+      sum += sums[x];
+      count += counts[x];
+    }
+    bool enough = 2.0F * (float)count >= whole;
+    value[px] = enough ? (float)sum / (float)count : 0.0F;
+    valid[px] = enough ? 1.0F : 0.0F;
   }
 }
 
@@ -88,21 +101,15 @@ static bool pool(const struct lvn_volume *volume, const int64_t first[3], const 
   }
   pooled->value = lvn_alloc(count, sizeof *pooled->value, err);
   pooled->valid = pooled->value == NULL ? NULL : lvn_alloc(count, sizeof *pooled->valid, err);
-  if (pooled->valid == NULL) {
+  LVN_AUTOFREE int32_t *sums =
+      pooled->valid == NULL ? NULL : lvn_alloc((size_t)(pooled->size[0] * pooled->factor[0]), 2 * sizeof *sums, err);
+  if (sums == NULL) {
     return false;
   }
-  float whole = (float)(pooled->factor[0] * pooled->factor[1] * pooled->factor[2]);
   for (int64_t z = 0; z < pooled->size[2]; z++) {
     for (int64_t y = 0; y < pooled->size[1]; y++) {
       size_t offset = ((size_t)z * (size_t)pooled->size[1] + (size_t)y) * (size_t)pooled->size[0];
-      float *value = pooled->value + offset;
-      float *valid = pooled->valid + offset;
-      pool_row(volume, first, pooled, y, z, value, valid);
-      for (int64_t x = 0; x < pooled->size[0]; x++) {
-        bool enough = 2.0F * valid[x] >= whole;
-        value[x] = enough ? value[x] / valid[x] : 0.0F;
-        valid[x] = enough ? 1.0F : 0.0F;
-      }
+      pool_row(volume, first, pooled, y, z, sums, pooled->value + offset, pooled->valid + offset);
     }
   }
   return true;

@@ -190,9 +190,13 @@ bool lvn_reg_describe(const struct lvn_reg_box *box, bool planar, struct lvn_reg
   for (size_t i = 0; i < voxels; i++) {
     float *d = out.data + i * LVN_REG_CHANNELS;
     float scale = -1.0F / fmaxf(variance[i], least);
-    for (int c = 0; c < channels; c++) {
-      d[c] = expf(d[c] * scale);
+    for (int c = 0; c < LVN_REG_CHANNELS; c++) {
+      d[c] *= scale;
     }
+  }
+  if (!lvn_reg_exp(out.data, voxels, channels, err)) {
+    lvn_reg_features_clear(&out);
+    return false;
   }
   *ret_features = out;
   return true;

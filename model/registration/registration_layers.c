@@ -17,12 +17,20 @@
 #define STAYING_COST 0.2     /* or noise would choose; of 12, the most that descriptors can differ by */
 #define STAYING_MARGIN 0.05F /* by which staying must explain a voxel's surroundings better */
 
+typedef float vec4 __attribute__((vector_size(16)));
+
+static vec4 load(const float *from) {
+  vec4 value;
+  memcpy(&value, from, sizeof value);
+  return value;
+}
+
 static float cost_between(const float *f, const float *m) {
-  float cost = 0.0F;
-  for (int c = 0; c < LVN_REG_CHANNELS; c++) {
-    cost += (f[c] - m[c]) * (f[c] - m[c]);
-  }
-  return cost;
+  vec4 d0 = load(f) - load(m);
+  vec4 d1 = load(f + 4) - load(m + 4);
+  vec4 d2 = load(f + 8) - load(m + 8);
+  vec4 cost = d0 * d0 + d1 * d1 + d2 * d2;
+  return cost[0] + cost[1] + cost[2] + cost[3];
 }
 
 /* Of the voxel at `at` plus `shift`; HUGE_VALF when that was not measured. */
@@ -67,6 +75,27 @@ struct tally {
   double weight;
 };
 
+/* Every shift along x about `shift`; `middle`: the index of that in the tally. */
+static void add_row(const struct question *ask, const int64_t at[3], const int64_t shift[3], double weight, int middle,
+                    struct tally *cell) {
+  const struct lvn_reg_features *moving = ask->moving;
+  const int64_t there[3] = {at[0] + shift[0], at[1] + shift[1], at[2] + shift[2]};
+  if (there[1] < 0 || there[1] >= moving->size[1] || there[2] < 0 || there[2] >= moving->size[2]) {
+    return;
+  }
+  const float *f = ask->fixed->data + index_of(ask->fixed, at) * LVN_REG_CHANNELS;
+  int64_t low = there[0] < LVN_REG_SHIFT_REACH ? -there[0] : -LVN_REG_SHIFT_REACH;
+  int64_t high =
+      there[0] + LVN_REG_SHIFT_REACH >= moving->size[0] ? moving->size[0] - 1 - there[0] : LVN_REG_SHIFT_REACH;
+  int64_t voxel = index_of(moving, there);
+  for (int64_t dx = low; dx <= high; dx++) {
+    if (moving->valid[voxel + dx] > 0.0F) {
+      cell->cost[middle + dx] += weight * (double)cost_between(f, moving->data + (voxel + dx) * LVN_REG_CHANNELS);
+      cell->covered[middle + dx] += weight;
+    }
+  }
+}
+
 static void add_voxel(const struct question *ask, const int64_t at[3], double weight, struct tally *cell) {
   float stayed = cost_at(ask->fixed, ask->moving, at, ask->still);
   cell->weight += weight;
@@ -76,15 +105,9 @@ static void add_voxel(const struct question *ask, const int64_t at[3], double we
   }
   for (int dz = -ask->reach_z; dz <= ask->reach_z; dz++) {
     for (int dy = -LVN_REG_SHIFT_REACH; dy <= LVN_REG_SHIFT_REACH; dy++) {
-      for (int dx = -LVN_REG_SHIFT_REACH; dx <= LVN_REG_SHIFT_REACH; dx++) {
-        const int64_t shift[3] = {ask->base[0] + dx, ask->base[1] + dy, ask->base[2] + dz};
-        int index = ((dz + LVN_REG_SHIFT_REACH) * SIDE + dy + LVN_REG_SHIFT_REACH) * SIDE + dx + LVN_REG_SHIFT_REACH;
-        float cost = cost_at(ask->fixed, ask->moving, at, shift);
-        if (isfinite(cost)) {
-          cell->cost[index] += weight * (double)cost;
-          cell->covered[index] += weight;
-        }
-      }
+      const int64_t shift[3] = {ask->base[0], ask->base[1] + dy, ask->base[2] + dz};
+      add_row(ask, at, shift, weight,
+              ((dz + LVN_REG_SHIFT_REACH) * SIDE + dy + LVN_REG_SHIFT_REACH) * SIDE + LVN_REG_SHIFT_REACH, cell);
     }
   }
 }

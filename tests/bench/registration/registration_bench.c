@@ -9,6 +9,7 @@
  * truth come from the analytic map, never from a warped image. */
 #include "daemon/base/clock.h"
 #include "daemon/base/memory.h"
+#include "daemon/base/runtime.h"
 #include "model/phantom/phantom_internal.h"
 #include "model/registration/registration_internal.h"
 
@@ -16,7 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
+#include <time.h>
 
 #define POINTS 100
 #define NEAR_MM 25.0
@@ -255,6 +256,32 @@ static void export_place(const char *folder, const struct pair *pair, const stru
   write_points(folder, name, place, true);
 }
 
+/* In MiB, of /proc/self/status (proc(5)). */
+static double memory_mb(const char *field) {
+  FILE *file = fopen("/proc/self/status", "re");
+  char line[256];
+  double kib = 0.0;
+  while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+    if (strncmp(line, field, strlen(field)) == 0) {
+      kib = strtod(line + strlen(field) + 1, NULL);
+    }
+  }
+  if (file != NULL) {
+    (void)fclose(file);
+  }
+  return kib / 1024.0;
+}
+
+/* The peak starts anew from what is in memory now. */
+static double reset_peak_mb(void) {
+  FILE *file = fopen("/proc/self/clear_refs", "we");
+  if (file == NULL || fputs("5", file) < 0 || fclose(file) != 0) {
+    perror("/proc/self/clear_refs");
+    exit(1); /* allow: a benchmark stops */
+  }
+  return memory_mb("VmRSS");
+}
+
 static void run_place(const struct pair *pair, const struct place *place, const struct lvn_volume *moving,
                       const char *what) {
   const struct lvn_volume *fixed = &pair->phantom.volume[LVN_PHASE_PV];
@@ -265,31 +292,33 @@ static void run_place(const struct pair *pair, const struct place *place, const 
   struct lvn_reg_transform shift;
   struct lvn_reg_transform full;
   struct lvn_error err = {0};
-  struct rusage usage;
   const char *model = "identity";
   lvn_registration_options_default(&options);
   lvn_reg_transform_identity(place->centre_mm, &none);
   shift = full = none;
+  double volumes_mb = reset_peak_mb();
+  clock_t cpu = clock();
   double start = lvn_clock_monotonic_seconds();
   if (!lvn_reg_align(fixed, moving, place->centre_mm, 0.0, &options, &full, &evidence, &model, &err)) {
     fail(&err);
   }
   double seconds = lvn_clock_monotonic_seconds() - start;
+  double cpu_seconds = (double)(clock() - cpu) / (double)CLOCKS_PER_SEC;
+  double beyond_mb = memory_mb("VmHWM") - volumes_mb;
   lvn_reg_judge(&evidence, options.max_error_mm, &quality);
   memcpy(shift.shift_mm, evidence.translation_mm, sizeof shift.shift_mm);
   struct errors before = measure(place, &none);
   struct errors moved = measure(place, &shift);
   struct errors after = measure(place, &full);
-  (void)getrusage(RUSAGE_SELF, &usage);
   (void)printf("%u,%llu,%s,%s,%s,%.2f,%.2f,%.1f,%s,%d,%.1f,%.3f,%.3f,%.3f,%.3f,%.3f,%.3f,%.3f,", pair->number,
                (unsigned long long)pair->phantom.options.seed, place_names[place->kind], what,
                lvn_phase_name(pair->phase), fixed->grid.spacing_mm[2], moving->grid.spacing_mm[2],
                pair->phantom.options.motion_scale, model, pair->one_phase_lesion + 2 * pair->is_cut, place->wall_mm,
                before.mean, moved.centre, moved.mean, after.centre, after.mean, after.p95, after.most);
-  (void)printf("%.3f,%.3f,%.3f,%d,%.3f,%ld,%.4f,%.4f,%.4f,%.4f,%.4f,%d\n", lvn_reg_transform_least_determinant(&full),
-               evidence.inverse_consistency_mm, quality.estimated_error_mm, quality.usable, seconds,
-               usage.ru_maxrss / 1024, evidence.agreement, evidence.body, evidence.similarity, evidence.overlap,
-               evidence.model_spread_mm, evidence.at_border);
+  (void)printf("%.3f,%.3f,%.3f,%d,%.3f,%.3f,%.0f,%.4f,%.4f,%.4f,%.4f,%.4f,%d\n",
+               lvn_reg_transform_least_determinant(&full), evidence.inverse_consistency_mm, quality.estimated_error_mm,
+               quality.usable, seconds, cpu_seconds, beyond_mb, evidence.agreement, evidence.body, evidence.similarity,
+               evidence.overlap, evidence.model_spread_mm, evidence.at_border);
   (void)fflush(stdout);
 }
 
@@ -368,6 +397,7 @@ static void run_pair(const struct pair *pair, const struct lvn_volume *other, co
 }
 
 int main(int argc, char **argv) {
+  lvn_runtime_prepare(argv);
   if (argc < 4) {
     (void)fprintf(stderr, "usage: registration_bench FIRST_SEED PAIRS MATRIX [FOLDER [WHOLE_PAIRS]]\n");
     return 2;
@@ -376,9 +406,10 @@ int main(int argc, char **argv) {
   unsigned pairs = (unsigned)strtoul(argv[2], NULL, 10);
   unsigned matrix = (unsigned)strtoul(argv[3], NULL, 10);
   unsigned whole = argc > 5 ? (unsigned)strtoul(argv[5], NULL, 10) : 0;
-  (void)printf("pair,seed,place,what,phase,fixed_slice_mm,moving_slice_mm,motion_scale,model,case,wall_mm,before_mean,"
-               "shift_centre,shift_mean,centre,mean,p95,max,determinant,inverse,estimate,usable,seconds,peak_mb,"
-               "agreement,body,similarity,overlap,spread,border\n");
+  (void)printf(
+      "pair,seed,place,what,phase,fixed_slice_mm,moving_slice_mm,motion_scale,model,case,wall_mm,before_mean,"
+      "shift_centre,shift_mean,centre,mean,p95,max,determinant,inverse,estimate,usable,seconds,cpu_seconds,beyond_mb,"
+      "agreement,body,similarity,overlap,spread,border\n");
   struct pair pair[2] = {0};
   for (unsigned i = 0; i < pairs; i++) {
     struct pair *now = &pair[i % 2];
