@@ -8,7 +8,7 @@ load: compare times of one run only. Phantom errors are not clinical accuracy; t
 the liver is 3 to 5 mm.
 
 usage: run.py --bench BUILD/tests/registration_bench --output DIR [--seed 7200] [--pairs 12] [--matrix 256]
-              [--crops 12] [--whole 2] [--threads 2] [--ours CSV]
+              [--crops 12] [--whole 2] [--repeats 1] [--threads 2] [--ours CSV]
 """
 
 import argparse
@@ -58,16 +58,22 @@ def run_elastix(fixed, moving, points, folder, threads):
     return transformed(folder / "outputpoints.txt"), seconds
 
 
-def peer(kind, row, files, threads):
+def peer(kind, row, files, chosen):
+    """The last run's errors, the median of all runs' times."""
     name = f"{row['pair']}-{row['place']}"
     images = name if kind == "crop" else f"{row['pair']}-whole"
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    mapped, seconds = run_elastix(files / f"{images}-fixed.mha", files / f"{images}-moving.mha",
-                                  files / f"{name}-points.txt", files / f"elastix-{kind}-{name}", threads)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    times, cpu_times = [], []
+    for _ in range(chosen.repeats):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        mapped, seconds = run_elastix(files / f"{images}-fixed.mha", files / f"{images}-moving.mha",
+                                      files / f"{name}-points.txt", files / f"elastix-{kind}-{name}", chosen.threads)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        times.append(seconds)
+        cpu_times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     found = errors(mapped, read_points(files / f"{name}-truth.txt")) if mapped else dict.fromkeys(
         ("centre", "mean", "p95", "max"), math.nan)
-    return found | {"seconds": seconds, "cpu": after.ru_utime - before.ru_utime, "load": os.getloadavg()[0]}
+    return found | {"seconds": statistics.median(times), "cpu_seconds": statistics.median(cpu_times),
+                    "load": os.getloadavg()[0]}
 
 
 def spread(values):
@@ -113,19 +119,22 @@ def summarise(rows, wrong):
     for what in sorted({r["what"] for r in wrong}):
         kind = [r for r in wrong if r["what"] == what]
         print(f"  {what}: {sum(r['usable'] == '0' for r in kind)} of {len(kind)}")
-    print(f"least determinant {min(float(r['determinant']) for r in rows):.2f}; median "
-          f"{statistics.median(float(r['seconds']) for r in rows):.2f} s a place and phase; inverse consistency median "
-          f"{statistics.median(float(r['inverse']) for r in rows):.2f} mm")
+    seconds, cpu_seconds, inverse = (statistics.median(float(r[k]) for r in rows)
+                                     for k in ("seconds", "cpu_seconds", "inverse"))
+    print(f"least determinant {min(float(r['determinant']) for r in rows):.2f}; median {seconds:.3f} s ({cpu_seconds:.3f} s "
+          f"of CPU) a place and phase, at most {max(float(r['beyond_mb']) for r in rows):.0f} MiB beyond the volumes; inverse "
+          f"consistency median {inverse:.2f} mm")
     for kind in ("crop", "whole"):
         both = [r for r in rows if r.get(f"elastix_{kind}_seconds")]
         if both:
-            ratio = statistics.median(float(r[f"elastix_{kind}_seconds"]) / float(r["seconds"]) for r in both)
+            ratio, cpu_ratio = (statistics.median(float(r[f"elastix_{kind}_{k}"]) / float(r[k]) for r in both)
+                                for k in ("seconds", "cpu_seconds"))
             print(f"elastix, {kind}, {len(both)} places: near "
                   f"{spread([float(r[f'elastix_{kind}_mean']) for r in both])} mm, centre "
                   f"{spread([float(r[f'elastix_{kind}_centre']) for r in both])} mm, median "
                   f"{statistics.median(float(r[f'elastix_{kind}_seconds']) for r in both):.1f} s; ours on the same: near "
                   f"{spread([float(r['mean']) for r in both])} mm, centre {spread([float(r['centre']) for r in both])} mm; "
-                  f"{ratio:.0f} times as long")
+                  f"{ratio:.0f} times as long, {cpu_ratio:.0f} times the CPU time")
 
 
 def plot(rows, path):
@@ -170,6 +179,7 @@ def main():
     options.add_argument("--matrix", type=int, default=256)
     options.add_argument("--crops", type=int, default=12, help="places that elastix is run on, spread over the pairs")
     options.add_argument("--whole", type=int, default=2, help="pairs whose whole volumes elastix is run on")
+    options.add_argument("--repeats", type=int, default=1, help="runs of elastix, of which the median time is told")
     options.add_argument("--threads", type=int, default=os.cpu_count())
     options.add_argument("--ours", type=pathlib.Path, help="a finished run's CSV; its files lie in OUTPUT/files")
     chosen = options.parse_args()
@@ -191,10 +201,10 @@ def main():
     step = 3 * max(1, len(rows) // (3 * max(1, chosen.crops))) + 1
     for number in sorted({i * step % len(rows) for i in range(chosen.crops)}):
         row = rows[number]
-        row |= {f"elastix_crop_{k}": v for k, v in peer("crop", row, files, chosen.threads).items()}
+        row |= {f"elastix_crop_{k}": v for k, v in peer("crop", row, files, chosen).items()}
         write_csv(rows, chosen.output / "registration.csv")
     for row in [r for r in rows if r["place"] == "lesion"][:chosen.whole]:
-        row |= {f"elastix_whole_{k}": v for k, v in peer("whole", row, files, chosen.threads).items()}
+        row |= {f"elastix_whole_{k}": v for k, v in peer("whole", row, files, chosen).items()}
         write_csv(rows, chosen.output / "registration.csv")
     write_csv(rows, chosen.output / "registration.csv")
     plot(rows, chosen.output / "registration.svg")
