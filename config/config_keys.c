@@ -91,7 +91,7 @@ const struct lvn_config_key lvn_config_keys[] = {
      "Attempts before a job is given up and waits for `livervlm retry`."},
 
     {"outbound", "retry_first_seconds", LVN_CONFIG_UINT, NODE(retry_first_seconds), 1, 3600, NULL, "30", RELOADABLE,
-     "Pause after the first and the second failed attempt; then doubled each time up to retry_max_seconds."},
+     "Pause after the first failed attempt; doubled each time up to retry_max_seconds."},
     {"outbound", "retry_max_seconds", LVN_CONFIG_UINT, NODE(retry_max_seconds), 1, 86400, NULL, "600", RELOADABLE,
      "Longest pause between two attempts."},
     {"outbound", "retry_count_max", LVN_CONFIG_UINT, NODE(retry_count_max), 1, 1000, NULL, "10", RELOADABLE,

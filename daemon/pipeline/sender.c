@@ -53,7 +53,7 @@ enum lvn_index_send_verdict lvn_sender_judge(uint16_t status) {
 
 int64_t lvn_sender_backoff_ms(int64_t attempt, unsigned first_seconds, unsigned max_seconds) {
   int64_t seconds = first_seconds;
-  for (int64_t i = 2; i < attempt && seconds < (int64_t)max_seconds; i++) {
+  for (int64_t i = 1; i < attempt && seconds < (int64_t)max_seconds; i++) {
     seconds *= 2;
   }
   return (seconds < (int64_t)max_seconds ? seconds : (int64_t)max_seconds) * 1000;

@@ -52,7 +52,7 @@ bool lvn_sender_take(struct lvn_sender *sender, struct lvn_sender_answer *ret_an
 /* What a DIMSE status of C-STORE means for the queue (PS3.4 B.2.3): 0000 and Bxxx stored; A7xx out of resources, again;
  * the rest, A9xx and Cxxx among them, permanent. */
 enum lvn_index_send_verdict lvn_sender_judge(uint16_t status);
-/* Wait before the next attempt: the first delay twice, then doubling up to the maximum. */
+/* Wait before the next attempt: doubled each time, up to the maximum. */
 int64_t lvn_sender_backoff_ms(int64_t attempt, unsigned first_seconds, unsigned max_seconds);
 
 #ifdef __cplusplus
