@@ -138,39 +138,65 @@ static bool same_frame_of_reference(const struct lvn_stack *left, const struct l
   return strcmp(left->frame_of_reference_uid, right->frame_of_reference_uid) == 0;
 }
 
-static bool align_lesion(struct lvn_case *c, struct lvn_case_lesion *lesion, const struct lvn_case_options *options,
-                         struct lvn_error *err) {
+static bool align_phase(const struct lvn_case *c, struct lvn_case_lesion *lesion, int phase,
+                        const struct lvn_case_options *options, struct lvn_error *err) {
+  size_t fixed = lesion->roi->stack_index;
+  size_t moving = lesion->stack_index[phase];
+  struct lvn_registration_quality *quality = &lesion->quality[phase];
+  lesion->is_reference[phase] = moving == fixed;
+  if (moving == fixed || !options->align) {
+    *quality = (struct lvn_registration_quality){.usable = true,
+                                                 .similarity = moving == fixed ? 1.0 : (double)NAN,
+                                                 .similarity_before = moving == fixed ? 1.0 : (double)NAN,
+                                                 .estimated_error_mm = moving == fixed ? 0.0 : (double)NAN,
+                                                 .model = "identity"};
+    if (!lvn_registration_identity(&lesion->registration[phase], err)) {
+      return false;
+    }
+  } else if (!lvn_registration_run(&c->stacks[fixed].volume, &lesion->roi->mask, &c->stacks[moving].volume,
+                                   &options->registration, &lesion->registration[phase], quality, err)) {
+    return lvn_error_prefix(err, "aligning the %s phase", lvn_phase_long_name((enum lvn_phase)phase));
+  }
+  return lvn_registration_carry(lesion->registration[phase], &lesion->roi->mask, &c->stacks[moving].volume.grid,
+                                &lesion->carried[phase], err);
+}
+
+static bool align_lesion(const struct lvn_case *c, struct lvn_case_lesion *lesion,
+                         const struct lvn_case_options *options, struct lvn_error *err) {
   size_t fixed = lesion->roi->stack_index;
   for (int phase = 0; phase < LVN_PHASE_NETWORK_COUNT; phase++) {
     size_t moving = stack_for(c, fixed, (enum lvn_phase)phase);
-    struct lvn_registration_quality *quality = &lesion->quality[phase];
     lesion->stack_index[phase] = moving;
-    lesion->is_reference[phase] = moving == fixed;
     if (!same_frame_of_reference(c->stacks[fixed].stack, c->stacks[moving].stack)) {
       return lvn_error_set(err, LVN_ERROR_CONFLICT,
                            "the %s series %d has another frame of reference than series %d with the ROI",
                            lvn_phase_long_name((enum lvn_phase)phase), c->stacks[moving].stack->series_number,
                            c->stacks[fixed].stack->series_number);
     }
-    if (moving == fixed || !options->align) {
-      *quality = (struct lvn_registration_quality){.usable = true,
-                                                   .similarity = moving == fixed ? 1.0 : (double)NAN,
-                                                   .similarity_before = moving == fixed ? 1.0 : (double)NAN,
-                                                   .estimated_error_mm = moving == fixed ? 0.0 : (double)NAN,
-                                                   .model = "identity"};
-      if (!lvn_registration_identity(&lesion->registration[phase], err)) {
-        return false;
-      }
-    } else if (!lvn_registration_run(&c->stacks[fixed].volume, &lesion->roi->mask, &c->stacks[moving].volume,
-                                     &options->registration, &lesion->registration[phase], quality, err)) {
-      return lvn_error_prefix(err, "aligning the %s phase", lvn_phase_long_name((enum lvn_phase)phase));
-    }
-    if (!lvn_registration_carry(lesion->registration[phase], &lesion->roi->mask, &c->stacks[moving].volume.grid,
-                                &lesion->carried[phase], err)) {
+    if (!align_phase(c, lesion, phase, options, err)) {
       return false;
     }
   }
   return true;
+}
+
+/* A lesion is none the worse without it: where it is missing, lies in another frame of reference or cannot be aligned,
+ * the crop has the network's phases alone. */
+static bool add_delayed(const struct lvn_case *c, struct lvn_case_lesion *lesion,
+                        const struct lvn_case_options *options, struct lvn_error *err) {
+  size_t fixed = lesion->roi->stack_index;
+  size_t moving = stack_for(c, fixed, LVN_PHASE_DL);
+  lesion->stack_index[LVN_PHASE_DL] = moving;
+  if (moving == SIZE_MAX || !same_frame_of_reference(c->stacks[fixed].stack, c->stacks[moving].stack)) {
+    return true;
+  }
+  if (!align_phase(c, lesion, LVN_PHASE_DL, options, err)) {
+    return false;
+  }
+  const struct lvn_crop_phase phase = {.volume = &c->stacks[moving].volume,
+                                       .from_fixed = lesion->registration[LVN_PHASE_DL]};
+  return !lesion->quality[LVN_PHASE_DL].usable ||
+         lvn_crop_add_delayed(&lesion->roi->mask.grid, &phase, &lesion->crop, err);
 }
 
 bool lvn_case_crop(const struct lvn_case *study_case, size_t lesion_index, const struct lvn_crop_options *options,
@@ -218,7 +244,8 @@ static bool prepare_lesions(struct lvn_case *c, const struct lvn_case_options *o
       return lvn_error_prefix(err, "lesion %zu", i + 1);
     }
     c->timings.registration_seconds += lap(&since);
-    if (!lvn_case_crop(c, i, &options->crop, &lesion->crop, err)) {
+    if (!lvn_case_crop(c, i, &options->crop, &lesion->crop, err) ||
+        (options->delayed && !add_delayed(c, lesion, options, err))) {
       return lvn_error_prefix(err, "lesion %zu", i + 1);
     }
     lvn_measure_mean_hu(&lesion->crop, lesion->mean_hu);
@@ -302,7 +329,7 @@ bool lvn_case_open(const char *const *paths, size_t path_count, const struct lvn
 
 void lvn_case_clear(struct lvn_case *study_case) {
   for (size_t i = 0; i < study_case->lesion_count; i++) {
-    for (int phase = 0; phase < LVN_PHASE_NETWORK_COUNT; phase++) {
+    for (int phase = 0; phase < LVN_PHASE_COUNT; phase++) {
       lvn_registration_destroy(study_case->lesions[i].registration[phase]);
       lvn_carried_mask_clear(&study_case->lesions[i].carried[phase]);
     }

@@ -37,12 +37,13 @@ struct lvn_case_lesion {
   double volume_ml;
   double long_axis_mm;
   double short_axis_mm;
-  /* Per network phase: which stack, and how it was aligned to the ROI's stack. */
-  size_t stack_index[LVN_PHASE_NETWORK_COUNT];
-  bool is_reference[LVN_PHASE_NETWORK_COUNT];
-  struct lvn_registration *registration[LVN_PHASE_NETWORK_COUNT];
-  struct lvn_registration_quality quality[LVN_PHASE_NETWORK_COUNT];
-  struct lvn_carried_mask carried[LVN_PHASE_NETWORK_COUNT]; /* owned; the ROI in that phase's own images */
+  /* Per phase: which stack, and how it was aligned to the ROI's stack. The delayed one's registration is NULL unless it
+   * was asked for and is there. */
+  size_t stack_index[LVN_PHASE_COUNT];
+  bool is_reference[LVN_PHASE_COUNT];
+  struct lvn_registration *registration[LVN_PHASE_COUNT];
+  struct lvn_registration_quality quality[LVN_PHASE_COUNT];
+  struct lvn_carried_mask carried[LVN_PHASE_COUNT]; /* owned; the ROI in that phase's own images */
   double
       mean_hu[LVN_PHASE_NETWORK_COUNT]; /* inside the ROI, over the crop's slices; NAN when there is no measurement */
   struct lvn_crop crop;
@@ -72,7 +73,8 @@ struct lvn_case {
 struct lvn_case_options {
   struct lvn_crop_options crop;
   struct lvn_registration_options registration;
-  bool align; /* false: the phases are taken as they lie (the paper's misregistered mode) */
+  bool align;   /* false: the phases are taken as they lie (the paper's misregistered mode) */
+  bool delayed; /* the crop has the delayed phase, too, where the study has one: for data sets, not for the node */
 };
 void lvn_case_options_default(struct lvn_case_options *ret_options);
 

@@ -34,6 +34,8 @@ static int dataset_phantom(int argc, char **argv) {
        0, 0},
       {"alignment-error", "MM", LVN_OPTION_REAL, &make.alignment_error_mm,
        "standard deviation along each axis with --alignment truth (1)", false, 0, 50},
+      {"delayed", NULL, LVN_OPTION_FLAG, &make.delayed,
+       "store the delayed phase, too, for recipes with augmentation.fourth_phase", false, 0, 0},
   };
   const struct lvn_usage usage = {.command = "dataset phantom",
                                   .summary = "Make a data set of synthetic lesions by the node's own alignment and "
@@ -55,6 +57,9 @@ static int dataset_phantom(int argc, char **argv) {
   }
   (void)printf("%zu lesions; left out: %zu not aligned, %zu without a voxel\n", summary.lesion_count,
                summary.unusable_count, summary.maskless_count);
+  if (make.delayed) {
+    (void)printf("%zu with the delayed phase\n", summary.delayed_count);
+  }
   (void)printf("seconds: phantoms %.1f, alignment %.1f, crops %.1f\n", summary.phantom_seconds,
                summary.registration_seconds, summary.crop_seconds);
   return LVN_EXIT_OK;

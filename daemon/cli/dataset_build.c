@@ -166,6 +166,8 @@ int lvn_cli_dataset_build(int argc, char **argv) {
        64},
       {"no-alignment", NULL, LVN_OPTION_FLAG, &keep_misaligned,
        "take the phases as they lie: the paper's misaligned rows", false, 0, 0},
+      {"delayed", NULL, LVN_OPTION_FLAG, &make.analysis.delayed,
+       "store the delayed phase, too, where a study has one, for recipes with augmentation.fourth_phase", false, 0, 0},
   };
   const struct lvn_usage usage = {
       .command = "dataset build",

@@ -97,6 +97,11 @@ static bool plane_digest(const struct lvn_case_stack *entry, size_t slice, char 
   return true;
 }
 
+/* The delayed one is the last. */
+static int shown_phases(const struct lvn_case_lesion *lesion) {
+  return lesion->crop.delayed_present ? LVN_PHASE_COUNT : LVN_PHASE_NETWORK_COUNT;
+}
+
 /* Which images each slice of the crop was taken from: the nearest of each phase. */
 static bool add_images(const struct work *work, const struct lvn_case_lesion *lesion, json_t *facts,
                        struct lvn_error *err) {
@@ -104,7 +109,7 @@ static bool add_images(const struct work *work, const struct lvn_case_lesion *le
   json_t *images = json_array();
   (void)json_object_set_new(facts, "images", images);
   for (size_t s = 0; s < lesion->crop.slice_count; s++) {
-    for (int phase = 0; phase < LVN_PHASE_NETWORK_COUNT; phase++) {
+    for (int phase = 0; phase < shown_phases(lesion); phase++) {
       const struct lvn_case_stack *entry = &c->stacks[lesion->stack_index[phase]];
       size_t slice = lvn_reference_slice(c, lesion, phase, lesion->crop.slices[s].fixed_slice_index);
       const struct lvn_result_reference image = lvn_reference_of(entry->stack, slice);
@@ -155,7 +160,7 @@ static json_t *lesion_facts(const struct work *work, const struct lvn_case_lesio
                             struct lvn_error *err) {
   const struct lvn_case *c = &work->study_case;
   json_t *series = json_object();
-  for (int phase = 0; phase < LVN_PHASE_NETWORK_COUNT; phase++) {
+  for (int phase = 0; phase < shown_phases(lesion); phase++) {
     (void)json_object_set_new(series, lvn_phase_name((enum lvn_phase)phase),
                               phase_facts(&c->stacks[lesion->stack_index[phase]], lesion, phase));
   }
@@ -176,20 +181,28 @@ static json_t *lesion_facts(const struct work *work, const struct lvn_case_lesio
 
 /* ---- what may not go in ---- */
 
-/* A phase that shows one value everywhere is no image of a patient. */
-static bool check_varies(const struct lvn_crop *crop, struct lvn_error *err) {
-  for (size_t phase = 0; phase < LVN_PHASE_NETWORK_COUNT; phase++) {
-    int low = INT16_MAX;
-    int high = INT16_MIN;
-    for (size_t s = 0; s < crop->slice_count; s++) {
-      const int16_t *hu = crop->slices[s].hounsfield + phase * SAMPLES;
-      for (size_t i = 0; i < SAMPLES; i++) {
-        if (hu[i] != PADDING_HU) {
-          low = hu[i] < low ? hu[i] : low;
-          high = hu[i] > high ? hu[i] : high;
-        }
+/* Of one phase; low > high when nothing was measured. */
+static void find_range(const struct lvn_crop *crop, int phase, int *ret_low, int *ret_high) {
+  *ret_low = INT16_MAX;
+  *ret_high = INT16_MIN;
+  for (size_t s = 0; s < crop->slice_count; s++) {
+    const struct lvn_crop_slice *slice = &crop->slices[s];
+    const int16_t *hu = phase == LVN_PHASE_DL ? slice->delayed : slice->hounsfield + (size_t)phase * SAMPLES;
+    for (size_t i = 0; i < SAMPLES; i++) {
+      if (hu[i] != PADDING_HU) {
+        *ret_low = hu[i] < *ret_low ? hu[i] : *ret_low;
+        *ret_high = hu[i] > *ret_high ? hu[i] : *ret_high;
       }
     }
+  }
+}
+
+/* A phase that shows one value everywhere is no image of a patient. */
+static bool check_varies(const struct lvn_crop *crop, struct lvn_error *err) {
+  for (int phase = 0; phase < LVN_PHASE_NETWORK_COUNT; phase++) {
+    int low = 0;
+    int high = 0;
+    find_range(crop, phase, &low, &high);
     if (low > high) {
       return lvn_error_set(err, LVN_ERROR_DATA, "the %s phase does not show the lesion's place",
                            lvn_phase_long_name((enum lvn_phase)phase));
@@ -200,6 +213,18 @@ static bool check_varies(const struct lvn_crop *crop, struct lvn_error *err) {
     }
   }
   return true;
+}
+
+/* The delayed phase may be missing, so it alone is left out where it shows nothing. */
+static void drop_empty_delayed(struct lvn_crop *crop) {
+  int low = 0;
+  int high = 0;
+  if (crop->delayed_present) {
+    find_range(crop, LVN_PHASE_DL, &low, &high);
+    if (low >= high) {
+      lvn_crop_drop_delayed(crop);
+    }
+  }
 }
 
 static bool check_aligned(const struct lvn_case_lesion *lesion, struct lvn_error *err) {
@@ -235,8 +260,8 @@ static bool write_entry(const struct work *work, const struct lvn_build_row *row
                       : lvn_build_entry_path(work->build, row, path, err) && lvn_json_write(path, file, err);
 }
 
-static bool make_lesion(const struct work *work, const struct lvn_build_row *row, struct lvn_error *err) {
-  const struct lvn_case *c = &work->study_case;
+static bool make_lesion(struct work *work, const struct lvn_build_row *row, struct lvn_error *err) {
+  struct lvn_case *c = &work->study_case;
   struct lvn_dataset_lesion lesion = {.lesion_class = row->source->lesion_class, .fold = row->fold};
   json_t *entry = NULL;
   size_t index = 0;
@@ -244,7 +269,8 @@ static bool make_lesion(const struct work *work, const struct lvn_build_row *row
       !check_aligned(&c->lesions[index], err)) {
     return false;
   }
-  const struct lvn_case_lesion *found = &c->lesions[index];
+  struct lvn_case_lesion *found = &c->lesions[index];
+  drop_empty_delayed(&found->crop);
   (void)lvn_copy(lesion.lesion_id, sizeof lesion.lesion_id, row->lesion_id);
   (void)lvn_copy(lesion.patient_key, sizeof lesion.patient_key, row->patient);
   (void)lvn_copy(lesion.subtype, sizeof lesion.subtype, row->source->subtype);
@@ -258,7 +284,7 @@ static bool make_lesion(const struct work *work, const struct lvn_build_row *row
          write_entry(work, row, entry, err);
 }
 
-static void make_lesions(const struct work *work) {
+static void make_lesions(struct work *work) {
   for (size_t i = 0; i < work->task->row_count; i++) {
     const struct lvn_build_row *row = &work->build->rows[work->task->rows[i]];
     struct lvn_error err = {0};

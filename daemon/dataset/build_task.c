@@ -105,8 +105,8 @@ static bool take_fingerprint(const struct lvn_build *build, struct lvn_build_tas
   char text[256];
   uint8_t sha256[LVN_SHA256_BYTES];
   struct lvn_sha256 *digest = NULL;
-  (void)snprintf(text, sizeof text, "%s %.9g %.9g %u %d %.9g %.9g %.9g %.9g", LVN_VERSION, analysis->crop.margin,
-                 analysis->crop.min_side_mm, analysis->crop.max_slices, analysis->align,
+  (void)snprintf(text, sizeof text, "%s %.9g %.9g %u %d %d %.9g %.9g %.9g %.9g", LVN_VERSION, analysis->crop.margin,
+                 analysis->crop.min_side_mm, analysis->crop.max_slices, analysis->align, analysis->delayed,
                  analysis->registration.max_error_mm, analysis->registration.search_mm[0],
                  analysis->registration.search_mm[1], analysis->registration.search_mm[2]);
   bool good = lvn_sha256_create(&digest, err) && add_text(digest, text, err) && add_text(digest, task->roi_uid, err) &&

@@ -89,15 +89,20 @@ static void sample_mask(const struct lvn_mask *lesion, const struct lvn_crop *cr
   }
 }
 
-static bool fill_slice(const struct lvn_grid *fixed_grid, const struct lvn_mask *lesion,
-                       const struct lvn_crop_phase phases[LVN_PHASE_NETWORK_COUNT], const struct lvn_crop *crop,
-                       struct lvn_crop_slice *slice, struct lvn_error *err) {
-  struct lvn_sample_plane plane = {.fixed_grid = fixed_grid,
+static struct lvn_sample_plane plane_of(const struct lvn_grid *fixed_grid, const struct lvn_crop *crop,
+                                        const struct lvn_crop_slice *slice) {
+  return (struct lvn_sample_plane){.fixed_grid = fixed_grid,
                                    .first_index = {crop->first_index[0], crop->first_index[1]},
                                    .step_index = {crop->step_index[0], crop->step_index[1]},
                                    .slice_index = slice->fixed_slice_index,
                                    .spacing_mm = crop->sample_spacing_mm,
                                    .count = LVN_CROP_SIDE};
+}
+
+static bool fill_slice(const struct lvn_grid *fixed_grid, const struct lvn_mask *lesion,
+                       const struct lvn_crop_phase phases[LVN_PHASE_NETWORK_COUNT], const struct lvn_crop *crop,
+                       struct lvn_crop_slice *slice, struct lvn_error *err) {
+  const struct lvn_sample_plane plane = plane_of(fixed_grid, crop, slice);
   slice->hounsfield = lvn_alloc(LVN_PHASE_NETWORK_COUNT * SAMPLES, sizeof *slice->hounsfield, err);
   slice->mask = lvn_alloc(SAMPLES, 1, err);
   if (slice->hounsfield == NULL || slice->mask == NULL) {
@@ -151,9 +156,35 @@ bool lvn_crop_make(const struct lvn_grid *fixed_grid, const struct lvn_mask *les
   return true;
 }
 
+bool lvn_crop_add_delayed(const struct lvn_grid *fixed_grid, const struct lvn_crop_phase *phase, struct lvn_crop *crop,
+                          struct lvn_error *err) {
+  lvn_crop_drop_delayed(crop);
+  for (size_t i = 0; i < crop->slice_count; i++) {
+    struct lvn_crop_slice *slice = &crop->slices[i];
+    const struct lvn_sample_plane plane = plane_of(fixed_grid, crop, slice);
+    slice->delayed = lvn_alloc(SAMPLES, sizeof *slice->delayed, err);
+    if (slice->delayed == NULL) {
+      lvn_crop_drop_delayed(crop);
+      return false;
+    }
+    lvn_sample_plane(&plane, phase->volume, phase->from_fixed, slice->delayed);
+  }
+  crop->delayed_present = true;
+  return true;
+}
+
+void lvn_crop_drop_delayed(struct lvn_crop *crop) {
+  for (size_t i = 0; i < crop->slice_count; i++) {
+    lvn_free(crop->slices[i].delayed);
+    crop->slices[i].delayed = NULL;
+  }
+  crop->delayed_present = false;
+}
+
 void lvn_crop_clear(struct lvn_crop *crop) {
   for (size_t i = 0; crop->slices != NULL && i < crop->slice_count; i++) {
     lvn_free(crop->slices[i].hounsfield);
+    lvn_free(crop->slices[i].delayed);
     lvn_free(crop->slices[i].mask);
   }
   lvn_free(crop->slices);

@@ -33,6 +33,7 @@ struct lvn_crop_slice {
   uint32_t fixed_slice_index; /* of the fixed grid's axis 2 */
   double mask_area_mm2;
   int16_t *hounsfield; /* [LVN_PHASE_NETWORK_COUNT][224][224], NC, ART, PV; missing phases all -1000 */
+  int16_t *delayed;    /* [224][224], NULL without lvn_crop_add_delayed(): for training alone */
   uint8_t *mask;       /* [224][224], the lesion on the same sample points */
 };
 
@@ -45,6 +46,7 @@ struct lvn_crop {
   double first_index[2];
   double step_index[2];
   bool phase_present[LVN_PHASE_NETWORK_COUNT];
+  bool delayed_present; /* every slice has `delayed` */
   size_t slice_count;
   size_t key_slice;
   struct lvn_crop_slice *slices;
@@ -54,6 +56,11 @@ LVN_MUST_CHECK bool lvn_crop_make(const struct lvn_grid *fixed_grid, const struc
                                   const struct lvn_crop_phase phases[LVN_PHASE_NETWORK_COUNT],
                                   const struct lvn_crop_options *options, struct lvn_crop *ret_crop,
                                   struct lvn_error *err);
+/* The same box and slices of the delayed phase, which is none of the network's three, into a crop that
+ * lvn_crop_make() made on this grid. */
+LVN_MUST_CHECK bool lvn_crop_add_delayed(const struct lvn_grid *fixed_grid, const struct lvn_crop_phase *phase,
+                                         struct lvn_crop *crop, struct lvn_error *err);
+void lvn_crop_drop_delayed(struct lvn_crop *crop);
 void lvn_crop_clear(struct lvn_crop *crop);
 
 #ifdef __cplusplus

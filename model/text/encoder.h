@@ -45,8 +45,8 @@ const struct lvn_text_encoder_info *lvn_text_encoder_get_info(const struct lvn_t
 LVN_MUST_CHECK bool lvn_text_encoder_embed(struct lvn_text_encoder *encoder, const char *text, enum lvn_pooling pooling,
                                            float *ret_vector, struct lvn_error *err);
 
-/* Embeddings of the standard prompts into a safetensors file: "enriched" F32 [sequence 15][class 4][hidden], the six
- * orders first (lvn_sequences), "simple" F32 [class 4][hidden]; notes name the encoder, its weights' SHA-256 and the
+/* Embeddings of the standard prompts into a safetensors file: "enriched" F32 [sequence 40][class 4][hidden] in the
+ * places of lvn_sequences, "simple" F32 [class 4][hidden]; notes name the encoder, its weights' SHA-256 and the
  * pooling. */
 LVN_MUST_CHECK bool lvn_text_encoder_write_prompts(struct lvn_text_encoder *encoder, enum lvn_pooling pooling,
                                                    const char *path, struct lvn_error *err);

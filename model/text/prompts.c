@@ -4,8 +4,10 @@
 #include <string.h>
 
 /* As the prompts say it; lvn_phase_long_name() hyphenates, which makes other tokens. */
-static const char *const phase_words[LVN_PHASE_NETWORK_COUNT] = {
-    [LVN_PHASE_NC] = "non-contrast phase", [LVN_PHASE_ART] = "arterial phase", [LVN_PHASE_PV] = "portal venous phase"};
+static const char *const phase_words[LVN_PHASE_COUNT] = {[LVN_PHASE_NC] = "non-contrast phase",
+                                                         [LVN_PHASE_ART] = "arterial phase",
+                                                         [LVN_PHASE_PV] = "portal venous phase",
+                                                         [LVN_PHASE_DL] = "delayed phase"};
 
 const struct lvn_sequence lvn_sequences[LVN_SEQUENCE_COUNT] = {
     {3, {LVN_PHASE_NC, LVN_PHASE_ART, LVN_PHASE_PV}},
@@ -23,6 +25,31 @@ const struct lvn_sequence lvn_sequences[LVN_SEQUENCE_COUNT] = {
     {1, {LVN_PHASE_NC}},
     {1, {LVN_PHASE_ART}},
     {1, {LVN_PHASE_PV}},
+    {3, {LVN_PHASE_NC, LVN_PHASE_ART, LVN_PHASE_DL}},
+    {3, {LVN_PHASE_NC, LVN_PHASE_PV, LVN_PHASE_DL}},
+    {3, {LVN_PHASE_NC, LVN_PHASE_DL, LVN_PHASE_ART}},
+    {3, {LVN_PHASE_NC, LVN_PHASE_DL, LVN_PHASE_PV}},
+    {3, {LVN_PHASE_ART, LVN_PHASE_NC, LVN_PHASE_DL}},
+    {3, {LVN_PHASE_ART, LVN_PHASE_PV, LVN_PHASE_DL}},
+    {3, {LVN_PHASE_ART, LVN_PHASE_DL, LVN_PHASE_NC}},
+    {3, {LVN_PHASE_ART, LVN_PHASE_DL, LVN_PHASE_PV}},
+    {3, {LVN_PHASE_PV, LVN_PHASE_NC, LVN_PHASE_DL}},
+    {3, {LVN_PHASE_PV, LVN_PHASE_ART, LVN_PHASE_DL}},
+    {3, {LVN_PHASE_PV, LVN_PHASE_DL, LVN_PHASE_NC}},
+    {3, {LVN_PHASE_PV, LVN_PHASE_DL, LVN_PHASE_ART}},
+    {3, {LVN_PHASE_DL, LVN_PHASE_NC, LVN_PHASE_ART}},
+    {3, {LVN_PHASE_DL, LVN_PHASE_NC, LVN_PHASE_PV}},
+    {3, {LVN_PHASE_DL, LVN_PHASE_ART, LVN_PHASE_NC}},
+    {3, {LVN_PHASE_DL, LVN_PHASE_ART, LVN_PHASE_PV}},
+    {3, {LVN_PHASE_DL, LVN_PHASE_PV, LVN_PHASE_NC}},
+    {3, {LVN_PHASE_DL, LVN_PHASE_PV, LVN_PHASE_ART}},
+    {2, {LVN_PHASE_NC, LVN_PHASE_DL}},
+    {2, {LVN_PHASE_ART, LVN_PHASE_DL}},
+    {2, {LVN_PHASE_PV, LVN_PHASE_DL}},
+    {2, {LVN_PHASE_DL, LVN_PHASE_NC}},
+    {2, {LVN_PHASE_DL, LVN_PHASE_ART}},
+    {2, {LVN_PHASE_DL, LVN_PHASE_PV}},
+    {1, {LVN_PHASE_DL}},
 };
 
 static bool is_sequence(const struct lvn_sequence *sequence, const enum lvn_phase *phases, size_t count) {
@@ -34,12 +61,12 @@ static bool is_sequence(const struct lvn_sequence *sequence, const enum lvn_phas
   return sequence->count == count;
 }
 
-size_t lvn_sequence_find(size_t order, unsigned present) {
+size_t lvn_sequence_find(size_t order, const enum lvn_phase phases[LVN_PHASE_NETWORK_COUNT], unsigned present) {
   enum lvn_phase left[LVN_PHASE_NETWORK_COUNT];
   size_t count = 0;
   for (size_t i = 0; i < LVN_PHASE_NETWORK_COUNT; i++) {
     if ((present >> lvn_order[order][i] & 1U) != 0) {
-      left[count++] = lvn_order[order][i];
+      left[count++] = phases[lvn_order[order][i]];
     }
   }
   for (size_t i = 0; i < LVN_SEQUENCE_COUNT; i++) {

@@ -17,16 +17,19 @@ extern "C" {
 void lvn_prompt_enriched(enum lvn_class lesion_class, size_t order, char ret_text[LVN_PROMPT_BYTES]);
 void lvn_prompt_simple(enum lvn_class lesion_class, char ret_text[LVN_PROMPT_BYTES]);
 
-/* What a prompt can name: the six orders of all three phases (as in lvn_order), the six ordered pairs and the three
- * single phases. Source of the shorter ones: paper section 5, prompts of variable length. */
-#define LVN_SEQUENCE_COUNT 15
+/* What a prompt can name: the six orders of the three network phases (as in lvn_order), their six ordered pairs and
+ * each alone; then, in the same way, what has the delayed phase in it: 18 threes of four phases, 6 pairs, and itself.
+ * Stored embeddings depend on the places. Source: paper section 5, prompts of variable length and additional phases. */
+#define LVN_SEQUENCE_NETWORK_COUNT 15
+#define LVN_SEQUENCE_COUNT 40
 struct lvn_sequence {
   size_t count;
   enum lvn_phase phase[LVN_PHASE_NETWORK_COUNT];
 };
 extern const struct lvn_sequence lvn_sequences[LVN_SEQUENCE_COUNT];
-/* Index of what is left of an order when only the phases of the bits `present` (1 << phase, not 0) are there. */
-size_t lvn_sequence_find(size_t order, unsigned present);
+/* What an order of `phases` (those of the three channels before they are permuted; lvn_order[0] for the network's own)
+ * shows when only the channels of the bits `present` (1 << channel, not 0) hold a measurement. */
+size_t lvn_sequence_find(size_t order, const enum lvn_phase phases[LVN_PHASE_NETWORK_COUNT], unsigned present);
 /* The enriched prompt that names this sequence's phases alone. */
 void lvn_prompt_sequence(enum lvn_class lesion_class, size_t sequence, char ret_text[LVN_PROMPT_BYTES]);
 

@@ -2,6 +2,7 @@
 
 #include "daemon/base/vocabulary.h"
 #include "model/tensor/tensor_torch.hh"
+#include "model/train/dataset_format.h"
 
 #include <algorithm>
 #include <map>
@@ -12,7 +13,8 @@ namespace lvn {
 namespace {
 
 constexpr int64_t kSide = LVN_CROP_SIDE;
-constexpr int64_t kSliceValues = LVN_PHASE_NETWORK_COUNT * kSide * kSide;
+constexpr int64_t kPlaneValues = kSide * kSide;
+constexpr int64_t kSliceValues = LVN_PHASE_NETWORK_COUNT * kPlaneValues;
 constexpr int64_t kAllPresent = (1 << LVN_PHASE_NETWORK_COUNT) - 1;
 
 struct DatasetCloser {
@@ -58,10 +60,15 @@ public:
     for (size_t i = 0; i < request_.unlabelled_count; i++) {
       datasets_.push_back(open_dataset(request_.unlabelled_folders[i], data_));
     }
-    visit([&](const lvn_dataset *, size_t, const lvn_dataset_lesion &lesion, Role) {
+    bool any_delayed = false;
+    visit([&](const lvn_dataset *, size_t, const lvn_dataset_lesion &lesion, Role role) {
       slices_ += static_cast<int64_t>(lesion.slice_count);
+      any_delayed = any_delayed || wants_delayed(lesion, role);
     });
     data_.hounsfield = torch::empty({slices_, LVN_PHASE_NETWORK_COUNT, kSide, kSide}, torch::kInt16);
+    if (any_delayed) {
+      data_.delayed = torch::full({slices_, 1, kSide, kSide}, LVN_DATASET_PADDING_HU, torch::kInt16);
+    }
     visit([&](const lvn_dataset *dataset, size_t index, const lvn_dataset_lesion &lesion, Role role) {
       append(dataset, index, lesion, role);
     });
@@ -91,6 +98,10 @@ private:
     }
   }
 
+  bool wants_delayed(const lvn_dataset_lesion &lesion, Role role) const {
+    return request_.use_delayed && role == Role::kTraining && lesion.delayed_present;
+  }
+
   // Training on a patient that calibrates or tests the model would flatter it; so would pretraining on one.
   int64_t number_patient(const lvn_dataset_lesion &lesion, Role role) {
     const auto found = patients_.find(lesion.patient_key);
@@ -117,10 +128,15 @@ private:
     }
     data_.lesions.push_back({lesion.lesion_id, lesion.patient_key, patient, used_,
                              static_cast<int64_t>(crop.slice_count), static_cast<int64_t>(crop.key_slice),
-                             static_cast<int64_t>(lesion.lesion_class), present_bits(lesion), role});
+                             static_cast<int64_t>(lesion.lesion_class), present_bits(lesion),
+                             wants_delayed(lesion, role), role});
     for (size_t i = 0; i < crop.slice_count; i++, used_++) {
       std::memcpy(data_.hounsfield.data_ptr<int16_t>() + used_ * kSliceValues, crop.slices[i].hounsfield,
                   static_cast<size_t>(kSliceValues) * sizeof(int16_t));
+      if (wants_delayed(lesion, role)) {
+        std::memcpy(data_.delayed.data_ptr<int16_t>() + used_ * kPlaneValues, crop.slices[i].delayed,
+                    static_cast<size_t>(kPlaneValues) * sizeof(int16_t));
+      }
     }
     lvn_crop_clear(&crop);
   }

@@ -26,11 +26,13 @@ struct TrainingLesion {
   int64_t key_slice;
   int64_t label;
   int64_t present; // bit p: phase p was measured
+  bool delayed;    // so was the delayed one, and its pixels are in TrainingData::delayed
   Role role;
 };
 
 struct TrainingData {
   torch::Tensor hounsfield; // int16 [slices,3,224,224]
+  torch::Tensor delayed;    // int16 [slices,1,224,224], undefined unless it was asked for and a lesion has it
   std::vector<TrainingLesion> lesions;
   std::string source;
   std::string digest; // of the data sets' manifests, hexadecimal, joined by '+'
@@ -44,6 +46,7 @@ struct DataRequest {
   unsigned held_out_fold;
   const struct lvn_folds *folds; // in place of the data sets' own; a patient that it does not know is left out; or NULL
   bool use_incomplete;           // else lesions with a missing phase are left out
+  bool use_delayed;              // of training lesions
 };
 
 // Throws on an unreadable data set, when a patient is both in the held out fold and outside it, and when an unlabelled

@@ -63,6 +63,14 @@ static bool get_optional(const json_t *entry, struct lvn_dataset_lesion *lesion)
          lvn_copy(lesion->reference_standard, sizeof lesion->reference_standard, reference == NULL ? "" : reference);
 }
 
+/* Only a data set that was made with the delayed phase names it. */
+static void read_delayed(const json_t *entry, struct lvn_dataset_lesion *lesion) {
+  const json_t *delayed = json_object_get(entry, "delayed");
+  const json_t *mean = json_object_get(delayed, "mean_hu");
+  lesion->delayed_present = json_is_object(delayed);
+  lesion->delayed_mean_hu = json_is_number(mean) ? json_number_value(mean) : NAN;
+}
+
 /* "images": [{"pixel_sha256": …}, …] */
 static bool read_images(const json_t *entry, struct image_list *images, struct lvn_error *err) {
   const json_t *list = json_object_get(entry, "images");
@@ -96,6 +104,7 @@ static bool read_lesion(const json_t *entry, struct lvn_dataset_lesion *lesion) 
     return false;
   }
   lesion->fold = (unsigned)fold;
+  read_delayed(entry, lesion);
   lesion->side_mm = json_number_value(json_object_get(entry, "side_mm"));
   for (size_t phase = 0; phase < LVN_PHASE_NETWORK_COUNT; phase++) {
     const json_t *mean = json_array_get(means, phase);
@@ -184,6 +193,19 @@ const uint8_t *lvn_dataset_sha256(const struct lvn_dataset *dataset) {
   return dataset->sha256;
 }
 
+static bool fill_delayed(const struct lvn_tensor *delayed, struct lvn_crop *crop, struct lvn_error *err) {
+  for (size_t i = 0; i < crop->slice_count; i++) {
+    crop->slices[i].delayed = lvn_alloc(SAMPLES, sizeof *crop->slices[i].delayed, err);
+    if (crop->slices[i].delayed == NULL) {
+      return false;
+    }
+    memcpy(crop->slices[i].delayed, (const uint8_t *)delayed->data + i * SAMPLES * sizeof *crop->slices[i].delayed,
+           SAMPLES * sizeof *crop->slices[i].delayed);
+  }
+  crop->delayed_present = true;
+  return true;
+}
+
 static bool fill_crop(const struct lvn_dataset_lesion *lesion, const struct lvn_tensor *hounsfield,
                       const struct lvn_tensor *mask, struct lvn_crop *crop, struct lvn_error *err) {
   size_t slice_samples = LVN_PHASE_NETWORK_COUNT * SAMPLES;
@@ -214,14 +236,18 @@ static bool load_pixels(const struct lvn_dataset_lesion *lesion, const struct lv
                         struct lvn_crop *ret_crop, struct lvn_error *err) {
   const struct lvn_tensor *hounsfield = NULL;
   const struct lvn_tensor *mask = NULL;
+  const struct lvn_tensor *delayed = NULL;
   const uint64_t shape[4] = {lesion->slice_count, LVN_PHASE_NETWORK_COUNT, LVN_CROP_SIDE, LVN_CROP_SIDE};
   const uint64_t mask_shape[3] = {lesion->slice_count, LVN_CROP_SIDE, LVN_CROP_SIDE};
   struct lvn_crop crop = {0};
   if (!lvn_safetensors_require(file, "hounsfield", LVN_DTYPE_I16, 4, shape, &hounsfield, err) ||
-      !lvn_safetensors_require(file, "mask", LVN_DTYPE_U8, 3, mask_shape, &mask, err)) {
+      !lvn_safetensors_require(file, "mask", LVN_DTYPE_U8, 3, mask_shape, &mask, err) ||
+      (lesion->delayed_present &&
+       !lvn_safetensors_require(file, "delayed", LVN_DTYPE_I16, 3, mask_shape, &delayed, err))) {
     return false;
   }
-  if (!fill_crop(lesion, hounsfield, mask, &crop, err)) {
+  if (!fill_crop(lesion, hounsfield, mask, &crop, err) ||
+      (lesion->delayed_present && !fill_delayed(delayed, &crop, err))) {
     lvn_crop_clear(&crop);
     return false;
   }
@@ -238,7 +264,7 @@ bool lvn_dataset_load(const struct lvn_dataset *dataset, size_t index, struct lv
   uint8_t sha256[LVN_SHA256_BYTES];
   struct lvn_safetensors *file = NULL;
   if (!lvn_dataset_lesion_path(dataset->folder, lesion->lesion_id, path, err) ||
-      !lvn_file_read(path, (size_t)SLICES_MAX * SAMPLES * 8U, &data, &bytes, err) ||
+      !lvn_file_read(path, (size_t)SLICES_MAX * SAMPLES * 10U, &data, &bytes, err) ||
       !lvn_sha256_of(data, bytes, sha256, err)) {
     return false;
   }

@@ -1,6 +1,7 @@
 /* A training set on disk: lesion crops as the node makes them, with class, patient and fold.
  *   DIR/manifest.json              what each lesion is, its file and the file's SHA-256, where its pixels come from
- *   DIR/lesions/<id>.safetensors   hounsfield I16 [slice][NC,ART,PV][224][224], mask U8 [slice][224][224]
+ *   DIR/lesions/<id>.safetensors   hounsfield I16 [slice][NC,ART,PV][224][224], mask U8 [slice][224][224]; where the
+ *                                  data set was made with it, delayed I16 [slice][224][224], the delayed phase
  * Patients are named by a pseudonym; no name, id or date of a person belongs here. docs/model.md lists the keys. */
 #ifndef LVN_MODEL_DATASET_H
 #define LVN_MODEL_DATASET_H
@@ -32,12 +33,14 @@ struct lvn_dataset_lesion {
   double side_mm;
   bool phase_present[LVN_PHASE_NETWORK_COUNT];
   double mean_hu[LVN_PHASE_NETWORK_COUNT]; /* inside the mask over the slices; NAN without a measurement */
-  uint8_t sha256[LVN_SHA256_BYTES];        /* of its file */
+  bool delayed_present;
+  double delayed_mean_hu;           /* as mean_hu */
+  uint8_t sha256[LVN_SHA256_BYTES]; /* of its file */
   /* Known of some data sets only. */
   char reference_standard[LVN_DATASET_WORD_BYTES]; /* how the class is known: "histology"; may be empty */
   double long_axis_mm;                             /* largest diameter in a slice; 0: not known */
   double slice_thickness_mm;                       /* of the series that the ROI was drawn on; 0: not known */
-  uint8_t pixel_sha256[LVN_SHA256_BYTES];          /* of its Hounsfield units alone; all 0 in a data set without */
+  uint8_t pixel_sha256[LVN_SHA256_BYTES];          /* of `hounsfield` alone; all 0 in a data set without */
 };
 
 /* Not shared by threads. */

@@ -20,7 +20,7 @@ LVN_MUST_CHECK bool lvn_dataset_key_is_valid(const char *key);
 LVN_MUST_CHECK bool lvn_dataset_lesion_path(const char *folder, const char *lesion_id, char ret_path[LVN_PATH_BYTES],
                                             struct lvn_error *err);
 /* Inside the mask over all slices, padding left out; NAN when nothing was measured. */
-void lvn_dataset_mean_hu(const struct lvn_crop *crop, double ret_mean_hu[LVN_PHASE_NETWORK_COUNT]);
+double lvn_dataset_mean_hu(const struct lvn_crop *crop, enum lvn_phase phase);
 
 #ifdef __cplusplus
 }

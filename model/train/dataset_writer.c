@@ -56,14 +56,18 @@ bool lvn_dataset_writer_open(const char *folder, const char *source, struct lvn_
 static bool write_pixels(const char *path, const struct lvn_crop *crop, struct lvn_error *err) {
   size_t plane_count = crop->slice_count * LVN_PHASE_NETWORK_COUNT;
   LVN_AUTOFREE int16_t *hounsfield = lvn_alloc(plane_count * SAMPLES, sizeof *hounsfield, err);
+  LVN_AUTOFREE int16_t *delayed = lvn_alloc(crop->slice_count * SAMPLES, sizeof *delayed, err);
   LVN_AUTOFREE uint8_t *mask = lvn_alloc(crop->slice_count * SAMPLES, 1, err);
-  if (hounsfield == NULL || mask == NULL) {
+  if (hounsfield == NULL || delayed == NULL || mask == NULL) {
     return false;
   }
   for (size_t i = 0; i < crop->slice_count; i++) {
     memcpy(hounsfield + i * LVN_PHASE_NETWORK_COUNT * SAMPLES, crop->slices[i].hounsfield,
            LVN_PHASE_NETWORK_COUNT * SAMPLES * sizeof *hounsfield);
     memcpy(mask + i * SAMPLES, crop->slices[i].mask, SAMPLES);
+    if (crop->delayed_present) {
+      memcpy(delayed + i * SAMPLES, crop->slices[i].delayed, SAMPLES * sizeof *delayed);
+    }
   }
   const struct lvn_tensor tensors[] = {
       {.name = "hounsfield",
@@ -78,25 +82,31 @@ static bool write_pixels(const char *path, const struct lvn_crop *crop, struct l
        .shape = {crop->slice_count, LVN_CROP_SIDE, LVN_CROP_SIDE},
        .element_count = crop->slice_count * SAMPLES,
        .data = mask},
+      {.name = "delayed",
+       .dtype = LVN_DTYPE_I16,
+       .rank = 3,
+       .shape = {crop->slice_count, LVN_CROP_SIDE, LVN_CROP_SIDE},
+       .element_count = crop->slice_count * SAMPLES,
+       .data = delayed},
   };
-  return lvn_safetensors_write(path, tensors, 2, NULL, 0, err);
+  return lvn_safetensors_write(path, tensors, crop->delayed_present ? 3 : 2, NULL, 0, err);
 }
 
-void lvn_dataset_mean_hu(const struct lvn_crop *crop, double ret_mean_hu[LVN_PHASE_NETWORK_COUNT]) {
-  for (size_t phase = 0; phase < LVN_PHASE_NETWORK_COUNT; phase++) {
-    double sum = 0.0;
-    size_t count = 0;
-    for (size_t s = 0; s < crop->slice_count && crop->phase_present[phase]; s++) {
-      const int16_t *plane = crop->slices[s].hounsfield + phase * SAMPLES;
-      for (size_t i = 0; i < SAMPLES; i++) {
-        if (crop->slices[s].mask[i] != 0 && plane[i] != LVN_DATASET_PADDING_HU) {
-          sum += plane[i];
-          count++;
-        }
+double lvn_dataset_mean_hu(const struct lvn_crop *crop, enum lvn_phase phase) {
+  const bool present = phase == LVN_PHASE_DL ? crop->delayed_present : crop->phase_present[phase];
+  double sum = 0.0;
+  size_t count = 0;
+  for (size_t s = 0; s < crop->slice_count && present; s++) {
+    const struct lvn_crop_slice *slice = &crop->slices[s];
+    const int16_t *plane = phase == LVN_PHASE_DL ? slice->delayed : slice->hounsfield + (size_t)phase * SAMPLES;
+    for (size_t i = 0; i < SAMPLES; i++) {
+      if (slice->mask[i] != 0 && plane[i] != LVN_DATASET_PADDING_HU) {
+        sum += plane[i];
+        count++;
       }
     }
-    ret_mean_hu[phase] = count == 0 ? NAN : sum / (double)count;
   }
+  return count == 0 ? (double)NAN : sum / (double)count;
 }
 
 /* JSON has no NAN: null stands for it. */
@@ -118,25 +128,28 @@ static bool hash_pixels(const struct lvn_crop *crop, uint8_t ret_sha256[LVN_SHA2
 
 static json_t *describe(const struct lvn_dataset_lesion *lesion, const struct lvn_crop *crop,
                         const uint8_t sha256[LVN_SHA256_BYTES], const uint8_t pixel_sha256[LVN_SHA256_BYTES]) {
-  double mean_hu[LVN_PHASE_NETWORK_COUNT];
   char digest[LVN_SHA256_TEXT_BYTES];
   char pixels[LVN_SHA256_TEXT_BYTES];
   json_t *present = json_array();
   json_t *means = json_array();
-  lvn_dataset_mean_hu(crop, mean_hu);
   lvn_sha256_to_text(sha256, digest);
   lvn_sha256_to_text(pixel_sha256, pixels);
   for (int phase = 0; phase < LVN_PHASE_NETWORK_COUNT; phase++) {
     (void)json_array_append_new(present, json_boolean(crop->phase_present[phase]));
-    (void)json_array_append_new(means, real_or_null(mean_hu[phase]));
+    (void)json_array_append_new(means, real_or_null(lvn_dataset_mean_hu(crop, (enum lvn_phase)phase)));
   }
-  return json_pack("{s:s,s:s,s:s,s:i,s:s,s:s,s:f,s:f,s:i,s:i,s:f,s:f,s:o,s:o,s:s,s:s}", "id", lesion->lesion_id,
-                   "patient", lesion->patient_key, "class", lvn_class_name(lesion->lesion_class), "fold",
-                   (int)lesion->fold, "subtype", lesion->subtype, "reference_standard", lesion->reference_standard,
-                   "long_axis_mm", lesion->long_axis_mm, "slice_thickness_mm", lesion->slice_thickness_mm, "slices",
-                   (int)crop->slice_count, "key_slice", (int)crop->key_slice, "slice_weight",
-                   1.0 / (double)crop->slice_count, "side_mm", crop->side_mm, "phases_present", present, "mean_hu",
-                   means, "sha256", digest, "pixel_sha256", pixels);
+  json_t *entry = json_pack(
+      "{s:s,s:s,s:s,s:i,s:s,s:s,s:f,s:f,s:i,s:i,s:f,s:f,s:o,s:o,s:s,s:s}", "id", lesion->lesion_id, "patient",
+      lesion->patient_key, "class", lvn_class_name(lesion->lesion_class), "fold", (int)lesion->fold, "subtype",
+      lesion->subtype, "reference_standard", lesion->reference_standard, "long_axis_mm", lesion->long_axis_mm,
+      "slice_thickness_mm", lesion->slice_thickness_mm, "slices", (int)crop->slice_count, "key_slice",
+      (int)crop->key_slice, "slice_weight", 1.0 / (double)crop->slice_count, "side_mm", crop->side_mm, "phases_present",
+      present, "mean_hu", means, "sha256", digest, "pixel_sha256", pixels);
+  if (entry != NULL && crop->delayed_present) {
+    (void)json_object_set_new(entry, "delayed",
+                              json_pack("{s:o}", "mean_hu", real_or_null(lvn_dataset_mean_hu(crop, LVN_PHASE_DL))));
+  }
+  return entry;
 }
 
 static bool check_lesion(const struct lvn_dataset_lesion *lesion, const struct lvn_crop *crop, struct lvn_error *err) {

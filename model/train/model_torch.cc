@@ -194,7 +194,8 @@ torch::Tensor load_prompts(const char *path, enum lvn_recipe_prompts kind) {
   if (!enriched) {
     prompts = prompts.unsqueeze(0).expand({LVN_SEQUENCE_COUNT, -1, -1}).contiguous();
   }
-  if ((prompts.size(0) != LVN_ORDER_COUNT && prompts.size(0) != LVN_SEQUENCE_COUNT) ||
+  if ((prompts.size(0) != LVN_ORDER_COUNT && prompts.size(0) != LVN_SEQUENCE_NETWORK_COUNT &&
+       prompts.size(0) != LVN_SEQUENCE_COUNT) ||
       prompts.size(1) != LVN_CLASS_COUNT) {
     throw std::runtime_error("'" + std::string(path) + "': prompt embeddings have another shape");
   }

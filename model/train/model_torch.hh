@@ -45,7 +45,7 @@ void load_trunk(TrunkImpl &trunk, const std::string &path);
 // The notes go into the file's metadata: `fingerprint` says what it was made by, `history` how.
 void save_trunk(TrunkImpl &trunk, const std::string &path, const std::string &fingerprint, const std::string &history);
 
-// Prompt embeddings [6 or 15,4,hidden] of lvn_sequences, from a file of them or from a package's weights. Simple
+// Prompt embeddings [6, 15 or 40,4,hidden] of lvn_sequences, from a file of them or from a package's weights. Simple
 // prompts name no order: the same for all.
 torch::Tensor load_prompts(const char *path, enum lvn_recipe_prompts kind);
 

@@ -28,6 +28,12 @@ struct maker {
   struct lvn_phantom_dataset_summary summary;
 };
 
+struct aligned {
+  struct lvn_registration *registration[LVN_PHASE_COUNT]; /* owned, NULL for a phase that is not wanted */
+  bool usable;                                            /* all of the network's phases */
+  bool delayed_usable;
+};
+
 /* SplitMix64 (Steele 2014): independent draws from (seed, which). */
 static double draw(uint64_t seed, uint64_t which) {
   uint64_t z = seed * 0x9E3779B97F4A7C15U + which * 0xD1B54A32D192ED03U;
@@ -46,7 +52,7 @@ static void choose(const struct lvn_phantom_dataset_options *options, size_t ind
   lvn_phantom_options_default(phantom);
   phantom->seed = seed;
   for (int phase = 0; phase < LVN_PHASE_COUNT; phase++) {
-    phantom->has_phase[phase] = phase < LVN_PHASE_NETWORK_COUNT;
+    phantom->has_phase[phase] = phase < LVN_PHASE_NETWORK_COUNT || options->delayed;
   }
   phantom->matrix = options->matrix != 0 ? options->matrix : draw(seed, 1) < 0.5 ? 256 : 512;
   phantom->slice_thickness_mm = thickness < 0.35 ? 5.0 : thickness < 0.55 ? 7.0 : 2.0 + 5.0 * draw(seed, 4);
@@ -57,12 +63,6 @@ static void choose(const struct lvn_phantom_dataset_options *options, size_t ind
     phantom->lesion_diameter_mm[i] = 0.0;
   }
   *ret_roi_phase = roi < 0.7 ? LVN_PHASE_PV : roi < 0.9 ? LVN_PHASE_ART : LVN_PHASE_NC;
-}
-
-static void destroy_registrations(struct lvn_registration *registrations[LVN_PHASE_NETWORK_COUNT]) {
-  for (int phase = 0; phase < LVN_PHASE_NETWORK_COUNT; phase++) {
-    lvn_registration_destroy(registrations[phase]);
-  }
 }
 
 /* Box-Muller. */
@@ -84,30 +84,60 @@ static bool align_by_truth(const struct maker *maker, const struct lvn_phantom *
   return lvn_registration_translation(shift_mm, ret_registration, err);
 }
 
-static bool align(const struct maker *maker, const struct lvn_phantom *phantom, size_t lesion_index,
-                  enum lvn_phase roi_phase, struct lvn_registration *registrations[LVN_PHASE_NETWORK_COUNT],
-                  bool *ret_usable, struct lvn_error *err) {
+static bool align_phase(const struct maker *maker, const struct lvn_phantom *phantom, size_t lesion_index,
+                        enum lvn_phase roi_phase, enum lvn_phase phase, struct lvn_registration **ret_registration,
+                        bool *ret_usable, struct lvn_error *err) {
   const struct lvn_mask *mask = &phantom->lesions[lesion_index].mask[roi_phase];
   struct lvn_registration_options options;
-  lvn_registration_options_default(&options);
-  *ret_usable = true;
-  for (int phase = 0; phase < LVN_PHASE_NETWORK_COUNT; phase++) {
-    struct lvn_registration_quality quality = {.usable = true};
-    bool good = false;
-    if (phase == (int)roi_phase || maker->options->alignment == LVN_ALIGN_NONE) {
-      good = lvn_registration_identity(&registrations[phase], err);
-    } else if (maker->options->alignment == LVN_ALIGN_ESTIMATED) {
-      good = lvn_registration_run(&phantom->volume[roi_phase], mask, &phantom->volume[phase], &options,
-                                  &registrations[phase], &quality, err);
-    } else {
-      good = align_by_truth(maker, phantom, lesion_index, roi_phase, (enum lvn_phase)phase, &registrations[phase], err);
+  struct lvn_registration_quality quality = {.usable = true};
+  bool good = false;
+  if (phase == roi_phase || maker->options->alignment == LVN_ALIGN_NONE) {
+    good = lvn_registration_identity(ret_registration, err);
+  } else if (maker->options->alignment == LVN_ALIGN_ESTIMATED) {
+    lvn_registration_options_default(&options);
+    good = lvn_registration_run(&phantom->volume[roi_phase], mask, &phantom->volume[phase], &options, ret_registration,
+                                &quality, err);
+  } else {
+    good = align_by_truth(maker, phantom, lesion_index, roi_phase, phase, ret_registration, err);
+  }
+  *ret_usable = quality.usable;
+  return good;
+}
+
+/* All that the phantom has; `ret_usable` is of the network's phases together and of the delayed one. */
+static bool align(const struct maker *maker, const struct lvn_phantom *phantom, size_t lesion_index,
+                  enum lvn_phase roi_phase, struct aligned *ret_aligned, struct lvn_error *err) {
+  *ret_aligned = (struct aligned){.usable = true};
+  for (int phase = 0; phase < LVN_PHASE_COUNT; phase++) {
+    bool usable = false;
+    if (phase == LVN_PHASE_DL && (!maker->options->delayed || !ret_aligned->usable)) {
+      continue;
     }
-    if (!good) {
+    if (!align_phase(maker, phantom, lesion_index, roi_phase, (enum lvn_phase)phase, &ret_aligned->registration[phase],
+                     &usable, err)) {
       return false;
     }
-    *ret_usable = *ret_usable && quality.usable;
+    ret_aligned->usable = ret_aligned->usable && (usable || phase == LVN_PHASE_DL);
+    ret_aligned->delayed_usable = phase == LVN_PHASE_DL && usable;
   }
   return true;
+}
+
+static bool crop_lesion(const struct maker *maker, const struct lvn_phantom *phantom, size_t lesion_index,
+                        enum lvn_phase roi_phase, const struct aligned *aligned, struct lvn_crop *ret_crop,
+                        struct lvn_error *err) {
+  const struct lvn_mask *mask = &phantom->lesions[lesion_index].mask[roi_phase];
+  const struct lvn_grid *grid = &phantom->volume[roi_phase].grid;
+  struct lvn_crop_phase phases[LVN_PHASE_COUNT];
+  struct lvn_crop_options options;
+  for (int phase = 0; phase < LVN_PHASE_COUNT; phase++) {
+    phases[phase] =
+        (struct lvn_crop_phase){.volume = &phantom->volume[phase], .from_fixed = aligned->registration[phase]};
+  }
+  lvn_crop_options_default(&options);
+  options.max_slices = maker->options->max_slices;
+  return lvn_crop_make(grid, mask, phases, &options, ret_crop, err) &&
+         (!aligned->delayed_usable || lvn_crop_add_delayed(grid, &phases[LVN_PHASE_DL], ret_crop, err));
 }
 
 static void name_lesion(const struct maker *maker, size_t index, size_t lesion_index, const struct lvn_phantom *phantom,
@@ -128,12 +158,9 @@ static void name_lesion(const struct maker *maker, size_t index, size_t lesion_i
 static bool add_lesion(struct maker *maker, size_t index, const struct lvn_phantom *phantom, size_t lesion_index,
                        enum lvn_phase roi_phase, struct lvn_error *err) {
   const struct lvn_mask *mask = &phantom->lesions[lesion_index].mask[roi_phase];
-  struct lvn_registration *registrations[LVN_PHASE_NETWORK_COUNT] = {NULL};
-  struct lvn_crop_phase phases[LVN_PHASE_NETWORK_COUNT];
-  struct lvn_crop_options options;
   struct lvn_dataset_lesion lesion;
   struct lvn_crop crop = {0};
-  bool usable = true;
+  struct aligned aligned;
   if (lvn_mask_measure(mask, NULL, NULL, NULL) == 0) {
     (void)pthread_mutex_lock(&maker->lock);
     maker->summary.maskless_count++;
@@ -141,22 +168,20 @@ static bool add_lesion(struct maker *maker, size_t index, const struct lvn_phant
     return true;
   }
   double start = lvn_clock_monotonic_seconds();
-  bool good = align(maker, phantom, lesion_index, roi_phase, registrations, &usable, err);
-  double aligned = lvn_clock_monotonic_seconds();
-  for (int phase = 0; phase < LVN_PHASE_NETWORK_COUNT; phase++) {
-    phases[phase] = (struct lvn_crop_phase){.volume = &phantom->volume[phase], .from_fixed = registrations[phase]};
+  bool good = align(maker, phantom, lesion_index, roi_phase, &aligned, err);
+  double middle = lvn_clock_monotonic_seconds();
+  good = good && (!aligned.usable || crop_lesion(maker, phantom, lesion_index, roi_phase, &aligned, &crop, err));
+  for (int phase = 0; phase < LVN_PHASE_COUNT; phase++) {
+    lvn_registration_destroy(aligned.registration[phase]);
   }
-  lvn_crop_options_default(&options);
-  options.max_slices = maker->options->max_slices;
-  good = good && (!usable || lvn_crop_make(&phantom->volume[roi_phase].grid, mask, phases, &options, &crop, err));
-  destroy_registrations(registrations);
   name_lesion(maker, index, lesion_index, phantom, roi_phase, &lesion);
   (void)pthread_mutex_lock(&maker->lock);
-  maker->summary.registration_seconds += aligned - start;
-  maker->summary.crop_seconds += lvn_clock_monotonic_seconds() - aligned;
-  maker->summary.unusable_count += good && !usable;
-  if (good && usable) {
+  maker->summary.registration_seconds += middle - start;
+  maker->summary.crop_seconds += lvn_clock_monotonic_seconds() - middle;
+  maker->summary.unusable_count += good && !aligned.usable;
+  if (good && aligned.usable) {
     good = lvn_dataset_writer_add(maker->writer, &lesion, &crop, err);
+    maker->summary.delayed_count += good && crop.delayed_present;
     maker->summary.lesion_count += good;
   }
   (void)pthread_mutex_unlock(&maker->lock);

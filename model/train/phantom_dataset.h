@@ -29,12 +29,14 @@ struct lvn_phantom_dataset_options {
   enum lvn_phantom_alignment alignment;
   double alignment_error_mm; /* standard deviation along each axis */
   unsigned matrix;           /* 256 or 512; 0: drawn, half each */
+  bool delayed;              /* with the delayed phase, too, where it could be aligned */
 };
 void lvn_phantom_dataset_options_default(struct lvn_phantom_dataset_options *ret_options);
 
 struct lvn_phantom_dataset_summary {
   size_t lesion_count;    /* written */
   size_t unusable_count;  /* left out because a phase could not be aligned, as the node would abstain */
+  size_t delayed_count;   /* of those written: with the delayed phase */
   size_t maskless_count;  /* left out because no voxel of the ROI phase is inside */
   double phantom_seconds; /* summed over the threads */
   double registration_seconds;

@@ -79,6 +79,7 @@ struct lvn_recipe {
   enum lvn_recipe_orders orders;
   double order_share;
   double phase_dropout;
+  double fourth_phase;
   bool flip;
   double rotate_degrees;
   double zoom;

@@ -102,6 +102,9 @@ const struct lvn_recipe_key lvn_recipe_keys[] = {
          "With orders = random: share of the samples that get a random order, the rest stay NC, ART, PV."),
     REAL("augmentation", "phase_dropout", phase_dropout, 0.0, 0.9, "0", NULL,
          "Share of the samples that lose one phase, or two; the prompt names those that are left [paper 5, an idea]."),
+    REAL("augmentation", "fourth_phase", fourth_phase, 0.0, 1.0, "0", NULL,
+         "Of the samples of lesions that the data set has the delayed phase of: share that show it, in place of a "
+         "missing phase or of one of the three; the prompt names the three in their order [paper 5, an idea]."),
     FLAG("augmentation", "flip", flip, "no", "yes", "Left-right and up-down [the paper has none]."),
     REAL("augmentation", "rotate_degrees", rotate_degrees, 0.0, 180.0, "0", "15",
          "At most, either way; all phases alike [the paper has none]."),

@@ -6,6 +6,7 @@
 #include "daemon/base/sha256.h"
 #include "model/network/package.h"
 #include "model/tensor/tensor_torch.hh"
+#include "model/text/prompts.h"
 #include "model/train/dataset_audit.h"
 #include "model/train/finish_torch.hh"
 #include "model/train/predictions.h"
@@ -114,9 +115,12 @@ public:
       : options_(options), recipe_(*options.recipe), device_(choose_device(recipe_)) {
     configure_library(recipe_);
     prompts_ = lvn::load_prompts(options.text_path, recipe_.prompts);
-    lvn::DataRequest request = {options.dataset_folders,  options.dataset_count,   options.unlabelled_folders,
-                                options.unlabelled_count, recipe_.validation_fold, nullptr,
-                                recipe_.use_incomplete};
+    if (recipe_.fourth_phase == 0.0 && prompts_.size(0) > LVN_SEQUENCE_NETWORK_COUNT) {
+      prompts_ = prompts_.slice(0, 0, LVN_SEQUENCE_NETWORK_COUNT).contiguous(); // the others would only cost time
+    }
+    lvn::DataRequest request = {options.dataset_folders,  options.dataset_count,     options.unlabelled_folders,
+                                options.unlabelled_count, recipe_.validation_fold,   nullptr,
+                                recipe_.use_incomplete,   recipe_.fourth_phase > 0.0};
     if (fold != nullptr) {
       request.held_out_fold = fold->fold;
       request.folds = fold->folds;
@@ -128,6 +132,9 @@ public:
     model_ = LiverVlm(recipe_, prompts_);
     initialise();
     data_.hounsfield = data_.hounsfield.to(device_);
+    if (data_.delayed.defined()) {
+      data_.delayed = data_.delayed.to(device_);
+    }
     model_->prompts = prompts_.to(device_);
     model_->to(device_);
   }
@@ -166,7 +173,7 @@ public:
     }
     const TrainingData own = data_;
     for (size_t i = 0; i < fold.test_count; i++) {
-      const lvn::DataRequest request = {&fold.tests[i].folder, 1, nullptr, 0, fold.fold, fold.folds, false};
+      const lvn::DataRequest request = {&fold.tests[i].folder, 1, nullptr, 0, fold.fold, fold.folds, false, false};
       data_ = lvn::load_training_data(request);
       data_.hounsfield = data_.hounsfield.to(device_);
       (void)predict_all(fold.fold, std::string("predictions-") + fold.tests[i].name + ".csv");
@@ -203,6 +210,13 @@ private:
     }
     if (recipe_.phase_dropout > 0.0 && prompts_.size(0) == LVN_ORDER_COUNT) {
       throw std::runtime_error("the prompt embeddings name no missing phases: make them anew by text-encoder embed");
+    }
+    if (recipe_.fourth_phase > 0.0 && prompts_.size(0) != LVN_SEQUENCE_COUNT) {
+      throw std::runtime_error("the prompt embeddings name no delayed phase: make them anew by text-encoder embed");
+    }
+    if (recipe_.fourth_phase > 0.0 && !data_.delayed.defined()) {
+      throw std::runtime_error("augmentation.fourth_phase: no training lesion has the delayed phase; make the data set "
+                               "with --delayed");
     }
     if (data_.hounsfield.numel() > 0 && data_.hounsfield.min().equal(data_.hounsfield.max())) {
       throw std::runtime_error("all images are of one value: there is nothing to learn from");

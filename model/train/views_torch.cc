@@ -3,6 +3,7 @@
 #include "daemon/base/vocabulary.h"
 #include "model/text/prompts.h"
 
+#include <array>
 #include <cmath>
 
 namespace lvn {
@@ -14,6 +15,49 @@ constexpr int64_t kPhases = LVN_PHASE_NETWORK_COUNT;
 constexpr double kPi = 3.14159265358979323846;
 constexpr int64_t kBlurRadius = 4;
 constexpr double kMissingHu = -1000.0; // as the crop marks what was not measured
+
+// The phases of a sample's three channels before they are permuted, in the order in which they are acquired.
+struct Shown {
+  std::array<enum lvn_phase, LVN_PHASE_NETWORK_COUNT> phases = {LVN_PHASE_NC, LVN_PHASE_ART, LVN_PHASE_PV};
+  int64_t present = 0; // bit c: channel c was measured
+};
+
+// The delayed phase comes last in time, so those behind the one that it takes the place of move up.
+Shown show_delayed(int64_t present, std::mt19937_64 &random) {
+  std::array<int64_t, kPhases> candidates{};
+  uint64_t count = 0;
+  for (int64_t phase = 0; phase < kPhases; phase++) {
+    if (present == (1 << kPhases) - 1 || (present >> phase & 1) == 0) {
+      candidates[count++] = phase;
+    }
+  }
+  const int64_t out = candidates[random() % count];
+  Shown shown;
+  size_t channel = 0;
+  for (int64_t phase = 0; phase <= kPhases; phase++) {
+    if (phase != out) {
+      shown.phases[channel] = static_cast<enum lvn_phase>(phase);
+      shown.present |= phase == LVN_PHASE_DL || (present >> phase & 1) != 0 ? int64_t{1} << channel : 0;
+      channel++;
+    }
+  }
+  return shown;
+}
+
+// What each sample shows of its lesion's phases; draws nothing unless the recipe wants the delayed one.
+std::vector<Shown> draw_shown(const TrainingData &data, const Sample *samples, int64_t count, double share,
+                              std::mt19937_64 *random) {
+  std::vector<Shown> all(static_cast<size_t>(count));
+  for (size_t i = 0; i < all.size(); i++) {
+    const TrainingLesion &lesion = data.lesions[static_cast<size_t>(samples[i].lesion)];
+    if (random != nullptr && share > 0.0 && lesion.delayed && uniform(*random, 0.0, 1.0) < share) {
+      all[i] = show_delayed(lesion.present, *random);
+    } else {
+      all[i].present = lesion.present;
+    }
+  }
+  return all;
+}
 
 // Rows of the affine map from output to input coordinates in -1…1 (torch::affine_grid_generator).
 void draw_affine(const lvn_recipe &recipe, std::mt19937_64 &random, float *theta) {
@@ -34,12 +78,25 @@ bool has_geometry(const lvn_recipe &recipe) {
   return recipe.flip || recipe.rotate_degrees > 0.0 || recipe.zoom > 0.0 || recipe.shift > 0.0;
 }
 
-torch::Tensor gather_slices(const TrainingData &data, const Sample *samples, int64_t count, unsigned side) {
+// The channels as `shown` says, or NC, ART, PV of every sample where it is empty.
+torch::Tensor gather_slices(const TrainingData &data, const Sample *samples, int64_t count, unsigned side,
+                            const std::vector<Shown> &shown) {
+  const torch::Device device = data.hounsfield.device();
   torch::Tensor slices = torch::empty({count}, torch::kInt64);
   for (int64_t i = 0; i < count; i++) {
     slices.data_ptr<int64_t>()[i] = samples[i].slice;
   }
-  torch::Tensor x = data.hounsfield.index_select(0, slices.to(data.hounsfield.device())).to(torch::kFloat32);
+  slices = slices.to(device);
+  torch::Tensor x = data.hounsfield.index_select(0, slices);
+  if (data.delayed.defined() && !shown.empty()) {
+    torch::Tensor table = torch::empty({count, kPhases, 1, 1}, torch::kInt64);
+    for (int64_t i = 0; i < table.numel(); i++) {
+      table.data_ptr<int64_t>()[i] = shown[static_cast<size_t>(i / kPhases)].phases[static_cast<size_t>(i % kPhases)];
+    }
+    x = torch::cat({x, data.delayed.index_select(0, slices)}, 1)
+            .gather(1, table.to(device).expand({count, kPhases, x.size(2), x.size(3)}));
+  }
+  x = x.to(torch::kFloat32);
   return 2 * side <= kCropSide ? torch::avg_pool2d(x, 2) : x; // so that the samples of a small image skip no pixels
 }
 
@@ -105,14 +162,15 @@ int64_t drop_phases(int64_t present, double share, std::mt19937_64 &random) {
 }
 
 // Zeroes out, as the crop does, the phases that were dropped, and names what is left by its sequence of phases.
-torch::Tensor choose_phases(const TrainingData &data, const Sample *samples, const lvn_recipe &recipe,
-                            std::mt19937_64 *random, Batch &batch, torch::Tensor x) {
+torch::Tensor choose_phases(const std::vector<Shown> &shown, const lvn_recipe &recipe, std::mt19937_64 *random,
+                            Batch &batch, torch::Tensor x) {
   const int64_t count = x.size(0);
   torch::Tensor keep = torch::ones({count, kPhases, 1, 1}, torch::kBool);
   bool all_kept = true;
   batch.sequences = torch::empty({count}, torch::kInt64);
   for (int64_t i = 0; i < count; i++) {
-    int64_t present = data.lesions[static_cast<size_t>(samples[i].lesion)].present;
+    const Shown &sample = shown[static_cast<size_t>(i)];
+    int64_t present = sample.present;
     if (random != nullptr && recipe.phase_dropout > 0.0) {
       present = drop_phases(present, recipe.phase_dropout, *random);
     }
@@ -123,7 +181,7 @@ torch::Tensor choose_phases(const TrainingData &data, const Sample *samples, con
     }
     const auto order = static_cast<size_t>(batch.orders.data_ptr<int64_t>()[i]);
     batch.sequences.data_ptr<int64_t>()[i] =
-        static_cast<int64_t>(lvn_sequence_find(order, static_cast<unsigned>(present)));
+        static_cast<int64_t>(lvn_sequence_find(order, sample.phases.data(), static_cast<unsigned>(present)));
   }
   return all_kept ? x : torch::where(keep.to(x.device()), x, torch::full({}, kMissingHu, x.options()));
 }
@@ -177,10 +235,11 @@ Batch make_batch(const TrainingData &data, const Sample *samples, size_t count, 
   for (int64_t i = 0; i < n; i++) {
     batch.labels.data_ptr<int64_t>()[i] = data.lesions[static_cast<size_t>(samples[i].lesion)].label;
   }
-  torch::Tensor x = gather_slices(data, samples, n, side);
+  const std::vector<Shown> shown = draw_shown(data, samples, n, recipe.fourth_phase, random);
+  torch::Tensor x = gather_slices(data, samples, n, side, shown);
   x = random != nullptr ? jitter(x, recipe.gain, recipe.offset_hu, *random) : x;
   batch.orders = draw_orders(samples, n, recipe.order_share, random);
-  x = choose_phases(data, samples, recipe, random, batch, x);
+  x = choose_phases(shown, recipe, random, batch, x);
   x = resize(window(x, recipe), recipe, side, random);
   batch.images = permute_phases(x, batch.orders);
   batch.labels = batch.labels.to(device);
@@ -193,7 +252,7 @@ Batch make_shuffle_batch(const TrainingData &data, const Sample *samples, size_t
                          const lvn_recipe &recipe, std::mt19937_64 &random) {
   Batch batch;
   const auto n = static_cast<int64_t>(count);
-  torch::Tensor x = gather_slices(data, samples, n, side);
+  torch::Tensor x = gather_slices(data, samples, n, side, {});
   x = jitter(x, recipe.pretraining_gain, recipe.pretraining_offset_hu, random);
   x = resize(window(x, recipe), recipe, side, &random);
   batch.orders = draw_orders(samples, n, 1.0, &random);
@@ -206,7 +265,7 @@ Batch make_shuffle_batch(const TrainingData &data, const Sample *samples, size_t
 torch::Tensor make_simsiam_view(const TrainingData &data, const Sample *samples, size_t count, unsigned side,
                                 const lvn_recipe &recipe, std::mt19937_64 &random) {
   const auto n = static_cast<int64_t>(count);
-  torch::Tensor x = gather_slices(data, samples, n, side);
+  torch::Tensor x = gather_slices(data, samples, n, side, {});
   x = window(jitter(x, recipe.pretraining_gain, recipe.pretraining_offset_hu, random), recipe);
   torch::Tensor theta = torch::zeros({n, 6});
   for (int64_t i = 0; i < n; i++) {

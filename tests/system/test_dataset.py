@@ -164,6 +164,51 @@ def test_a_wrong_list_is_one_line(tmp_path, rows, words):
     assert not (tmp_path / "set").exists()
 
 
+def test_delayed_phase_is_stored_where_a_study_has_one(tmp_path):
+    """Beside the other three, which it does not change; a study without it is none the worse."""
+    folder = tmp_path / "studies"
+    for seed, phases in (("100", "nc,art,pv,dl"), ("101", "nc,art,pv")):
+        harness.phantom(folder / f"study-{seed}", "--seed", seed, "--count", "1", "--lesions", "2",
+                        "--matrix", "256", "--coverage", "80", "--slice-thickness", "5", "--phases", phases)
+    cases = write_list(folder, rows_of(folder))
+    build(cases, tmp_path / "three")
+    build(cases, tmp_path / "four", "--delayed")
+    three, four = (json.loads(manifest_of(tmp_path / name))["lesions"] for name in ("three", "four"))
+    assert len(three) == len(four) >= 3
+    for plain, lesion in zip(three, four):
+        assert "delayed" not in plain and lesion["pixel_sha256"] == plain["pixel_sha256"]
+        phases = {image["phase"] for image in lesion["images"]}
+        assert ("delayed" in lesion) == ("DL" in phases) == ("DL" in lesion["series"])
+        if "delayed" in lesion:
+            assert lesion["series"]["DL"]["registration"]["usable"]
+            assert len(lesion["images"]) == 4 * lesion["slices"] and 0 < lesion["delayed"]["mean_hu"] < 250
+        else:
+            assert lesion["sha256"] == plain["sha256"]
+    assert {"delayed" in lesion for lesion in four} == {True, False}
+
+
+def test_fourth_phase_is_trained_on(tmp_path):
+    """With the installed prompts; the package names its recipe and answers on the usual three phases."""
+    program = harness.BIN / "livervlm"
+    made = harness.run(program, "dataset", "phantom", "--output", tmp_path / "data", "--seed", "1", "--count", "5",
+                       "--lesions", "4", "--matrix", "256", "--alignment", "truth", "--delayed", "--threads", "2")
+    assert "20 with the delayed phase" in made.stdout
+    recipe = tmp_path / "recipe.ini"
+    recipe.write_text("[pretraining]\ntask = none\n[training]\nstages = 1@32\nbatch = 8\n"
+                      "[augmentation]\nfourth_phase = 0.5\n")
+    harness.run(program, "train", "--dataset", tmp_path / "data", "--output", tmp_path / "package", "--recipe", recipe)
+    training = json.loads((tmp_path / "package" / "manifest.json").read_text())["training"]
+    assert "fourth_phase = 0.5" in training["recipe"] and training["training_lesions"] == 16
+    harness.run(program, "evaluate", "--dataset", tmp_path / "data", "--model", tmp_path / "package", "--output",
+                tmp_path / "figures", "--resamples", "20")
+    refused = subprocess.run([str(program), "train", "--dataset", str(tmp_path / "data"), "--output",
+                              str(tmp_path / "never"), "--recipe", str(recipe), "--text",
+                              str(harness.PACKAGE / "weights.safetensors")],
+                             capture_output=True, text=True, timeout=600, check=False)
+    assert refused.returncode == 2 and refused.stderr.count("\n") == 1
+    assert "name no delayed phase: make them anew by text-encoder embed" in refused.stderr
+
+
 def test_show_draws_and_finds_leaks(whole, tmp_path):
     output, _ = whole
     sheet = tmp_path / "sheet.png"

@@ -4,10 +4,13 @@
 
 #include "daemon/base/memory.h"
 #include "model/tensor/safetensors.h"
+#include "model/text/prompts.h"
 #include "model/train/dataset.h"
 
 #include <math.h>
 #include <stdio.h>
+
+#include "tests/unit/scratch.h"
 
 #define SAMPLES ((size_t)LVN_CROP_SIDE * LVN_CROP_SIDE)
 #define HIDDEN 16U
@@ -67,15 +70,15 @@ static inline void made_up_dataset(const char *root, const char *name,
   assert_true(lvn_dataset_writer_close(writer, &err));
 }
 
-/* Prompt embeddings of `sequences` phase sequences; those from the seventh on, which name fewer phases, by `shift`. */
-static inline void made_up_text(const char *root, const char *name, size_t sequences, double shift) {
+/* Prompt embeddings of `sequences` phase sequences; those from `first` on are others where `shift` is another. */
+static inline void made_up_text(const char *root, const char *name, size_t sequences, size_t first, double shift) {
   char path[PATH_BYTES];
   struct lvn_error err = {0};
-  float values[15 * LVN_CLASS_COUNT * HIDDEN];
+  float values[LVN_SEQUENCE_COUNT * LVN_CLASS_COUNT * HIDDEN];
   const size_t count = sequences * LVN_CLASS_COUNT * HIDDEN;
   assert_true(count <= sizeof values / sizeof values[0]);
   for (size_t i = 0; i < count; i++) {
-    values[i] = (float)sin(1.7 * (double)i + (i < 6 * LVN_CLASS_COUNT * HIDDEN ? 0.0 : shift));
+    values[i] = (float)sin(1.7 * (double)i + (i < first * LVN_CLASS_COUNT * HIDDEN ? 0.0 : shift));
   }
   const struct lvn_tensor tensor = {.name = "enriched",
                                     .dtype = LVN_DTYPE_F32,

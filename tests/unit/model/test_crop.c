@@ -197,12 +197,37 @@ static void test_crop__refuses_an_empty_mask(void **state) {
   tear_down(&f);
 }
 
+static void test_crop__delayed_phase_is_on_the_same_points(void **state) {
+  (void)state;
+  const struct lvn_grid grid = make_grid(160, 12, 0.7, 5.0);
+  const double shift[3] = {2.5, -1.5, 4.0};
+  struct lvn_error err = {0};
+  struct fixture f;
+  set_up(&f, &grid, shift);
+  fill_box(&f.mask, (uint32_t[]){50, 60, 4}, (uint32_t[]){109, 99, 6});
+  make(&f, true);
+  assert_false(f.crop.delayed_present);
+  const struct lvn_crop_phase phase = {&f.volume, f.registration};
+  for (int again = 0; again < 2; again++) {
+    assert_true(lvn_crop_add_delayed(&grid, &phase, &f.crop, &err));
+    assert_true(f.crop.delayed_present);
+    for (size_t s = 0; s < f.crop.slice_count; s++) {
+      assert_memory_equal(f.crop.slices[s].delayed, f.crop.slices[s].hounsfield, sizeof(int16_t) * (size_t)SIDE * SIDE);
+    }
+  }
+  lvn_crop_drop_delayed(&f.crop);
+  assert_false(f.crop.delayed_present);
+  assert_null(f.crop.slices[0].delayed);
+  tear_down(&f);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_crop__places_the_box_and_reads_the_plane),
       cmocka_unit_test(test_crop__pads_outside_and_for_a_missing_phase),
       cmocka_unit_test(test_crop__spreads_slices_and_keeps_the_largest),
       cmocka_unit_test(test_crop__averages_when_pixels_are_finer_than_samples),
+      cmocka_unit_test(test_crop__delayed_phase_is_on_the_same_points),
       cmocka_unit_test(test_crop__refuses_an_empty_mask),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,25 +13,13 @@
 
 #include <cmocka.h>
 
-#define SAMPLES ((size_t)LVN_CROP_SIDE * LVN_CROP_SIDE)
+#include "tests/unit/model/made_up.h"
 
-static char root[] = "/tmp/lvn-dataset-XXXXXX";
+static char root[SCRATCH_BYTES];
 
 static int make_root(void **state) {
   (void)state;
-  return mkdtemp(root) == NULL ? -1 : 0;
-}
-
-static int remove_root(void **state) {
-  struct lvn_error err = {0};
-  LVN_CLEANUP(lvn_file_names_clear) struct lvn_file_names files = {0};
-  (void)state;
-  if (!lvn_file_walk(root, 1000, &files, &err)) {
-    return -1;
-  }
-  for (size_t i = 0; i < files.count; i++) {
-    (void)remove(files.names[i]);
-  }
+  (void)scratch_make(root);
   return 0;
 }
 
@@ -122,6 +110,74 @@ static void test_dataset__reads_what_was_stored(void **state) {
   lvn_dataset_close(dataset);
 }
 
+static void test_dataset__keeps_pixels_and_masks(void **state) {
+  (void)state;
+  char path[PATH_BYTES];
+  struct lvn_dataset *dataset = NULL;
+  struct lvn_error err = {0};
+  struct lvn_crop expected;
+  struct lvn_crop found;
+  made_up_dataset(root, "made-up", NULL);
+  assert_true(lvn_dataset_open(made_up_path(root, "made-up", path), &dataset, &err));
+  assert_int_equal(lvn_dataset_count(dataset), LESIONS);
+  const struct lvn_dataset_lesion *lesion = lvn_dataset_get(dataset, 5);
+  assert_string_equal(lesion->lesion_id, "lesion-5");
+  assert_string_equal(lesion->patient_key, "patient-2");
+  assert_int_equal(lesion->lesion_class, 1);
+  assert_int_equal(lesion->slice_count, 2);
+  assert_true(fabs(lesion->mean_hu[0] - 180.0) < 2.0);
+  made_up_crop(&expected, 1, 5);
+  assert_true(lvn_dataset_load(dataset, 5, &found, &err));
+  assert_memory_equal(found.slices[1].hounsfield, expected.slices[1].hounsfield, 3 * SAMPLES * sizeof(int16_t));
+  assert_memory_equal(found.slices[1].mask, expected.slices[1].mask, SAMPLES);
+  lvn_crop_clear(&expected);
+  lvn_crop_clear(&found);
+  lvn_dataset_close(dataset);
+}
+
+static void add_delayed(struct lvn_dataset_lesion *lesion, struct lvn_crop *crop) {
+  struct lvn_error err = {0};
+  for (size_t s = 0; strcmp(lesion->lesion_id, "lesion-5") == 0 && s < crop->slice_count; s++) {
+    crop->slices[s].delayed = lvn_alloc(SAMPLES, sizeof(int16_t), &err);
+    assert_non_null(crop->slices[s].delayed);
+    for (size_t i = 0; i < SAMPLES; i++) {
+      crop->slices[s].delayed[i] = (int16_t)(crop->slices[s].mask[i] != 0 ? 70 + (int)s : (int)(i % 50));
+    }
+    crop->delayed_present = true;
+  }
+}
+
+/* Where a lesion has it; the others, and the digest that tells doubles, are as in a data set without. */
+static void test_dataset__keeps_the_delayed_phase(void **state) {
+  char path[PATH_BYTES];
+  struct lvn_dataset *dataset = NULL;
+  struct lvn_dataset *plain = NULL;
+  struct lvn_error err = {0};
+  struct lvn_crop crop = {0};
+  (void)state;
+  made_up_dataset(root, "delayed", add_delayed);
+  made_up_dataset(root, "without", NULL);
+  assert_true(lvn_dataset_open(made_up_path(root, "delayed", path), &dataset, &err));
+  assert_true(lvn_dataset_open(made_up_path(root, "without", path), &plain, &err));
+  const struct lvn_dataset_lesion *lesion = lvn_dataset_get(dataset, 5);
+  assert_true(lesion->delayed_present && !lvn_dataset_get(dataset, 4)->delayed_present);
+  assert_true(fabs(lesion->delayed_mean_hu - 70.5) < 1e-9);
+  assert_memory_equal(lesion->pixel_sha256, lvn_dataset_get(plain, 5)->pixel_sha256, LVN_SHA256_BYTES);
+  assert_memory_not_equal(lesion->sha256, lvn_dataset_get(plain, 5)->sha256, LVN_SHA256_BYTES);
+  assert_memory_equal(lvn_dataset_get(dataset, 4)->sha256, lvn_dataset_get(plain, 4)->sha256, LVN_SHA256_BYTES);
+  assert_true(lvn_dataset_load(dataset, 5, &crop, &err));
+  assert_true(crop.delayed_present);
+  assert_int_equal(crop.slices[1].delayed[SAMPLES / 2 + LVN_CROP_SIDE / 2], 71);
+  assert_int_equal(crop.slices[1].delayed[33], 33);
+  lvn_crop_clear(&crop);
+  assert_true(lvn_dataset_load(dataset, 4, &crop, &err));
+  assert_false(crop.delayed_present);
+  assert_null(crop.slices[0].delayed);
+  lvn_crop_clear(&crop);
+  lvn_dataset_close(plain);
+  lvn_dataset_close(dataset);
+}
+
 static void test_audit__finds_doubles_and_leaks(void **state) {
   static const struct sample samples[] = {
       {"L1", "P1", LVN_CLASS_CYST, 0, 10, "ab"}, {"L2", "P1", LVN_CLASS_HCC, 1, 20, "bc"}, /* patient in two folds */
@@ -169,9 +225,9 @@ static void test_audit__one_class_cannot_be_learnt(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_dataset__reads_what_was_stored),
-      cmocka_unit_test(test_audit__finds_doubles_and_leaks),
+      cmocka_unit_test(test_dataset__reads_what_was_stored),    cmocka_unit_test(test_dataset__keeps_pixels_and_masks),
+      cmocka_unit_test(test_dataset__keeps_the_delayed_phase),  cmocka_unit_test(test_audit__finds_doubles_and_leaks),
       cmocka_unit_test(test_audit__one_class_cannot_be_learnt),
   };
-  return cmocka_run_group_tests(tests, make_root, remove_root);
+  return cmocka_run_group_tests(tests, make_root, NULL);
 }

@@ -13,11 +13,11 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/model/made_up.h"
+#include "tests/unit/model/made_up_train.h"
 
 #define HELD_OUT 2U
 
-static char root[] = "/tmp/lvn_tuning_XXXXXX";
+static char root[SCRATCH_BYTES];
 
 static void change_fold(unsigned fold, struct lvn_dataset_lesion *lesion, struct lvn_crop *crop) {
   if (lesion->fold == fold) {
@@ -38,37 +38,17 @@ static void change_training(struct lvn_dataset_lesion *lesion, struct lvn_crop *
 
 static int set_up(void **state) {
   (void)state;
-  if (mkdtemp(root) == NULL) {
-    return -1;
-  }
+  (void)scratch_make(root);
   made_up_dataset(root, "plain", NULL);
   made_up_dataset(root, "held-out", change_held_out);
   made_up_dataset(root, "training", change_training);
-  made_up_text(root, "text.safetensors", 6, 0.0);
-  return 0;
-}
-
-static int tear_down(void **state) {
-  struct lvn_error err = {0};
-  LVN_CLEANUP(lvn_file_names_clear) struct lvn_file_names files = {0};
-  (void)state;
-  if (lvn_file_walk(root, 10000, &files, &err)) {
-    for (size_t i = 0; i < files.count; i++) {
-      (void)remove(files.names[i]);
-    }
-  }
+  made_up_text(root, "text.safetensors", 6, 6, 0.0);
   return 0;
 }
 
 static void tuned_recipe(struct lvn_recipe *recipe) {
   struct lvn_error err = {0};
-  lvn_recipe_default(LVN_RECIPE_PAPER, recipe);
-  recipe->task = LVN_PRETRAIN_NONE;
-  recipe->training.stages[0] = (struct lvn_recipe_stage){.epochs = 1, .side = 32};
-  recipe->training.batch = 4;
-  recipe->joint_size = 64;
-  recipe->orders = LVN_ORDERS_NATURAL;
-  recipe->threads = 1;
+  made_up_recipe(recipe);
   recipe->validation_fold = HELD_OUT;
   recipe->tuning_folds = 2;
   (void)lvn_copy(recipe->tuning_key, sizeof recipe->tuning_key, "network.scale");
@@ -76,38 +56,23 @@ static void tuned_recipe(struct lvn_recipe *recipe) {
   assert_true(lvn_recipe_check(recipe, &err));
 }
 
-static void set_options(const char *dataset, const char *output, const struct lvn_recipe *recipe,
-                        char paths[3][PATH_BYTES], const char *folders[1], struct lvn_train_options *options) {
-  folders[0] = made_up_path(root, dataset, paths[0]);
-  *options = (struct lvn_train_options){.dataset_folders = folders,
-                                        .dataset_count = 1,
-                                        .output_folder = made_up_path(root, output, paths[1]),
-                                        .text_path = made_up_path(root, "text.safetensors", paths[2]),
-                                        .recipe = recipe};
-}
-
 /* The record of the choice in fold HELD_OUT; lvn_free() it. */
 static char *tune(const char *dataset, const char *output) {
-  char paths[3][PATH_BYTES];
+  char path[PATH_BYTES];
   char name[128];
-  const char *folders[1];
-  struct lvn_train_options options;
+  struct made_up_run run;
   struct lvn_train_summary summary;
   struct lvn_recipe recipe;
-  struct lvn_folds folds = {0};
   struct lvn_error err = {0};
   uint8_t *text = NULL;
   size_t bytes = 0;
-  const struct lvn_train_fold fold = {.fold = HELD_OUT, .folds = &folds};
   tuned_recipe(&recipe);
-  set_options(dataset, output, &recipe, paths, folders, &options);
-  assert_true(lvn_folds_make(folders, 1, 0, 1, &folds, &err));
-  if (!lvn_train_fold_run(&options, &fold, &summary, &err)) {
+  made_up_run(root, dataset, output, "text.safetensors", &recipe, &run);
+  if (!made_up_train_fold(&run.options, HELD_OUT, 0, &summary, &err)) {
     fail_msg("%s", err.message);
   }
-  lvn_folds_clear(&folds);
   (void)snprintf(name, sizeof name, "%s.tuning/%s", output, LVN_TUNING_FILE);
-  assert_true(lvn_file_read(made_up_path(root, name, paths[0]), 1U << 20U, &text, &bytes, &err));
+  assert_true(lvn_file_read(made_up_path(root, name, path), 1U << 20U, &text, &bytes, &err));
   return (char *)text;
 }
 
@@ -146,17 +111,15 @@ static void test_tuning__tests_every_other_patient_once_a_value(void **state) {
 }
 
 static void test_tuning__stands_in_the_package(void **state) {
-  char paths[3][PATH_BYTES];
-  const char *folders[1];
-  struct lvn_train_options options;
+  struct made_up_run run;
   struct lvn_train_summary summary;
   struct lvn_recipe recipe;
   struct lvn_package package = {0};
   struct lvn_error err = {0};
   (void)state;
   tuned_recipe(&recipe);
-  set_options("plain", "package", &recipe, paths, folders, &options);
-  if (!lvn_train_run(&options, &summary, &err) || !lvn_package_open(paths[1], &package, &err)) {
+  made_up_run(root, "plain", "package", "text.safetensors", &recipe, &run);
+  if (!lvn_train_run(&run.options, &summary, &err) || !lvn_package_open(run.output, &package, &err)) {
     fail_msg("%s", err.message);
   }
   const json_t *tuning = json_object_get(json_object_get(package.manifest, "training"), "tuning");
@@ -199,5 +162,5 @@ int main(void) {
       cmocka_unit_test(test_tuning__stands_in_the_package),
       cmocka_unit_test(test_tuning__refuses_what_cannot_be_chosen),
   };
-  return cmocka_run_group_tests(tests, set_up, tear_down);
+  return cmocka_run_group_tests(tests, set_up, NULL);
 }
