@@ -1,5 +1,6 @@
 """Real programs for the system tests: Orthanc as the PACS and the node beside it, on loopback, in folders of their own."""
 
+import atexit
 import json
 import os
 import pathlib
@@ -137,6 +138,14 @@ class Orthanc:
         return path
 
 
+def short_folder():
+    """Below the system's temporary folder, since a socket's path has 108 bytes; gone when the tests end, also the
+    failed ones."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="lvn-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
 class Node:
     """livervlmd with a configuration of its own. `overrides` is {section: {key: value}}."""
 
@@ -144,8 +153,7 @@ class Node:
         self.folder = pathlib.Path(folder)
         self.port = port
         self.folder.mkdir(parents=True, exist_ok=True)
-        # Socket paths are short by law of the kernel (108 bytes): a run folder of its own below the system's temporary folder.
-        self.run_folder = pathlib.Path(tempfile.mkdtemp(prefix="lvn-"))
+        self.run_folder = short_folder()
         self.config = self.folder / "livervlm.ini"
         self.log_path = self.folder / "node.log"
         self.web_port = free_port()

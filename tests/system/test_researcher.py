@@ -82,16 +82,11 @@ class Walk:
 
 @pytest.fixture
 def walk(tmp_path_factory):
-    # Short: the node's control socket lies below it, and a socket's path has 108 bytes.
-    import shutil
-    import tempfile
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="walk-"))
-    walk = Walk(folder)
+    walk = Walk(harness.short_folder())
     yield walk
     if walk.node is not None:
         walk.node.send_signal(signal.SIGTERM)
         walk.node.wait(60)
-    shutil.rmtree(folder)
 
 
 def test_the_walk_ends_in_a_report_that_names_the_new_version(walk):

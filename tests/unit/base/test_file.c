@@ -16,11 +16,14 @@
 
 #include <cmocka.h>
 
-static char folder[] = "/tmp/lvn-test-file-XXXXXX";
+#include "tests/unit/scratch.h"
+
+static char folder[SCRATCH_BYTES];
 
 static int make_folder(void **state) {
   (void)state;
-  return mkdtemp(folder) != NULL ? 0 : -1;
+  (void)scratch_make(folder);
+  return 0;
 }
 
 static void path_of(char path[LVN_PATH_BYTES], const char *name) {

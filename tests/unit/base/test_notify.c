@@ -15,11 +15,13 @@
 #include <cmocka.h>
 
 #include "daemon/base/notify.h"
+#include "tests/unit/scratch.h"
 
 /* `name` as in NOTIFY_SOCKET. */
 static int listen_as(const char *name) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   size_t length = strlen(name);
+  assert_in_range(length, 1, sizeof address.sun_path - 1);
   memcpy(address.sun_path, name, length);
   if (name[0] == '@') {
     address.sun_path[0] = '\0';
@@ -40,15 +42,15 @@ static void assert_received(int fd, const char *wanted) {
 }
 
 static void test_notify__sends_one_datagram_to_a_path(void **state) {
-  char name[64];
+  char folder[SCRATCH_BYTES];
+  char name[SCRATCH_BYTES + 8];
   (void)state;
-  (void)snprintf(name, sizeof name, "/tmp/lvn-test-notify-%ld", (long)getpid());
+  (void)snprintf(name, sizeof name, "%s/notify", scratch_make(folder));
   int fd = listen_as(name);
   assert_true(lvn_notify("READY=1"));
   assert_received(fd, "READY=1");
   (void)close(fd);
   assert_false(lvn_notify("READY=1")); /* nobody listens any more */
-  (void)unlink(name);
 }
 
 static void test_notify__reaches_an_abstract_socket(void **state) {

@@ -16,6 +16,8 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/scratch.h"
+
 #define HEADER "study,roi,class,patient_key,lesion,fold\n"
 
 static bool parse(const char *text, struct lvn_cases *cases, struct lvn_error *err) {
@@ -116,7 +118,8 @@ static void test_cases__never_quotes_a_patient(void **state) {
 }
 
 static void test_pseudonym__depends_on_key_kind_and_parts(void **state) {
-  char path[] = "/tmp/lvn-key-XXXXXX";
+  char folder[SCRATCH_BYTES];
+  char path[SCRATCH_BYTES + 8];
   struct lvn_pseudonym_key key = {{0}};
   struct lvn_pseudonym_key again = {{0}};
   struct lvn_error err = {0};
@@ -125,10 +128,7 @@ static void test_pseudonym__depends_on_key_kind_and_parts(void **state) {
   const char *ab_c[] = {"ab", "c"};
   const char *a_bc[] = {"a", "bc"};
   (void)state;
-  int fd = mkstemp(path);
-  assert_true(fd >= 0);
-  assert_int_equal(close(fd), 0);
-  assert_int_equal(unlink(path), 0);
+  (void)snprintf(path, sizeof path, "%s/key", scratch_make(folder));
   assert_true(lvn_pseudonym_key_open(path, &key, &err));
   assert_int_equal(stat(path, &status), 0);
   assert_int_equal(status.st_mode & 0777, 0600);

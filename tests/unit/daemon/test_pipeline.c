@@ -29,12 +29,13 @@
 #include "daemon/pipeline/pipeline.h"
 #include "dicom/read/scan.h"
 #include "storage/spool.h"
+#include "tests/unit/scratch.h"
 
 #define DATA LVN_TEST_DATA "/ct_liver_3slices/"
 #define DIGEST "00000000000000000000000000000000000000000000000000000000000000aa"
 #define PATIENCE_SECONDS 20.0
 
-static char folder[64];
+static char folder[SCRATCH_BYTES];
 static struct lvn_config config;
 static struct lvn_error err;
 static pid_t pipeline_pid;
@@ -89,10 +90,7 @@ static int end_process(pid_t *pid, int signal_number) {
 
 static int set_up(void **state) {
   (void)state;
-  (void)snprintf(folder, sizeof folder, "/tmp/lvn-pipeline-XXXXXX");
-  if (mkdtemp(folder) == NULL) {
-    return -1;
-  }
+  (void)scratch_make(folder);
   config = (struct lvn_config){.settle_seconds = 0,
                                .wait_warning_seconds = 3600,
                                .job_seconds_max = 3,
@@ -121,6 +119,7 @@ static int tear_down(void **state) {
   (void)end_process(&pipeline_pid, SIGKILL);
   (void)end_process(&pacs_pid, SIGKILL);
   (void)end_process(&worker_pid, SIGKILL);
+  scratch_remove(folder);
   return 0;
 }
 
@@ -251,7 +250,7 @@ static void answer_outcome(int fd, const json_t *job, const char *outcome, const
 
 static void start_pacs(void) {
   char port[16];
-  char inbox[96];
+  char inbox[SCRATCH_BYTES + 8];
   (void)snprintf(port, sizeof port, "%u", (unsigned)config.peers[0].port);
   (void)snprintf(inbox, sizeof inbox, "%s/pacs", folder);
   (void)mkdir(inbox, 0700);
@@ -265,7 +264,7 @@ static void start_pacs(void) {
 
 static size_t count_in_pacs(void) {
   struct lvn_file_names paths = {0};
-  char inbox[96];
+  char inbox[SCRATCH_BYTES + 8];
   (void)snprintf(inbox, sizeof inbox, "%s/pacs", folder);
   assert_good(lvn_file_walk(inbox, 1000, &paths, &err));
   size_t count = paths.count;

@@ -21,10 +21,11 @@
 #include "daemon/receiver/store.h"
 #include "dicom/read/scan.h"
 #include "storage/spool.h"
+#include "tests/unit/scratch.h"
 
 #define SLICE LVN_TEST_DATA "/ct_liver_3slices/01.dcm"
 
-static char folder[64];
+static char folder[SCRATCH_BYTES];
 static struct lvn_config config;
 static struct lvn_error err;
 static struct lvn_spool *spool;
@@ -51,8 +52,7 @@ static void open_store(bool is_over_limit) {
 
 static int set_up(void **state) {
   (void)state;
-  (void)lvn_copy(folder, sizeof folder, "/tmp/lvn-receiver-XXXXXX");
-  assert_non_null(mkdtemp(folder));
+  (void)scratch_make(folder);
   config = (struct lvn_config){.ae_title = "LIVERVLM", .check_called_aet = true, .peer_count = 1};
   (void)lvn_copy(config.state_folder, sizeof config.state_folder, folder);
   config.peers[0] = (struct lvn_config_peer){
@@ -67,14 +67,13 @@ static int set_up(void **state) {
 }
 
 static int tear_down(void **state) {
-  char command[128];
   (void)state;
   lvn_store_destroy(store);
   lvn_spool_close(spool);
   lvn_slots_destroy(slots);
   lvn_free(file);
-  (void)snprintf(command, sizeof command, "rm -rf '%s'", folder);
-  return system(command); /* allow: a folder of our own name */
+  scratch_remove(folder);
+  return 0;
 }
 
 static size_t count_files(const char *sub_folder) {

@@ -25,11 +25,12 @@
 #include "daemon/base/log.h"
 #include "daemon/base/memory.h"
 #include "daemon/receiver/receiver.h"
+#include "tests/unit/scratch.h"
 
 #define PATIENCE_SECONDS 20.0
 #define SLICE LVN_TEST_DATA "/ct_liver_3slices/01.dcm"
 
-static char folder[64];
+static char folder[SCRATCH_BYTES];
 static char config_path[128];
 static char log_path[128];
 static char port_text[8];
@@ -124,8 +125,7 @@ static int set_up(void **state) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   const struct timeval patience = {.tv_sec = (time_t)PATIENCE_SECONDS};
   (void)state;
-  (void)lvn_copy(folder, sizeof folder, "/tmp/lvn-supervisor-XXXXXX");
-  assert_non_null(mkdtemp(folder));
+  (void)scratch_make(folder);
   (void)snprintf(config_path, sizeof config_path, "%s/node.ini", folder);
   (void)snprintf(log_path, sizeof log_path, "%s/node.log", folder);
   (void)snprintf(port_text, sizeof port_text, "%u", free_port());
@@ -144,7 +144,6 @@ static int set_up(void **state) {
 }
 
 static int tear_down(void **state) {
-  char command[128];
   (void)state;
   if (supervisor_pid > 0) {
     (void)kill(supervisor_pid, SIGKILL);
@@ -152,8 +151,8 @@ static int tear_down(void **state) {
   }
   (void)close(notify_fd);
   (void)unsetenv("NOTIFY_SOCKET");
-  (void)snprintf(command, sizeof command, "rm -rf '%s'", folder);
-  return system(command); /* allow: a folder of our own name */
+  scratch_remove(folder);
+  return 0;
 }
 
 /* Exit status of a DCMTK tool that calls as `aet`. */

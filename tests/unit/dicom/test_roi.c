@@ -9,9 +9,11 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/scratch.h"
+
 #define SLICES 6
 
-static char folder[64];
+static char folder[SCRATCH_BYTES];
 static const struct lvn_write_study study_words = {.study_instance_uid = "1.2.3",
                                                    .frame_of_reference_uid = "1.2.3.9",
                                                    .patient_id = "PHANTOM-1",
@@ -38,8 +40,8 @@ static int setup(void **state) {
                                           .slice_thickness_mm = 5.0,
                                           .kernel = "B30f"};
   (void)state;
-  (void)snprintf(folder, sizeof folder, "/tmp/lvn-roi-XXXXXX");
-  if (mkdtemp(folder) == NULL || !lvn_volume_create(&grid, &volume, &err)) {
+  (void)scratch_make(folder);
+  if (!lvn_volume_create(&grid, &volume, &err)) {
     return -1;
   }
   for (size_t i = 0; i < (size_t)40 * 32 * SLICES; i++) {
@@ -54,16 +56,9 @@ static int setup(void **state) {
 }
 
 static int teardown(void **state) {
-  struct lvn_error err;
-  struct lvn_file_names paths = {0};
   (void)state;
-  if (lvn_file_walk(folder, 1000, &paths, &err)) {
-    for (size_t i = 0; i < paths.count; i++) {
-      (void)unlink(paths.names[i]);
-    }
-    lvn_file_names_clear(&paths);
-  }
-  return rmdir(folder);
+  scratch_remove(folder);
+  return 0;
 }
 
 static struct lvn_study *open_files(const char *where, const char *extra) {

@@ -8,9 +8,11 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/scratch.h"
+
 #include <sys/stat.h>
 
-static char folder[64];
+static char folder[SCRATCH_BYTES];
 
 /* A CT slice of 4 x 3 pixels, each with stored value `base` + its number. */
 struct ct {
@@ -94,21 +96,14 @@ static void write_ct(const struct ct *ct) {
 
 static int setup(void **state) {
   (void)state;
-  (void)snprintf(folder, sizeof folder, "/tmp/lvn-study-XXXXXX");
-  return mkdtemp(folder) == NULL ? -1 : 0;
+  (void)scratch_make(folder);
+  return 0;
 }
 
 static int teardown(void **state) {
-  struct lvn_error err;
-  struct lvn_file_names paths = {0};
   (void)state;
-  if (lvn_file_walk(folder, 1000, &paths, &err)) {
-    for (size_t i = 0; i < paths.count; i++) {
-      (void)unlink(paths.names[i]);
-    }
-    lvn_file_names_clear(&paths);
-  }
-  return rmdir(folder);
+  scratch_remove(folder);
+  return 0;
 }
 
 static struct lvn_study *try_open(const char *where, struct lvn_error *err) {

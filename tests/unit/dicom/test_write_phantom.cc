@@ -23,6 +23,8 @@ extern "C" {
 #include <cmocka.h>
 }
 
+#include "tests/unit/scratch.h"
+
 namespace {
 
 constexpr uint32_t columns = 40;
@@ -47,9 +49,8 @@ int setup(void **state) {
   auto *f = new fixture();
   struct lvn_error error = {};
   const struct lvn_grid grid = oblique_grid();
-  char folder[] = "/tmp/lvn_test_write_XXXXXX";
-  assert_non_null(mkdtemp(folder));
-  f->folder = folder;
+  char folder[SCRATCH_BYTES];
+  f->folder = scratch_make(folder);
   assert_true(lvn_volume_create(&grid, &f->volume, &error));
   uint32_t seed = 7;
   for (size_t i = 0; i < size_t{columns} * rows * slices; i++) {
@@ -77,6 +78,7 @@ int teardown(void **state) {
   lvn_volume_clear(&f->volume);
   lvn_mask_clear(&f->masks[0]);
   lvn_mask_clear(&f->masks[1]);
+  scratch_remove(f->folder.c_str());
   delete f;
   return 0;
 }

@@ -22,6 +22,8 @@ extern "C" {
 #include <cmocka.h>
 }
 
+#include "tests/unit/scratch.h"
+
 namespace {
 
 const float square[] = {10, 10, 20, 10, 20, 30, 10, 30, 10, 10};
@@ -87,9 +89,8 @@ struct lvn_result_lesion make_lesion(const struct lvn_picture *picture) {
 int setup(void **state) {
   auto *f = new fixture();
   struct lvn_error error = {};
-  char folder[] = "/tmp/lvn_test_result_XXXXXX";
-  assert_non_null(mkdtemp(folder));
-  f->folder = folder;
+  char folder[SCRATCH_BYTES];
+  f->folder = scratch_make(folder);
   f->template_path = write_template(f->folder);
   assert_true(lvn_picture_create(31, 21, &f->picture, &error)); // odd: the pixel data needs padding
   f->phases[0] = {LVN_PHASE_NC, "1.2.3.100", images[0], 2, "before injection"};
@@ -124,6 +125,7 @@ int setup(void **state) {
 int teardown(void **state) {
   auto *f = static_cast<fixture *>(*state);
   lvn_picture_clear(&f->picture);
+  scratch_remove(f->folder.c_str());
   delete f;
   return 0;
 }

@@ -12,7 +12,9 @@
 
 #include <cmocka.h>
 
-static char root[] = "/tmp/lvn_card_XXXXXX";
+#include "tests/unit/scratch.h"
+
+static char root[SCRATCH_BYTES];
 
 static char *write_card(const char *trained_on) {
   char path[512];
@@ -96,7 +98,8 @@ static void test_card__tells_figures_and_phantoms(void **state) {
 
 static int set_up(void **state) {
   (void)state;
-  return mkdtemp(root) == NULL ? -1 : 0;
+  (void)scratch_make(root);
+  return 0;
 }
 
 int main(void) {

@@ -16,10 +16,12 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/scratch.h"
+
 #define LESIONS 40U
 #define FEATURES 8U
 
-static char root[] = "/tmp/lvn_evaluation_XXXXXX";
+static char root[SCRATCH_BYTES];
 
 static void assert_near(double found, double expected) {
   if (!(fabs(found - expected) < 1e-9)) {
@@ -315,7 +317,8 @@ static void test_evaluation__files(void **state) {
 
 static int set_up(void **state) {
   (void)state;
-  return mkdtemp(root) == NULL ? -1 : 0;
+  (void)scratch_make(root);
+  return 0;
 }
 
 int main(void) {

@@ -14,11 +14,13 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/scratch.h"
+
 #define SAMPLES ((size_t)LVN_CROP_SIDE * LVN_CROP_SIDE)
 #define LESIONS 8U
 #define SLICES 2U
 
-static char root[] = "/tmp/lvn_predictions_XXXXXX";
+static char root[SCRATCH_BYTES];
 static struct lvn_dataset *dataset;
 
 static void fill_crop(struct lvn_crop *crop, unsigned value) {
@@ -42,8 +44,8 @@ static int set_up(void **state) {
   struct lvn_error err = {0};
   char folder[LVN_PATH_BYTES];
   struct lvn_dataset_writer *writer = NULL;
-  if (mkdtemp(root) == NULL || !lvn_path_join(folder, root, "data", &err) ||
-      !lvn_dataset_writer_open(folder, "made up", &writer, &err)) {
+  (void)scratch_make(root);
+  if (!lvn_path_join(folder, root, "data", &err) || !lvn_dataset_writer_open(folder, "made up", &writer, &err)) {
     return -1;
   }
   for (unsigned i = 0; i < LESIONS; i++) {
@@ -60,16 +62,8 @@ static int set_up(void **state) {
 }
 
 static int tear_down(void **state) {
-  struct lvn_error err = {0};
-  LVN_CLEANUP(lvn_file_names_clear) struct lvn_file_names files = {0};
   (void)state;
   lvn_dataset_close(dataset);
-  if (!lvn_file_walk(root, 1000, &files, &err)) {
-    return -1;
-  }
-  for (size_t i = 0; i < files.count; i++) {
-    (void)remove(files.names[i]);
-  }
   return 0;
 }
 

@@ -12,6 +12,8 @@ extern "C" {
 #include <cmocka.h>
 }
 
+#include "tests/unit/scratch.h"
+
 // The closed form against what autograd gives for the same scores (Selvaraju 2017: weights are the mean gradient).
 static void test_gradcam__closed_form_is_autograd(void **) {
   torch::manual_seed(3);
@@ -58,16 +60,13 @@ static void test_resnet__folded_is_the_module_in_evaluation(void **) {
         set.add("image." + item.key(), item.value());
       }
     }
-    char path[] = "/tmp/lvn_resnet_XXXXXX";
-    const int fd = mkstemp(path);
-    assert_true(fd >= 0);
-    (void)close(fd);
+    char folder[SCRATCH_BYTES];
+    const std::string path = std::string(scratch_make(folder)) + "/weights";
     set.write(path);
     struct lvn_safetensors *opened = nullptr;
     struct lvn_error err = {};
-    assert_true(lvn_safetensors_open(path, size_t{1} << 30, &opened, &err));
+    assert_true(lvn_safetensors_open(path.c_str(), size_t{1} << 30, &opened, &err));
     const lvn_safetensors_handle file(opened);
-    (void)unlink(path);
     lvn::FoldedResNet folded;
     folded.load(file.get(), "image.", depth, torch::kCPU);
     const torch::Tensor x = torch::randn({2, 3, 64, 64});

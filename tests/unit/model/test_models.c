@@ -15,18 +15,18 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/scratch.h"
+
 #define TRAINED_ON "1111111111111111111111111111111111111111111111111111111111111111"
 #define TESTED_ON "2222222222222222222222222222222222222222222222222222222222222222"
 
-static char root[] = "/tmp/lvn-models-XXXXXX";
+static char root[SCRATCH_BYTES];
 
 static int make_root(void **state) {
   static const char *const names[] = {"a-1", "a-2"};
   struct lvn_error err = {0};
   (void)state;
-  if (mkdtemp(root) == NULL) {
-    return -1;
-  }
+  (void)scratch_make(root);
   for (size_t i = 0; i < 2; i++) {
     char path[LVN_PATH_BYTES];
     if (!lvn_path_join(path, root, names[i], &err) || mkdir(path, 0755) != 0) {
@@ -34,22 +34,6 @@ static int make_root(void **state) {
     }
   }
   return 0;
-}
-
-static int remove_root(void **state) {
-  struct lvn_error err = {0};
-  LVN_CLEANUP(lvn_file_names_clear) struct lvn_file_names names = {0};
-  (void)state;
-  if (!lvn_file_list(root, 100, &names, &err)) {
-    return -1;
-  }
-  for (size_t i = 0; i < names.count; i++) {
-    char path[LVN_PATH_BYTES];
-    if (lvn_path_join(path, root, names.names[i], &err)) {
-      (void)remove(path);
-    }
-  }
-  return rmdir(root);
 }
 
 static void assert_links(const char *current, const char *previous) {
@@ -188,5 +172,5 @@ int main(void) {
       cmocka_unit_test(test_acceptance__wants_a_declaration),
       cmocka_unit_test(test_acceptance__wants_the_right_subject),
   };
-  return cmocka_run_group_tests(tests, make_root, remove_root);
+  return cmocka_run_group_tests(tests, make_root, NULL);
 }

@@ -12,18 +12,15 @@
 
 #include <cmocka.h>
 
-static char path[64];
+#include "tests/unit/scratch.h"
+
+static char path[SCRATCH_BYTES + 8];
 
 static int make_path(void **state) {
   (void)state;
-  (void)strncpy(path, "/tmp/lvn_safetensors_XXXXXX", sizeof path - 1);
-  int fd = mkstemp(path);
-  return fd < 0 ? -1 : close(fd);
-}
-
-static int remove_path(void **state) {
-  (void)state;
-  return unlink(path);
+  char folder[SCRATCH_BYTES];
+  (void)snprintf(path, sizeof path, "%s/file", scratch_make(folder));
+  return 0;
 }
 
 static void test_safetensors__round_trip(void **state) {
@@ -117,5 +114,5 @@ int main(void) {
       cmocka_unit_test(test_safetensors__refuses_what_does_not_fit),
       cmocka_unit_test(test_safetensors__refuses_a_header_longer_than_the_file),
   };
-  return cmocka_run_group_tests(tests, make_path, remove_path);
+  return cmocka_run_group_tests(tests, make_path, NULL);
 }

@@ -16,9 +16,9 @@
 
 #include <cmocka.h>
 
-#define SAMPLES ((size_t)LVN_CROP_SIDE * LVN_CROP_SIDE)
+#include "tests/unit/scratch.h"
 
-static char root[] = "/tmp/lvn_report_XXXXXX";
+#define SAMPLES ((size_t)LVN_CROP_SIDE * LVN_CROP_SIDE)
 
 static void test_plot__round_steps(void **state) {
   (void)state;
@@ -115,8 +115,7 @@ static char *write_page(const char *trained_on, const json_t *manifest) {
   size_t bytes = 0;
   (void)lvn_copy(package.trained_on, sizeof package.trained_on, trained_on);
   package.recipe.window_high_hu = 250;
-  (void)snprintf(path, sizeof path, "%s/XXXXXX", root);
-  assert_non_null(mkdtemp(path));
+  (void)scratch_make(path);
   assert_true(lvn_dataset_writer_open(path, trained_on, &writer, &err) && lvn_dataset_writer_close(writer, &err));
   assert_true(lvn_dataset_open(path, &dataset, &err));
   assert_true(lvn_evaluation_run(&answers, &options, &evaluation, &err));
@@ -165,11 +164,6 @@ static void test_report__says_phantoms(void **state) {
   assert_non_null(strstr(page, "no history of its training"));
 }
 
-static int set_up(void **state) {
-  (void)state;
-  return mkdtemp(root) == NULL ? -1 : 0;
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_plot__round_steps),
@@ -178,5 +172,5 @@ int main(void) {
       cmocka_unit_test(test_report__page_of_one_lesion),
       cmocka_unit_test(test_report__says_phantoms),
   };
-  return cmocka_run_group_tests(tests, set_up, NULL);
+  return cmocka_run_group_tests(tests, NULL, NULL);
 }

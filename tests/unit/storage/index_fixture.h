@@ -18,12 +18,13 @@
 #include "daemon/base/memory.h"
 #include "storage/index.h"
 #include "storage/index_internal.h"
+#include "tests/unit/scratch.h"
 
 #define STUDY "1.2.3.4"
 #define REPORT_CLASS "1.2.840.10008.5.1.4.1.1.88.34"
 
 struct fixture {
-  char folder[64];
+  char folder[SCRATCH_BYTES];
   struct lvn_index *index;
   struct lvn_error err;
 };
@@ -40,8 +41,8 @@ static inline int set_up(void **state) {
   if (fixture == NULL) {
     return -1;
   }
-  (void)snprintf(fixture->folder, sizeof fixture->folder, "/tmp/lvn-index-XXXXXX");
-  if (mkdtemp(fixture->folder) == NULL || !lvn_index_open(fixture->folder, 3, &fixture->index, &fixture->err)) {
+  (void)scratch_make(fixture->folder);
+  if (!lvn_index_open(fixture->folder, 3, &fixture->index, &fixture->err)) {
     return -1;
   }
   *state = fixture;
@@ -50,15 +51,8 @@ static inline int set_up(void **state) {
 
 static inline int tear_down(void **state) {
   struct fixture *fixture = *state;
-  struct lvn_file_names paths = {0};
   lvn_index_close(fixture->index);
-  if (lvn_file_walk(fixture->folder, 1000, &paths, &fixture->err)) {
-    for (size_t i = 0; i < paths.count; i++) {
-      (void)unlink(paths.names[i]);
-    }
-    lvn_file_names_clear(&paths);
-  }
-  (void)rmdir(fixture->folder);
+  scratch_remove(fixture->folder);
   free(fixture); /* allow: a test's own memory */
   return 0;
 }

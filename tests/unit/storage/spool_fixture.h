@@ -6,7 +6,6 @@
 #include "storage/spool.h"
 
 #include <errno.h>
-#include <ftw.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -21,10 +20,12 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/scratch.h"
+
 #define RECEIVED_MS 1234567
 
-static char test_folder[64];
-static char mount_point[80];
+static char test_folder[SCRATCH_BYTES];
+static char mount_point[SCRATCH_BYTES + 16];
 static struct lvn_error err;
 
 #define assert_good(expression)                                                                                        \
@@ -36,25 +37,16 @@ static struct lvn_error err;
 
 static inline int set_up(void **state) {
   (void)state;
-  (void)snprintf(test_folder, sizeof test_folder, "/tmp/lvn-spool-XXXXXX");
-  if (mkdtemp(test_folder) == NULL) {
-    return -1;
-  }
+  (void)scratch_make(test_folder);
   (void)snprintf(mount_point, sizeof mount_point, "%s/mounted", test_folder);
   return 0;
-}
-
-static inline int remove_entry(const char *path, const struct stat *status, int type, struct FTW *walk) {
-  (void)status;
-  (void)type;
-  (void)walk;
-  return remove(path);
 }
 
 static inline int tear_down(void **state) {
   (void)state;
   (void)umount2(mount_point, MNT_DETACH);
-  return nftw(test_folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+  scratch_remove(test_folder);
+  return 0;
 }
 
 /* Into `mount_point`; the test is skipped where that is not allowed. */

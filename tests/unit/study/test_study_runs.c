@@ -15,7 +15,9 @@
 
 #include <cmocka.h>
 
-static char root[] = "/tmp/lvn_study_XXXXXX";
+#include "tests/unit/scratch.h"
+
+static char root[SCRATCH_BYTES];
 
 static bool read_text(const char *text, struct lvn_study **ret_study, struct lvn_error *err) {
   char path[LVN_PATH_BYTES];
@@ -139,28 +141,7 @@ static void test_study_runs__figures_of_predictions(void **state) {
 
 static int set_up(void **state) {
   (void)state;
-  return mkdtemp(root) == NULL ? -1 : 0;
-}
-
-static int tear_down(void **state) {
-  (void)state;
-  struct lvn_file_names paths = {0};
-  struct lvn_error err = {0};
-  if (lvn_file_walk(root, 1000, &paths, &err)) {
-    for (size_t i = 0; i < paths.count; i++) {
-      (void)unlink(paths.names[i]);
-      char *slash = strrchr(paths.names[i], '/');
-      *slash = '\0';
-      (void)rmdir(paths.names[i]); /* fold-N, when it was the last */
-      slash = strrchr(paths.names[i], '/');
-      *slash = '\0';
-      (void)rmdir(paths.names[i]);
-    }
-  }
-  lvn_file_names_clear(&paths);
-  char path[LVN_PATH_BYTES];
-  (void)(lvn_path_join(path, root, "runs", &err) && rmdir(path) == 0);
-  (void)rmdir(root);
+  (void)scratch_make(root);
   return 0;
 }
 
@@ -170,5 +151,5 @@ int main(void) {
       cmocka_unit_test(test_study_runs__refuses_with_the_line),
       cmocka_unit_test(test_study_runs__figures_of_predictions),
   };
-  return cmocka_run_group_tests(tests, set_up, tear_down);
+  return cmocka_run_group_tests(tests, set_up, NULL);
 }
