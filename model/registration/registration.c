@@ -72,9 +72,7 @@ static void drop_static(void *context, int side) {
 }
 
 static bool on_both_sides(struct pair *pair, void (*work)(void *context, int side), struct lvn_error *err) {
-  if (!lvn_reg_parallel(2, work, pair, err)) {
-    return false;
-  }
+  lvn_reg_parallel(2, work, pair);
   for (int side = 0; side < 2; side++) {
     if (!pair->done[side]) {
       *err = pair->err[side];
@@ -223,7 +221,9 @@ static bool fit_models(const struct pair *fine, struct fit_work *work, struct lv
       return false;
     }
   }
-  return lvn_reg_parallel(2 * LVN_REG_BLOCKS, add_layer, work, err) && lvn_reg_parallel(FITS, fit_each, work, err);
+  lvn_reg_parallel(2 * LVN_REG_BLOCKS, add_layer, work);
+  lvn_reg_parallel(FITS, fit_each, work);
+  return true;
 }
 
 /* Refine `transform`, found by the search, and measure the way back, by the same model, when the search says that it
@@ -335,9 +335,10 @@ bool lvn_reg_align(const struct lvn_volume *fixed, const struct lvn_volume *movi
     fine.centre_mm[0][a] = centre_mm[a];
     fine.centre_mm[1][a] = centre_mm[a] + found.there.mm[a];
   }
-  if (!refine(&fine, transform, evidence, model, err) || !lvn_reg_parallel(LIKENESSES, measure_likeness, &work, err)) {
+  if (!refine(&fine, transform, evidence, model, err)) {
     return false;
   }
+  lvn_reg_parallel(LIKENESSES, measure_likeness, &work);
   if (!work.done) {
     *err = work.err;
     return false;

@@ -145,9 +145,10 @@ LVN_MUST_CHECK bool lvn_reg_search(const struct lvn_reg_features *fixed, const s
                                    const char *device, struct lvn_reg_shift *ret_shift, struct lvn_error *err);
 /* exp() of the first `channels` of each voxel's descriptor, in place. */
 LVN_MUST_CHECK bool lvn_reg_exp(float *descriptors, size_t voxels, int channels, struct lvn_error *err);
-/* work(context, 0 … count - 1) on libtorch's threads; returns when all are done. */
-LVN_MUST_CHECK bool lvn_reg_parallel(int count, void (*work)(void *context, int item), void *context,
-                                     struct lvn_error *err);
+/* How many threads libtorch may use. */
+int lvn_reg_threads(void);
+/* work(context, 0 … count - 1) on as many threads; returns when all are done. `work` throws nothing. */
+void lvn_reg_parallel(int count, void (*work)(void *context, int item), void *context);
 
 /* What the decision is made from. */
 struct lvn_reg_evidence {

@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <mutex>
+#include <stdexcept>
 #include <thread>
 #include <vector>
 
@@ -19,7 +20,7 @@ using at::Tensor;
 constexpr double kSearchPrior = 0.02;  // cost at a displacement of 44 mm, against typical cost differences of 0.3
 constexpr double kPeakDistance2 = 9.0; // voxels^2; nearer shifts belong to the peak itself
 constexpr size_t kLeastOthers = 20;    // shifts, for a spread to mean anything
-constexpr int64_t kGroups = 4;         // of channels
+constexpr int kGroups = 4;             // of channels
 
 int64_t good_size(int64_t n) {
   for (;; n++) {
@@ -91,32 +92,51 @@ struct Fourier {
   static constexpr std::array<int64_t, 3> kAxes = {-3, -2, -1};
 };
 
-// sum over the channels of M(m v) conj(F(f w)). Groups of channels run side by side, since libtorch's transforms on a
-// CPU use one thread each; they are added up in one order, whatever the number of threads.
-Tensor cross_spectrum(const Fourier &fourier, const Tensor &f, const Tensor &w, const Tensor &m, const Tensor &v) {
+// One group of channels: sum of M(m v) conj(F(f w)).
+struct Cross {
+  const Fourier *fourier;
+  Tensor f;
+  Tensor w;
+  Tensor m;
+  Tensor v;
   std::array<Tensor, kGroups> parts;
-  auto add_group = [&](int64_t group) {
+  std::array<lvn_error, kGroups> errors;
+  std::array<bool, kGroups> done;
+};
+
+void add_group(void *context, int item) {
+  auto *cross = static_cast<Cross *>(context);
+  auto group = static_cast<size_t>(item);
+  cross->done.at(group) = lvn_guard(&cross->errors.at(group), LVN_ERROR_ENGINE, [&] {
+    at::NoGradGuard no_grad;
     constexpr int64_t channels = LVN_REG_CHANNELS / kGroups;
-    Tensor moving = fourier.forward(m.narrow(0, group * channels, channels).contiguous() * v);
-    Tensor fixed = fourier.forward(f.narrow(0, group * channels, channels).contiguous() * w);
-    parts.at(static_cast<size_t>(group)) = (moving * fixed.conj()).sum(0);
-  };
+    Tensor moving = cross->fourier->forward(cross->m.narrow(0, item * channels, channels).contiguous() * cross->v);
+    Tensor fixed = cross->fourier->forward(cross->f.narrow(0, item * channels, channels).contiguous() * cross->w);
+    cross->parts.at(group) = (moving * fixed.conj()).sum(0);
+    return true;
+  });
+}
+
+// Groups of channels run side by side, since libtorch's transforms on a CPU use one thread each; they are added up in
+// one order, whatever the number of threads.
+Tensor cross_spectrum(const Fourier &fourier, const Tensor &f, const Tensor &w, const Tensor &m, const Tensor &v) {
+  Cross cross = {&fourier, f, w, m, v, {}, {}, {}};
   if (f.device().is_cpu()) {
-    at::parallel_for(0, kGroups, 1, [&](int64_t first, int64_t last) {
-      at::NoGradGuard no_grad;
-      for (int64_t group = first; group < last; group++) {
-        add_group(group);
-      }
-    });
+    lvn_reg_parallel(kGroups, add_group, &cross);
   } else {
-    for (int64_t group = 0; group < kGroups; group++) {
-      add_group(group);
+    for (int group = 0; group < kGroups; group++) {
+      add_group(&cross, group);
     }
   }
-  for (size_t group = 1; group < parts.size(); group++) {
-    parts[0] += parts.at(group);
+  for (size_t group = 0; group < cross.parts.size(); group++) {
+    if (!cross.done.at(group)) {
+      throw std::runtime_error(cross.errors.at(group).message);
+    }
+    if (group > 0) {
+      cross.parts[0] += cross.parts.at(group);
+    }
   }
-  return parts[0];
+  return cross.parts[0];
 }
 
 // cost(s) = sum w v |f - m(s)|^2 / sum w v for every place s of the window in the moving box; `ret_overlap` is the
@@ -269,14 +289,7 @@ bool lvn_reg_exp(float *descriptors, size_t voxels, int channels, struct lvn_err
   });
 }
 
-bool lvn_reg_parallel(int count, void (*work)(void *context, int item), void *context, struct lvn_error *err) {
-  return lvn_guard(err, LVN_ERROR_ENGINE, [&] {
-    use_all_cores();
-    at::parallel_for(0, count, 1, [&](int64_t first, int64_t last) {
-      for (int64_t item = first; item < last; item++) {
-        work(context, static_cast<int>(item));
-      }
-    });
-    return true;
-  });
+int lvn_reg_threads(void) {
+  use_all_cores();
+  return at::get_num_threads();
 }
