@@ -190,12 +190,17 @@ private:
                       [role](const lvn::TrainingLesion &lesion) { return lesion.role == role; }));
   }
 
+  std::string prompts_name_no(const char *what) const {
+    return "'" + std::string(options_.text_path) + "': the prompt embeddings name no " + what +
+           ": make them anew by text-encoder embed";
+  }
+
   void check_data(bool is_fold) const {
     std::vector<size_t> classes(LVN_CLASS_COUNT);
     for (const lvn::TrainingLesion &lesion : data_.lesions) {
       classes[static_cast<size_t>(lesion.label)] += lesion.role == Role::kTraining ? 1 : 0;
       if (recipe_.use_incomplete && prompts_.size(0) == LVN_ORDER_COUNT && lesion.present != 7) {
-        throw std::runtime_error("the prompt embeddings name no missing phases: make them anew by text-encoder embed");
+        throw std::runtime_error(prompts_name_no("missing phases"));
       }
     }
     for (int c = 0; c < LVN_CLASS_COUNT; c++) {
@@ -209,10 +214,10 @@ private:
       throw std::runtime_error("the held-out fold has " + std::to_string(held_out) + " lesions, too few");
     }
     if (recipe_.phase_dropout > 0.0 && prompts_.size(0) == LVN_ORDER_COUNT) {
-      throw std::runtime_error("the prompt embeddings name no missing phases: make them anew by text-encoder embed");
+      throw std::runtime_error(prompts_name_no("missing phases"));
     }
     if (recipe_.fourth_phase > 0.0 && prompts_.size(0) != LVN_SEQUENCE_COUNT) {
-      throw std::runtime_error("the prompt embeddings name no delayed phase: make them anew by text-encoder embed");
+      throw std::runtime_error(prompts_name_no("delayed phase"));
     }
     if (recipe_.fourth_phase > 0.0 && !data_.delayed.defined()) {
       throw std::runtime_error("augmentation.fourth_phase: no training lesion has the delayed phase; make the data set "
