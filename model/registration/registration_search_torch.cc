@@ -92,7 +92,7 @@ struct Fourier {
   static constexpr std::array<int64_t, 3> kAxes = {-3, -2, -1};
 };
 
-// One group of channels: sum of M(m v) conj(F(f w)).
+// The sum over the channels of M(m v) conj(F(f w)), in parts of one group of channels each.
 struct Cross {
   const Fourier *fourier;
   Tensor f;

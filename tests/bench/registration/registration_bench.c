@@ -97,8 +97,7 @@ static double wall_distance(const struct lvn_phantom_patient *patient, const dou
   return (1.0 - r) / fmax(slope, 1e-6); /* to first order, good near the wall */
 }
 
-/* The phantom's motion knows no wall: near it, what goes towards the wall cannot happen in a body, nor can it be seen.
- */
+/* The phantom's motion knows no wall; a liver slides along it. */
 static double through_wall(const struct lvn_phantom_patient *patient, const double at_mm[3], const double truth_mm[3]) {
   double x = at_mm[0] / ((double)patient->cavity[0] * (double)patient->cavity[0]);
   double y = at_mm[1] / ((double)patient->cavity[1] * (double)patient->cavity[1]);
