@@ -211,7 +211,8 @@ static bool fill(struct lvn_phantom *phantom, struct lvn_phantom_scene *scene, u
   draw_options(phantom, &scene->patient);
   draw_delays(phantom, &scene->patient);
   for (int phase = 0; phase < LVN_PHASE_COUNT; phase++) {
-    lvn_phantom_motion_draw(options->seed, (enum lvn_phase)phase, options->motion_scale, &scene->motion[phase]);
+    lvn_phantom_motion_draw(options->seed, (enum lvn_phase)phase, options->motion_scale, &scene->patient,
+                            &scene->motion[phase]);
   }
   lvn_phantom_anatomy_build(scene, options->seed);
   lvn_phantom_vessels_build(scene, options->seed);
@@ -281,6 +282,6 @@ void lvn_phantom_map(const struct lvn_phantom *phantom, enum lvn_phase phase, co
     }
     return;
   }
-  lvn_phantom_motion_draw(phantom->options.seed, phase, phantom->options.motion_scale, &motion);
+  lvn_phantom_motion_draw(phantom->options.seed, phase, phantom->options.motion_scale, &patient, &motion);
   lvn_phantom_motion_forward(&motion, reference_mm, ret_phase_mm);
 }

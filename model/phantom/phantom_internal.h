@@ -86,17 +86,30 @@ struct lvn_phantom_patient {
 };
 void lvn_phantom_patient_draw(uint64_t seed, struct lvn_phantom_patient *ret_patient);
 
-/* Breathing: reference = phase - shift - bend(phase - shift), evaluated directly while rendering; bend is a sum of
- * modes amplitude * X(x) Y(y) Z(z) with sines of wavelength >= 130 mm, so |bend'| <= 0.3 and the forward map is the
- * limit of a contraction. */
+/* Breathing: reference = phase - slide(shift + bend(phase - shift)), evaluated directly while rendering; bend is a sum
+ * of modes amplitude * X(x) Y(y) Z(z) with sines of wavelength >= 130 mm, so |bend'| <= 0.3. slide() takes away what
+ * points through the wall: at the wall of the cavity all of it, towards the middle of the cavity ever less, so that the
+ * organs slide along the wall and the strain next to it stays below a third. The forward map is the limit of a
+ * contraction. */
 #define LVN_PHANTOM_MODES 3
 struct lvn_phantom_motion {
+  double wall[2]; /* 1 / half axis^2 of the cavity */
   double shift[3];
   double amplitude[LVN_PHANTOM_MODES][3];
   double wave_number[LVN_PHANTOM_MODES][3]; /* radian per mm */
   double wave_phase[LVN_PHANTOM_MODES][3];
 };
-void lvn_phantom_motion_draw(uint64_t seed, enum lvn_phase phase, double scale, struct lvn_phantom_motion *ret_motion);
+void lvn_phantom_motion_draw(uint64_t seed, enum lvn_phase phase, double scale,
+                             const struct lvn_phantom_patient *patient, struct lvn_phantom_motion *ret_motion);
+/* slide() at (x, y) of the phase; the cavity's section is the same at every z, hence no third coordinate. */
+static inline void lvn_phantom_slide(const double wall[2], double x, double y, double displacement[3]) {
+  const double normal[2] = {x * wall[0], y * wall[1]};
+  double level = x * normal[0] + y * normal[1]; /* 0 in the middle, 1 at the wall */
+  double outward = normal[0] * displacement[0] + normal[1] * displacement[1];
+  double part = (level < 1.0 ? level : 1.0) * outward / (normal[0] * normal[0] + normal[1] * normal[1] + 1e-12);
+  displacement[0] -= part * normal[0];
+  displacement[1] -= part * normal[1];
+}
 void lvn_phantom_motion_inverse(const struct lvn_phantom_motion *motion, const double phase_mm[3],
                                 double ret_reference_mm[3]);
 void lvn_phantom_motion_forward(const struct lvn_phantom_motion *motion, const double reference_mm[3],

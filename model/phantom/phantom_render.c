@@ -51,8 +51,7 @@ struct slice {
   float wave_z[LVN_PHANTOM_MODES][1 + SUB_SLICES_MAX];
   uint32_t tile_side;
   struct line lines[TILE_MAX][OFFSETS][1 + SUB_SLICES_MAX]; /* of the tiles' current rows */
-  float shift[3];
-  float amplitude[LVN_PHANTOM_MODES][3];
+  const struct lvn_phantom_motion *motion;
   float pixel_radius;
   float voxel_radius;
   float tile_radius;
@@ -93,15 +92,17 @@ static struct place locate(const struct slice *slice, uint32_t column, uint32_t 
   const struct line *line = &slice->lines[row][offset_y][level];
   const uint32_t width = slice->grid->size[0];
   struct place place = {.here = {frame->x[(size_t)offset_x * width + column], line->y, line->z}};
-  for (int axis = 0; axis < 3; axis++) {
-    place.reference[axis] = place.here[axis] - slice->shift[axis];
-  }
+  double come[3] = {slice->motion->shift[0], slice->motion->shift[1], slice->motion->shift[2]};
   const float *wave = frame->wave[0] + (size_t)offset_x * width + column;
   for (size_t mode = 0; mode < LVN_PHANTOM_MODES; mode++, wave += (size_t)OFFSETS * width) {
-    float product = *wave * line->product[mode];
+    double product = (double)(*wave * line->product[mode]);
     for (int axis = 0; axis < 3; axis++) {
-      place.reference[axis] -= product * slice->amplitude[mode][axis];
+      come[axis] += product * slice->motion->amplitude[mode][axis];
     }
+  }
+  lvn_phantom_slide(slice->motion->wall, (double)place.here[0], (double)place.here[1], come);
+  for (int axis = 0; axis < 3; axis++) {
+    place.reference[axis] = place.here[axis] - (float)come[axis];
   }
   return place;
 }
@@ -204,7 +205,7 @@ static void list_tile(struct slice *slice, uint32_t column, uint32_t row) {
   for (size_t i = 0; i < slice->list_count; i++) {
     const struct lvn_phantom_shape *shape = &slice->scene->shapes[slice->list[i]];
     const float *at = shape->is_static ? place.here : place.reference;
-    float reach = slice->tile_radius * (shape->is_static ? 1.0F : 1.35F);
+    float reach = slice->tile_radius * (shape->is_static ? 1.0F : 1.6F);
     if (outside_box(shape, at, reach)) {
       continue;
     }
@@ -343,12 +344,7 @@ static void start_slice(const struct job *job, const struct frame *frame, uint32
           (float)sin(motion->wave_number[mode][2] * (z - motion->shift[2]) + motion->wave_phase[mode][2]);
     }
   }
-  for (int axis = 0; axis < 3; axis++) {
-    slice->shift[axis] = (float)motion->shift[axis];
-    for (int mode = 0; mode < LVN_PHANTOM_MODES; mode++) {
-      slice->amplitude[mode][axis] = (float)motion->amplitude[mode][axis];
-    }
-  }
+  slice->motion = motion;
   slice->tile_side = spread[0] > 1.0 ? TILE_MAX / 2 : TILE_MAX;
   slice->pixel_radius = (float)(0.5 * hypot(spread[0], spread[1]));
   slice->voxel_radius = (float)(0.5 * sqrt(spread[0] * spread[0] + spread[1] * spread[1] + spread[2] * spread[2]));
