@@ -1,5 +1,7 @@
 #include "model/train/optimiser_torch.hh"
 
+#include "model/train/adam.h"
+
 #include <ATen/Parallel.h>
 
 #include <algorithm>
@@ -13,7 +15,6 @@ constexpr double kBeta1 = 0.9;
 constexpr double kBeta2 = 0.999;
 constexpr double kEps = 1e-8;
 constexpr double kMomentum = 0.9;
-constexpr int64_t kGrain = 1 << 16;
 
 // A view of flat[offset, offset + numel) in the shape of `like`; 4-dimensional ones channels last.
 torch::Tensor view_of(const torch::Tensor &flat, int64_t offset, const torch::Tensor &like) {
@@ -27,22 +28,6 @@ torch::Tensor view_of(const torch::Tensor &flat, int64_t offset, const torch::Te
 bool is_decayed(const torch::Tensor &parameter) {
   return parameter.dim() > 1;
 }
-
-// One element of Adam (Kingma 2015) or of AdamW (Loshchilov 2019), in the order that PyTorch computes it.
-struct AdamStep {
-  float rate, decay, decoupled, correction2, beta1, beta2, eps;
-  void operator()(float *value, const float *gradient, float *first, float *second, int64_t count) const {
-    for (int64_t i = 0; i < count; i++) {
-      const float w = value[i] * decoupled;
-      const float g = gradient[i] + decay * w;
-      const float m = first[i] + (g - first[i]) * (1.0F - beta1);
-      const float v = second[i] * beta2 + (1.0F - beta2) * g * g;
-      first[i] = m;
-      second[i] = v;
-      value[i] = w - rate * (m / (std::sqrt(v) / correction2 + eps));
-    }
-  }
-};
 
 } // namespace
 
@@ -95,17 +80,15 @@ void FlatOptimiser::zero_gradient() {
 void FlatOptimiser::step_cpu(double rate) {
   const double t = static_cast<double>(steps_);
   const bool apart = fit_.optimiser == LVN_OPTIMISER_ADAMW;
-  AdamStep step = {};
+  lvn_adam step = {};
   step.rate = static_cast<float>(rate / (1.0 - std::pow(kBeta1, t)));
   step.correction2 = static_cast<float>(std::sqrt(1.0 - std::pow(kBeta2, t)));
   step.beta1 = static_cast<float>(kBeta1);
   step.beta2 = static_cast<float>(kBeta2);
   step.eps = static_cast<float>(kEps);
   auto run = [&](int64_t first, int64_t last) {
-    at::parallel_for(first, last, kGrain, [&](int64_t begin, int64_t end) {
-      step(values_.data_ptr<float>() + begin, gradient_.data_ptr<float>() + begin, first_.data_ptr<float>() + begin,
-           second_.data_ptr<float>() + begin, end - begin);
-    });
+    lvn_adam_step(&step, values_.data_ptr<float>(), gradient_.data_ptr<float>(), first_.data_ptr<float>(),
+                  second_.data_ptr<float>(), first, last, at::get_num_threads());
   };
   step.decay = apart ? 0.0F : static_cast<float>(fit_.weight_decay);
   step.decoupled = apart ? static_cast<float>(1.0 - rate * fit_.weight_decay) : 1.0F;

@@ -41,8 +41,7 @@ struct pair {
 struct place {
   enum place_kind kind;
   double centre_mm[3];
-  double wall_mm;    /* to what does not breathe */
-  double through_mm; /* the part of the motion at the place that goes through the wall, outwards */
+  double wall_mm; /* to what does not breathe */
   size_t point_count;
   double point_mm[POINTS][3];
   double truth_mm[POINTS][3];
@@ -97,13 +96,6 @@ static double wall_distance(const struct lvn_phantom_patient *patient, const dou
   return (1.0 - r) / fmax(slope, 1e-6); /* to first order, good near the wall */
 }
 
-/* The phantom's motion knows no wall; a liver slides along it. */
-static double through_wall(const struct lvn_phantom_patient *patient, const double at_mm[3], const double truth_mm[3]) {
-  double x = at_mm[0] / ((double)patient->cavity[0] * (double)patient->cavity[0]);
-  double y = at_mm[1] / ((double)patient->cavity[1] * (double)patient->cavity[1]);
-  return ((truth_mm[0] - at_mm[0]) * x + (truth_mm[1] - at_mm[1]) * y) / fmax(hypot(x, y), 1e-9);
-}
-
 static double liver_depth(const struct pair *pair, const double at_mm[3]) {
   const float at[3] = {(float)at_mm[0], (float)at_mm[1], (float)at_mm[2]};
   return lvn_phantom_is_static(&pair->patient, at) ? -1.0 : -(double)lvn_phantom_liver_distance(&pair->patient, at);
@@ -149,7 +141,6 @@ static bool choose_place(const struct pair *pair, enum place_kind kind, struct l
       lvn_phantom_map(&pair->phantom, pair->phase, point, place.truth_mm[place.point_count++]);
     }
   }
-  place.through_mm = through_wall(&pair->patient, place.point_mm[0], place.truth_mm[0]);
   *ret_place = place;
   return found && place.point_count > 20;
 }
@@ -329,12 +320,11 @@ static void run_place(const struct pair *pair, const struct place *place, const 
   struct errors before = measure(place, &none);
   struct errors moved = measure(place, &shift);
   struct errors after = measure(place, &full);
-  (void)printf("%u,%llu,%s,%s,%s,%.2f,%.2f,%.1f,%s,%d,%.1f,%.1f,%.3f,%.3f,%.3f,%.3f,%.3f,%.3f,%.3f,", pair->number,
+  (void)printf("%u,%llu,%s,%s,%s,%.2f,%.2f,%.1f,%s,%d,%.1f,%.3f,%.3f,%.3f,%.3f,%.3f,%.3f,%.3f,", pair->number,
                (unsigned long long)pair->phantom.options.seed, place_names[place->kind], what,
                lvn_phase_name(pair->phase), fixed->grid.spacing_mm[2], moving->grid.spacing_mm[2],
                pair->phantom.options.motion_scale, model, pair->one_phase_lesion + 2 * pair->is_cut, place->wall_mm,
-               place->through_mm, before.mean, moved.centre, moved.mean, after.centre, after.mean, after.p95,
-               after.most);
+               before.mean, moved.centre, moved.mean, after.centre, after.mean, after.p95, after.most);
   (void)printf("%.3f,%.3f,%.3f,%d,%.3f,%.3f,%.0f,%.4f,%.4f,%.4f,%.4f,%.4f,%d\n",
                lvn_reg_transform_least_determinant(&full), evidence.inverse_consistency_mm, quality.estimated_error_mm,
                quality.usable, seconds[RUNS / 2], cpu_seconds[RUNS / 2], beyond_mb, evidence.agreement, evidence.body,
@@ -426,7 +416,7 @@ int main(int argc, char **argv) {
   unsigned pairs = (unsigned)strtoul(argv[2], NULL, 10);
   unsigned matrix = (unsigned)strtoul(argv[3], NULL, 10);
   unsigned whole = argc > 5 ? (unsigned)strtoul(argv[5], NULL, 10) : 0;
-  (void)printf("pair,seed,place,what,phase,fixed_slice_mm,moving_slice_mm,motion_scale,model,case,wall_mm,through_mm,"
+  (void)printf("pair,seed,place,what,phase,fixed_slice_mm,moving_slice_mm,motion_scale,model,case,wall_mm,"
                "before_mean,shift_centre,shift_mean,centre,mean,p95,max,determinant,inverse,estimate,usable,seconds,"
                "cpu_seconds,beyond_mb,"
                "agreement,body,similarity,overlap,spread,border\n");

@@ -84,10 +84,6 @@ def spread(values):
 def groups(rows):
     for place in ("lesion", "wall", "deep"):
         yield place, [r for r in rows if r["place"] == place]
-    # The phantom's motion goes through the wall at some places; in a body the liver slides along it.
-    wall = [r for r in rows if r["place"] == "wall"]
-    yield "wall, along it", [r for r in wall if abs(float(r["through_mm"])) <= 1.5]
-    yield "wall, through it", [r for r in wall if abs(float(r["through_mm"])) > 1.5]
     for low, high in ((0, 2), (2, 4.5), (4.5, 6), (6, 99)):
         yield f"{low}-{high} mm" if high < 99 else f"over {low} mm", [
             r for r in rows if low < max(float(r["fixed_slice_mm"]), float(r["moving_slice_mm"])) <= high]
