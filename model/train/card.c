@@ -116,7 +116,8 @@ static void put_facts(FILE *card, const struct lvn_package_description *descript
       "Every file's SHA-256 is in manifest.json; the manifest can be signed (Ed25519). No patient data is in "
       "the\npackage but the test vectors' two crops of held-out lesions, without any identity.\n\n"
       "### Transparency\n\n"
-      "Recipe, seed, library version and thread count are in manifest.json under `training`.\n\n"
+      "Recipe, seed, library version, thread count and the SHA-256 of weights that training started from are in\n"
+      "manifest.json under `training`.\n\n"
       "### Funding source, third-party information, stakeholders consulted\n\n" NOT_ASSESSED,
       text_of(description->text_encoder, "encoder"), description->trained_on, summary->training_lesions,
       summary->held_out_lesions, text_of(description->training, "data_manifest_sha256"));

@@ -234,6 +234,10 @@ json_t *describe_training(const lvn_train_options &options, const TrainingData &
                              summary.held_out_ece, "libtorch", TORCH_VERSION, "threads", at::get_num_threads(),
                              "history", json_loads(history_to_text(history).c_str(), 0, nullptr));
   lvn_free(recipe);
+  const char *start = options.init_path != nullptr ? options.init_path : options.recipe->weights;
+  if (start[0] != '\0') {
+    (void)json_object_set_new(result, "initial_weights_sha256", json_string(lvn::weights_digest(start).c_str()));
+  }
   if (options.recipe->tuning_key[0] != '\0') {
     json_t *tuning =
         lvn_json_read((std::string(options.output_folder) + ".tuning/" LVN_TUNING_FILE).c_str(), 1 << 20, &err);

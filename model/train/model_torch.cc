@@ -1,5 +1,6 @@
 #include "model/train/model_torch.hh"
 
+#include "daemon/base/sha256.h"
 #include "daemon/base/vocabulary.h"
 #include "model/network/package.h"
 #include "model/tensor/import.h"
@@ -138,6 +139,21 @@ void load_weights(LiverVlm &model, const char *path) {
   } else {
     load_trunk(*model->image, path);
   }
+}
+
+std::string file_digest(const std::string &path) {
+  struct lvn_error err = {};
+  uint8_t sha256[LVN_SHA256_BYTES];
+  char digest[LVN_SHA256_TEXT_BYTES];
+  if (!lvn_sha256_of_file(path.c_str(), sha256, &err)) {
+    lvn_throw(err);
+  }
+  lvn_sha256_to_text(sha256, digest);
+  return digest;
+}
+
+std::string weights_digest(const char *path) {
+  return file_digest(std::filesystem::is_directory(path) ? std::string(path) + "/" LVN_PACKAGE_WEIGHTS : path);
 }
 
 void load_trunk(TrunkImpl &trunk, const std::string &path) {

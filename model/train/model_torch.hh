@@ -39,6 +39,9 @@ TORCH_MODULE(LiverVlm);
 // Puts what a file holds into the model: a package (a folder) wholly, FC_T being left as it is when the package has
 // another text side; a weights file (safetensors, .pth) into the trunk alone.
 void load_weights(LiverVlm &model, const char *path);
+// SHA-256, as text, of the file that load_weights() reads for this path.
+std::string weights_digest(const char *path);
+std::string file_digest(const std::string &path);
 // The trunk's, by torchvision's names, with or without a prefix ("image.", "module.", "encoder."). Throws unless every
 // parameter of the trunk is found in its shape.
 void load_trunk(TrunkImpl &trunk, const std::string &path);

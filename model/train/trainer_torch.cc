@@ -58,17 +58,6 @@ std::string digest_of(const std::string &text) {
   return digest;
 }
 
-std::string file_digest(const char *path) {
-  struct lvn_error err = {};
-  uint8_t sha256[LVN_SHA256_BYTES];
-  char digest[LVN_SHA256_TEXT_BYTES];
-  if (!lvn_sha256_of_file(path, sha256, &err)) {
-    lvn_throw(err);
-  }
-  lvn_sha256_to_text(sha256, digest);
-  return digest;
-}
-
 torch::Device choose_device(const lvn_recipe &recipe) {
   const bool has_cuda = torch::cuda::is_available();
   if (recipe.device == LVN_DEVICE_CUDA && !has_cuda) {
@@ -128,6 +117,7 @@ public:
     data_ = lvn::load_training_data(request);
     check_data(fold != nullptr);
     split_ = describe_split(data_);
+    start_ = options_.init_path == nullptr ? "" : lvn::weights_digest(options_.init_path);
     torch::manual_seed(recipe_.seed); // whatever was drawn above
     model_ = LiverVlm(recipe_, prompts_);
     initialise();
@@ -242,11 +232,8 @@ private:
 
   // What a checkpoint must agree with to be gone on from.
   std::string fingerprint() const {
-    std::string text = recipe_text(recipe_) + data_.digest + split_ + file_digest(options_.text_path);
-    if (options_.init_path != nullptr) {
-      text += options_.init_path;
-    }
-    return digest_of(text);
+    std::string text = recipe_text(recipe_) + data_.digest + split_ + lvn::file_digest(options_.text_path);
+    return digest_of(text + start_);
   }
 
   // Of the pretraining alone: recipes that differ in what comes after it share it.
@@ -271,8 +258,7 @@ private:
     part.deterministic = recipe_.deterministic;
     part.seed = recipe_.seed;
     part.threads = recipe_.threads;
-    return digest_of("pretraining" + recipe_text(part) + data_.digest + split_ +
-                     (options_.init_path == nullptr ? "" : options_.init_path));
+    return digest_of("pretraining" + recipe_text(part) + data_.digest + split_ + start_);
   }
 
   bool take_pretrained(const std::string &path, const std::string &wanted) {
@@ -389,6 +375,7 @@ private:
   torch::Tensor prompts_; // on the CPU
   TrainingData data_;
   std::string split_;
+  std::string start_; // digest of the weights that --init names
   LiverVlm model_{nullptr};
   std::vector<lvn::EpochRecord> history_; // pretraining, then training
 };
