@@ -7,6 +7,7 @@
 #include "model/evaluation/rules.h"
 #include "model/report/report.h"
 #include "model/train/predictions.h"
+#include "model/train/recipe.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -75,23 +76,13 @@ static bool answer(const struct request *request, const char *folder, int fold, 
   return good;
 }
 
-/* The fold that a package's training left out; -1 when the manifest does not say. The recipe is an INI file's text, or
- * an object in older packages. */
+/* The fold that a package's training left out; -1 when the manifest does not say. */
 static int held_out_fold(const struct lvn_package *package) {
-  static const char key[] = "validation_fold";
-  const json_t *recipe = json_object_get(json_object_get(package->manifest, "training"), "recipe");
-  const json_t *value = json_object_get(recipe, key);
-  if (json_is_integer(value)) {
-    return (int)json_integer_value(value);
-  }
-  const char *text = json_string_value(recipe);
-  const char *at = text == NULL ? NULL : strstr(text, key);
-  if (at == NULL) {
-    return -1;
-  }
-  at += strlen(key);
-  at += strspn(at, " \t=");
-  return *at >= '0' && *at <= '9' ? (int)strtoul(at, NULL, 10) : -1;
+  struct lvn_error err = {0};
+  struct lvn_recipe recipe;
+  const char *text = json_string_value(json_object_get(json_object_get(package->manifest, "training"), "recipe"));
+  bool is_told = text != NULL && lvn_recipe_parse(text, strlen(text), "manifest", &recipe, &err);
+  return is_told ? (int)recipe.validation_fold : -1;
 }
 
 /* Model i answers the i-th fold in ascending order. A model that was trained on those lesions would give figures that

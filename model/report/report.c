@@ -134,11 +134,12 @@ static void put_model_facts(FILE *stream, const struct lvn_package *package) {
   put_fact(stream, "Temperature", value);
 }
 
-bool lvn_report_provenance(FILE *stream, const struct lvn_evaluation_subject *subject, struct lvn_error *err) {
+void lvn_report_provenance(FILE *stream, const struct lvn_evaluation_subject *subject) {
   static const char *const headings[] = {"What", "Which"};
   char digest[LVN_SHA256_TEXT_BYTES];
   char value[128];
-  const json_t *recipe = json_object_get(json_object_get(subject->packages[0].manifest, "training"), "recipe");
+  const char *recipe =
+      json_string_value(json_object_get(json_object_get(subject->packages[0].manifest, "training"), "recipe"));
   (void)fputs("<h2>Where the figures come from</h2>\n<div class=\"wide\">\n", stream);
   lvn_markup_table(stream, "Provenance", headings, 2);
   for (size_t i = 0; i < subject->package_count; i++) {
@@ -156,18 +157,11 @@ bool lvn_report_provenance(FILE *stream, const struct lvn_evaluation_subject *su
   (void)fputs("</div>\n<h3>Recipe of the training</h3>\n", stream);
   if (recipe == NULL) {
     (void)fputs("<p>The package does not hold it.</p>\n", stream);
-    return true;
-  }
-  LVN_AUTOFREE char *text = json_is_string(recipe)
-                                ? lvn_strdup(json_string_value(recipe), err) /* an INI file's text */
-                                : lvn_json_dump(recipe, JSON_INDENT(2) | JSON_REAL_PRECISION(6), err);
-  if (text == NULL) {
-    return false;
+    return;
   }
   (void)fputs("<pre>", stream);
-  lvn_markup_text(stream, text);
+  lvn_markup_text(stream, recipe);
   (void)fputs("</pre>\n", stream);
-  return true;
 }
 
 static bool put_page(FILE *stream, const struct lvn_evaluation_subject *subject, struct lvn_error *err) {
@@ -177,10 +171,10 @@ static bool put_page(FILE *stream, const struct lvn_evaluation_subject *subject,
   }
   lvn_report_tables(stream, subject);
   lvn_report_uncertainty_tables(stream, subject);
-  if (!lvn_report_training(stream, &subject->packages[0], err) || !lvn_report_cases(stream, subject, err) ||
-      !lvn_report_provenance(stream, subject, err)) {
+  if (!lvn_report_training(stream, &subject->packages[0], err) || !lvn_report_cases(stream, subject, err)) {
     return false;
   }
+  lvn_report_provenance(stream, subject);
   (void)fputs("</body></html>\n", stream);
   return true;
 }

@@ -18,8 +18,7 @@ LVN_MUST_CHECK bool lvn_report_plots(FILE *stream, const struct lvn_evaluation_s
 /* Loss and held-out accuracy per epoch, from the manifest's training.history; a sentence where there is none. */
 LVN_MUST_CHECK bool lvn_report_training(FILE *stream, const struct lvn_package *package, struct lvn_error *err);
 LVN_MUST_CHECK bool lvn_report_cases(FILE *stream, const struct lvn_evaluation_subject *subject, struct lvn_error *err);
-LVN_MUST_CHECK bool lvn_report_provenance(FILE *stream, const struct lvn_evaluation_subject *subject,
-                                          struct lvn_error *err);
+void lvn_report_provenance(FILE *stream, const struct lvn_evaluation_subject *subject);
 
 #ifdef __cplusplus
 }
