@@ -76,13 +76,27 @@ static bool answer(const struct request *request, const char *folder, int fold, 
   return good;
 }
 
-/* The fold that a package's training left out; -1 when the manifest does not say. */
-static int held_out_fold(const struct lvn_package *package) {
-  struct lvn_error err = {0};
+/* The fold that the package's training left out; -1 when its manifest holds no recipe. A recipe that cannot be read is
+ * an error: figures must not depend on whether a leak could be looked for. */
+static bool held_out_fold(const struct lvn_package *package, const char *path, int *ret_fold, struct lvn_error *err) {
+  const json_t *held = json_object_get(json_object_get(package->manifest, "training"), "recipe");
+  const char *text = json_string_value(held);
   struct lvn_recipe recipe;
-  const char *text = json_string_value(json_object_get(json_object_get(package->manifest, "training"), "recipe"));
-  bool is_told = text != NULL && lvn_recipe_parse(text, strlen(text), "manifest", &recipe, &err);
-  return is_told ? (int)recipe.validation_fold : -1;
+  char name[256];
+  *ret_fold = -1;
+  if (held == NULL) {
+    return true;
+  }
+  if (text == NULL) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "'%.200s': the manifest's training.recipe is not a recipe file's text",
+                         path);
+  }
+  (void)snprintf(name, sizeof name, "'%.200s', training.recipe of the manifest", path);
+  if (!lvn_recipe_parse(text, strlen(text), name, &recipe, err)) {
+    return false;
+  }
+  *ret_fold = (int)recipe.validation_fold;
+  return true;
 }
 
 /* Model i answers the i-th fold in ascending order. A model that was trained on those lesions would give figures that
@@ -108,7 +122,10 @@ static bool answer_folds(const struct request *request, const struct lvn_option_
     if (!open_package(models->values[i], side, err)) {
       return false;
     }
-    int held_out = held_out_fold(&side->packages[i]);
+    int held_out = -1;
+    if (!held_out_fold(&side->packages[i], models->values[i], &held_out, err)) {
+      return false;
+    }
     if (held_out >= 0 && (unsigned)held_out != folds[i]) {
       return lvn_error_set(err, LVN_ERROR_USAGE, "'%.200s' held out fold %d in training, not fold %u that it answers",
                            models->values[i], held_out, folds[i]);

@@ -5,6 +5,7 @@ import csv
 import html.parser
 import json
 import re
+import shutil
 import subprocess
 import xml.etree.ElementTree
 
@@ -125,6 +126,12 @@ def test_refuses_what_would_give_wrong_figures(dataset, tmp_path):
     both = ("--dataset", dataset, "--output", tmp_path / "out")
     assert_refused("give one model, or one per fold", *both, *(("--model", harness.PACKAGE) * 7))
     assert_refused("held out fold 0 in training, not fold 1", *both, *(("--model", harness.PACKAGE) * 2))
+    for recipe in ("[validation]\nfolt = 1\n", {"validation_fold": 0}):
+        strange = shutil.copytree(harness.PACKAGE, tmp_path / "strange", dirs_exist_ok=True)
+        manifest = json.loads((strange / "manifest.json").read_text())
+        manifest["training"]["recipe"] = recipe
+        (strange / "manifest.json").write_text(json.dumps(manifest))
+        assert_refused(str(strange), *both, *(("--model", strange) * 2))
     assert_refused("must not be fitted on the data", *both, "--model", harness.PACKAGE, "--baseline-dataset", dataset)
 
 
