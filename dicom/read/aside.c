@@ -1,5 +1,8 @@
 #include "dicom/read/aside.h"
 
+#include "dicom/read/phase_internal.h"
+#include "dicom/read/spectral.h"
+
 #include <ctype.h>
 #include <math.h>
 #include <string.h>
@@ -66,7 +69,34 @@ static bool is_projection(const struct lvn_aside_facts *facts) {
          text_has(facts, "MIP|MINIP|MIN IP|VRT|VR|RAYSUM|");
 }
 
-enum lvn_aside lvn_aside_decide(const struct lvn_aside_facts *facts) {
+/* By its name or its passes. "Dynamic" and "4D" name multiphase studies too, so that only the passes tell them. */
+static bool is_perfusion(const struct lvn_aside_facts *facts) {
+  static const char *const words[] = {" perfusion", " perfusao", " perfuzj", " perfus", " perf ",
+                                      " vpct ",     " ctp ",     "灌注",     "潅流",    "パーフュージョン",
+                                      "관류",       "перфуз",    " tuoi mau"};
+  char normal[2 * LVN_TEXT_BYTES + 16];
+  lvn_phase_normalise(facts->series_description, normal, sizeof normal);
+  for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+    if (strstr(normal, words[i]) != NULL) {
+      return true;
+    }
+  }
+  return facts->has_many_passes;
+}
+
+static enum lvn_spectral judge_spectral(const struct lvn_aside_facts *facts, char ret_reserve[LVN_TEXT_BYTES]) {
+  const struct lvn_spectral_facts spectral = {.image_type = facts->image_type,
+                                              .series_description = facts->series_description,
+                                              .image_comments = facts->image_comments,
+                                              .derivation = facts->derivation,
+                                              .rescale_type = facts->rescale_type,
+                                              .kv = facts->kv,
+                                              .energy_kev = facts->energy_kev};
+  return lvn_spectral_decide(&spectral, ret_reserve);
+}
+
+enum lvn_aside lvn_aside_decide(const struct lvn_aside_facts *facts, char ret_reserve[LVN_TEXT_BYTES]) {
+  ret_reserve[0] = '\0';
   if (has_value(facts->image_type, "LOCALIZER") ||
       text_has(facts, "SCOUT|SCOUTS|TOPOGRAM|TOPOGRAMM|TOPO|LOCALIZER|LOCALISER|SURVIEW|SCANOGRAM|SCANO|")) {
     return LVN_ASIDE_LOCALIZER;
@@ -84,6 +114,9 @@ enum lvn_aside lvn_aside_decide(const struct lvn_aside_facts *facts) {
                "BOLUSTRACKING|TEST BOLUS|TESTBOLUS|SURESTART|SURE START|TRACKER|LOCATOR|")) {
     return LVN_ASIDE_BOLUS_TRACKING;
   }
+  if (is_perfusion(facts)) {
+    return LVN_ASIDE_PERFUSION;
+  }
   if (is_projection(facts)) {
     return LVN_ASIDE_PROJECTION;
   }
@@ -92,7 +125,7 @@ enum lvn_aside lvn_aside_decide(const struct lvn_aside_facts *facts) {
       (facts->volumetric_properties[0] != '\0' && strcasecmp(facts->volumetric_properties, "DISTORTED") == 0)) {
     return LVN_ASIDE_REFORMAT;
   }
-  return LVN_ASIDE_NONE;
+  return judge_spectral(facts, ret_reserve) == LVN_SPECTRAL_EXCLUDED ? LVN_ASIDE_SPECTRAL : LVN_ASIDE_NONE;
 }
 
 const char *lvn_aside_name(enum lvn_aside aside) {
@@ -113,6 +146,10 @@ const char *lvn_aside_name(enum lvn_aside aside) {
     return "secondary or map";
   case LVN_ASIDE_GEOMETRY:
     return "no volume";
+  case LVN_ASIDE_SPECTRAL:
+    return "spectral";
+  case LVN_ASIDE_PERFUSION:
+    return "perfusion";
   }
   return "unknown";
 }

@@ -188,6 +188,7 @@ static void read_common(DcmItem &dataset, const lvn_scan &scan, Frame &frame) {
   frame.rescale_type = code_of(dataset, DCM_RescaleType);
   frame.volume_calculation = code_of(dataset, DCM_VolumeBasedCalculationTechnique);
   frame.volumetric_properties = code_of(dataset, DCM_VolumetricProperties);
+  read_acquisition(dataset, frame.acquisition);
   frame.slope = number_of(dataset, DCM_RescaleSlope, 1.0);
   frame.intercept = number_of(dataset, DCM_RescaleIntercept, 0.0);
   const std::string photometric = code_of(dataset, DCM_PhotometricInterpretation);
@@ -229,7 +230,10 @@ static void read_frame_groups(DcmItem *own, DcmItem *shared, Frame &frame) {
     const double seconds = seconds_of(code_of(*group, DCM_FrameAcquisitionDateTime), true);
     frame.header.acquisition_seconds = seconds >= 0.0 ? seconds : frame.header.acquisition_seconds;
     frame.header.acquisition_number = integer_of(*group, DCM_FrameAcquisitionNumber, frame.header.acquisition_number);
-    frame.temporal_index = integer_of(*group, DCM_TemporalPositionIndex, -1);
+    read_frame_acquisition(*group, frame.acquisition);
+  }
+  if ((group = group_of(own, shared, DCM_TemporalPositionSequence)) != nullptr) {
+    read_frame_acquisition(*group, frame.acquisition);
   }
   if ((group = group_of(own, shared, DCM_CTImageFrameTypeSequence)) != nullptr) {
     const std::string type = code_of(*group, DCM_FrameType);

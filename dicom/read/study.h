@@ -10,6 +10,7 @@
 #include "daemon/base/grid.h"
 #include "daemon/base/sha256.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -39,7 +40,9 @@ enum lvn_aside {
   LVN_ASIDE_PROJECTION, /* MIP, minIP, average: not the acquired samples */
   LVN_ASIDE_REFORMAT,   /* derived, not axial */
   LVN_ASIDE_SECONDARY,  /* secondary capture, colour, dual-energy maps, perfusion maps */
-  LVN_ASIDE_GEOMETRY    /* no volume can be made: see geometry_problem */
+  LVN_ASIDE_GEOMETRY,   /* no volume can be made: see geometry_problem */
+  LVN_ASIDE_SPECTRAL,   /* computed from several energies: monoenergetic, virtual non-contrast, material, … */
+  LVN_ASIDE_PERFUSION   /* many passes over the same places */
 };
 
 struct lvn_slice {
@@ -67,8 +70,15 @@ struct lvn_stack {
   double acquisition_seconds;    /* seconds since midnight of the first slice's acquisition; -1 when absent */
   double contrast_start_seconds; /* Contrast/Bolus Start Time, seconds since midnight; -1 when absent */
   int acquisition_number;        /* -1 when absent */
+  int temporal_position;         /* Temporal Position Identifier or Index; -1 when absent */
   double slice_thickness_mm;     /* 0 when absent */
   enum lvn_aside aside;
+  /* Empty, or why the stack is used only for a phase that no other stack shows: "virtual monoenergetic, 70 keV". */
+  char reserve_reason[LVN_TEXT_BYTES];
+  /* SHA-256 of all HU in order, where another stack of the study has as many slices in the same places and the same HU
+   * on its middle slice: equal digests are one series under two names. */
+  bool has_pixel_digest;
+  uint8_t pixel_sha256[LVN_SHA256_BYTES];
   char geometry_problem[LVN_TEXT_BYTES]; /* one sentence, empty when the stack makes a volume */
   char geometry_note[LVN_TEXT_BYTES];    /* e.g. "1 duplicate slice left out", "gantry tilt 18.5 degrees resampled" */
   struct lvn_grid grid; /* of the volume that lvn_study_load_volume() gives; z from feet to head or as acquired, axis 2

@@ -10,6 +10,7 @@
 
 #include <dcmtk/dcmdata/dctk.h>
 
+#include <cmath>
 #include <cstdint>
 #include <deque>
 #include <string>
@@ -36,6 +37,21 @@ struct Pixels {
   uint16_t padding_limit = 0;
 };
 
+// What may tell acquisitions or reconstructions within one series apart. NAN and "" where absent.
+struct Acquisition {
+  double temporal_position = NAN; // (0020,0100), (0020,9128), (0020,930D)
+  double trigger_ms = NAN;        // (0018,1060), cardiac and respiratory trigger delays
+  double acquired_seconds = NAN;  // since a fixed day, from (0008,002A), (0018,9074) or date and time
+  double content_seconds = NAN;   // (0008,0023) and (0008,0033)
+  double created_seconds = NAN;   // (0008,0012) and (0008,0013)
+  double kv = NAN;                // (0018,0060)
+  std::string stack_id;           // (0020,9056)
+  std::string acquisition_uid;    // (0008,0017)
+  std::string irradiation_uid;    // (0008,3010)
+  std::string derivation;         // (0008,2111)
+  double energy_kev = NAN;        // (0018,937C) of a virtual monoenergetic image
+};
+
 // One slice: a single-frame CT object or one frame of a multi-frame one.
 struct Frame {
   size_t instance = 0; // index into lvn_study::instances
@@ -45,7 +61,7 @@ struct Frame {
   double spacing_mm[2]{}; // [0] between columns, [1] between rows
   double slope = 1.0;
   double intercept = 0.0;
-  int temporal_index = -1; // (0020,9128); -1 when absent
+  Acquisition acquisition;
   int instance_number = -1;
   std::string content_datetime;
   lvn_stack header{}; // everything but the geometry
@@ -62,6 +78,7 @@ struct Stack {
   lvn_geometry geometry{};
   std::vector<size_t> frames; // indices into lvn_study::frames, sorted
   std::vector<lvn_slice> slices;
+  std::vector<size_t> absorbed; // further frames of these places: identical copies, the other passes of a perfusion run
 };
 
 struct Place {
@@ -100,6 +117,9 @@ struct lvn_study {
 
 namespace lvn {
 
+// What tells acquisitions apart, of a whole object; of one frame's or all frames' functional groups.
+void read_acquisition(DcmItem &dataset, Acquisition &acquisition);
+void read_frame_acquisition(DcmItem &frame_content, Acquisition &acquisition);
 // Read one CT object's headers into the study; `scan` is what the bounded scan found.
 bool read_ct(lvn_study &study, const std::string &path, const lvn_scan &scan, lvn_error *err);
 // Group study.frames into study.stacks.
