@@ -1,5 +1,6 @@
 #include "daemon/analysis/case.h"
 
+#include "daemon/analysis/candidates.h"
 #include "daemon/analysis/measure.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/memory.h"
@@ -7,9 +8,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-
-/* A volume above this is not a liver CT (512 x 512 x 1000). */
-#define VOXELS_MAX (512ULL * 512ULL * 1000ULL)
 
 void lvn_case_options_default(struct lvn_case_options *ret_options) {
   lvn_crop_options_default(&ret_options->crop);
@@ -31,50 +29,6 @@ static bool refuse_or_fail(struct lvn_error *err, enum lvn_analysis_outcome *ret
   }
   *ret_outcome = LVN_ANALYSIS_REFUSED;
   (void)lvn_copy(ret_sentence, 512, err->message);
-  return true;
-}
-
-static bool collect_stacks(struct lvn_case *c, struct lvn_error *err) {
-  size_t found = lvn_study_get_stack_count(c->study);
-  if (found > LVN_CASE_STACKS_MAX) {
-    return lvn_error_set(err, LVN_ERROR_DATA, "the study has %zu CT stacks; at most %d are looked at", found,
-                         LVN_CASE_STACKS_MAX);
-  }
-  c->stack_count = found;
-  for (size_t i = 0; i < found; i++) {
-    struct lvn_case_stack *entry = &c->stacks[i];
-    entry->stack = lvn_study_get_stack(c->study, i);
-    entry->verdict.phase = LVN_PHASE_NONE;
-  }
-  return true;
-}
-
-static bool load_stack(struct lvn_case *c, size_t index, struct lvn_error *err) {
-  struct lvn_case_stack *entry = &c->stacks[index];
-  const uint32_t *size = entry->stack->grid.size;
-  if (entry->loaded) {
-    return true;
-  }
-  if ((unsigned long long)size[0] * size[1] * size[2] > VOXELS_MAX) {
-    return lvn_error_set(err, LVN_ERROR_DATA, "series %d is too large: %u x %u x %u voxels",
-                         entry->stack->series_number, size[0], size[1], size[2]);
-  }
-  if (!lvn_study_load_volume(c->study, index, &entry->volume, err)) {
-    return lvn_error_prefix(err, "series %d", entry->stack->series_number);
-  }
-  entry->loaded = true;
-  return lvn_phase_measure_image(&entry->volume, &entry->image, err);
-}
-
-static bool load_candidates(struct lvn_case *c, struct lvn_error *err) {
-  for (size_t i = 0; i < c->stack_count; i++) {
-    if (c->stacks[i].stack->aside == LVN_ASIDE_NONE) {
-      c->stacks[i].is_candidate = true;
-      if (!load_stack(c, i, err)) {
-        return false;
-      }
-    }
-  }
   return true;
 }
 
@@ -240,7 +194,7 @@ static bool prepare_lesions(struct lvn_case *c, const struct lvn_case_options *o
     c->lesion_count = i + 1; /* counted first, so that clearing frees a half-made lesion */
     lvn_measure_lesion(&lesion->roi->mask, lesion);
     if (!check_pixels_are_voxels(c->stacks[lesion->roi->stack_index].stack, err) ||
-        !load_stack(c, lesion->roi->stack_index, err) || !align_lesion(c, lesion, options, err)) {
+        !lvn_candidates_load_one(c, lesion->roi->stack_index, err) || !align_lesion(c, lesion, options, err)) {
       return lvn_error_prefix(err, "lesion %zu", i + 1);
     }
     c->timings.registration_seconds += lap(&since);
@@ -254,28 +208,6 @@ static bool prepare_lesions(struct lvn_case *c, const struct lvn_case_options *o
   return true;
 }
 
-static bool read_and_choose(const char *const *paths, size_t path_count, struct lvn_case *c, char ret_sentence[512],
-                            struct lvn_error *err) {
-  double since = lvn_clock_monotonic_seconds();
-  if (!lvn_study_open(paths, path_count, &c->study, err) || !collect_stacks(c, err)) {
-    return false;
-  }
-  c->timings.read_seconds = lap(&since);
-  if (!load_candidates(c, err)) {
-    return false;
-  }
-  c->timings.decode_seconds = lap(&since);
-  if (!recognise_phases(c, ret_sentence, err)) {
-    return false;
-  }
-  c->timings.phase_seconds = lap(&since);
-  if (!lvn_roi_read_all(c->study, &c->rois, c->roi_note, err)) {
-    return false;
-  }
-  c->timings.roi_seconds = lap(&since);
-  return true;
-}
-
 /* The first network phase without a stack, or LVN_PHASE_NONE. */
 static enum lvn_phase missing_phase(const struct lvn_case *c) {
   for (int phase = 0; phase < LVN_PHASE_NETWORK_COUNT; phase++) {
@@ -284,6 +216,42 @@ static enum lvn_phase missing_phase(const struct lvn_case *c) {
     }
   }
   return LVN_PHASE_NONE;
+}
+
+/* Images that look like conventional ones stand in where a phase has no conventional one. */
+static bool try_reserves(struct lvn_case *c, char ret_sentence[512], struct lvn_error *err) {
+  size_t added = 0;
+  if (missing_phase(c) == LVN_PHASE_NONE) {
+    return true;
+  }
+  if (!lvn_candidates_add_reserves(c, &added, err) || (added > 0 && !recognise_phases(c, ret_sentence, err))) {
+    return false;
+  }
+  lvn_candidates_note_reserves(c);
+  return true;
+}
+
+static bool read_and_choose(const char *const *paths, size_t path_count, struct lvn_case *c, char ret_sentence[512],
+                            struct lvn_error *err) {
+  double since = lvn_clock_monotonic_seconds();
+  if (!lvn_study_open(paths, path_count, &c->study, err) || !lvn_candidates_collect(c, err)) {
+    return false;
+  }
+  c->timings.read_seconds = lap(&since);
+  if (!lvn_candidates_load(c, err)) {
+    return false;
+  }
+  c->timings.decode_seconds = lap(&since);
+  if (!recognise_phases(c, ret_sentence, err) || !try_reserves(c, ret_sentence, err)) {
+    return false;
+  }
+  c->timings.phase_seconds = lap(&since);
+  if (!lvn_roi_read_all(c->study, &c->rois, c->roi_note, err)) {
+    return false;
+  }
+  lvn_candidates_release(c);
+  c->timings.roi_seconds = lap(&since);
+  return true;
 }
 
 static void say_what_is_missing(const struct lvn_case *c, char sentence[512]) {
@@ -318,6 +286,9 @@ bool lvn_case_open(const char *const *paths, size_t path_count, const struct lvn
   if (missing_phase(ret_case) != LVN_PHASE_NONE || ret_case->rois.count == 0) {
     *ret_outcome = LVN_ANALYSIS_WAITING;
     say_what_is_missing(ret_case, ret_sentence);
+    if (missing_phase(ret_case) != LVN_PHASE_NONE) {
+      lvn_candidates_say_excluded(ret_case, ret_sentence);
+    }
     return true;
   }
   ret_sentence[0] = '\0';
@@ -340,6 +311,7 @@ void lvn_case_clear(struct lvn_case *study_case) {
   for (size_t i = 0; i < study_case->stack_count; i++) {
     lvn_volume_clear(&study_case->stacks[i].volume);
   }
+  lvn_free(study_case->stacks);
   lvn_study_close(study_case->study);
   *study_case = (struct lvn_case){0};
 }

@@ -18,7 +18,15 @@
 extern "C" {
 #endif
 
-#define LVN_CASE_STACKS_MAX 24
+#define LVN_CASE_STACKS_MAX 24 /* that are looked at for the phases; a study may have more */
+
+/* Why a stack that could be a phase is not looked at. */
+enum lvn_case_skip {
+  LVN_CASE_SKIP_NONE = 0,
+  LVN_CASE_SKIP_SURPLUS,   /* better stacks of the same scans reach the limits */
+  LVN_CASE_SKIP_TOO_LARGE, /* to be a liver CT */
+  LVN_CASE_SKIP_RESERVE    /* the others show every phase, see reserve_reason */
+};
 
 struct lvn_case_stack {
   const struct lvn_stack *stack; /* borrowed from the study */
@@ -26,6 +34,7 @@ struct lvn_case_stack {
   struct lvn_volume volume;      /* owned */
   struct lvn_phase_image image;
   bool is_candidate; /* took part in phase recognition */
+  enum lvn_case_skip skip;
   struct lvn_phase_verdict verdict;
 };
 
@@ -61,7 +70,7 @@ struct lvn_case_timings {
 struct lvn_case {
   struct lvn_study *study;
   size_t stack_count;
-  struct lvn_case_stack stacks[LVN_CASE_STACKS_MAX];
+  struct lvn_case_stack *stacks;       /* owned, in the study's order */
   size_t phase_stack[LVN_PHASE_COUNT]; /* chosen stack per phase, SIZE_MAX when missing */
   struct lvn_roi_list rois;
   char roi_note[LVN_TEXT_BYTES];
@@ -87,6 +96,8 @@ LVN_MUST_CHECK bool lvn_case_open(const char *const *paths, size_t path_count, c
 LVN_MUST_CHECK bool lvn_case_crop(const struct lvn_case *study_case, size_t lesion_index,
                                   const struct lvn_crop_options *options, struct lvn_crop *ret_crop,
                                   struct lvn_error *err);
+/* "none" or why a stack takes no part: lvn_aside_name(), "surplus" or "too large". */
+const char *lvn_case_exclusion(const struct lvn_case_stack *entry);
 void lvn_case_clear(struct lvn_case *study_case);
 
 #ifdef __cplusplus

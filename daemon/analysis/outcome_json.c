@@ -49,7 +49,7 @@ static json_t *stack_json(const struct lvn_case_stack *entry) {
   const struct lvn_stack *stack = entry->stack;
   json_t *object = json_pack("{s:s,s:i,s:o,s:s,s:o,s:o,s:[iii],s:[fff]}", "series_instance_uid",
                              stack->series_instance_uid, "series_number", stack->series_number, "series_description",
-                             text(stack->series_description), "aside", lvn_aside_name(stack->aside), "geometry_problem",
+                             text(stack->series_description), "aside", lvn_case_exclusion(entry), "geometry_problem",
                              text(stack->geometry_problem), "geometry_note", text(stack->geometry_note), "size",
                              (int)stack->grid.size[0], (int)stack->grid.size[1], (int)stack->grid.size[2], "spacing_mm",
                              stack->grid.spacing_mm[0], stack->grid.spacing_mm[1], stack->grid.spacing_mm[2]);

@@ -254,8 +254,14 @@ static double suitability(const struct lvn_stack *stack, double most_mm, double 
   double thickness = stack->slice_thickness_mm > 0.0 ? stack->slice_thickness_mm : stack->grid.spacing_mm[2];
   double outside = thickness < 1.0 ? 1.0 - thickness : fmax(0.0, thickness - 5.0);
   double covered = most_mm > 0.0 ? coverage_mm(stack) / most_mm : 1.0;
-  return (is_sharp(stack->kernel) ? -20.0 : 0.0) - 3.0 * outside - (covered < 0.7 ? 12.0 : 0.0) + 2.0 * probability +
-         fmin(1.0, (double)stack->slice_count / 1000.0);
+  /* a reserve only where there is nothing else */
+  double reserve = stack->reserve_reason[0] != '\0' ? -200.0 : 0.0;
+  return reserve + (is_sharp(stack->kernel) ? -20.0 : 0.0) - 3.0 * outside - (covered < 0.7 ? 12.0 : 0.0) +
+         2.0 * probability + fmin(1.0, (double)stack->slice_count / 1000.0);
+}
+
+double lvn_phase_rate_stack(const struct lvn_stack *stack, double most_mm) {
+  return suitability(stack, most_mm, 0.0);
 }
 
 static void choose(const struct lvn_phase_candidate *candidates, struct lvn_phase_verdict *verdicts, size_t count) {

@@ -57,6 +57,11 @@ struct lvn_phase_verdict {
   struct lvn_phase_evidence evidence[LVN_PHASE_EVIDENCE_MAX];
 };
 
+/* How well a stack suits, whatever its phase: soft kernel, 1 to 5 mm, most of `most_mm` covered; larger is better. */
+double lvn_phase_rate_stack(const struct lvn_stack *stack, double most_mm);
+/* Seconds from `earlier` to `later`, both since midnight, across midnight where that is the shorter way. */
+double lvn_phase_seconds_between(double earlier, double later);
+
 /* What is known of the whole set. `ret_verdicts` has `count` elements. `ret_sentence` is empty when NC, ART and PV were
  * all found, else one sentence for a radiographer: "waiting for the arterial phase: series 3 and 4 both look
  * portal-venous". */

@@ -32,8 +32,6 @@ void lvn_phase_weigh_header(const struct lvn_stack *stack, const struct lvn_phas
                             struct lvn_phase_verdict *verdict);
 /* Log-likelihood of an acquisition that many seconds after the injection's start, by phase. */
 void lvn_phase_delay_likelihood(double seconds, double ret_weight[LVN_PHASE_COUNT]);
-/* Seconds from `earlier` to `later`, both since midnight, across midnight where that is the shorter way. */
-double lvn_phase_seconds_between(double earlier, double later);
 void lvn_phase_weigh_image(const struct lvn_phase_image *image, struct lvn_phase_verdict *verdict);
 /* The sentence for people; empty when NC, ART and PV are chosen. `clash` names, per candidate, the phase that the image
  * shows against the header's, or LVN_PHASE_NONE. */
