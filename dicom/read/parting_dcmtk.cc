@@ -213,7 +213,7 @@ private:
                                : cost < best_cost_ || (cost == best_cost_ && parts.size() < best_.parts.size());
     if (is_better) {
       best_cost_ = cost;
-      best_ = {parts, name};
+      best_ = {parts, name, in_order, cost};
     }
   }
 

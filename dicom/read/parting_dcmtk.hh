@@ -26,6 +26,8 @@ double shared_range(const lvn_study &study, const lvn_plane &plane, const Indice
 struct Parting {
   std::vector<Indices> parts; // each sorted along the normal; empty when nothing parts them better than one stack
   std::string means;          // "acquisition number"
+  bool is_by_order = false;   // of times or instances, not by an attribute that names acquisitions
+  size_t lost = 0;            // slices in parts that are no volume
 };
 
 Parting part_slices(const lvn_study &study, const lvn_plane &plane, const Indices &sorted);

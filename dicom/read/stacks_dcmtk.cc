@@ -90,6 +90,8 @@ struct Builder {
   void emit(const Leaf &leaf, const lvn_plane &plane);
   bool drop_copies(Indices &sorted);
   Indices take_newest(const Indices &sorted, Indices &dropped) const;
+  bool is_corrected(const Indices &sorted) const;
+  bool is_copied(const Indices &sorted) const;
   void settle(const Indices &sorted, Leaf leaf, std::vector<Leaf> &leaves) const;
   void part(const Indices &sorted, const lvn_plane &plane, const std::string &note, size_t depth,
             std::vector<Leaf> &leaves);
@@ -233,6 +235,31 @@ Indices Builder::take_newest(const Indices &sorted, Indices &dropped) const {
   return kept;
 }
 
+// Few slices lie where an older one lies?
+bool Builder::is_corrected(const Indices &sorted) const {
+  Indices dropped;
+  const Indices kept = take_newest(sorted, dropped);
+  return dropped.size() * 4 <= kept.size() && std::all_of(dropped.begin(), dropped.end(), [&](size_t index) {
+           return std::any_of(kept.begin(), kept.end(), [&](size_t other) {
+             return is_same_place(frame(other).slice, frame(index).slice) &&
+                    frame(other).content_datetime > frame(index).content_datetime;
+           });
+         });
+}
+
+// Are the slices of the middlemost place with several of them copies of one another?
+bool Builder::is_copied(const Indices &sorted) const {
+  HuReader reader(study);
+  size_t at = 0;
+  for (size_t i = 1; i < sorted.size(); i++) {
+    if (is_same_place(frame(sorted[i - 1]).slice, frame(sorted[i]).slice) && (at == 0 || i <= sorted.size() / 2)) {
+      at = i;
+    }
+  }
+  const std::string digest = at == 0 ? std::string() : reader.digest_of({sorted[at - 1]});
+  return !digest.empty() && digest == reader.digest_of({sorted[at]});
+}
+
 // What nothing parts any more.
 void Builder::settle(const Indices &sorted, Leaf leaf, std::vector<Leaf> &leaves) const {
   const size_t repeats = count_repeats(study, sorted);
@@ -240,15 +267,9 @@ void Builder::settle(const Indices &sorted, Leaf leaf, std::vector<Leaf> &leaves
   leaf.slice_count = sorted.size();
   leaf.position_count = sorted.size() - repeats;
   leaf.slices = take_newest(sorted, dropped);
-  const bool all_dated = std::all_of(dropped.begin(), dropped.end(), [&](size_t index) {
-    return std::any_of(leaf.slices.begin(), leaf.slices.end(), [&](size_t kept) {
-      return is_same_place(frame(kept).slice, frame(index).slice) &&
-             frame(kept).content_datetime > frame(index).content_datetime;
-    });
-  });
   if (leaf.position_count == 1) {
     leaf.absorbed = dropped;
-  } else if (repeats * 4 > leaf.position_count || !all_dated) {
+  } else if (repeats > 0 && !is_corrected(sorted)) {
     leaf.absorbed = dropped;
     leaf.pass_count = repeats >= phases_max * leaf.position_count ? sorted.size() / leaf.position_count : 1;
     leaf.problem = std::to_string(repeats) + " of " + std::to_string(sorted.size()) +
@@ -270,18 +291,17 @@ void Builder::part(const Indices &sorted, const lvn_plane &plane, const std::str
     return;
   }
   const Parting parting = part_slices(study, plane, sorted);
-  const bool has_repeats = std::any_of(parting.parts.begin(), parting.parts.end(), [&](const Indices &part) {
-    const size_t again = count_repeats(study, part);
-    return again > 0 && again + 1 < part.size();
-  });
-  if (repeats > 0 && (parting.parts.empty() || has_repeats)) {
+  if (repeats > 0 && (parting.parts.empty() || parting.lost > 0 || is_copied(sorted))) {
     Indices unique = sorted;
     if (drop_copies(unique)) {
       part(unique, plane, note, depth, leaves);
       return;
     }
   }
-  if (parting.parts.empty()) {
+  // A slice or two that came later are a correction; what an attribute names is an acquisition.
+  const auto makes_volume = [](const Indices &piece) { return piece.size() >= least_slices; };
+  const auto volumes = std::count_if(parting.parts.begin(), parting.parts.end(), makes_volume);
+  if (parting.parts.empty() || (volumes < 2 && parting.is_by_order && is_corrected(sorted))) {
     settle(sorted, leaf, leaves);
     return;
   }
