@@ -71,9 +71,8 @@ static bool is_projection(const struct lvn_aside_facts *facts) {
 
 /* By its name or its passes. "Dynamic" and "4D" name multiphase studies too, so that only the passes tell them. */
 static bool is_perfusion(const struct lvn_aside_facts *facts) {
-  static const char *const words[] = {" perfusion", " perfusao", " perfuzj", " perfus", " perf ",
-                                      " vpct ",     " ctp ",     "灌注",     "潅流",    "パーフュージョン",
-                                      "관류",       "перфуз",    " tuoi mau"};
+  static const char *const words[] = {" perfusion", " perfusao", " perfuzj",         " perfus", " perf ", " vpct ",
+                                      "灌注",       "潅流",      "パーフュージョン", "관류",    "перфуз", " tuoi mau"};
   char normal[2 * LVN_TEXT_BYTES + 16];
   lvn_phase_normalise(facts->series_description, normal, sizeof normal);
   for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {

@@ -33,13 +33,15 @@ size_t count_repeats(const lvn_study &study, const Indices &sorted) {
   return repeats;
 }
 
+// Below 0: how far they lie apart.
+static double overlap_mm(const lvn_study &study, const lvn_plane &plane, const Indices &a, const Indices &b) {
+  return std::min(along(plane, study.frames[a.back()].slice), along(plane, study.frames[b.back()].slice)) -
+         std::max(along(plane, study.frames[a.front()].slice), along(plane, study.frames[b.front()].slice));
+}
+
 double shared_range(const lvn_study &study, const lvn_plane &plane, const Indices &a, const Indices &b) {
-  const double a_low = along(plane, study.frames[a.front()].slice);
-  const double a_high = along(plane, study.frames[a.back()].slice);
-  const double b_low = along(plane, study.frames[b.front()].slice);
-  const double b_high = along(plane, study.frames[b.back()].slice);
-  const double shared = std::min(a_high, b_high) - std::max(a_low, b_low);
-  const double shorter = std::min(a_high - a_low, b_high - b_low);
+  const double shared = overlap_mm(study, plane, a, b);
+  const double shorter = std::min(overlap_mm(study, plane, a, a), overlap_mm(study, plane, b, b));
   if (shorter < same_place_mm) {
     return shared > -same_place_mm ? 1.0 : 0.0;
   }
@@ -50,7 +52,7 @@ namespace {
 
 constexpr size_t parts_max = 128;
 constexpr size_t least_slices = 3;
-constexpr double covers_same = 0.5; // of the shorter part's length
+constexpr double covers_well = 0.5; // of the shorter part's length
 constexpr double clear_pause = 1.5; // a pause between acquisitions against those inside one
 
 using Parts = std::vector<Indices>;
@@ -60,6 +62,7 @@ using Number = std::function<double(const Frame &)>;
 struct NamedText {
   const char *name;
   Text value;
+  bool names_acquisitions; // else a slice or two that differ may be a correction
 };
 
 struct NamedNumber {
@@ -76,29 +79,30 @@ std::string written(double value) {
 // In the order in which they are preferred where several part the slices equally well.
 const std::vector<NamedText> &texts() {
   static const std::vector<NamedText> all = {
-      {"temporal position", [](const Frame &f) { return written(f.acquisition.temporal_position); }},
-      {"acquisition number", [](const Frame &f) { return std::to_string(f.header.acquisition_number); }},
-      {"contrast phase", [](const Frame &f) { return std::string(f.header.enhanced_agent_phase); }},
-      {"acquisition time", [](const Frame &f) { return written(f.acquisition.acquired_seconds); }},
-      {"trigger time", [](const Frame &f) { return written(f.acquisition.trigger_ms); }},
-      {"stack", [](const Frame &f) { return f.acquisition.stack_id; }},
-      {"acquisition UID", [](const Frame &f) { return f.acquisition.acquisition_uid; }},
-      {"irradiation event", [](const Frame &f) { return f.acquisition.irradiation_uid; }},
+      {"temporal position", [](const Frame &f) { return written(f.acquisition.temporal_position); }, true},
+      {"acquisition number", [](const Frame &f) { return std::to_string(f.header.acquisition_number); }, true},
+      {"contrast phase", [](const Frame &f) { return std::string(f.header.enhanced_agent_phase); }, true},
+      {"acquisition time", [](const Frame &f) { return written(f.acquisition.acquired_seconds); }, false},
+      {"trigger time", [](const Frame &f) { return written(f.acquisition.trigger_ms); }, true},
+      {"stack", [](const Frame &f) { return f.acquisition.stack_id; }, true},
+      {"acquisition UID", [](const Frame &f) { return f.acquisition.acquisition_uid; }, true},
+      {"irradiation event", [](const Frame &f) { return f.acquisition.irradiation_uid; }, true},
       {"multi-frame object",
-       [](const Frame &f) { return f.slice.frame_number > 0 ? std::string(f.slice.sop_instance_uid) : std::string(); }},
-      {"slice thickness", [](const Frame &f) { return written(f.header.slice_thickness_mm); }},
-      {"image type", [](const Frame &f) { return std::string(f.header.image_type); }},
-      {"tube voltage", [](const Frame &f) { return written(f.acquisition.kv); }},
-      {"energy", [](const Frame &f) { return written(f.acquisition.energy_kev); }},
-      {"rescale type", [](const Frame &f) { return f.rescale_type; }},
-      {"series description", [](const Frame &f) { return std::string(f.header.series_description); }},
-      {"series number", [](const Frame &f) { return std::to_string(f.header.series_number); }},
-      {"protocol name", [](const Frame &f) { return std::string(f.header.protocol_name); }},
-      {"contrast agent", [](const Frame &f) { return std::string(f.header.contrast_agent); }},
-      {"injection time", [](const Frame &f) { return written(f.header.contrast_start_seconds); }},
-      {"image comment", [](const Frame &f) { return std::string(f.header.image_comments); }},
-      {"derivation", [](const Frame &f) { return f.acquisition.derivation; }},
-      {"content time", [](const Frame &f) { return written(f.acquisition.content_seconds); }},
+       [](const Frame &f) { return f.slice.frame_number > 0 ? std::string(f.slice.sop_instance_uid) : std::string(); },
+       false},
+      {"slice thickness", [](const Frame &f) { return written(f.header.slice_thickness_mm); }, false},
+      {"image type", [](const Frame &f) { return std::string(f.header.image_type); }, false},
+      {"tube voltage", [](const Frame &f) { return written(f.acquisition.kv); }, false},
+      {"energy", [](const Frame &f) { return written(f.acquisition.energy_kev); }, false},
+      {"rescale type", [](const Frame &f) { return f.rescale_type; }, false},
+      {"series description", [](const Frame &f) { return std::string(f.header.series_description); }, false},
+      {"series number", [](const Frame &f) { return std::to_string(f.header.series_number); }, false},
+      {"protocol name", [](const Frame &f) { return std::string(f.header.protocol_name); }, false},
+      {"contrast agent", [](const Frame &f) { return std::string(f.header.contrast_agent); }, false},
+      {"injection time", [](const Frame &f) { return written(f.header.contrast_start_seconds); }, false},
+      {"image comment", [](const Frame &f) { return std::string(f.header.image_comments); }, false},
+      {"derivation", [](const Frame &f) { return f.acquisition.derivation; }, false},
+      {"content time", [](const Frame &f) { return written(f.acquisition.content_seconds); }, false},
   };
   return all;
 }
@@ -142,17 +146,17 @@ public:
 
   Parting run() {
     for (const NamedText &text : texts()) {
-      consider(by_text(text.value), false, text.name);
+      consider(by_text(text.value), false, text.names_acquisitions, text.name);
     }
     for (const NamedNumber &time : times()) {
       try_pauses(time);
     }
     for (const NamedNumber &order : orders()) {
-      consider(by_order(order.value, false), true, order.name);
-      consider(by_order(order.value, true), true, order.name);
+      consider(by_order(order.value, false), true, false, order.name);
+      consider(by_order(order.value, true), true, false, order.name);
     }
-    consider(by_rank(times()[0].value), false, "the order of acquisition times");
-    consider(by_rank(times()[1].value), false, "the order of trigger times");
+    consider(by_rank(times()[0].value), false, false, "the order of acquisition times");
+    consider(by_rank(times()[1].value), false, false, "the order of trigger times");
     return best_;
   }
 
@@ -183,14 +187,17 @@ private:
     return geometry.problem[0] == '\0' || lvn_geometry_first_run(distances.data(), distances.size()) < part.size();
   }
 
-  // Does each part cover what another covers; of parts in time, what its predecessor covers?
-  bool cover_the_same(const Parts &parts, bool in_order) const {
+  // Does each part reach into another; of parts in time, into its predecessor? The halves of one scan do not, and where
+  // they only touch, one slice may have come twice. With slices lost, an order alone must cover the same places well.
+  bool cover_the_same(const Parts &parts, bool in_order, size_t cost) const {
     for (size_t i = 0; i < parts.size(); i++) {
       bool covers = parts[i].size() < least_ || count_repeats(study_, parts[i]) + 1 == parts[i].size();
       const size_t from = in_order ? (i == 0 ? 1 : i - 1) : 0;
       const size_t end = in_order ? from + 1 : parts.size();
       for (size_t j = from; j < end && !covers; j++) {
-        covers = i != j && shared_range(study_, plane_, parts[i], parts[j]) >= covers_same;
+        const double shared_mm = i == j ? -1.0 : overlap_mm(study_, plane_, parts[i], parts[j]);
+        covers = shared_mm > (in_order ? same_place_mm : -same_place_mm) &&
+                 (!in_order || cost == 0 || shared_range(study_, plane_, parts[i], parts[j]) >= covers_well);
       }
       if (!covers) {
         return false;
@@ -199,8 +206,8 @@ private:
     return true;
   }
 
-  void consider(const Parts &parts, bool in_order, const char *name) {
-    if (parts.size() < 2 || parts.size() > parts_max || !cover_the_same(parts, in_order)) {
+  void consider(const Parts &parts, bool in_order, bool names_acquisitions, const char *name) {
+    if (parts.size() < 2 || parts.size() > parts_max || !cover_the_same(parts, in_order, 0)) {
       return;
     }
     size_t cost = 0;
@@ -211,9 +218,9 @@ private:
     const bool is_better = best_.parts.empty()
                                ? cost < best_cost_ || cost == 0
                                : cost < best_cost_ || (cost == best_cost_ && parts.size() < best_.parts.size());
-    if (is_better) {
+    if (is_better && (cost == 0 || cover_the_same(parts, in_order, cost))) {
       best_cost_ = cost;
-      best_ = {parts, name, in_order, cost};
+      best_ = {parts, name, names_acquisitions, cost};
     }
   }
 
@@ -296,7 +303,7 @@ private:
       cut[pauses[k].second] = true;
       const double next = k + 1 < pauses.size() ? pauses[k + 1].first : 0.0;
       if (pauses[k].first >= clear_pause * next) {
-        consider(cut_up(order, cut), true, time.name);
+        consider(cut_up(order, cut), true, false, time.name);
       }
     }
   }

@@ -24,10 +24,10 @@ size_t count_repeats(const lvn_study &study, const Indices &sorted);
 double shared_range(const lvn_study &study, const lvn_plane &plane, const Indices &a, const Indices &b);
 
 struct Parting {
-  std::vector<Indices> parts; // each sorted along the normal; empty when nothing parts them better than one stack
-  std::string means;          // "acquisition number"
-  bool is_by_order = false;   // of times or instances, not by an attribute that names acquisitions
-  size_t lost = 0;            // slices in parts that are no volume
+  std::vector<Indices> parts;      // each sorted along the normal; empty when nothing parts them better than one stack
+  std::string means;               // "acquisition number"
+  bool names_acquisitions = false; // an attribute made for that, not a time, an order or a word
+  size_t lost = 0;                 // slices in parts that are no volume
 };
 
 Parting part_slices(const lvn_study &study, const lvn_plane &plane, const Indices &sorted);

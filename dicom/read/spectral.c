@@ -24,23 +24,25 @@ static const char *const mono_words[] = {" mono ",         " mono+", " monoe",  
 static const char *const not_mono_words[] = {" mono phas", " mono fas", " mono faz", " mono slice"};
 
 static const char *const material_words[] = {
-    /* the standard's Image Type values */
-    " mat specific", " mat removed", " mat fractional", " mat modified", " mat value based", " eff atomic",
-    " material ", " materialdens", " mat dens",
+    /* the standard's Image Type values and the makers' */
+    " mat specific", " mat removed", " mat fractional", " mat modified", " mat value based", " eff atomic", " mat dens",
+    " material dens", " materialdens", " material map", " material image", " material specific", " material decomp",
+    " basis material",
     /* contrast agent taken out */
-    " vnc", " vne ", " vue ", " vuc ", " vni ", " vnhu", " virtu", " viirtu", " wirtual", " sanal ", "虚拟", "虛擬",
-    "仮想", "가상", "виртуал", " iodine removed", " iodine suppress", " contrast removed",
+    " vnc", " vne ", " vue ", " vuc ", " vni ", " virtu", " wirtual", " sanal ", "虚拟", "虛擬", "仮想", "가상",
+    "виртуал", " contrast removed",
     /* iodine */
     " iodine", " iod map", " iodmap", " iodkart", " iodbild", " iod bild", " iod kart", " jod ", " jodkart", " jodbild",
-    " jodmap", " carte iode", " cartographie iode", " iode ", " iodo ", " iodio ", " yodo ", " mapa iod", "碘图",
-    "碘圖", "碘基", "碘密度", "碘浓度", "碘水", "水碘", "碘 水", "水 碘", "碘剂图", "碘叠加", "ヨードマップ",
-    "ヨード密度", "ヨード画像", "ヨード強調", "ヨード 水", "요오드", "йодн", "йод карт", "карта йод", " pbv ",
-    " perfused blood", " perf blood",
+    " jodmap", " carte iode", " carte d iode", " cartographie iode", " cartographie d iode", " image iode",
+    " mapa iodo", " mapa de iodo", " mapa yodo", " mapa de yodo", " mappa iodio", " mappa di iodio",
+    " mappa dello iodio", "碘图", "碘圖", "碘基", "碘密度", "碘浓度", "碘水", "水碘", "碘 水", "水 碘", "碘剂图",
+    "碘叠加", "ヨードマップ", "ヨード密度", "ヨード画像", "ヨード強調", "요오드맵", "요오드 맵", "요오드 지도",
+    "йодная карт", "карта йод", "карты йод", " pbv ", " perfused blood",
     /* density, atomic number */
-    " z eff", " zeff", " eff z", " effz", " z effective", " effective z", " zmap", " z map", " effective atomic",
-    " rho z", " rhoz", " rho ", " electron dens", " elektronendicht", " densite electronique", " densita elettronica",
+    " z eff", " zeff", " eff z", " effz", " effective z", " effective atomic", " zmap", " z map", " rho z", " rhoz",
+    " rho ", " electron dens", " elektronendicht", " densite electronique", " densita elettronica",
     " densidad electronica", "有效原子序数", "有效原子序數", "実効原子番号", "유효원자", "电子密度", "電子密度",
-    "전자밀도", "электронн",
+    "전자밀도", "электронная плотн", "электронной плотн",
     /* other materials */
     " water iodine", " water calcium", " water map", " water image", " water hap", " hap water", " water dens",
     " water fat", " fat iodine", " fat water", " fat map", " fat fraction", " fat image", " fat quant", " liver fat",
@@ -52,8 +54,10 @@ static const char *const material_words[] = {
     " subtraktion", " soustraction", " sottrazione", " sustraccion", " substraccion", "减影", "減影",
     "サブトラクション"};
 
-static const char *const not_material_words[] = {" vue axi", " vue cor",         " vue sag",  " vue de ",
-                                                 " vue d ",  " iodine contrast", " iodinated"};
+/* The French view, and the agent that was injected: what they hold of the words above names no material image. */
+static const char *const not_material_words[] = {" vue axi",   " vue cor",         " vue sag",        " vue de ",
+                                                 " vue d ",    " iodine contrast", " iodine inj",     " iodine agent",
+                                                 " iodinated", " mit jod ",        " contrast iodine"};
 
 static const char *const unclear_words[] = {" spectral", " spektral",    " espectral", " spectrale", "光谱",
                                             "光譜",      "スペクトラル", "спектральн", " gsi"};
@@ -132,9 +136,15 @@ static bool is_mono(const char *normal) {
   return HAS_ANY(normal, mono_words) && !HAS_ANY(normal, not_mono_words);
 }
 
-static bool is_material(const struct lvn_spectral_facts *facts, const char *description, const char *image_type) {
-  return HAS_ANY(image_type, material_words) || strcasecmp(facts->rescale_type, "HU_MOD") == 0 ||
-         (HAS_ANY(description, material_words) && !HAS_ANY(description, not_material_words));
+static bool is_material(const struct lvn_spectral_facts *facts, char *description, const char *image_type) {
+  for (size_t i = 0; i < sizeof not_material_words / sizeof not_material_words[0]; i++) {
+    char *at = strstr(description, not_material_words[i]);
+    for (; at != NULL; at = strstr(at, not_material_words[i])) {
+      memset(at + 1, '#', strlen(not_material_words[i]) - 1);
+    }
+  }
+  return HAS_ANY(image_type, material_words) || strstr(image_type, " material ") != NULL ||
+         strcasecmp(facts->rescale_type, "HU_MOD") == 0 || HAS_ANY(description, material_words);
 }
 
 enum lvn_spectral lvn_spectral_decide(const struct lvn_spectral_facts *facts, char ret_reason[LVN_TEXT_BYTES]) {

@@ -301,7 +301,7 @@ void Builder::part(const Indices &sorted, const lvn_plane &plane, const std::str
   // A slice or two that came later are a correction; what an attribute names is an acquisition.
   const auto makes_volume = [](const Indices &piece) { return piece.size() >= least_slices; };
   const auto volumes = std::count_if(parting.parts.begin(), parting.parts.end(), makes_volume);
-  if (parting.parts.empty() || (volumes < 2 && parting.is_by_order && is_corrected(sorted))) {
+  if (parting.parts.empty() || (volumes < 2 && !parting.names_acquisitions && is_corrected(sorted))) {
     settle(sorted, leaf, leaves);
     return;
   }
@@ -311,7 +311,8 @@ void Builder::part(const Indices &sorted, const lvn_plane &plane, const std::str
     if (piece.size() < least_slices && sorted.size() >= 3 * least_slices) {
       leaf.slices = piece;
       leaf.slice_count = leaf.position_count = piece.size();
-      leaf.problem = counted(piece.size(), "slice", "slices") + " of another acquisition among a volume's slices";
+      leaf.problem = counted(piece.size(), "slice that makes", "slices that make") +
+                     " no volume among those of another acquisition";
       leaves.push_back(leaf);
     } else {
       part(piece, plane, further, depth + 1, leaves);
