@@ -113,6 +113,8 @@ const char *lvn_aside_name(enum lvn_aside aside) {
     return "secondary or map";
   case LVN_ASIDE_GEOMETRY:
     return "no volume";
+  case LVN_ASIDE_NOT_HU:
+    return "no HU";
   }
   return "unknown";
 }

@@ -39,7 +39,8 @@ enum lvn_aside {
   LVN_ASIDE_PROJECTION, /* MIP, minIP, average: not the acquired samples */
   LVN_ASIDE_REFORMAT,   /* derived, not axial */
   LVN_ASIDE_SECONDARY,  /* secondary capture, colour, dual-energy maps, perfusion maps */
-  LVN_ASIDE_GEOMETRY    /* no volume can be made: see geometry_problem */
+  LVN_ASIDE_GEOMETRY,   /* no volume can be made: see geometry_problem */
+  LVN_ASIDE_NOT_HU      /* its numbers are no HU, or do not look like it: see geometry_problem */
 };
 
 struct lvn_slice {
