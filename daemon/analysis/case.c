@@ -79,7 +79,7 @@ static bool load_candidates(struct lvn_case *c, struct lvn_error *err) {
 }
 
 /* One patient, one aorta: the series of one frame of reference agree on where it is. */
-static void agree_on_aorta(struct lvn_case *c, const size_t *index_of, size_t count) {
+static bool agree_on_aorta(struct lvn_case *c, const size_t *index_of, size_t count, struct lvn_error *err) {
   const struct lvn_volume *volumes[LVN_CASE_STACKS_MAX];
   struct lvn_phase_image images[LVN_CASE_STACKS_MAX];
   size_t member[LVN_CASE_STACKS_MAX];
@@ -92,10 +92,13 @@ static void agree_on_aorta(struct lvn_case *c, const size_t *index_of, size_t co
       member[members++] = index_of[i];
     }
   }
-  lvn_phase_agree_on_aorta(volumes, images, members);
+  if (!lvn_phase_agree_on_aorta(volumes, images, members, err)) {
+    return false;
+  }
   for (size_t i = 0; i < members; i++) {
     c->stacks[member[i]].image = images[i];
   }
+  return true;
 }
 
 static bool recognise_phases(struct lvn_case *c, char ret_sentence[512], struct lvn_error *err) {
@@ -107,16 +110,15 @@ static bool recognise_phases(struct lvn_case *c, char ret_sentence[512], struct 
   for (size_t i = 0; i < c->stack_count; i++) {
     if (c->stacks[i].is_candidate) {
       index_of[count] = i;
-      candidates[count++] = (struct lvn_phase_candidate){
-          .stack = c->stacks[i].stack, .image = &c->stacks[i].image, .operator_says = LVN_PHASE_NONE};
+      candidates[count++] = (struct lvn_phase_candidate){.stack = c->stacks[i].stack, .image = &c->stacks[i].image};
     }
   }
   if (count == 0) {
     (void)lvn_copy(ret_sentence, 512, "waiting for CT series: none of the study's series can be a contrast phase");
     return true;
   }
-  agree_on_aorta(c, index_of, count);
-  if (!lvn_phase_recognise(candidates, count, verdicts, sentence, err)) {
+  if (!agree_on_aorta(c, index_of, count, err) ||
+      !lvn_phase_recognise(candidates, count, "", verdicts, sentence, err)) {
     return false;
   }
   for (size_t i = 0; i < count; i++) {
