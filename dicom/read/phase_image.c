@@ -14,12 +14,33 @@
 #define SEARCH_WIDTH (LEFT + RIGHT + 1)
 #define LEAST_CONTRAST 16.0
 
-/* aortas are 9 mm in radius or more at the liver */
+/* aortas are 9 mm in radius or more at the liver … */
 static const struct lvn_phase_disc vessel = {.inside_mm = 6.0, .ring_in_mm = 14.0, .ring_out_mm = 19.0};
-static const struct lvn_phase_disc middle = {.inside_mm = 4.0, .ring_in_mm = 14.0, .ring_out_mm = 19.0};
+/* … but in children and small women, and where they are wide */
+static const struct lvn_phase_disc narrow = {.inside_mm = 4.0, .ring_in_mm = 9.0, .ring_out_mm = 13.0};
+static const struct lvn_phase_disc wide = {.inside_mm = 10.0, .ring_in_mm = 21.0, .ring_out_mm = 27.0};
+/* Share of the ring that must be darker. The spine and the vena cava are not. */
+#define NARROW_ALONE 0.7
+#define ARTERY_ALONE 0.5
+#define VEIN_ALONE 0.4
+#define CONTRAST_HU 120.0 /* without contrast agent the vessel hardly differs from what is around it */
+#define ARTERY_HU 180.0
+#define BRIGHTER_HU 60.0 /* by which a narrow vessel must exceed what a wider disc shows */
+
+static struct lvn_phase_spot rate(const struct lvn_phase_slice *slice, int x, int y,
+                                  const struct lvn_phase_disc *disc) {
+  struct lvn_phase_spot spot = lvn_phase_slice_rate(slice, x, y, disc);
+  /* what is bright is a vessel only where it stands alone: else it is the front of a vertebra */
+  double alone = disc == &narrow ? NARROW_ALONE : (spot.hu > ARTERY_HU ? ARTERY_ALONE : VEIN_ALONE);
+  if (spot.hu > CONTRAST_HU && spot.darker < alone) {
+    spot.score = -HUGE_VAL;
+  }
+  return spot;
+}
 
 /* The place relative to the spine that rates best over all slices, then the best near it on each slice. */
-static void find_aorta(const struct lvn_phase_slice *slices, size_t count, struct lvn_phase_image *image) {
+static void find_aorta(const struct lvn_phase_slice *slices, size_t count, const struct lvn_phase_disc *disc,
+                       struct lvn_phase_image *image) {
   double step = count > 0 ? slices[0].step_mm : 1.0;
   double sum[FRONT][SEARCH_WIDTH];
   size_t used = 0;
@@ -31,8 +52,7 @@ static void find_aorta(const struct lvn_phase_slice *slices, size_t count, struc
     used += slices[s].has_spine ? 1 : 0;
     for (int y = 0; y < FRONT && slices[s].has_spine; y++) {
       for (int x = 0; x < SEARCH_WIDTH; x++) {
-        struct lvn_phase_spot spot =
-            lvn_phase_slice_rate(&slices[s], slices[s].spine_x - LEFT + x, slices[s].spine_y - NEAR - y, &vessel);
+        struct lvn_phase_spot spot = rate(&slices[s], slices[s].spine_x - LEFT + x, slices[s].spine_y - NEAR - y, disc);
         sum[y][x] += fmax(spot.score, -50.0);
       }
     }
@@ -51,11 +71,12 @@ static void find_aorta(const struct lvn_phase_slice *slices, size_t count, struc
   }
   double hu[LVN_PHASE_SLICES];
   size_t good = 0;
+  memset(image->aorta_centre_mm, 0, sizeof image->aorta_centre_mm);
   for (size_t s = 0; s < count; s++) {
     struct lvn_phase_spot top = {.score = -HUGE_VAL};
     for (int k = 0; k < 49 && slices[s].has_spine; k++) {
-      struct lvn_phase_spot spot = lvn_phase_slice_rate(&slices[s], slices[s].spine_x - LEFT + best_x + k % 7 - 3,
-                                                        slices[s].spine_y - NEAR - best_y + k / 7 - 3, &vessel);
+      struct lvn_phase_spot spot = rate(&slices[s], slices[s].spine_x - LEFT + best_x + k % 7 - 3,
+                                        slices[s].spine_y - NEAR - best_y + k / 7 - 3, disc);
       top = spot.score > top.score ? spot : top;
     }
     if (top.score > LEAST_CONTRAST) {
@@ -64,9 +85,7 @@ static void find_aorta(const struct lvn_phase_slice *slices, size_t count, struc
         image->aorta_track_mm[good][a] = slices[s].origin_mm[a] + at[a];
         image->aorta_centre_mm[a] += image->aorta_track_mm[good][a];
       }
-      /* within a narrow aorta, too */
-      struct lvn_phase_spot core = lvn_phase_slice_rate(&slices[s], top.x, top.y, &middle);
-      hu[good++] = core.score > -HUGE_VAL ? core.hu : top.hu;
+      hu[good++] = top.hu;
     }
   }
   if (used > 0 && 2 * good >= used && good > 0) {
@@ -144,7 +163,15 @@ bool lvn_phase_measure_image(const struct lvn_volume *volume, struct lvn_phase_i
     soft[s] = soft_tissue_of(&slices.items[s]);
     kidney[s] = kidneys_of(&slices.items[s]);
   }
-  find_aorta(slices.items, slices.count, &image);
+  struct lvn_phase_image small = image;
+  find_aorta(slices.items, slices.count, &vessel, &image);
+  find_aorta(slices.items, slices.count, &narrow, &small);
+  if (small.aorta_found && small.aorta_hu > CONTRAST_HU &&
+      (!image.aorta_found || small.aorta_hu > image.aorta_hu + BRIGHTER_HU)) {
+    image = small;
+  } else if (!image.aorta_found) {
+    find_aorta(slices.items, slices.count, &wide, &image);
+  }
   image.soft_tissue_hu = lvn_phase_median(finite, gather(soft, slices.count, finite));
   image.kidney_hu = lvn_phase_median(finite, gather(kidney, slices.count, finite));
   *ret_image = image;

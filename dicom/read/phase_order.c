@@ -8,8 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KEPT_MAX 4096 /* best assignments carried from one acquisition to the next: of up to seven acquisitions, all   \
-                       */
+#define KEPT_MAX                                                                                                       \
+  4096 /* best assignments carried from one acquisition to the next: of up to seven acquisitions, all                  \
+        */
 #define ROWS_MAX ((size_t)KEPT_MAX * LVN_PHASE_COUNT)
 #define WRONG_ORDER 7.0      /* nats */
 #define SAME_PHASE_AGAIN 1.2 /* nats: a second acquisition of one phase is unusual, not absurd */

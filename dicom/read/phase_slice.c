@@ -7,7 +7,7 @@
 
 #define PIXEL_MM 2.0
 #define BONE_HU 170
-#define BRIGHTER_HU 40.0
+#define CLEARLY_HU 40.0
 #define RING_PIXELS_MAX 1024
 
 /* Rows and columns of the volume averaged to PIXEL_MM; axes flipped where they run against the patient's. */
@@ -140,7 +140,8 @@ struct lvn_phase_spot lvn_phase_slice_rate(const struct lvn_phase_slice *slice, 
     spot.hu = mean;
     spot.contrast = mean - ring[1] / ring[0];
     for (size_t i = 0; i < around_count; i++) {
-      spot.brighter += (double)around[i] > mean + BRIGHTER_HU ? 1.0 / (double)around_count : 0.0;
+      spot.brighter += (double)around[i] > mean + CLEARLY_HU ? 1.0 / (double)around_count : 0.0;
+      spot.darker += (double)around[i] < mean - CLEARLY_HU ? 1.0 / (double)around_count : 0.0;
     }
     /* a bright vessel's edge makes it uneven; and of two bright vessels the aorta is the brighter one */
     spot.score = fmin(spot.contrast, 120.0) - 2.0 * fmax(0.0, spot.spread - 0.08 * mean) + 0.1 * fmin(mean, 350.0);

@@ -46,7 +46,8 @@ struct lvn_phase_spot {
   double hu;       /* mean of the disc */
   double contrast; /* against the ring */
   double spread;   /* standard deviation in the disc */
-  double brighter; /* part of the ring that is clearly brighter than the disc */
+  double brighter; /* part of the ring that is clearly brighter than the disc, and clearly darker */
+  double darker;
   int x;
   int y;
 };

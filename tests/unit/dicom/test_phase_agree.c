@@ -56,6 +56,10 @@ static double tissue_at(const struct body *b, double x, double y, double z) {
   }
   double to_spine = hypot(x / 1.15, y - spine_y);
   hu = to_spine < 20 ? (to_spine < 17.5 ? b->marrow_hu : 480) : hu;
+  for (int side = -1; side <= 1; side += 2) {
+    hu = hypot(x - 14 * side, y - spine_y - 20) < 6 ? 420 : hu; /* pedicle */
+  }
+  hu = hypot(x / 5, (y - spine_y - 38) / 12) < 1 ? 400 : hu; /* spinous process */
   if (r < b->radius_mm + 1.5) {
     bool plaque = b->calcified && x > aorta_x && y > aorta_y;
     hu = r < b->radius_mm ? b->aorta_hu : (b->stent ? 1100 : (plaque ? 650 : 45));
