@@ -1,6 +1,7 @@
 #include "daemon/analysis/case.h"
 
 #include "daemon/analysis/measure.h"
+#include "daemon/analysis/values.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/memory.h"
 
@@ -70,7 +71,7 @@ static bool load_candidates(struct lvn_case *c, struct lvn_error *err) {
   for (size_t i = 0; i < c->stack_count; i++) {
     if (c->stacks[i].stack->aside == LVN_ASIDE_NONE) {
       c->stacks[i].is_candidate = true;
-      if (!load_stack(c, i, err)) {
+      if (!load_stack(c, i, err) || !lvn_values_check(c, i, err)) {
         return false;
       }
     }
@@ -105,8 +106,11 @@ static bool recognise_phases(struct lvn_case *c, char ret_sentence[512], struct 
   struct lvn_phase_candidate candidates[LVN_CASE_STACKS_MAX];
   struct lvn_phase_verdict verdicts[LVN_CASE_STACKS_MAX];
   size_t index_of[LVN_CASE_STACKS_MAX];
+  const struct lvn_stack *same[LVN_CASE_STACKS_MAX];
   char sentence[LVN_TEXT_BYTES] = "";
+  char excluded[LVN_TEXT_BYTES];
   size_t count = 0;
+  lvn_values_say_excluded(c, excluded);
   for (size_t i = 0; i < c->stack_count; i++) {
     if (c->stacks[i].is_candidate) {
       index_of[count] = i;
@@ -114,11 +118,17 @@ static bool recognise_phases(struct lvn_case *c, char ret_sentence[512], struct 
     }
   }
   if (count == 0) {
-    (void)lvn_copy(ret_sentence, 512, "waiting for CT series: none of the study's series can be a contrast phase");
+    (void)snprintf(ret_sentence, 512, "waiting for CT series: none of the study's series can be a contrast phase%s%s",
+                   excluded[0] == '\0' ? "" : ": ", excluded);
     return true;
   }
-  if (!agree_on_aorta(c, index_of, count, err) ||
-      !lvn_phase_recognise(candidates, count, "", verdicts, sentence, err)) {
+  if (!lvn_values_find_same(c, index_of, count, same, err) || !agree_on_aorta(c, index_of, count, err)) {
+    return false;
+  }
+  for (size_t i = 0; i < count; i++) {
+    candidates[i].same_images_as = same[i];
+  }
+  if (!lvn_phase_recognise(candidates, count, excluded, verdicts, sentence, err)) {
     return false;
   }
   for (size_t i = 0; i < count; i++) {
