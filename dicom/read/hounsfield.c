@@ -117,19 +117,24 @@ static bool doubt_background(const struct histogram *histogram, char doubt[LVN_H
   return false;
 }
 
+static bool is_no_air(int hu) {
+  return hu < -1100 || hu > -700;
+}
+
 /* Air, fat and soft tissue each make a peak: where it stands tells of a wrong scale. */
 static bool doubt_scale(struct histogram *histogram, char doubt[LVN_HOUNSFIELD_TEXT_BYTES]) {
   int air_hu = mode_between(histogram, -1900, AIR_HU - 40, 8);
-  double exactly = share_between(histogram, air_hu, air_hu);
-  if (exactly > 0.8 * share_between(histogram, air_hu - 8, air_hu + 8) && (air_hu < -1100 || air_hu > -700)) {
-    /* a filler, not air, which is never without noise */
-    histogram->measured -= histogram->count[air_hu - LOWEST_HU];
-    histogram->count[air_hu - LOWEST_HU] = 0.0;
+  int commonest_hu = mode_between(histogram, air_hu - 8, air_hu + 8, 0);
+  double exactly = share_between(histogram, commonest_hu, commonest_hu);
+  if (exactly > 0.8 * share_between(histogram, air_hu - 8, air_hu + 8) && is_no_air(commonest_hu)) {
+    /* a filler: air is never without noise */
+    histogram->measured -= histogram->count[commonest_hu - LOWEST_HU];
+    histogram->count[commonest_hu - LOWEST_HU] = 0.0;
     air_hu = mode_between(histogram, -1900, AIR_HU - 40, 8);
   }
   double air = share_between(histogram, LOWEST_HU, AIR_HU - 1);
   double air_peak = share_between(histogram, air_hu - 40, air_hu + 40);
-  if (air > 0.10 && air_peak > 0.5 * air && (air_hu < -1100 || air_hu > -700)) {
+  if (air > 0.10 && air_peak > 0.5 * air && is_no_air(air_hu)) {
     (void)snprintf(doubt, LVN_HOUNSFIELD_TEXT_BYTES, "its air would be at %d HU", air_hu);
     return true;
   }

@@ -8,9 +8,9 @@
 
 #define ROW_STEP 3      /* rows that are looked at: two acquisitions differ in every one, by their noise */
 #define BODY_SHARE 0.03 /* of a slice's pixels: one of air alone is like any other */
-#define SAME_SLICES 0.5 /* of the shorter one */
-#define ALIKE_HU 4      /* what lossy compression changes; noise of a scanner is twice that */
-#define ALIKE_SHARE 0.95
+#define SAME_SLICES 0.9 /* of the shorter one */
+#define ALIKE_HU 6      /* what lossy compression changes; two scans differ more by their noise alone */
+#define ALIKE_SHARE 0.995
 #define SAMPLES_MAX 20000
 #define SAMPLES_MIN 200
 
