@@ -105,24 +105,29 @@ struct lvn_phase_spot lvn_phase_slice_rate(const struct lvn_phase_slice *slice, 
   struct lvn_phase_spot spot = {.score = -HUGE_VAL, .x = x, .y = y};
   double step = slice->step_mm;
   int reach = (int)ceil(disc->ring_out_mm / step);
+  double inside2 = disc->inside_mm * disc->inside_mm;
+  double ring_in2 = disc->ring_in_mm * disc->ring_in_mm;
+  double ring_out2 = disc->ring_out_mm * disc->ring_out_mm;
   double inside[3] = {0.0, 0.0, 0.0};
   double ring[2] = {0.0, 0.0};
   float around[RING_PIXELS_MAX];
   size_t around_count = 0;
+  size_t brighter = 0;
+  size_t darker = 0;
   for (int dy = -reach; dy <= reach; dy++) {
     for (int dx = -reach; dx <= reach; dx++) {
-      double r = step * sqrt((double)(dx * dx + dy * dy));
+      double r2 = step * step * (double)(dx * dx + dy * dy);
       int px = x + dx;
       int py = y + dy;
-      if (r > disc->ring_out_mm || px < 0 || px >= slice->width || py < 0 || py >= slice->height) {
+      if (r2 > ring_out2 || px < 0 || px >= slice->width || py < 0 || py >= slice->height) {
         continue;
       }
       double hu = (double)slice->hu[py * slice->width + px];
-      if (r <= disc->inside_mm) {
+      if (r2 <= inside2) {
         inside[0] += 1.0;
         inside[1] += hu;
         inside[2] += hu * hu;
-      } else if (r >= disc->ring_in_mm) {
+      } else if (r2 >= ring_in2) {
         ring[0] += 1.0;
         ring[1] += fmin(fmax(hu, -100.0), 300.0);
         if (around_count < RING_PIXELS_MAX) {
@@ -140,9 +145,11 @@ struct lvn_phase_spot lvn_phase_slice_rate(const struct lvn_phase_slice *slice, 
     spot.hu = mean;
     spot.contrast = mean - ring[1] / ring[0];
     for (size_t i = 0; i < around_count; i++) {
-      spot.brighter += (double)around[i] > mean + CLEARLY_HU ? 1.0 / (double)around_count : 0.0;
-      spot.darker += (double)around[i] < mean - CLEARLY_HU ? 1.0 / (double)around_count : 0.0;
+      brighter += (double)around[i] > mean + CLEARLY_HU ? 1 : 0;
+      darker += (double)around[i] < mean - CLEARLY_HU ? 1 : 0;
     }
+    spot.brighter = (double)brighter / (double)around_count;
+    spot.darker = (double)darker / (double)around_count;
     /* a bright vessel's edge makes it uneven; and of two bright vessels the aorta is the brighter one */
     spot.score = fmin(spot.contrast, 120.0) - 2.0 * fmax(0.0, spot.spread - 0.08 * mean) + 0.1 * fmin(mean, 350.0);
   }

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ROW_STEP 3      /* rows that are looked at: two acquisitions differ in every one, by their noise */
+#define ROW_STEP 8      /* rows that are looked at: two acquisitions differ in every one, by their noise */
 #define BODY_SHARE 0.03 /* of a slice's pixels: one of air alone is like any other */
 #define SAME_SLICES 0.9 /* of the shorter one */
 #define ALIKE_HU 6      /* what lossy compression changes; two scans differ more by their noise alone */

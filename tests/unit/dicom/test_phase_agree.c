@@ -45,10 +45,10 @@ static double tissue_at(const struct body *b, double x, double y, double z) {
   double spine_y = 58 - 0.8 * bend;
   double hu = hypot(x / 150, y / 105) < 1 ? -105 : -1000;
   double r = hypot(x - aorta_x, y - aorta_y);
-  hu = hypot(x / 132, (y - 4) / 84) < 1 ? b->muscle_hu : hu;                  /* viscera */
-  hu = hypot((x - 8) / 46, (y - 24 + bend) / 26) < 1 ? -100 : hu;             /* retroperitoneal fat */
-  hu = hypot((x + 12) / 7, (y - 26 + bend) / 16) < 1 ? b->muscle_hu + 8 : hu; /* crus */
-  hu = hypot(x + 26, y - 18 + bend) < fmin(11, b->radius_mm) ? 0.6 * b->aorta_hu + 20 : hu;       /* inferior vena cava */
+  hu = hypot(x / 132, (y - 4) / 84) < 1 ? b->muscle_hu : hu;                                /* viscera */
+  hu = hypot((x - 8) / 46, (y - 24 + bend) / 26) < 1 ? -100 : hu;                           /* retroperitoneal fat */
+  hu = hypot((x + 12) / 7, (y - 26 + bend) / 16) < 1 ? b->muscle_hu + 8 : hu;               /* crus */
+  hu = hypot(x + 26, y - 18 + bend) < fmin(11, b->radius_mm) ? 0.6 * b->aorta_hu + 20 : hu; /* inferior vena cava */
   for (int side = -1; side <= 1; side += 2) {
     hu = hypot(x - 34 * side, y - 66) < 17 ? b->muscle_hu + 6 : hu; /* psoas and back */
     hu = hypot((x - 66 * side) / 22, (y - 38) / 28) < 1 ? b->kidney_hu : hu;
