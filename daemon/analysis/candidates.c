@@ -1,5 +1,6 @@
 #include "daemon/analysis/candidates.h"
 
+#include "daemon/analysis/values.h"
 #include "daemon/base/memory.h"
 
 #include <math.h>
@@ -145,7 +146,8 @@ static bool load_best(struct lvn_case *c, enum lvn_case_skip skip, size_t *ret_a
     *ret_added += 1;
   }
   for (size_t i = 0; i < c->stack_count; i++) {
-    if (c->stacks[i].is_candidate && !lvn_candidates_load_one(c, i, err)) {
+    bool is_fresh = c->stacks[i].is_candidate && !c->stacks[i].loaded;
+    if (is_fresh && (!lvn_candidates_load_one(c, i, err) || !lvn_values_check(c, i, err))) {
       return false;
     }
   }
@@ -215,18 +217,18 @@ const char *lvn_case_exclusion(const struct lvn_case_stack *entry) {
   return lvn_aside_name(entry->stack->aside);
 }
 
-/* Localizers, dose screens and the like are no news to anyone. */
+/* Localizers, dose screens and the like are no news to anyone; what is no volume or no HU, lvn_values_say_excluded()
+ * says. */
 static bool might_be_phase(const struct lvn_case_stack *entry) {
   enum lvn_aside aside = entry->stack->aside;
-  return !entry->is_candidate && (aside == LVN_ASIDE_NONE || aside == LVN_ASIDE_GEOMETRY ||
-                                  aside == LVN_ASIDE_SPECTRAL || aside == LVN_ASIDE_PERFUSION);
+  return !entry->is_candidate &&
+         (aside == LVN_ASIDE_NONE || aside == LVN_ASIDE_SPECTRAL || aside == LVN_ASIDE_PERFUSION);
 }
 
 void lvn_candidates_say_excluded(const struct lvn_case *study_case, char sentence[512]) {
   size_t named = 0;
   for (size_t i = 0; i < study_case->stack_count; i++) {
     const struct lvn_case_stack *entry = &study_case->stacks[i];
-    const char *problem = entry->stack->aside == LVN_ASIDE_GEOMETRY ? entry->stack->geometry_problem : "";
     size_t used = strlen(sentence);
     if (!might_be_phase(entry)) {
       continue;
@@ -235,9 +237,8 @@ void lvn_candidates_say_excluded(const struct lvn_case *study_case, char sentenc
       (void)snprintf(sentence + used, 512 - used, ", …");
       return;
     }
-    int length =
-        snprintf(sentence + used, 512 - used, "%sseries %d (%s%s%s)", named == 0 ? "; excluded: " : ", ",
-                 entry->stack->series_number, lvn_case_exclusion(entry), problem[0] == '\0' ? "" : ": ", problem);
+    int length = snprintf(sentence + used, 512 - used, "%sseries %d (%s)", named == 0 ? "; excluded: " : ", ",
+                          entry->stack->series_number, lvn_case_exclusion(entry));
     if (length < 0 || (size_t)length >= 512 - used) {
       sentence[used] = '\0'; /* no half sentence */
       return;

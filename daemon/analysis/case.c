@@ -2,6 +2,7 @@
 
 #include "daemon/analysis/candidates.h"
 #include "daemon/analysis/measure.h"
+#include "daemon/analysis/values.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/memory.h"
 
@@ -33,7 +34,7 @@ static bool refuse_or_fail(struct lvn_error *err, enum lvn_analysis_outcome *ret
 }
 
 /* One patient, one aorta: the series of one frame of reference agree on where it is. */
-static void agree_on_aorta(struct lvn_case *c, const size_t *index_of, size_t count) {
+static bool agree_on_aorta(struct lvn_case *c, const size_t *index_of, size_t count, struct lvn_error *err) {
   const struct lvn_volume *volumes[LVN_CASE_STACKS_MAX];
   struct lvn_phase_image images[LVN_CASE_STACKS_MAX];
   size_t member[LVN_CASE_STACKS_MAX];
@@ -46,31 +47,42 @@ static void agree_on_aorta(struct lvn_case *c, const size_t *index_of, size_t co
       member[members++] = index_of[i];
     }
   }
-  lvn_phase_agree_on_aorta(volumes, images, members);
+  if (!lvn_phase_agree_on_aorta(volumes, images, members, err)) {
+    return false;
+  }
   for (size_t i = 0; i < members; i++) {
     c->stacks[member[i]].image = images[i];
   }
+  return true;
 }
 
 static bool recognise_phases(struct lvn_case *c, char ret_sentence[512], struct lvn_error *err) {
   struct lvn_phase_candidate candidates[LVN_CASE_STACKS_MAX];
   struct lvn_phase_verdict verdicts[LVN_CASE_STACKS_MAX];
   size_t index_of[LVN_CASE_STACKS_MAX];
+  const struct lvn_stack *same[LVN_CASE_STACKS_MAX];
   char sentence[LVN_TEXT_BYTES] = "";
+  char excluded[LVN_TEXT_BYTES];
   size_t count = 0;
+  lvn_values_say_excluded(c, excluded);
   for (size_t i = 0; i < c->stack_count; i++) {
     if (c->stacks[i].is_candidate) {
       index_of[count] = i;
-      candidates[count++] = (struct lvn_phase_candidate){
-          .stack = c->stacks[i].stack, .image = &c->stacks[i].image, .operator_says = LVN_PHASE_NONE};
+      candidates[count++] = (struct lvn_phase_candidate){.stack = c->stacks[i].stack, .image = &c->stacks[i].image};
     }
   }
   if (count == 0) {
-    (void)lvn_copy(ret_sentence, 512, "waiting for CT series: none of the study's series can be a contrast phase");
+    (void)snprintf(ret_sentence, 512, "waiting for CT series: none of the study's series can be a contrast phase%s%s",
+                   excluded[0] == '\0' ? "" : ": ", excluded);
     return true;
   }
-  agree_on_aorta(c, index_of, count);
-  if (!lvn_phase_recognise(candidates, count, verdicts, sentence, err)) {
+  if (!lvn_values_find_same(c, index_of, count, same, err) || !agree_on_aorta(c, index_of, count, err)) {
+    return false;
+  }
+  for (size_t i = 0; i < count; i++) {
+    candidates[i].same_images_as = same[i];
+  }
+  if (!lvn_phase_recognise(candidates, count, excluded, verdicts, sentence, err)) {
     return false;
   }
   for (size_t i = 0; i < count; i++) {

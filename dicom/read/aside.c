@@ -149,6 +149,8 @@ const char *lvn_aside_name(enum lvn_aside aside) {
     return "spectral";
   case LVN_ASIDE_PERFUSION:
     return "perfusion";
+  case LVN_ASIDE_NOT_HU:
+    return "no HU";
   }
   return "unknown";
 }

@@ -1,12 +1,11 @@
 // Headers of CT objects: classic, Enhanced and Legacy Converted Enhanced, the last two by functional groups
 // (PS3.3 C.7.6.16), each frame read as one slice.
 #include "daemon/base/memory.h"
+#include "dicom/read/number.h"
 #include "dicom/read/study_dcmtk.hh"
 
 #include <dcmtk/dcmdata/dcspchrs.h>
 
-#include <cmath>
-#include <cstdlib>
 #include <cstring>
 
 namespace lvn {
@@ -62,32 +61,6 @@ void put_text(char *target, size_t bytes, const std::string &text) {
   target[length] = '\0';
 }
 
-bool numbers_of(DcmItem &item, const DcmTagKey &key, double *values, size_t count) {
-  for (size_t i = 0; i < count; i++) {
-    OFString text;
-    if (item.findAndGetOFString(key, text, static_cast<unsigned long>(i)).bad()) {
-      return false;
-    }
-    char *end = nullptr;
-    const double value = std::strtod(text.c_str(), &end);
-    if (end == text.c_str() || !std::isfinite(value)) {
-      return false;
-    }
-    values[i] = value;
-  }
-  return true;
-}
-
-double number_of(DcmItem &item, const DcmTagKey &key, double otherwise) {
-  double value = 0.0;
-  return numbers_of(item, key, &value, 1) ? value : otherwise;
-}
-
-int integer_of(DcmItem &item, const DcmTagKey &key, int otherwise) {
-  const double value = number_of(item, key, -1e10);
-  return value >= -1e9 && value <= 1e9 ? static_cast<int>(value) : otherwise;
-}
-
 DcmItem *first_item(DcmItem *item, const DcmTagKey &sequence) {
   DcmItem *found = nullptr;
   return item != nullptr && item->findAndGetSequenceItem(sequence, found, 0).good() ? found : nullptr;
@@ -100,25 +73,8 @@ bool load_file(const std::string &path, bool with_pixels, DcmFileFormat &file, l
   return status.good() || lvn_error_set(err, LVN_ERROR_DATA, "%s: %s", path.c_str(), status.text());
 }
 
-// Seconds since midnight of a TM "HHMMSS.FFFFFF" (old: "HH:MM:SS") or a DT "YYYYMMDDHHMMSS.FFFFFF"; -1 when absent.
 static double seconds_of(const std::string &value, bool is_datetime) {
-  std::string digits;
-  for (const char c : value.substr(is_datetime ? std::min<size_t>(8, value.size()) : 0)) {
-    if (c == ':') {
-      continue;
-    }
-    if (!((c >= '0' && c <= '9') || c == '.')) {
-      break;
-    }
-    digits += c;
-  }
-  if (digits.size() < 4 || digits.find('.') < 6) {
-    return -1.0;
-  }
-  const double hours = std::strtod(digits.substr(0, 2).c_str(), nullptr);
-  const double minutes = std::strtod(digits.substr(2, 2).c_str(), nullptr);
-  const double seconds = digits.size() > 4 ? std::strtod(digits.substr(4).c_str(), nullptr) : 0.0;
-  return hours < 24.0 && minutes < 60.0 && seconds < 61.0 ? hours * 3600.0 + minutes * 60.0 + seconds : -1.0;
+  return lvn_number_read_time(value.c_str(), is_datetime);
 }
 
 static void read_pixels(DcmItem &dataset, const std::string &path, const lvn_scan &scan, Pixels &pixels) {
@@ -169,7 +125,6 @@ static void read_common(DcmItem &dataset, const lvn_scan &scan, Frame &frame) {
            code_of(dataset, DCM_FrameOfReferenceUID));
   header.series_number = integer_of(dataset, DCM_SeriesNumber, -1);
   header.acquisition_number = integer_of(dataset, DCM_AcquisitionNumber, -1);
-  header.slice_thickness_mm = number_of(dataset, DCM_SliceThickness, 0.0);
   put_text(header.series_description, LVN_TEXT_BYTES, text_of(dataset, DCM_SeriesDescription));
   put_text(header.protocol_name, LVN_TEXT_BYTES, text_of(dataset, DCM_ProtocolName));
   put_text(header.study_description, LVN_TEXT_BYTES, text_of(dataset, DCM_StudyDescription));
@@ -184,25 +139,19 @@ static void read_common(DcmItem &dataset, const lvn_scan &scan, Frame &frame) {
   header.contrast_start_seconds = seconds_of(code_of(dataset, DCM_ContrastBolusStartTime), false);
   frame.instance_number = integer_of(dataset, DCM_InstanceNumber, -1);
   frame.slice.instance_number = frame.instance_number;
+  frame.name =
+      frame.instance_number < 0 ? "an image without a number" : "image " + std::to_string(frame.instance_number);
+  read_thickness(dataset, frame);
   frame.content_datetime = code_of(dataset, DCM_ContentDate) + code_of(dataset, DCM_ContentTime);
   frame.rescale_type = code_of(dataset, DCM_RescaleType);
   frame.volume_calculation = code_of(dataset, DCM_VolumeBasedCalculationTechnique);
   frame.volumetric_properties = code_of(dataset, DCM_VolumetricProperties);
   read_acquisition(dataset, frame.acquisition);
-  frame.slope = number_of(dataset, DCM_RescaleSlope, 1.0);
-  frame.intercept = number_of(dataset, DCM_RescaleIntercept, 0.0);
+  read_rescale(dataset, frame);
   const std::string photometric = code_of(dataset, DCM_PhotometricInterpretation);
   frame.is_grey = photometric == "MONOCHROME2" || photometric == "MONOCHROME1";
   put_text(frame.slice.sop_instance_uid, LVN_UID_BYTES, scan.sop_instance_uid);
   put_text(frame.slice.sop_class_uid, LVN_UID_BYTES, scan.sop_class_uid);
-}
-
-static void read_spacing(DcmItem &item, Frame &frame) {
-  double spacing[2];
-  if (numbers_of(item, DCM_PixelSpacing, spacing, 2)) {
-    frame.spacing_mm[0] = spacing[1]; // Pixel Spacing is row spacing first (PS3.3 10.7.1.3)
-    frame.spacing_mm[1] = spacing[0];
-  }
 }
 
 // The functional group macro of one frame: its own, else the shared one.
@@ -213,17 +162,15 @@ static DcmItem *group_of(DcmItem *own, DcmItem *shared, const DcmTagKey &sequenc
 
 static void read_frame_groups(DcmItem *own, DcmItem *shared, Frame &frame) {
   DcmItem *group = group_of(own, shared, DCM_PlanePositionSequence);
-  frame.has_geometry = group != nullptr && numbers_of(*group, DCM_ImagePositionPatient, frame.slice.position_mm, 3);
+  const bool has_position = group != nullptr && read_position(*group, frame);
   group = group_of(own, shared, DCM_PlaneOrientationSequence);
-  frame.has_geometry =
-      frame.has_geometry && group != nullptr && numbers_of(*group, DCM_ImageOrientationPatient, frame.orientation, 6);
+  frame.has_geometry = group != nullptr && read_orientation(*group, frame) && has_position;
   if ((group = group_of(own, shared, DCM_PixelMeasuresSequence)) != nullptr) {
     read_spacing(*group, frame);
-    frame.header.slice_thickness_mm = number_of(*group, DCM_SliceThickness, 0.0);
+    read_thickness(*group, frame);
   }
   if ((group = group_of(own, shared, DCM_PixelValueTransformationSequence)) != nullptr) {
-    frame.slope = number_of(*group, DCM_RescaleSlope, 1.0);
-    frame.intercept = number_of(*group, DCM_RescaleIntercept, 0.0);
+    read_rescale(*group, frame);
     frame.rescale_type = code_of(*group, DCM_RescaleType);
   }
   if ((group = group_of(own, shared, DCM_FrameContentSequence)) != nullptr) {
@@ -272,6 +219,7 @@ static bool read_multiframe(lvn_study &study, DcmItem &dataset, const Frame &com
     item = per_frame->nextInContainer(item);
     Frame frame = common;
     frame.slice.frame_number = number;
+    frame.name = "frame " + std::to_string(number);
     if (frame.header.contrast_agent[0] == '\0') {
       put_text(frame.header.contrast_agent, LVN_TEXT_BYTES, agent);
     }
@@ -297,8 +245,8 @@ bool read_ct(lvn_study &study, const std::string &path, const lvn_scan &scan, lv
   if (std::strcmp(scan.sop_class_uid, UID_CTImageStorage) != 0) {
     return read_multiframe(study, dataset, frame, pixels.frames, err);
   }
-  frame.has_geometry = numbers_of(dataset, DCM_ImagePositionPatient, frame.slice.position_mm, 3) &&
-                       numbers_of(dataset, DCM_ImageOrientationPatient, frame.orientation, 6);
+  const bool has_position = read_position(dataset, frame);
+  frame.has_geometry = read_orientation(dataset, frame) && has_position;
   read_spacing(dataset, frame);
   study.frames.push_back(frame);
   return true;

@@ -1,6 +1,4 @@
-/* The set as a whole: contrast passes through the phases in one order, so stacks are judged together. Evidence of each
- * stack and the gaps between their acquisitions are summed for every assignment of phases to acquisitions; the sums are
- * log-likelihoods, and a stack's probabilities are the marginals. */
+/* The set as a whole: evidence of each stack, stacks of one acquisition together, the acquisitions in their order. */
 #include "dicom/read/phase.h"
 
 #include "daemon/base/memory.h"
@@ -8,98 +6,16 @@
 
 #include <ctype.h>
 #include <math.h>
+#include <stdint.h>
 #include <string.h>
 
-#define GROUPS_MAX 7 /* judged jointly: 4^7 assignments; the rest one by one */
 #define DECIDED 0.8
-#define CLASH 3.0       /* nats by which the image must contradict the header */
-#define WITNESSED 7.0   /* nats: more than a text and the contrast agent give, which one wrong protocol sets both */
-#define WRONG_ORDER 7.0 /* nats */
-#define SAME_PHASE_AGAIN 1.2  /* nats: a second acquisition of one phase is unusual, not absurd */
-#define SAME_SECONDS 2.0      /* reconstructions of one acquisition carry one time, give or take the first slice */
+#define CLASH 3.0        /* nats by which the image must contradict the header */
+#define WITNESSED 7.0    /* nats: more than a text and the contrast agent give, which one wrong protocol sets both */
+#define LABELLED 2.0     /* nats by which a label must name its phase before any other */
+#define OTHER_BLOOD 25.0 /* HU between aortas that cannot be of one acquisition */
+#define SAME_SECONDS 2.0 /* reconstructions of one acquisition carry one time, give or take the first slice */
 #define SAME_SCAN_SECONDS 9.0 /* with the same acquisition number: thin and thick ones may start at another slice */
-
-struct group {
-  double weight[LVN_PHASE_COUNT];
-  double seconds; /* of the earliest member, against the first candidate with a time; NAN when unknown */
-  double slices;
-};
-
-struct assignment {
-  const struct group *groups;
-  size_t count;
-  enum lvn_phase phase[GROUPS_MAX];
-  double best;
-  bool summing; /* second pass: marginals, relative to best */
-  double marginal[GROUPS_MAX][LVN_PHASE_COUNT];
-};
-
-/* How well the pause between two acquisitions fits their phases. */
-static double gap_score(const struct group *a, enum lvn_phase pa, const struct group *b, enum lvn_phase pb) {
-  if (isnan(a->seconds) || isnan(b->seconds)) {
-    return pa == pb ? -SAME_PHASE_AGAIN : 0.0;
-  }
-  if (a->seconds > b->seconds) {
-    return gap_score(b, pb, a, pa);
-  }
-  double gap = b->seconds - a->seconds;
-  if (pa > pb) {
-    return -WRONG_ORDER;
-  }
-  if (pa == pb) {
-    return gap < 600.0 ? -SAME_PHASE_AGAIN - (gap > 100.0 && pa != LVN_PHASE_DL && pa != LVN_PHASE_NC ? 2.5 : 0.0)
-                       : -SAME_PHASE_AGAIN;
-  }
-  double z = 0.0;
-  if (pa == LVN_PHASE_ART && pb == LVN_PHASE_PV) {
-    z = (gap - 36.0) / 11.0;
-  } else if (pa == LVN_PHASE_PV && pb == LVN_PHASE_DL) {
-    z = (log(fmax(gap, 1.0)) - log(170.0)) / 0.5;
-  } else if (pa == LVN_PHASE_ART && pb == LVN_PHASE_DL) {
-    z = (log(fmax(gap, 1.0)) - log(205.0)) / 0.45;
-  } else if (gap < 20.0) { /* from without contrast to any phase: at least the injection and the way to the liver */
-    z = 2.5;
-  }
-  return -0.5 * fmin(z * z, 12.0);
-}
-
-static void descend(struct assignment *a, size_t depth, double score) {
-  if (depth == a->count) {
-    if (!a->summing) {
-      a->best = fmax(a->best, score);
-      return;
-    }
-    double share = exp(score - a->best);
-    for (size_t g = 0; g < a->count; g++) {
-      a->marginal[g][a->phase[g]] += share;
-    }
-    return;
-  }
-  for (enum lvn_phase phase = LVN_PHASE_NC; phase < LVN_PHASE_COUNT; phase++) {
-    double next = score + a->groups[depth].weight[phase];
-    for (size_t before = 0; before < depth; before++) {
-      next += gap_score(&a->groups[before], a->phase[before], &a->groups[depth], phase);
-    }
-    a->phase[depth] = phase;
-    descend(a, depth + 1, next);
-  }
-}
-
-static void judge_groups(const struct group *groups, size_t count, double (*ret_probability)[LVN_PHASE_COUNT]) {
-  struct assignment a = {.groups = groups, .count = count, .best = -HUGE_VAL};
-  descend(&a, 0, 0.0);
-  a.summing = true;
-  descend(&a, 0, 0.0);
-  for (size_t g = 0; g < count; g++) {
-    double sum = 0.0;
-    for (int p = 0; p < LVN_PHASE_COUNT; p++) {
-      sum += a.marginal[g][p];
-    }
-    for (int p = 0; p < LVN_PHASE_COUNT; p++) {
-      ret_probability[g][p] = a.marginal[g][p] / sum;
-    }
-  }
-}
 
 static bool same_acquisition(const struct lvn_stack *a, const struct lvn_stack *b) {
   if (a->acquisition_seconds < 0.0 || b->acquisition_seconds < 0.0) {
@@ -111,12 +27,19 @@ static bool same_acquisition(const struct lvn_stack *a, const struct lvn_stack *
           a->slice_thickness_mm != b->slice_thickness_mm);
 }
 
+static bool same_images(const struct lvn_phase_candidate *a, const struct lvn_phase_candidate *b) {
+  return (a->same_images_as != NULL && (a->same_images_as == b->stack || a->same_images_as == b->same_images_as)) ||
+         (b->same_images_as != NULL && b->same_images_as == a->stack);
+}
+
 /* Index of the first candidate of the same acquisition, for each candidate. */
-static void group_candidates(const struct lvn_phase_candidate *candidates, size_t count, size_t *ret_leader) {
+static void group_candidates(const struct lvn_phase_candidate *candidates, size_t count, bool clock_stands_still,
+                             size_t *ret_leader) {
   for (size_t i = 0; i < count; i++) {
     ret_leader[i] = i;
     for (size_t j = 0; j < i; j++) {
-      if (same_acquisition(candidates[j].stack, candidates[i].stack)) {
+      if (same_images(&candidates[j], &candidates[i]) ||
+          (!clock_stands_still && same_acquisition(candidates[j].stack, candidates[i].stack))) {
         ret_leader[i] = ret_leader[j];
         break;
       }
@@ -139,9 +62,10 @@ static double shared_injection(const struct lvn_phase_candidate *candidates, siz
   return injection;
 }
 
-static struct lvn_phase_context survey(const struct lvn_phase_candidate *candidates, size_t count,
-                                       const size_t *leader) {
-  struct lvn_phase_context context = {.injection_seconds = shared_injection(candidates, count)};
+static struct lvn_phase_context survey(const struct lvn_phase_candidate *candidates, size_t count, const size_t *leader,
+                                       bool clock_stands_still) {
+  struct lvn_phase_context context = {.injection_seconds = shared_injection(candidates, count),
+                                      .clock_stands_still = clock_stands_still};
   double low = HUGE_VAL;
   double high = -HUGE_VAL;
   for (size_t i = 0; i < count; i++) {
@@ -199,15 +123,13 @@ static bool aorta_tells_apart(enum lvn_phase left, enum lvn_phase right) {
  * against the image, and often against the clock too; where the clock bears the label out, it is rather the aorta that
  * was mistaken for something else. */
 static void weigh(const struct lvn_phase_candidate *candidate, const struct lvn_phase_context *context,
-                  struct lvn_phase_verdict *verdict, double ret_weight[LVN_PHASE_COUNT], enum lvn_phase *ret_header,
-                  enum lvn_phase *ret_image) {
+                  struct lvn_phase_verdict *verdict, double ret_weight[LVN_PHASE_COUNT],
+                  struct lvn_phase_opinion *opinion) {
   double header[LVN_PHASE_COUNT] = {0};
   double image[LVN_PHASE_COUNT] = {0};
   double header_lead = 0.0;
   double image_lead = 0.0;
   *verdict = (struct lvn_phase_verdict){.phase = LVN_PHASE_NONE};
-  *ret_header = LVN_PHASE_NONE;
-  *ret_image = LVN_PHASE_NONE;
   lvn_phase_weigh_header(candidate->stack, context, verdict);
   add_up(verdict, 0, header);
   size_t before = verdict->evidence_count;
@@ -217,10 +139,12 @@ static void weigh(const struct lvn_phase_candidate *candidate, const struct lvn_
   add_up(verdict, before, image);
   enum lvn_phase header_best = strongest(header, &header_lead);
   enum lvn_phase image_best = strongest(image, &image_lead);
-  if (aorta_tells_apart(header_best, image_best) && header_lead > 1.5 &&
+  /* what was found only where another series shows the aorta is a hint, no witness */
+  bool is_own = candidate->image != NULL && !candidate->image->aorta_by_position;
+  if (is_own && aorta_tells_apart(header_best, image_best) && header_lead > 1.5 &&
       image[image_best] - image[header_best] > CLASH && header[header_best] - header[image_best] < WITNESSED) {
-    *ret_header = header_best;
-    *ret_image = image_best;
+    opinion->header = header_best;
+    opinion->image = image_best;
   }
   for (int p = 0; p < LVN_PHASE_COUNT; p++) {
     ret_weight[p] = header[p] + image[p];
@@ -273,8 +197,7 @@ static void choose(const struct lvn_phase_candidate *candidates, struct lvn_phas
     size_t best = count;
     double best_score = -HUGE_VAL;
     for (size_t i = 0; i < count; i++) {
-      double score = suitability(candidates[i].stack, most_mm, verdicts[i].probability[phase]) +
-                     (candidates[i].operator_says == phase ? 1000.0 : 0.0);
+      double score = suitability(candidates[i].stack, most_mm, verdicts[i].probability[phase]);
       if (verdicts[i].phase == phase && score > best_score) {
         best = i;
         best_score = score;
@@ -286,111 +209,164 @@ static void choose(const struct lvn_phase_candidate *candidates, struct lvn_phas
   }
 }
 
-static void honour_operator(enum lvn_phase says, struct lvn_phase_verdict *verdict) {
-  static const double certain[LVN_PHASE_COUNT] = {0};
-  double weight[LVN_PHASE_COUNT];
-  memcpy(weight, certain, sizeof weight);
-  weight[says] = 20.0;
-  lvn_phase_add_evidence(verdict, weight, "the operator says %s", lvn_phase_long_name(says));
+/* The phase that description or attribute name, LVN_PHASE_NONE when none clearly. */
+static enum lvn_phase label_of(const struct lvn_stack *stack) {
+  struct lvn_phase_verdict named = {.phase = LVN_PHASE_NONE};
+  double sum[LVN_PHASE_COUNT] = {0};
+  double lead = 0.0;
+  lvn_phase_weigh_label(stack, &named);
+  add_up(&named, 0, sum);
+  enum lvn_phase best = strongest(sum, &lead);
+  return lead > LABELLED ? best : LVN_PHASE_NONE;
+}
+
+/* One time on all series, though labels and images show all phases: a time that was copied or blanked, not measured. */
+static bool clock_stands_still(const struct lvn_phase_candidate *candidates, const struct lvn_phase_opinion *opinions,
+                               size_t count) {
+  double low[LVN_PHASE_COUNT];
+  double high[LVN_PHASE_COUNT];
+  for (int p = 0; p < LVN_PHASE_COUNT; p++) {
+    low[p] = HUGE_VAL;
+    high[p] = -HUGE_VAL;
+  }
+  for (size_t i = 0; i < count; i++) {
+    const struct lvn_phase_image *image = candidates[i].image;
+    enum lvn_phase label = opinions[i].label;
+    double first = candidates[0].stack->acquisition_seconds;
+    double seconds = candidates[i].stack->acquisition_seconds;
+    if (seconds < 0.0 || first < 0.0 || fabs(lvn_phase_seconds_between(first, seconds)) >= SAME_SECONDS) {
+      return false;
+    }
+    if (label != LVN_PHASE_NONE && image != NULL && image->aorta_found) {
+      low[label] = fmin(low[label], image->aorta_hu);
+      high[label] = fmax(high[label], image->aorta_hu);
+    }
+  }
+  for (int p = LVN_PHASE_NC; p <= LVN_PHASE_PV; p++) {
+    if (!isfinite(low[p])) {
+      return false;
+    }
+  }
+  return low[LVN_PHASE_ART] - high[LVN_PHASE_PV] > OTHER_BLOOD && low[LVN_PHASE_PV] - high[LVN_PHASE_NC] > OTHER_BLOOD;
+}
+
+/* Members of one acquisition whose labels name different phases: none of them is that phase beyond doubt. */
+static void find_contradictions(const struct lvn_phase_candidate *candidates, size_t count, const size_t *leader,
+                                struct lvn_phase_opinion *opinions) {
+  for (size_t i = 0; i < count; i++) {
+    for (size_t j = 0; j < count; j++) {
+      if (leader[i] == leader[j] && opinions[i].label != LVN_PHASE_NONE && opinions[j].label != LVN_PHASE_NONE &&
+          opinions[i].label != opinions[j].label &&
+          (opinions[i].against == SIZE_MAX || same_images(&candidates[i], &candidates[j]))) {
+        opinions[i].against = j;
+        opinions[i].same_images = same_images(&candidates[i], &candidates[j]);
+      }
+    }
+  }
 }
 
 struct work {
   size_t *leader;
-  struct group *groups;
+  size_t *group_of;
+  struct lvn_phase_group *groups;
   double (*weight)[LVN_PHASE_COUNT];
   double (*probability)[LVN_PHASE_COUNT];
-  enum lvn_phase *header_says;
-  enum lvn_phase *image_says;
+  struct lvn_phase_opinion *opinions;
 };
 
 static void work_clear(struct work *work) {
   lvn_free(work->leader);
+  lvn_free(work->group_of);
   lvn_free(work->groups);
   lvn_free(work->weight);
   lvn_free(work->probability);
-  lvn_free(work->header_says);
-  lvn_free(work->image_says);
+  lvn_free(work->opinions);
 }
 
 static bool work_make(size_t count, struct work *work, struct lvn_error *err) {
   return (work->leader = lvn_alloc(count, sizeof *work->leader, err)) != NULL &&
+         (work->group_of = lvn_alloc(count, sizeof *work->group_of, err)) != NULL &&
          (work->groups = lvn_alloc(count, sizeof *work->groups, err)) != NULL &&
          (work->weight = lvn_alloc(count, sizeof *work->weight, err)) != NULL &&
          (work->probability = lvn_alloc(count, sizeof *work->probability, err)) != NULL &&
-         (work->header_says = lvn_alloc(count, sizeof *work->header_says, err)) != NULL &&
-         (work->image_says = lvn_alloc(count, sizeof *work->image_says, err)) != NULL;
+         (work->opinions = lvn_alloc(count, sizeof *work->opinions, err)) != NULL;
 }
 
 /* One entry per acquisition; members of one acquisition are one phase, so their evidence counts once, averaged. */
-static size_t make_groups(const struct lvn_phase_candidate *candidates, size_t count, struct work *work,
-                          size_t *group_of) {
+static size_t make_groups(const struct lvn_phase_candidate *candidates, size_t count, bool clock_stands_still,
+                          struct work *work) {
   size_t groups = 0;
   double zero = -1.0;
   for (size_t i = 0; i < count; i++) {
-    double seconds = candidates[i].stack->acquisition_seconds;
+    double seconds = clock_stands_still ? -1.0 : candidates[i].stack->acquisition_seconds;
     zero = zero < 0.0 ? seconds : zero;
     if (work->leader[i] == i) {
-      work->groups[groups] = (struct group){.seconds = seconds < 0.0 ? NAN : lvn_phase_seconds_between(zero, seconds)};
-      group_of[i] = groups++;
+      work->groups[groups] =
+          (struct lvn_phase_group){.seconds = seconds < 0.0 ? NAN : lvn_phase_seconds_between(zero, seconds)};
+      work->group_of[i] = groups++;
     } else {
-      group_of[i] = group_of[work->leader[i]];
+      work->group_of[i] = work->group_of[work->leader[i]];
     }
-    struct group *group = &work->groups[group_of[i]];
+    struct lvn_phase_group *group = &work->groups[work->group_of[i]];
     for (int p = 0; p < LVN_PHASE_COUNT; p++) {
-      group->weight[p] = (group->weight[p] * group->slices + work->weight[i][p]) / (group->slices + 1.0);
+      group->weight[p] = (group->weight[p] * group->members + work->weight[i][p]) / (group->members + 1.0);
     }
-    group->slices += 1.0;
+    group->members += 1.0;
   }
   return groups;
 }
 
-static void decide(const struct lvn_phase_candidate *candidate, const double probability[LVN_PHASE_COUNT],
-                   const struct work *work, size_t i, struct lvn_phase_verdict *verdict) {
+static void decide(const double probability[LVN_PHASE_COUNT], const struct lvn_phase_opinion *opinion,
+                   bool group_in_doubt, struct lvn_phase_verdict *verdict) {
   memcpy(verdict->probability, probability, sizeof verdict->probability);
-  if (candidate->operator_says < LVN_PHASE_COUNT) {
-    for (int p = 0; p < LVN_PHASE_COUNT; p++) {
-      verdict->probability[p] = p == (int)candidate->operator_says ? 1.0 : 0.0;
-    }
-    verdict->phase = candidate->operator_says;
-    work->image_says[i] = LVN_PHASE_NONE;
-    return;
-  }
   for (enum lvn_phase p = LVN_PHASE_NC; p < LVN_PHASE_COUNT; p++) {
-    if (probability[p] >= DECIDED && work->image_says[i] == LVN_PHASE_NONE) {
+    if (probability[p] >= DECIDED && opinion->image == LVN_PHASE_NONE && !group_in_doubt) {
       verdict->phase = p;
     }
   }
 }
 
-bool lvn_phase_recognise(const struct lvn_phase_candidate *candidates, size_t count,
+static bool recognise(const struct lvn_phase_candidate *candidates, size_t count, struct work *work,
+                      struct lvn_phase_verdict *verdicts, struct lvn_error *err) {
+  static const double nothing[LVN_PHASE_COUNT] = {0};
+  for (size_t i = 0; i < count; i++) {
+    work->opinions[i] = (struct lvn_phase_opinion){
+        .label = label_of(candidates[i].stack), .header = LVN_PHASE_NONE, .image = LVN_PHASE_NONE, .against = SIZE_MAX};
+  }
+  bool still = clock_stands_still(candidates, work->opinions, count);
+  group_candidates(candidates, count, still, work->leader);
+  find_contradictions(candidates, count, work->leader, work->opinions);
+  struct lvn_phase_context context = survey(candidates, count, work->leader, still);
+  for (size_t i = 0; i < count; i++) {
+    weigh(&candidates[i], &context, &verdicts[i], work->weight[i], &work->opinions[i]);
+    if (candidates[i].same_images_as != NULL) {
+      lvn_phase_add_evidence(&verdicts[i], nothing, "holds the same images as series %d",
+                             candidates[i].same_images_as->series_number);
+    }
+  }
+  size_t groups = make_groups(candidates, count, still, work);
+  if (!lvn_phase_judge_order(work->groups, groups, work->probability, err)) {
+    return false;
+  }
+  for (size_t i = 0; i < count; i++) {
+    bool in_doubt = false;
+    for (size_t j = 0; j < count; j++) {
+      in_doubt = in_doubt || (work->leader[j] == work->leader[i] && work->opinions[j].against != SIZE_MAX);
+    }
+    decide(work->probability[work->group_of[i]], &work->opinions[i], in_doubt, &verdicts[i]);
+  }
+  choose(candidates, verdicts, count);
+  return true;
+}
+
+bool lvn_phase_recognise(const struct lvn_phase_candidate *candidates, size_t count, const char *excluded,
                          struct lvn_phase_verdict *ret_verdicts, char ret_sentence[LVN_TEXT_BYTES],
                          struct lvn_error *err) {
   LVN_CLEANUP(work_clear) struct work work = {0};
-  LVN_AUTOFREE size_t *group_of = NULL;
   ret_sentence[0] = '\0';
-  if (!work_make(count, &work, err) || (group_of = lvn_alloc(count, sizeof *group_of, err)) == NULL) {
+  if (!work_make(count, &work, err) || (count > 0 && !recognise(candidates, count, &work, ret_verdicts, err))) {
     return false;
   }
-  if (count > 0) {
-    group_candidates(candidates, count, work.leader);
-    struct lvn_phase_context context = survey(candidates, count, work.leader);
-    for (size_t i = 0; i < count; i++) {
-      weigh(&candidates[i], &context, &ret_verdicts[i], work.weight[i], &work.header_says[i], &work.image_says[i]);
-      if (candidates[i].operator_says < LVN_PHASE_COUNT) {
-        honour_operator(candidates[i].operator_says, &ret_verdicts[i]);
-        work.weight[i][candidates[i].operator_says] += 20.0;
-      }
-    }
-    size_t groups = make_groups(candidates, count, &work, group_of);
-    for (size_t first = 0; first < groups; first += GROUPS_MAX) {
-      size_t some = groups - first < GROUPS_MAX ? groups - first : GROUPS_MAX;
-      judge_groups(work.groups + first, some, work.probability + first);
-    }
-    for (size_t i = 0; i < count; i++) {
-      decide(&candidates[i], work.probability[group_of[i]], &work, i, &ret_verdicts[i]);
-    }
-    choose(candidates, ret_verdicts, count);
-  }
-  lvn_phase_explain(candidates, ret_verdicts, work.header_says, work.image_says, count, ret_sentence);
+  lvn_phase_explain(candidates, ret_verdicts, work.opinions, count, excluded, ret_sentence);
   return true;
 }

@@ -12,33 +12,34 @@
 extern "C" {
 #endif
 
+#define LVN_PHASE_TRACK_MAX 11
+
 /* What an image says about its phase without organ masks; measured on one volume. */
 struct lvn_phase_image {
   bool aorta_found;
-  bool aorta_by_position; /* measured where another series shows the aorta, see lvn_phase_measure_image_at() */
+  bool aorta_by_position; /* found near the place where another series shows it: half the weight */
   double aorta_hu;        /* median of the prevertebral round vessel */
   double aorta_centre_mm[3];
+  size_t aorta_track_count; /* its centre on each slice where it was seen, along the stack */
+  double aorta_track_mm[LVN_PHASE_TRACK_MAX][3];
+  double elsewhere_hu;   /* what this series' own image had for the aorta in another place, else NAN */
   double soft_tissue_hu; /* median of 0..300 HU voxels near the body's right half */
   double kidney_hu;      /* bright, paired, or NAN */
 };
 LVN_MUST_CHECK bool lvn_phase_measure_image(const struct lvn_volume *volume, struct lvn_phase_image *ret_image,
                                             struct lvn_error *err);
 
-/* HU at the place where another series of the same frame of reference shows the aorta. Leaves *image as it is when the
- * place lies outside the volume. */
-void lvn_phase_measure_image_at(const struct lvn_volume *volume, const double aorta_centre_mm[3],
-                                struct lvn_phase_image *image);
-
-/* One patient, one aorta, and it does not move with breathing: where one series' finding disagrees with the others', or
- * there is none (without contrast agent the vessel hardly differs from what is around it), measure at the place that
- * most series agree on. Call it with all measured series of one frame of reference; entries of `volumes` may be NULL
- * (then that image only votes). */
-void lvn_phase_agree_on_aorta(const struct lvn_volume *const *volumes, struct lvn_phase_image *images, size_t count);
+/* One patient, one aorta, which breathing moves by millimetres: where one series' finding disagrees with the others',
+ * or there is none (without contrast agent the vessel hardly differs from what is around it), the vessel is looked for
+ * within 10 mm of the place that most series agree on, and measured only where it is even. Call it with all measured
+ * series of one frame of reference; entries of `volumes` may be NULL (then that image only votes). */
+LVN_MUST_CHECK bool lvn_phase_agree_on_aorta(const struct lvn_volume *const *volumes, struct lvn_phase_image *images,
+                                             size_t count, struct lvn_error *err);
 
 struct lvn_phase_candidate {
-  const struct lvn_stack *stack;       /* borrowed */
-  const struct lvn_phase_image *image; /* borrowed; NULL when the pixels were not looked at */
-  enum lvn_phase operator_says;        /* LVN_PHASE_NONE normally */
+  const struct lvn_stack *stack;          /* borrowed */
+  const struct lvn_phase_image *image;    /* borrowed; NULL when the pixels were not looked at */
+  const struct lvn_stack *same_images_as; /* borrowed; another candidate that holds the same pixels, else NULL */
 };
 
 #define LVN_PHASE_EVIDENCE_MAX 12
@@ -64,10 +65,11 @@ double lvn_phase_seconds_between(double earlier, double later);
 
 /* What is known of the whole set. `ret_verdicts` has `count` elements. `ret_sentence` is empty when NC, ART and PV were
  * all found, else one sentence for a radiographer: "waiting for the arterial phase: series 3 and 4 both look
- * portal-venous". */
+ * portal-venous". `excluded` says what may be missing because it was excluded ("series 3 has no rescale values …"), or
+ * is empty. */
 LVN_MUST_CHECK bool lvn_phase_recognise(const struct lvn_phase_candidate *candidates, size_t count,
-                                        struct lvn_phase_verdict *ret_verdicts, char ret_sentence[LVN_TEXT_BYTES],
-                                        struct lvn_error *err);
+                                        const char *excluded, struct lvn_phase_verdict *ret_verdicts,
+                                        char ret_sentence[LVN_TEXT_BYTES], struct lvn_error *err);
 
 #ifdef __cplusplus
 }

@@ -96,7 +96,7 @@ static void weigh_delay(const struct lvn_stack *stack, const struct lvn_phase_co
   bool is_own = stack->contrast_start_seconds >= 0.0;
   double injection = is_own ? stack->contrast_start_seconds : context->injection_seconds;
   const char *source = is_own ? "" : " that other series name";
-  if (stack->acquisition_seconds < 0.0 || injection < 0.0) {
+  if (stack->acquisition_seconds < 0.0 || injection < 0.0 || context->clock_stands_still) {
     return;
   }
   double delay = lvn_phase_seconds_between(injection, stack->acquisition_seconds);
@@ -112,10 +112,14 @@ static void weigh_delay(const struct lvn_stack *stack, const struct lvn_phase_co
   }
 }
 
-void lvn_phase_weigh_header(const struct lvn_stack *stack, const struct lvn_phase_context *context,
-                            struct lvn_phase_verdict *verdict) {
+void lvn_phase_weigh_label(const struct lvn_stack *stack, struct lvn_phase_verdict *verdict) {
   weigh_enhanced(stack->enhanced_agent_phase, verdict);
   lvn_phase_weigh_text(stack->series_description, "series description", 1.0, verdict);
+}
+
+void lvn_phase_weigh_header(const struct lvn_stack *stack, const struct lvn_phase_context *context,
+                            struct lvn_phase_verdict *verdict) {
+  lvn_phase_weigh_label(stack, verdict);
   if (context->protocol_differs) {
     lvn_phase_weigh_text(stack->protocol_name, "protocol name", 0.5, verdict);
   }
@@ -129,8 +133,31 @@ void lvn_phase_weigh_header(const struct lvn_stack *stack, const struct lvn_phas
   weigh_delay(stack, context, verdict);
 }
 
+/* A place that another series hands on is half a witness: patients breathe between the phases. */
+static void say_aorta(const struct lvn_phase_image *image, const double weight[LVN_PHASE_COUNT],
+                      struct lvn_phase_verdict *verdict) {
+  if (!image->aorta_by_position) {
+    lvn_phase_add_evidence(verdict, weight, "aorta %.0f HU", image->aorta_hu);
+  } else if (isnan(image->elsewhere_hu)) {
+    lvn_phase_add_evidence(verdict, weight, "aorta %.0f HU at the place where another series shows it",
+                           image->aorta_hu);
+  } else {
+    lvn_phase_add_evidence(verdict, weight,
+                           "aorta %.0f HU at the place where another series shows it; this series alone would show it "
+                           "elsewhere with %.0f HU",
+                           image->aorta_hu, image->elsewhere_hu);
+  }
+}
+
 void lvn_phase_weigh_image(const struct lvn_phase_image *image, struct lvn_phase_verdict *verdict) {
+  static const double nothing[LVN_PHASE_COUNT] = {0};
   if (image == NULL || !image->aorta_found) {
+    if (image != NULL && image->elsewhere_hu > 0.0) {
+      lvn_phase_add_evidence(verdict, nothing,
+                             "no aorta where other series show it; what looks like one elsewhere (%.0f HU) does not "
+                             "count",
+                             image->elsewhere_hu);
+    }
     return;
   }
   double hu = image->aorta_hu;
@@ -141,6 +168,8 @@ void lvn_phase_weigh_image(const struct lvn_phase_image *image, struct lvn_phase
       [LVN_PHASE_DL] = bell(hu, 108.0, 20.0),
   };
   balance(weight, 4.5);
-  lvn_phase_add_evidence(verdict, weight, "aorta %.0f HU%s", hu,
-                         image->aorta_by_position ? " at the place where another series shows it" : "");
+  for (int p = 0; p < LVN_PHASE_COUNT; p++) {
+    weight[p] *= image->aorta_by_position ? 0.5 : 1.0;
+  }
+  say_aorta(image, weight, verdict);
 }

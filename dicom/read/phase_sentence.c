@@ -2,6 +2,7 @@
 #include "daemon/base/memory.h"
 #include "dicom/read/phase_internal.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -66,9 +67,41 @@ static bool say_twins(struct sentence *sentence, const struct lvn_phase_candidat
   return false;
 }
 
+/* One acquisition under two labels: "series 3 and 4 hold the same images but are labelled …". */
+static bool say_contradiction(struct sentence *sentence, const struct lvn_phase_candidate *candidates,
+                              const struct lvn_phase_opinion *opinions, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    char text[192];
+    size_t j = opinions[i].against;
+    if (j == SIZE_MAX) {
+      continue;
+    }
+    (void)snprintf(text, sizeof text, ": series %d and %d %s but are labelled %s and %s",
+                   candidates[i].stack->series_number, candidates[j].stack->series_number,
+                   opinions[i].same_images ? "hold the same images" : "were acquired at the same time",
+                   lvn_phase_long_name(opinions[i].label), lvn_phase_long_name(opinions[j].label));
+    say(sentence, text);
+    return true;
+  }
+  return false;
+}
+
+static bool say_same_images(struct sentence *sentence, const struct lvn_phase_candidate *candidates, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    char text[96];
+    if (candidates[i].same_images_as != NULL) {
+      (void)snprintf(text, sizeof text, ": series %d and %d hold the same images",
+                     candidates[i].same_images_as->series_number, candidates[i].stack->series_number);
+      say(sentence, text);
+      return true;
+    }
+  }
+  return false;
+}
+
 static bool say_doubt(struct sentence *sentence, const struct lvn_phase_candidate *candidates,
-                      const struct lvn_phase_verdict *verdicts, const enum lvn_phase *header_says,
-                      const enum lvn_phase *image_says, size_t count) {
+                      const struct lvn_phase_verdict *verdicts, const struct lvn_phase_opinion *opinions,
+                      size_t count) {
   for (size_t i = 0; i < count; i++) {
     char text[128];
     enum lvn_phase first = LVN_PHASE_NONE;
@@ -78,9 +111,9 @@ static bool say_doubt(struct sentence *sentence, const struct lvn_phase_candidat
     }
     say(sentence, ": ");
     say_series(sentence, candidates[i].stack);
-    if (image_says[i] != LVN_PHASE_NONE) {
-      (void)snprintf(text, sizeof text, " is labelled %s but its image looks %s", lvn_phase_long_name(header_says[i]),
-                     lvn_phase_long_name(image_says[i]));
+    if (opinions[i].image != LVN_PHASE_NONE) {
+      (void)snprintf(text, sizeof text, " is labelled %s but its image looks %s",
+                     lvn_phase_long_name(opinions[i].header), lvn_phase_long_name(opinions[i].image));
     } else {
       first_two(verdicts[i].probability, &first, &second);
       (void)snprintf(text, sizeof text, " could be %s or %s", lvn_phase_long_name(first), lvn_phase_long_name(second));
@@ -92,7 +125,7 @@ static bool say_doubt(struct sentence *sentence, const struct lvn_phase_candidat
 }
 
 void lvn_phase_explain(const struct lvn_phase_candidate *candidates, const struct lvn_phase_verdict *verdicts,
-                       const enum lvn_phase *header_says, const enum lvn_phase *image_says, size_t count,
+                       const struct lvn_phase_opinion *opinions, size_t count, const char *excluded,
                        char ret_sentence[LVN_TEXT_BYTES]) {
   struct sentence sentence = {.text = ret_sentence};
   enum lvn_phase missing[LVN_PHASE_NETWORK_COUNT];
@@ -116,10 +149,14 @@ void lvn_phase_explain(const struct lvn_phase_candidate *candidates, const struc
     say(&sentence, lvn_phase_long_name(missing[m]));
   }
   say(&sentence, missing_count == 1 ? " phase" : " phases");
-  if (count == 0) {
+  if (excluded[0] != '\0') {
+    say(&sentence, ": ");
+    say(&sentence, excluded);
+  } else if (count == 0) {
     say(&sentence, ": no CT series that makes a volume has arrived");
-  } else if (!say_doubt(&sentence, candidates, verdicts, header_says, image_says, count) &&
-             !say_twins(&sentence, candidates, verdicts, count)) {
+  } else if (!say_contradiction(&sentence, candidates, opinions, count) &&
+             !say_doubt(&sentence, candidates, verdicts, opinions, count) &&
+             !say_same_images(&sentence, candidates, count) && !say_twins(&sentence, candidates, verdicts, count)) {
     say(&sentence, ": no series of it has arrived");
   }
 }

@@ -81,8 +81,9 @@ bool RoiReader::choose_stack(const RoiSource &source, const std::vector<double> 
 bool RoiReader::claim_stack(RoiDraft &draft, size_t stack, const char *what, lvn_error *err) const {
   const lvn_stack &info = study.stacks[stack].info;
   if (info.aside != LVN_ASIDE_NONE) {
-    return lvn_error_set(err, LVN_ERROR_DATA, "%s is drawn on series %d, which is put aside as %s", what,
-                         info.series_number, lvn_aside_name(info.aside));
+    return lvn_error_set(err, LVN_ERROR_DATA, "%s is drawn on series %d, which is excluded (%s%s%s)", what,
+                         info.series_number, lvn_aside_name(info.aside), info.geometry_problem[0] == '\0' ? "" : ": ",
+                         info.geometry_problem);
   }
   if (draft.stack != SIZE_MAX && draft.stack != stack) {
     return lvn_error_set(err, LVN_ERROR_DATA, "%s is drawn on two series, %d and %d", what,

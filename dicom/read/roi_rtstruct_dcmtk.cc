@@ -1,8 +1,10 @@
 // RT Structure Sets (PS3.3 C.8.8.5, C.8.8.6): contours in patient mm, matched to slices by plane, since the image
 // references are optional and, in files of several planning systems, point to images of another station.
+#include "dicom/read/number.h"
 #include "dicom/read/roi_dcmtk.hh"
 
 #include <cstdio>
+#include <cstring>
 #include <map>
 
 namespace lvn {
@@ -76,16 +78,13 @@ bool read_points(DcmItem &contour, const char *what, std::vector<double> &points
   }
   const char *at = text.c_str();
   for (unsigned long i = 0; i < values; i++) {
-    char *end = nullptr;
-    const double value = std::strtod(at, &end);
-    if (end == at || !(value > -1e6 && value < 1e6)) {
+    double value = 0.0;
+    const size_t length = std::strcspn(at, "\\");
+    if (!lvn_number_has_value(lvn_number_read(at, length, &value)) || !(value > -1e6 && value < 1e6)) {
       return lvn_error_set(err, LVN_ERROR_DATA, "%s has a coordinate that is no number", what);
     }
     points.push_back(value);
-    at = end;
-    while (*at == ' ' || *at == '\\') {
-      at++;
-    }
+    at += length + (at[length] == '\\' ? 1 : 0);
   }
   return true;
 }

@@ -389,6 +389,7 @@ bool build_stacks(lvn_study &study, lvn_error *err) {
   for (auto &group : groups) {
     builder.build(group.second);
   }
+  exclude_doubtful(study);
   std::stable_sort(study.stacks.begin(), study.stacks.end(), [](const Stack &a, const Stack &b) {
     if (a.info.series_number != b.info.series_number) {
       return a.info.series_number < b.info.series_number;

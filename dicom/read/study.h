@@ -42,7 +42,8 @@ enum lvn_aside {
   LVN_ASIDE_SECONDARY,  /* secondary capture, colour, dual-energy maps, perfusion maps */
   LVN_ASIDE_GEOMETRY,   /* no volume can be made: see geometry_problem */
   LVN_ASIDE_SPECTRAL,   /* computed from several energies: monoenergetic, virtual non-contrast, material, … */
-  LVN_ASIDE_PERFUSION   /* many passes over the same places */
+  LVN_ASIDE_PERFUSION,  /* many passes over the same places */
+  LVN_ASIDE_NOT_HU      /* its numbers are no HU, or do not look like it: see geometry_problem */
 };
 
 struct lvn_slice {
@@ -97,7 +98,7 @@ struct lvn_other_object {
   char content_datetime[32]; /* "YYYYMMDDHHMMSS", for "the newest wins"; empty when absent */
 };
 
-/* Immutable after open, except for lvn_study_load_volume()'s caches; belongs to one thread at a time. */
+/* Immutable after open, except by lvn_study_exclude(); belongs to one thread at a time. */
 struct lvn_study;
 
 /* Open the given files (DICOM Part 10). Every file must carry the same Study Instance UID and the same Patient ID +
@@ -124,6 +125,10 @@ LVN_MUST_CHECK bool lvn_study_find_slice(const struct lvn_study *study, const ch
  * Needs the pixel count to match before it decodes. */
 LVN_MUST_CHECK bool lvn_study_load_volume(const struct lvn_study *study, size_t stack_index,
                                           struct lvn_volume *ret_volume, struct lvn_error *err);
+
+/* Take a stack out of what can be a phase or carry a ROI, for what its pixels showed; `problem` becomes its
+ * geometry_problem. */
+void lvn_study_exclude(struct lvn_study *study, size_t stack_index, enum lvn_aside aside, const char *problem);
 
 /* "localizer", "dose screen", … for people. */
 const char *lvn_aside_name(enum lvn_aside aside);

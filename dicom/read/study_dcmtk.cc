@@ -279,3 +279,11 @@ bool lvn_study_load_volume(const struct lvn_study *study, size_t stack_index, st
     return lvn::load_volume(*study, study->stacks[stack_index], ret_volume, err);
   });
 }
+
+void lvn_study_exclude(struct lvn_study *study, size_t stack_index, enum lvn_aside aside, const char *problem) {
+  if (stack_index < study->stacks.size()) {
+    lvn_stack &info = study->stacks[stack_index].info;
+    info.aside = aside;
+    (void)lvn_copy(info.geometry_problem, sizeof info.geometry_problem, problem);
+  }
+}

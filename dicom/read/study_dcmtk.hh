@@ -52,6 +52,14 @@ struct Acquisition {
   double energy_kev = NAN;        // (0018,937C) of a virtual monoenergetic image
 };
 
+// What of a frame's values cannot be taken as it is written, for people; empty when all can.
+struct Doubts {
+  std::string geometry; // position, orientation, spacing
+  std::string hu;       // rescale
+  bool no_rescale = false;
+  std::string note; // read in another way than written, or not used
+};
+
 // One slice: a single-frame CT object or one frame of a multi-frame one.
 struct Frame {
   size_t instance = 0; // index into lvn_study::instances
@@ -69,6 +77,8 @@ struct Frame {
   std::string volume_calculation;
   std::string volumetric_properties;
   bool is_grey = true;
+  std::string name; // "image 7", for messages
+  Doubts doubts;
 };
 
 // One stack and what its volume is made of.
@@ -91,7 +101,10 @@ struct Place {
 std::string text_of(DcmItem &item, const DcmTagKey &key);
 // Values joined by '\', trimmed, as bytes: for CS, UI, DA and the like.
 std::string code_of(DcmItem &item, const DcmTagKey &key);
-bool numbers_of(DcmItem &item, const DcmTagKey &key, double *values, size_t count);
+// Exactly `count` finite numbers; false when the attribute is absent or holds anything else. `ret_problem` and
+// `ret_note` (either may be NULL) are filled when its text is no number, or was read with a decimal comma.
+bool numbers_of(DcmItem &item, const DcmTagKey &key, double *values, size_t count, std::string *ret_problem = nullptr,
+                std::string *ret_note = nullptr);
 double number_of(DcmItem &item, const DcmTagKey &key, double otherwise);
 int integer_of(DcmItem &item, const DcmTagKey &key, int otherwise);
 // First item of a sequence, nullptr when absent.
@@ -122,6 +135,14 @@ void read_acquisition(DcmItem &dataset, Acquisition &acquisition);
 void read_frame_acquisition(DcmItem &frame_content, Acquisition &acquisition);
 // Read one CT object's headers into the study; `scan` is what the bounded scan found.
 bool read_ct(lvn_study &study, const std::string &path, const lvn_scan &scan, lvn_error *err);
+// Values of one frame from the data set or a functional group, with what is wrong about them.
+bool read_position(DcmItem &item, Frame &frame);
+bool read_orientation(DcmItem &item, Frame &frame);
+void read_spacing(DcmItem &item, Frame &frame);
+void read_thickness(DcmItem &item, Frame &frame);
+void read_rescale(DcmItem &item, Frame &frame);
+// Exclude stacks whose values are no geometry or no HU, and those that a slice is missing from for that reason.
+void exclude_doubtful(lvn_study &study);
 // Group study.frames into study.stacks.
 bool build_stacks(lvn_study &study, lvn_error *err);
 // Stored values of all frames of one instance in the low 16 bits, columns * rows * frames, as in the pixel data.
