@@ -8,6 +8,7 @@
 #include <dcmtk/dcmdata/dcpixseq.h>
 #include <dcmtk/dcmdata/dcpxitem.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -22,11 +23,11 @@ enum class SegType { binary, fractional, labelmap };
 
 struct Segment {
   std::string label;
-  std::string property;
+  RoiVerdict verdict;
+  bool is_automatic = false;
+  bool is_wanted = false;
   std::string tracking_id;
   std::string tracking_uid;
-  bool is_wanted = false;
-  size_t draft = SIZE_MAX;
 };
 
 struct SegFrame {
@@ -68,9 +69,8 @@ template <typename Visit> void for_each_item(DcmItem *parent, const DcmTagKey &k
 void read_segments(DcmItem &dataset, Seg &seg) {
   for_each_item(&dataset, DCM_SegmentSequence, [&](DcmItem &item) {
     Segment segment;
-    DcmItem *property = first_item(&item, DCM_SegmentedPropertyTypeCodeSequence);
     segment.label = text_of(item, DCM_SegmentLabel);
-    segment.property = property == nullptr ? "" : text_of(*property, DCM_CodeMeaning);
+    segment.verdict = judge_segment(item, segment.is_automatic);
     segment.tracking_id = text_of(item, DCM_TrackingID);
     segment.tracking_uid = code_of(item, DCM_TrackingUID);
     seg.segments[integer_of(item, DCM_SegmentNumber, -1)] = segment;
@@ -112,11 +112,24 @@ void read_frame(DcmItem *own, DcmItem *shared, SegFrame &frame) {
   }
 }
 
-bool read_header(DcmItem &dataset, const lvn_other_object &object, Seg &seg, lvn_error *err) {
+SegType type_of(DcmItem &dataset) {
   const std::string type = code_of(dataset, DCM_SegmentationType);
+  return type == "FRACTIONAL" ? SegType::fractional : type == "LABELMAP" ? SegType::labelmap : SegType::binary;
+}
+
+void read_frames(DcmItem &dataset, Seg &seg) {
+  DcmItem *shared = first_item(&dataset, DCM_SharedFunctionalGroupsSequence);
+  for_each_item(&dataset, DCM_PerFrameFunctionalGroupsSequence, [&](DcmItem &own) {
+    SegFrame frame;
+    read_frame(&own, shared, frame);
+    seg.frames.push_back(frame);
+  });
+}
+
+bool read_header(DcmItem &dataset, const lvn_other_object &object, Seg &seg, lvn_error *err) {
   Uint16 value = 0;
   Pixels &pixels = seg.pixels;
-  seg.type = type == "FRACTIONAL" ? SegType::fractional : type == "LABELMAP" ? SegType::labelmap : SegType::binary;
+  seg.type = type_of(dataset);
   pixels.path = object.path;
   pixels.sop_instance_uid = object.sop_instance_uid;
   const auto get = [&](const DcmTagKey &key, uint16_t otherwise) {
@@ -138,12 +151,7 @@ bool read_header(DcmItem &dataset, const lvn_other_object &object, Seg &seg, lvn
     return lvn_error_set(err, LVN_ERROR_DATA, "%u frames of %u x %u pixels are not supported", pixels.frames,
                          pixels.columns, pixels.rows);
   }
-  DcmItem *shared = first_item(&dataset, DCM_SharedFunctionalGroupsSequence);
-  for_each_item(&dataset, DCM_PerFrameFunctionalGroupsSequence, [&](DcmItem &own) {
-    SegFrame frame;
-    read_frame(&own, shared, frame);
-    seg.frames.push_back(frame);
-  });
+  read_frames(dataset, seg);
   if (seg.frames.size() != pixels.frames) {
     return lvn_error_set(err, LVN_ERROR_DATA, "%u frames but functional groups for %zu", pixels.frames,
                          seg.frames.size());
@@ -333,11 +341,72 @@ bool draw_segment(const RoiReader &reader, const Seg &seg, int segment, RoiDraft
   return true;
 }
 
+bool has_frame(const Seg &seg, int segment) {
+  return seg.type == SegType::labelmap || std::any_of(seg.frames.begin(), seg.frames.end(),
+                                                      [&](const SegFrame &frame) { return frame.segment == segment; });
+}
+
+RoiEntry entry_of(const lvn_study &study, const Seg &seg, int number, const Segment &segment) {
+  RoiEntry entry;
+  entry.number = number < 0 ? 0 : static_cast<unsigned>(number);
+  entry.label = segment.label;
+  entry.tracking_uid = segment.tracking_uid;
+  entry.verdict = segment.verdict;
+  entry.is_automatic = segment.is_automatic;
+  entry.series = seg.series_uids;
+  for (const SegFrame &frame : seg.frames) {
+    if (frame.source_uids.empty() || (seg.type != SegType::labelmap && frame.segment != number)) {
+      continue;
+    }
+    const auto known = std::find_if(frame.source_uids.begin(), frame.source_uids.end(), [&](const std::string &uid) {
+      return lvn_study_find_slice(&study, uid.c_str(), 0, nullptr, nullptr);
+    });
+    entry.images.push_back(known == frame.source_uids.end() ? frame.source_uids.front() : *known);
+  }
+  return entry;
+}
+
+// The segments as the header describes them; pixels are read for those alone that are wanted.
+bool list_seg(RoiReader &reader, const lvn_other_object &object, Seg &seg, bool &ret_any, lvn_error *err) {
+  DcmFileFormat file;
+  if (!load_file(object.path, false, file, err)) {
+    return false;
+  }
+  seg.type = type_of(*file.getDataset());
+  seg.background = integer_of(*file.getDataset(), DCM_PixelPaddingValue, 0);
+  read_frames(*file.getDataset(), seg);
+  read_segments(*file.getDataset(), seg);
+  read_references(*file.getDataset(), seg);
+  reader.references.read(*file.getDataset(), reader.study.uid);
+  ret_any = false;
+  for (auto &entry : seg.segments) {
+    Segment &segment = entry.second;
+    if (seg.type == SegType::labelmap && (entry.first == seg.background || entry.first == 0)) {
+      continue;
+    }
+    if (!has_frame(seg, entry.first)) {
+      reader.without_area.push_back(entry.first < 0 ? 0 : static_cast<unsigned>(entry.first));
+      continue;
+    }
+    segment.is_wanted = reader.wants(entry_of(reader.study, seg, entry.first, segment));
+    ret_any = ret_any || segment.is_wanted;
+  }
+  return true;
+}
+
 } // namespace
 
 bool RoiReader::read_seg(const lvn_other_object &object, lvn_error *err) {
   DcmFileFormat file;
+  Seg listed;
   Seg seg;
+  bool any = false;
+  if (!list_seg(*this, object, listed, any, err)) {
+    return false;
+  }
+  if (!any) {
+    return true;
+  }
   if (!load_file(object.path, true, file, err) || !read_header(*file.getDataset(), object, seg, err) ||
       !load_values(file, seg, err)) {
     return false;
@@ -345,16 +414,13 @@ bool RoiReader::read_seg(const lvn_other_object &object, lvn_error *err) {
   for (const auto &entry : seg.segments) {
     const Segment &segment = entry.second;
     RoiDraft draft;
-    if (seg.type == SegType::labelmap && (entry.first == seg.background || entry.first == 0)) {
+    if (!listed.segments[entry.first].is_wanted) {
       continue;
     }
     draft.number = entry.first < 0 ? 0 : static_cast<unsigned>(entry.first);
     draft.label = segment.label;
     draft.tracking_id = segment.tracking_id;
     draft.tracking_uid = segment.tracking_uid;
-    if (leave_out(draft.number, segment.label, segment.property)) {
-      continue;
-    }
     if (!draw_segment(*this, seg, entry.first, draft, err)) {
       return false;
     }
