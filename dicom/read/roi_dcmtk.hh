@@ -6,6 +6,7 @@
 #include "dicom/read/roi_select_dcmtk.hh"
 #include "dicom/read/study_dcmtk.hh"
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,8 @@ struct RoiReader {
   std::vector<unsigned> without_area; // numbers of what is no region: points, lines, lengths
   std::vector<std::string> notes;
   std::vector<RoiDraft> drafts;
+  // Segmentations that measurement groups refer to, by SOP instance UID: each is listed once.
+  mutable std::map<std::string, std::shared_ptr<RoiReader>> segmentations;
 
   explicit RoiReader(const lvn_study &of_study) : study(of_study) {
   }

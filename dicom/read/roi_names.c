@@ -253,6 +253,15 @@ bool lvn_roi_names_other_organ(const char *text, char ret_word[LVN_ROI_WORD_BYTE
          says(normal, &lvn_roi_other_organ_words, ret_word);
 }
 
+bool lvn_roi_names_liver_part(const char *label) {
+  char text[TEXT_BYTES];
+  normalise(label, text);
+  const char *part = strstr(text, " s ");
+  return says_any(text, &lvn_roi_liver_words) && !says_any(text, &lvn_roi_anatomy_words) &&
+         (strstr(text, " seg") != NULL || strstr(text, " lobe") != NULL ||
+          (part != NULL && (isdigit((unsigned char)part[3]) || part[3] == 'i' || part[3] == 'v')));
+}
+
 struct coded {
   const char *value;
   enum lvn_roi_meaning meaning;

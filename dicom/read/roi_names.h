@@ -28,6 +28,9 @@ enum lvn_roi_meaning lvn_roi_name_meaning(const char *label, char ret_word[LVN_R
 /* Does the text, of a finding site or the like, name an organ that liver lesions do not lie in? */
 bool lvn_roi_names_other_organ(const char *text, char ret_word[LVN_ROI_WORD_BYTES]);
 
+/* Does the label name a part of the liver as the place of something ("liver seg VIII", "S8 Leber")? */
+bool lvn_roi_names_liver_part(const char *label);
+
 /* RT ROI Interpreted Type (PS3.3 C.8.8.8). UNNAMED for an empty or unknown one. */
 enum lvn_roi_meaning lvn_roi_type_meaning(const char *interpreted_type);
 

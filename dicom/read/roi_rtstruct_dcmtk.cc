@@ -13,6 +13,7 @@ struct Structure {
   std::string frame_of_reference_uid;
   RoiVerdict verdict;
   DcmItem *item = nullptr;
+  bool is_automatic = false;
 };
 
 // Items of a sequence, in order.
@@ -36,7 +37,8 @@ std::map<int, Structure> read_structures(DcmItem &dataset, std::vector<int> &ord
   for (DcmItem *item : items_of(dataset, DCM_StructureSetROISequence)) {
     const int number = integer_of(*item, DCM_ROINumber, -1);
     structures[number] = {text_of(*item, DCM_ROIName), code_of(*item, DCM_ReferencedFrameOfReferenceUID),
-                          judge_structure(*item, nullptr), item};
+                          judge_structure(*item, nullptr), item,
+                          code_of(*item, DCM_ROIGenerationAlgorithm) == "AUTOMATIC"};
     order.push_back(number);
   }
   for (DcmItem *item : items_of(dataset, DCM_RTROIObservationsSequence)) {
@@ -182,7 +184,7 @@ bool RoiReader::read_rtstruct(const lvn_other_object &object, lvn_error *err) {
       without_area.push_back(draft.number);
       continue;
     }
-    RoiEntry entry = {draft.number, draft.label, "", structure.verdict, false, false, {}, series};
+    RoiEntry entry = {draft.number, draft.label, "", structure.verdict, structure.is_automatic, false, {}, series};
     if (is_listing) {
       list_images(*this, *roi, references, entry);
     }

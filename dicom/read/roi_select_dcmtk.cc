@@ -340,13 +340,33 @@ private:
                        [](const RoiEntry &entry) { return is_no_lesion(entry.verdict.meaning); });
   }
 
+  template <typename Is> bool has_wanted(Is &&is) const {
+    return std::any_of(plans.begin(), plans.end(), [&](const RoiPlan &plan) {
+      return std::any_of(plan.wanted.begin(), plan.wanted.end(), [&](size_t i) { return is(plan.entries[i]); });
+    });
+  }
+
+  // Beside a region that somebody drew, those that a program made and that nothing marks are no lesions.
+  void leave_out_automatic() {
+    for (RoiPlan &plan : plans) {
+      std::vector<size_t> automatic;
+      std::copy_if(plan.wanted.begin(), plan.wanted.end(), std::back_inserter(automatic),
+                   [&](size_t i) { return plan.entries[i].is_automatic; });
+      for (const size_t i : automatic) {
+        plan.wanted.erase(i);
+      }
+      if (!automatic.empty()) {
+        note(plan, automatic, "made automatically, and not marked as a lesion");
+      }
+    }
+  }
+
   // Regions that nothing marks: left out where others are marked, asked for where they are several. One in each of
   // several objects may be versions of one lesion: that is for the drawing to tell.
   void choose_unmarked() {
-    bool has_marked = false;
-    for (const RoiPlan &plan : plans) {
-      has_marked = has_marked ||
-                   std::any_of(plan.wanted.begin(), plan.wanted.end(), [&](size_t i) { return is_marked(plan, i); });
+    const bool has_marked = has_wanted([](const RoiEntry &entry) { return entry.verdict.meaning == LVN_ROI_LESION; });
+    if (!has_marked && has_wanted([](const RoiEntry &entry) { return !entry.is_automatic; })) {
+      leave_out_automatic();
     }
     for (RoiPlan &plan : plans) {
       std::vector<size_t> unmarked;

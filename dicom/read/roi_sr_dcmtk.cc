@@ -295,11 +295,11 @@ bool draw_scoord3d(const RoiReader &reader, RoiDraft &draft, DcmItem &item, cons
 }
 
 bool draw_segment(const RoiReader &reader, RoiDraft &draft, DcmItem &item, const char *what, lvn_error *err) {
-  RoiReader listed(reader.study);
+  const RoiReader *listed = nullptr;
   RoiReader segments(reader.study);
   std::set<size_t> wanted;
   size_t index = 0;
-  const lvn_other_object *object = find_segment(reader.study, item, listed, index, err);
+  const lvn_other_object *object = find_segment(reader, item, listed, index, err);
   if (object == nullptr) {
     return lvn_error_prefix(err, "%s", what);
   }

@@ -22,8 +22,8 @@ struct Group {
 };
 
 // The referenced segment of a segmentation in the same study, by its place among the segmentation's entries.
-const lvn_other_object *find_segment(const lvn_study &study, DcmItem &item, RoiReader &ret_listed, size_t &ret_index,
-                                     lvn_error *err);
+const lvn_other_object *find_segment(const RoiReader &reader, DcmItem &item, const RoiReader *&ret_listed,
+                                     size_t &ret_index, lvn_error *err);
 
 // What a group or a graphic says about its region; the images it was drawn on are added to the reader's references.
 RoiEntry describe_group(RoiReader &reader, const Group &group, unsigned number);

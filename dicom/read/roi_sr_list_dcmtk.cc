@@ -3,21 +3,27 @@
 
 namespace lvn {
 
-const lvn_other_object *find_segment(const lvn_study &study, DcmItem &item, RoiReader &ret_listed, size_t &ret_index,
-                                     lvn_error *err) {
+const lvn_other_object *find_segment(const RoiReader &reader, DcmItem &item, const RoiReader *&ret_listed,
+                                     size_t &ret_index, lvn_error *err) {
   DcmItem *reference = first_item(&item, DCM_ReferencedSOPSequence);
   const std::string uid = reference == nullptr ? "" : code_of(*reference, DCM_ReferencedSOPInstanceUID);
   const int number = reference == nullptr ? -1 : integer_of(*reference, DCM_ReferencedSegmentNumber, -1);
-  for (const lvn_other_object &object : study.others) {
+  for (const lvn_other_object &object : reader.study.others) {
     if (uid != object.sop_instance_uid || (object.kind != LVN_OBJECT_SEG && object.kind != LVN_OBJECT_LABELMAP)) {
       continue;
     }
-    ret_listed.is_listing = true;
-    if (!ret_listed.read(object, err)) {
-      return nullptr;
+    std::shared_ptr<RoiReader> &listed = reader.segmentations[uid];
+    if (listed == nullptr) {
+      listed = std::make_shared<RoiReader>(reader.study);
+      listed->is_listing = true;
+      if (!listed->read(object, err)) {
+        listed.reset();
+        return nullptr;
+      }
     }
-    for (size_t i = 0; i < ret_listed.entries.size(); i++) {
-      if (static_cast<int>(ret_listed.entries[i].number) == number || ret_listed.entries.size() == 1) {
+    for (size_t i = 0; i < listed->entries.size(); i++) {
+      if (static_cast<int>(listed->entries[i].number) == number || listed->entries.size() == 1) {
+        ret_listed = listed.get();
         ret_index = i;
         return &object;
       }
@@ -39,22 +45,22 @@ void list_image(RoiReader &reader, DcmItem *reference, RoiEntry &entry) {
 
 // A group that only refers to a segment is what the segment is, and where it is.
 void list_segment(RoiReader &reader, DcmItem &item, RoiEntry &entry) {
-  RoiReader listed(reader.study);
+  const RoiReader *listed = nullptr;
   lvn_error ignored{};
   size_t index = 0;
-  if (find_segment(reader.study, item, listed, index, &ignored) == nullptr) {
+  if (find_segment(reader, item, listed, index, &ignored) == nullptr) {
     return;
   }
-  const RoiEntry &segment = listed.entries[index];
+  const RoiEntry &segment = listed->entries[index];
   if (entry.verdict.meaning == LVN_ROI_UNNAMED || entry.verdict.meaning == LVN_ROI_UNKNOWN) {
     entry.verdict = segment.verdict;
   }
   entry.images.insert(entry.images.end(), segment.images.begin(), segment.images.end());
   entry.series.insert(entry.series.end(), segment.series.begin(), segment.series.end());
-  for (const auto &image : listed.references.images) {
+  for (const auto &image : listed->references.images) {
     reader.references.images.insert(image);
   }
-  reader.references.study_of.insert(listed.references.study_of.begin(), listed.references.study_of.end());
+  reader.references.study_of.insert(listed->references.study_of.begin(), listed->references.study_of.end());
 }
 
 } // namespace
@@ -82,8 +88,18 @@ RoiEntry describe_group(RoiReader &reader, const Group &group, unsigned number) 
       }
     }
   }
-  if (entry.images.empty() && entry.series.empty()) {
+  const bool has_no_own_images = entry.images.empty();
+  // A SCOORD3D names no image: those that its measurements were taken from tell.
+  for (const std::string &uid : group.source.sop_instance_uids) {
+    if (is_drawn && !entry.is_in_pixels && !uid.empty() && has_no_own_images) {
+      entry.images.push_back(uid);
+    }
+  }
+  if (has_no_own_images && entry.series.empty()) {
     entry.series = group.source.series_uids;
+  }
+  if (entry.verdict.meaning == LVN_ROI_ORGAN && is_drawn && lvn_roi_names_liver_part(group.label.c_str())) {
+    entry.verdict = {LVN_ROI_LESION, ""};
   }
   if (is_drawn && (entry.verdict.meaning == LVN_ROI_UNNAMED || entry.verdict.meaning == LVN_ROI_UNKNOWN)) {
     entry.verdict = {LVN_ROI_LESION, ""};
