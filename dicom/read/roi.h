@@ -46,9 +46,9 @@ LVN_MUST_CHECK bool lvn_roi_read(const struct lvn_study *study, size_t object_in
 LVN_MUST_CHECK bool lvn_roi_read_any(const struct lvn_study *study, size_t object_index, struct lvn_roi_list *ret_rois,
                                      char ret_note[LVN_TEXT_BYTES], struct lvn_error *err);
 
-/* The ROIs of a whole study. An object replaces those that it names as its predecessors; of regions of one tracking UID,
- * or of different objects that overlap by more than half, the newest is kept. At most LVN_ROI_MAX_PER_STUDY after all
- * that. */
+/* The ROIs of a whole study. An object replaces those that it names as its predecessors; of regions of one tracking
+ * UID, or of different objects that overlap by more than half, the newest is kept. At most LVN_ROI_MAX_PER_STUDY after
+ * all that. */
 LVN_MUST_CHECK bool lvn_roi_read_all(const struct lvn_study *study, struct lvn_roi_list *ret_rois,
                                      char ret_note[LVN_TEXT_BYTES], struct lvn_error *err);
 void lvn_roi_list_clear(struct lvn_roi_list *rois);

@@ -157,7 +157,8 @@ static bool is_elsewhere(const char *text, char ret_word[LVN_ROI_WORD_BYTES]) {
 
 /* "A_Celiac", "V_Azygos", "LN_Neck", "Bone_Pelvic", "VB_L1": TG-263's classes of structures. */
 static bool has_anatomy_prefix(const char *label) {
-  static const char *const prefixes[] = {"A_", "V_", "LN_", "VB_", "N_", "Lig_", "Tendon_", "Sinus_"};
+  static const char *const prefixes[] = {"A_",    "V_",     "LN_",  "VB_",   "N_",   "CN_",   "Lig_",    "Lobe_",
+                                         "Proc_", "Strct_", "Spc_", "Surf_", "Sys_", "Wall_", "Tendon_", "Sinus_"};
   for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++) {
     size_t length = strlen(prefixes[i]);
     if (strncmp(label, prefixes[i], length) == 0 && isalpha((unsigned char)label[length]) &&

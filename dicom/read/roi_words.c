@@ -37,7 +37,7 @@ WORDS(lvn_roi_helper_words,
       " healthy", " normal", " gesund", " sain ", " sano ", " sana ", " uninvolved", " unaffected", " uninfiltrated",
       " background", " hintergrund", " reference ", " referenz", " control ", " hilfs", " hilfe", " helper", " dummy",
       " treated vol", " irrad", " crop", " overlap", " subtract", " tuning", " ntcp", " stent", " clip ", " clips ",
-      " needle", " catheter", " implant", " artifact", " artefact", " artefakt", "正常");
+      " needle", " catheter", " implant", " foley", " eval ", " icru", " preop ", " postop ", " surgical bed", " surgicalbed", " artifact", " artefact", " artefakt", "正常");
 
 WORDS(lvn_roi_weak_helper_words,
       " body ", " bodies ", " extern", " skin", " patient", " outline", " outer", " couch", " table", " support",
@@ -91,7 +91,12 @@ WORDS(lvn_roi_anatomy_words,
       " greatves", " plexus", " brachialpl", " brachial", " couinaud", " fissure", " ligament", " hilum",
       " hilus", " ascites", " effusion", " pleura", " blood", " blut ", " disc ", " discs ", " vb ", " retina", " hair ",
       " nerve", " nrv", " tendon", " joint", " knee", " elbow", " shoulder", " urin", " stool", " feces",
-      " air cavity", " cavity", " leaflet", " valve", " lad ", " rca ", " bile duct", "аорт", "вена", "артер", "сердц",
+      " air cavity", " cavity", " leaflet", " valve", " lad ", " rca ",
+      " postcava", " append", " aryten", " ostomy", " cerebell", " cerebr", " cricoid", " cricoph", " dens ", " ear ",
+      " genital", " glottis", " growth pl", " growthpl", " palate", " hardpal", " hypothal", " lips ", " malleus", " nasal",
+      " nose ", " perineum", " pineal", " pons ", " pterygoid", " pubic", " pyriform", " sacral", " scalp", " scrot",
+      " spongios", " stapes", " thalam", " thecal", " tonsil", " vitreous", " vomer", " vulva", " aszites", " weichteil",
+      " pleuraerguss", " lymphat", " bile duct", "аорт", "вена", "артер", "сердц",
       "желуд", "позвон", "пузыр", "кишк", "主动脉", "主動脈", "大動脈", "静脉", "靜脈", "静脈", "动脉", "動脈", "心脏", "心臓", "心室", "心房", "胃", "脊",
       "胆", "膽", "膀胱", "肠", "腸", "大腸", "肌", "筋", "脂肪", "血管", "食管", "食道", "横膈", "대동맥", "정맥", "동맥",
       "담낭", "위장", "척추", "심장", "혈관");
