@@ -255,7 +255,7 @@ private:
   }
 
   void leave_out_organs(RoiPlan &plan) {
-    std::map<const char *, std::vector<size_t>> rows;
+    std::map<std::string, std::vector<size_t>> rows;
     bool has_organ = false;
     for (const RoiEntry &entry : plan.entries) {
       has_organ = has_organ || is_no_lesion(entry.verdict.meaning);
@@ -274,7 +274,7 @@ private:
     }
     for (const auto &row : rows) {
       note(plan, row.second,
-           row.second.size() == 1 ? plan.entries[row.second[0]].verdict.reason : std::string("they are ") + row.first);
+           row.second.size() == 1 ? plan.entries[row.second[0]].verdict.reason : "they are " + row.first);
     }
   }
 
@@ -462,7 +462,7 @@ bool has_newer_version(const std::vector<RoiPlan> &plans, size_t plan, const Roi
     }
     if (entry == nullptr ? !plans[i].entries.empty()
                          : std::any_of(plans[i].entries.begin(), plans[i].entries.end(), [&](const RoiEntry &newer) {
-                             return newer.number == entry->number ||
+                             return (newer.number == entry->number && !is_no_lesion(newer.verdict.meaning)) ||
                                     (!entry->label.empty() && newer.label == entry->label);
                            })) {
       return true;

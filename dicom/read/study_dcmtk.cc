@@ -4,6 +4,7 @@
 
 #include <dcmtk/oflog/oflog.h>
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 #include <mutex>
@@ -53,7 +54,8 @@ std::string content_datetime_of(DcmItem &dataset) {
                                 {DCM_SeriesDate, DCM_SeriesTime}};
   for (const auto &pair : pairs) {
     const std::string date = code_of(dataset, pair[0]);
-    const std::string time = code_of(dataset, pair[1]);
+    std::string time = code_of(dataset, pair[1]);
+    time.erase(std::remove(time.begin(), time.end(), ':'), time.end()); // as before DICOM 3.0
     if (date.size() == 8) {
       const std::string whole = time.substr(0, std::min(time.find('.'), time.size()));
       const std::string fraction = whole.size() < time.size() ? time.substr(whole.size(), 7) : "";
