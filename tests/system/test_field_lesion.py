@@ -383,3 +383,34 @@ def test_a_measured_organ_is_no_lesion(tmp_path, value, meaning, words):
     done = field.analyze(folder)
     assert_the_lesion(done)
     assert words in done.note, done.note
+
+
+@pytest.mark.parametrize("kind", ["rtstruct", "seg"])
+def test_a_region_of_another_study_is_noted(tmp_path, kind):
+    """Drawn on the prior CT, and filed with this one."""
+    folder = field.phantom(tmp_path)
+    r = pydicom.dcmread(field.roi_path(field.phantom(tmp_path / "prior", roi=kind)))
+    rename_images(r)
+    r.StudyInstanceUID, r.SeriesInstanceUID = pydicom.dcmread(field.roi_path(folder)).StudyInstanceUID, generate_uid()
+    r.SOPInstanceUID = r.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+    if kind == "seg":
+        study = Dataset()
+        study.StudyInstanceUID, study.ReferencedSeriesSequence = generate_uid(), r.ReferencedSeriesSequence
+        r.StudiesContainingOtherReferencedInstancesSequence = [study]
+        del r.ReferencedSeriesSequence
+    else:
+        r.ReferencedFrameOfReferenceSequence[0].RTReferencedStudySequence[0].ReferencedSOPInstanceUID = generate_uid()
+    r.save_as(folder / "roi" / "prior.dcm")
+    done = field.analyze(folder)
+    assert_the_lesion(done)
+    assert "drawn on images of another study" in done.note, done.note
+
+
+def test_absent_images_of_a_series_that_is_not_named(tmp_path):
+    folder = field.phantom(tmp_path)
+    path = field.roi_path(folder)
+    r = pydicom.dcmread(path)
+    rename_images(r)
+    del r.ReferencedFrameOfReferenceSequence
+    r.save_as(path)
+    assert_waits(field.analyze(folder), "images that ROI 1 was drawn on are there")
