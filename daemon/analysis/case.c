@@ -271,11 +271,12 @@ static void say_what_is_missing(const struct lvn_case *c, char sentence[512]) {
   if (missing != LVN_PHASE_NONE && sentence[0] == '\0') {
     (void)snprintf(sentence, 512, "waiting for the %s phase", lvn_phase_long_name(missing));
   }
-  if (c->rois.count > 0) {
+  size_t used = strlen(sentence);
+  if (c->rois.waiting[0] != '\0') {
+    (void)snprintf(sentence + used, 512 - used, "%s%s", used > 0 ? "; and " : "waiting ", c->rois.waiting);
+  } else if (c->rois.count > 0) {
     return;
-  }
-  if (sentence[0] != '\0') {
-    size_t used = strlen(sentence);
+  } else if (used > 0) {
     (void)snprintf(sentence + used, 512 - used, "; and for a ROI");
   } else {
     (void)snprintf(sentence, 512, "waiting for a ROI (RTSTRUCT, SEG or measurement SR) on one of the phases%s%s",
@@ -295,7 +296,7 @@ bool lvn_case_open(const char *const *paths, size_t path_count, const struct lvn
   if (!read_and_choose(paths, path_count, ret_case, ret_sentence, err)) {
     return refuse_or_fail(err, ret_outcome, ret_sentence);
   }
-  if (missing_phase(ret_case) != LVN_PHASE_NONE || ret_case->rois.count == 0) {
+  if (missing_phase(ret_case) != LVN_PHASE_NONE || ret_case->rois.count == 0 || ret_case->rois.waiting[0] != '\0') {
     *ret_outcome = LVN_ANALYSIS_WAITING;
     say_what_is_missing(ret_case, ret_sentence);
     if (missing_phase(ret_case) != LVN_PHASE_NONE) {

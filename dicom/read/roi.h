@@ -29,12 +29,16 @@ struct lvn_roi {
 struct lvn_roi_list {
   struct lvn_roi *items; /* owned */
   size_t count;
+  char waiting[LVN_TEXT_BYTES]; /* what the study must wait for ("for the series that ROI 1 was drawn on"), however many
+                                   items there are; "" for nothing */
 };
 
-/* Read every lesion ROI of one object of the study. Names that are organs or helpers ("liver", "body", "external", text
- * boxes, lengths, probes) are left out and named in ret_note; a contour that cannot be used (wrong point count, absent
- * slice, another frame of reference) is an error naming it, never silently bent. An object without any lesion ROI gives
- * an empty list and a note. `ret_note` is always terminated. Only stacks with aside == NONE are candidates. */
+/* Read every lesion ROI of one object of the study. What its name, type or codes say to be an organ, a target's margin
+ * or a helper, what is no region (lengths, points, text boxes), and what is drawn on another study is left out, not
+ * decoded, and named in ret_note; a contour that cannot be used (wrong point count, another frame of reference) is an
+ * error naming it, never silently bent. What was drawn on a series that is absent, and several regions that nothing
+ * marks as lesions, are waited for. An object without any lesion ROI gives an empty list and a note. `ret_note` is
+ * whole sentences, always terminated. Only stacks with aside == NONE are candidates. */
 LVN_MUST_CHECK bool lvn_roi_read(const struct lvn_study *study, size_t object_index, struct lvn_roi_list *ret_rois,
                                  char ret_note[LVN_TEXT_BYTES], struct lvn_error *err);
 
@@ -42,8 +46,9 @@ LVN_MUST_CHECK bool lvn_roi_read(const struct lvn_study *study, size_t object_in
 LVN_MUST_CHECK bool lvn_roi_read_any(const struct lvn_study *study, size_t object_index, struct lvn_roi_list *ret_rois,
                                      char ret_note[LVN_TEXT_BYTES], struct lvn_error *err);
 
-/* The ROIs of a whole study. Of several ROI objects from the same source (same series, or same kind and same ROI) the
- * newest wins; ROIs of different objects that overlap by more than half are one lesion (newest kept). */
+/* The ROIs of a whole study. An object replaces those that it names as its predecessors; of regions of one tracking
+ * UID, or of different objects that overlap by more than half, the newest is kept. At most LVN_ROI_MAX_PER_STUDY after
+ * all that. */
 LVN_MUST_CHECK bool lvn_roi_read_all(const struct lvn_study *study, struct lvn_roi_list *ret_rois,
                                      char ret_note[LVN_TEXT_BYTES], struct lvn_error *err);
 void lvn_roi_list_clear(struct lvn_roi_list *rois);

@@ -1,7 +1,6 @@
 #include "dicom/read/roi_dcmtk.hh"
 #include "daemon/base/guard.hh"
 #include "daemon/base/memory.h"
-#include "dicom/read/roi_names.h"
 #include "dicom/read/roi_raster.h"
 
 #include <algorithm>
@@ -11,18 +10,48 @@
 namespace lvn {
 
 void RoiReader::add_note(const std::string &text) {
-  note += (note.empty() ? "" : "; ") + text;
+  notes.push_back(text);
 }
 
-bool RoiReader::leave_out(unsigned number, const std::string &label, const std::string &property_type) {
-  const char *organ = lvn_roi_organ_of(label.c_str());
-  if (organ == nullptr && !lvn_roi_names_lesion(label.c_str())) {
-    organ = lvn_roi_organ_of(property_type.c_str());
-  }
-  if (organ == nullptr || keep_organs) {
+bool RoiReader::wants(RoiEntry entry) {
+  const size_t index = met++;
+  if (is_listing) {
+    entries.push_back(std::move(entry));
     return false;
   }
-  add_note("ROI " + std::to_string(number) + " left out: it is named " + organ);
+  return wanted == nullptr || wanted->count(index) > 0;
+}
+
+static bool read_form(RoiReader &reader, const lvn_other_object &object, lvn_error *err) {
+  switch (object.kind) {
+  case LVN_OBJECT_RTSTRUCT:
+    return reader.read_rtstruct(object, err);
+  case LVN_OBJECT_SEG:
+  case LVN_OBJECT_LABELMAP:
+    return reader.read_seg(object, err);
+  case LVN_OBJECT_SR:
+    return reader.read_sr(object, err);
+  case LVN_OBJECT_GSPS:
+    return reader.read_gsps(object, err);
+  case LVN_OBJECT_CT:
+  case LVN_OBJECT_KEY_OBJECT:
+  case LVN_OBJECT_OTHER:
+    reader.add_note("the object holds no ROI");
+    break;
+  }
+  return true;
+}
+
+bool RoiReader::read(const lvn_other_object &object, lvn_error *err) {
+  if (!read_form(*this, object, err)) {
+    return false;
+  }
+  // Told once: by the listing, or where all is drawn.
+  if (wanted == nullptr && !without_area.empty()) {
+    add_note(
+        name_numbers(without_area, "") + " left out: " +
+        (without_area.size() == 1 ? "a measurement or mark without an area" : "measurements or marks without an area"));
+  }
   return true;
 }
 
@@ -145,44 +174,14 @@ void image_to_patient(const lvn_study &study, size_t stack, size_t slice, double
 
 namespace {
 
-bool read_object(const lvn_study &study, size_t object_index, bool keep_organs, RoiReader &reader, lvn_error *err) {
-  const lvn_other_object *object = lvn_study_get_object(&study, object_index);
-  bool ok = true;
-  reader.keep_organs = keep_organs;
-  if (object == nullptr) {
-    return lvn_error_set(err, LVN_ERROR_INTERNAL, "there is no object %zu", object_index);
-  }
-  switch (object->kind) {
-  case LVN_OBJECT_RTSTRUCT:
-    ok = reader.read_rtstruct(*object, err);
-    break;
-  case LVN_OBJECT_SEG:
-  case LVN_OBJECT_LABELMAP:
-    ok = reader.read_seg(*object, err);
-    break;
-  case LVN_OBJECT_SR:
-    ok = reader.read_sr(*object, err);
-    break;
-  case LVN_OBJECT_GSPS:
-    ok = reader.read_gsps(*object, err);
-    break;
-  case LVN_OBJECT_CT:
-  case LVN_OBJECT_KEY_OBJECT:
-  case LVN_OBJECT_OTHER:
-    reader.add_note("the object holds no ROI");
-    break;
-  }
-  if (!ok) {
-    return lvn_error_prefix(err, "ROI object %s", object->sop_instance_uid);
+bool read_object(const lvn_other_object &object, RoiReader &reader, lvn_error *err) {
+  if (!reader.read(object, err)) {
+    return lvn_error_prefix(err, "%s", kind_name(object.kind));
   }
   for (const RoiDraft &draft : reader.drafts) {
     if (std::find(draft.inside.begin(), draft.inside.end(), 1) == draft.inside.end()) {
-      return lvn_error_set(err, LVN_ERROR_DATA, "ROI object %s: ROI %u covers no pixel", object->sop_instance_uid,
-                           draft.number);
+      return lvn_error_set(err, LVN_ERROR_DATA, "%s: ROI %u covers no pixel", kind_name(object.kind), draft.number);
     }
-  }
-  if (reader.drafts.empty() && reader.note.empty()) {
-    reader.add_note("the object holds no lesion ROI");
   }
   return true;
 }
@@ -215,14 +214,12 @@ bool make_roi(const lvn_study &study, const lvn_other_object &object, const RoiD
 struct Found {
   const lvn_other_object *object;
   RoiDraft draft;
+  bool is_marked = true;
 };
 
-bool make_list(const lvn_study &study, const std::vector<Found> &found, const std::string &note, lvn_roi_list *ret_rois,
-               char *ret_note, lvn_error *err) {
+bool make_list(const lvn_study &study, const std::vector<Found> &found, const RoiRemarks &remarks,
+               lvn_roi_list *ret_rois, char *ret_note, lvn_error *err) {
   lvn_roi_list rois{};
-  if (found.size() > LVN_ROI_MAX_PER_STUDY) {
-    return lvn_error_set(err, LVN_ERROR_DATA, "%zu ROIs; at most %d are read", found.size(), LVN_ROI_MAX_PER_STUDY);
-  }
   rois.items = static_cast<lvn_roi *>(lvn_alloc(found.size(), sizeof(lvn_roi), err));
   if (rois.items == nullptr) {
     return false;
@@ -234,27 +231,10 @@ bool make_list(const lvn_study &study, const std::vector<Found> &found, const st
       return false;
     }
   }
-  put_text(ret_note, LVN_TEXT_BYTES, note);
+  put_text(rois.waiting, LVN_TEXT_BYTES, join_bounded(remarks.waiting, LVN_TEXT_BYTES));
+  put_text(ret_note, LVN_TEXT_BYTES, join_bounded(remarks.notes, LVN_TEXT_BYTES));
   *ret_rois = rois;
   return true;
-}
-
-bool read_one(const lvn_study &study, size_t object_index, bool keep_organs, lvn_roi_list *ret_rois, char *ret_note,
-              lvn_error *err) {
-  RoiReader reader{study, keep_organs, "", {}};
-  std::vector<Found> found;
-  if (!read_object(study, object_index, keep_organs, reader, err)) {
-    return false;
-  }
-  for (RoiDraft &draft : reader.drafts) {
-    found.push_back({lvn_study_get_object(&study, object_index), std::move(draft)});
-  }
-  return make_list(study, found, reader.note, ret_rois, ret_note, err);
-}
-
-bool is_newer(const lvn_other_object &a, const lvn_other_object &b) {
-  const int by_time = std::strcmp(a.content_datetime, b.content_datetime);
-  return by_time != 0 ? by_time > 0 : std::strcmp(a.sop_instance_uid, b.sop_instance_uid) > 0;
 }
 
 size_t count_inside(const RoiDraft &draft) {
@@ -295,47 +275,167 @@ bool is_same_lesion(const lvn_study &study, const RoiDraft &a, const RoiDraft &b
   return 2 * shared > count_inside(small);
 }
 
-bool read_all(const lvn_study &study, lvn_roi_list *ret_rois, char *ret_note, lvn_error *err) {
-  std::vector<size_t> order;
+// Draws what the plans want, and tells versions of one lesion by their overlap.
+class Drawing {
+public:
+  Drawing(const lvn_study &of_study, std::vector<RoiPlan> &of_plans, RoiRemarks &of_remarks)
+      : study(of_study), plans(of_plans), remarks(of_remarks) {
+  }
   std::vector<Found> found;
-  std::string note;
+
+  bool run(lvn_error *err) {
+    for (size_t i = 0; i < plans.size(); i++) {
+      if (!plans[i].is_superseded && !(plans[i].problem.empty() ? draw(i, err) : skip_unreadable(i, err))) {
+        return false;
+      }
+    }
+    ask_which();
+    return true;
+  }
+
+private:
+  const lvn_study &study;
+  std::vector<RoiPlan> &plans;
+  RoiRemarks &remarks;
+
+  bool skip_unreadable(size_t at, lvn_error *err) {
+    if (!has_newer_version(plans, at, nullptr)) {
+      return lvn_error_set(err, LVN_ERROR_DATA, "%s: %s", kind_name(plans[at].object->kind), plans[at].problem.c_str());
+    }
+    remarks.notes.push_back("an older " + std::string(kind_name(plans[at].object->kind)) +
+                            " of the same series, which cannot be read, left out");
+    return true;
+  }
+
+  bool draw(size_t at, lvn_error *err) {
+    RoiPlan &plan = plans[at];
+    RoiReader reader(study);
+    const size_t known = found.size();
+    reader.wanted = &plan.wanted;
+    if (plan.wanted.empty()) {
+      return true;
+    }
+    if (read_object(*plan.object, reader, err)) {
+      return take(plan, reader, known, err);
+    }
+    return err->code == LVN_ERROR_DATA && draw_each(at, err);
+  }
+
+  // Something of the object cannot be drawn: each lesion alone, to tell what it is and whether it matters.
+  bool draw_each(size_t at, lvn_error *err) {
+    RoiPlan &plan = plans[at];
+    std::set<size_t> left = plan.wanted;
+    const size_t known = found.size();
+    while (!left.empty()) {
+      const RoiEntry &first = plan.entries[*left.begin()];
+      std::set<size_t> one;
+      std::copy_if(left.begin(), left.end(), std::inserter(one, one.end()), [&](size_t i) {
+        return i == *left.begin() ||
+               (!first.tracking_uid.empty() && plan.entries[i].tracking_uid == first.tracking_uid);
+      });
+      RoiReader reader(study);
+      reader.wanted = &one;
+      if (!(read_object(*plan.object, reader, err) ? take(plan, reader, known, err) : excuse(at, one))) {
+        return false;
+      }
+      for (const size_t i : one) {
+        left.erase(i);
+      }
+    }
+    return true;
+  }
+
+  // May the study go on without a lesion that cannot be drawn?
+  bool excuse(size_t at, const std::set<size_t> &one) {
+    for (const size_t i : one) {
+      const std::string missing = missing_images(study, plans[at], plans[at].entries[i]);
+      if (!missing.empty()) {
+        remarks.waiting.push_back(missing);
+        return true;
+      }
+    }
+    if (!has_newer_version(plans, at, &plans[at].entries[*one.begin()])) {
+      return false;
+    }
+    remarks.notes.push_back("an older ROI " + std::to_string(plans[at].entries[*one.begin()].number) +
+                            " of the same series, which cannot be used, left out");
+    return true;
+  }
+
+  bool take(const RoiPlan &plan, RoiReader &reader, size_t known, lvn_error *err) {
+    const bool is_marked = std::all_of(plan.wanted.begin(), plan.wanted.end(),
+                                       [&](size_t i) { return plan.entries[i].verdict.meaning == LVN_ROI_LESION; });
+    remarks.notes.insert(remarks.notes.end(), reader.notes.begin(), reader.notes.end());
+    for (RoiDraft &draft : reader.drafts) {
+      if (std::any_of(found.begin(), found.begin() + static_cast<std::ptrdiff_t>(known),
+                      [&](const Found &other) { return is_same_lesion(study, draft, other.draft); })) {
+        remarks.notes.push_back("an older ROI of the same lesion left out");
+        continue;
+      }
+      if (found.size() == LVN_ROI_MAX_PER_STUDY) {
+        return lvn_error_set(err, LVN_ERROR_DATA, "more than %d regions are marked as lesions: that many are not read",
+                             LVN_ROI_MAX_PER_STUDY);
+      }
+      found.push_back({plan.object, std::move(draft), is_marked});
+    }
+    return true;
+  }
+
+  // Several regions without a mark that are not versions of one.
+  void ask_which() {
+    const auto unmarked = static_cast<size_t>(
+        std::count_if(found.begin(), found.end(), [](const Found &each) { return !each.is_marked; }));
+    if (unmarked > 1) {
+      remarks.waiting.push_back("for a ROI marked as a lesion: " + std::to_string(unmarked) +
+                                " regions of different objects say neither lesion nor organ");
+      found.clear();
+    }
+  }
+};
+
+bool read_objects(const lvn_study &study, const std::vector<size_t> &objects, lvn_roi_list *ret_rois, char *ret_note,
+                  lvn_error *err) {
+  RoiRemarks remarks;
+  std::vector<RoiPlan> plans = plan_rois(study, objects, remarks);
+  Drawing drawing(study, plans, remarks);
+  if (!drawing.run(err)) {
+    return false;
+  }
+  if (!objects.empty() && drawing.found.empty() && remarks.notes.empty() && remarks.waiting.empty()) {
+    remarks.notes.push_back("the object holds no lesion ROI");
+  }
+  return make_list(study, drawing.found, remarks, ret_rois, ret_note, err);
+}
+
+bool read_one(const lvn_study &study, size_t object_index, bool keeps_organs, lvn_roi_list *ret_rois, char *ret_note,
+              lvn_error *err) {
+  const lvn_other_object *object = lvn_study_get_object(&study, object_index);
+  RoiReader reader(study);
+  std::vector<Found> found;
+  if (object == nullptr) {
+    return lvn_error_set(err, LVN_ERROR_INTERNAL, "there is no object %zu", object_index);
+  }
+  if (!keeps_organs) {
+    return read_objects(study, {object_index}, ret_rois, ret_note, err);
+  }
+  if (!read_object(*object, reader, err)) {
+    return false;
+  }
+  for (RoiDraft &draft : reader.drafts) {
+    found.push_back({object, std::move(draft)});
+  }
+  return make_list(study, found, {reader.notes, {}}, ret_rois, ret_note, err);
+}
+
+bool read_all(const lvn_study &study, lvn_roi_list *ret_rois, char *ret_note, lvn_error *err) {
+  std::vector<size_t> objects;
   for (size_t i = 0; i < study.others.size(); i++) {
     const lvn_object_kind kind = study.others[i].kind;
     if (kind != LVN_OBJECT_OTHER && kind != LVN_OBJECT_KEY_OBJECT) {
-      order.push_back(i);
+      objects.push_back(i);
     }
   }
-  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return is_newer(study.others[a], study.others[b]); });
-  for (size_t n = 0; n < order.size(); n++) {
-    const lvn_other_object &object = study.others[order[n]];
-    const bool is_superseded =
-        std::any_of(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(n), [&](size_t m) {
-          return std::strcmp(study.others[m].series_instance_uid, object.series_instance_uid) == 0;
-        });
-    RoiReader reader{study, false, "", {}};
-    if (is_superseded) {
-      note += (note.empty() ? "" : "; ") + std::string("an older ROI object of the same series left out");
-      continue;
-    }
-    if (!read_object(study, order[n], false, reader, err)) {
-      return false;
-    }
-    note += (note.empty() || reader.note.empty() ? "" : "; ") + reader.note;
-    const size_t known = found.size();
-    for (RoiDraft &draft : reader.drafts) {
-      const bool is_known =
-          std::any_of(found.begin(), found.begin() + static_cast<std::ptrdiff_t>(known), [&](const Found &other) {
-            return (!draft.tracking_uid.empty() && draft.tracking_uid == other.draft.tracking_uid) ||
-                   is_same_lesion(study, draft, other.draft);
-          });
-      if (is_known) {
-        note += (note.empty() ? "" : "; ") + std::string("an older ROI of the same lesion left out");
-      } else {
-        found.push_back({&object, std::move(draft)});
-      }
-    }
-  }
-  return make_list(study, found, note, ret_rois, ret_note, err);
+  return read_objects(study, objects, ret_rois, ret_note, err);
 }
 
 } // namespace

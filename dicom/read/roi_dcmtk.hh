@@ -3,8 +3,10 @@
 #define LVN_DICOM_READ_ROI_DCMTK_HH
 
 #include "dicom/read/roi.h"
+#include "dicom/read/roi_select_dcmtk.hh"
 #include "dicom/read/study_dcmtk.hh"
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -28,13 +30,24 @@ struct RoiSource {
 
 struct RoiReader {
   const lvn_study &study;
-  bool keep_organs = false;
-  std::string note;
+  bool is_listing = false;                  // only `entries` and `references` are filled, nothing is drawn
+  const std::set<size_t> *wanted = nullptr; // which of the entries, by their order, are drawn; nullptr: all
+  size_t met = 0;
+  std::vector<RoiEntry> entries;
+  RoiReferences references;
+  std::vector<unsigned> without_area; // numbers of what is no region: points, lines, lengths
+  std::vector<std::string> notes;
   std::vector<RoiDraft> drafts;
+  // Segmentations that measurement groups refer to, by SOP instance UID: each is listed once.
+  mutable std::map<std::string, std::shared_ptr<RoiReader>> segmentations;
 
+  explicit RoiReader(const lvn_study &of_study) : study(of_study) {
+  }
+
+  bool read(const lvn_other_object &object, lvn_error *err);
   void add_note(const std::string &text);
-  // Left out as an organ or helper? Notes it then.
-  bool leave_out(unsigned number, const std::string &label, const std::string &property_type);
+  // Is the next region of the object to be drawn? Lists it instead where that is what the reader is for.
+  bool wants(RoiEntry entry);
   // The one stack that a ROI with these references and points (patient mm) was drawn on.
   bool choose_stack(const RoiSource &source, const std::vector<double> &points_mm, const char *what, size_t &ret_stack,
                     lvn_error *err) const;

@@ -13,7 +13,9 @@ namespace {
 struct Structure {
   std::string name;
   std::string frame_of_reference_uid;
-  std::string type; // RT ROI Interpreted Type
+  RoiVerdict verdict;
+  DcmItem *item = nullptr;
+  bool is_automatic = false;
 };
 
 // Items of a sequence, in order.
@@ -36,13 +38,15 @@ std::map<int, Structure> read_structures(DcmItem &dataset, std::vector<int> &ord
   std::map<int, Structure> structures;
   for (DcmItem *item : items_of(dataset, DCM_StructureSetROISequence)) {
     const int number = integer_of(*item, DCM_ROINumber, -1);
-    structures[number] = {text_of(*item, DCM_ROIName), code_of(*item, DCM_ReferencedFrameOfReferenceUID), ""};
+    structures[number] = {text_of(*item, DCM_ROIName), code_of(*item, DCM_ReferencedFrameOfReferenceUID),
+                          judge_structure(*item, nullptr), item,
+                          code_of(*item, DCM_ROIGenerationAlgorithm) == "AUTOMATIC"};
     order.push_back(number);
   }
   for (DcmItem *item : items_of(dataset, DCM_RTROIObservationsSequence)) {
     const auto found = structures.find(integer_of(*item, DCM_ReferencedROINumber, -1));
     if (found != structures.end()) {
-      found->second.type = code_of(*item, DCM_RTROIInterpretedType);
+      found->second.verdict = judge_structure(*found->second.item, item);
     }
   }
   return structures;
@@ -89,15 +93,39 @@ bool read_points(DcmItem &contour, const char *what, std::vector<double> &points
   return true;
 }
 
-bool is_helper_type(const std::string &type) {
-  static const char *const types[] = {"EXTERNAL", "SUPPORT", "FIXATION",    "ISOCENTER",
-                                      "MARKER",   "BOLUS",   "REGISTRATION"};
-  for (const char *known : types) {
-    if (type == known) {
+bool is_outline(DcmItem &contour) {
+  const std::string type = code_of(contour, DCM_ContourGeometricType);
+  return type == "CLOSED_PLANAR" || type == "CLOSEDPLANAR_XOR" || type == "INTERPOLATED_PLANAR";
+}
+
+// At least one contour that encloses something? Points and lines are marks and measurements, not regions.
+bool has_area(DcmItem &roi) {
+  for (DcmItem *contour : items_of(roi, DCM_ContourSequence)) {
+    if (is_outline(*contour) && integer_of(*contour, DCM_NumberOfContourPoints, 3) >= 3) {
       return true;
     }
   }
   return false;
+}
+
+// One image a contour: of several the first that is there, since some writers name those of other series, too.
+void list_images(const RoiReader &reader, DcmItem &roi, RoiReferences &references, RoiEntry &entry) {
+  for (DcmItem *contour : items_of(roi, DCM_ContourSequence)) {
+    std::string uid;
+    bool is_known = false;
+    for (DcmItem *image : items_of(*contour, DCM_ContourImageSequence)) {
+      const std::string each = code_of(*image, DCM_ReferencedSOPInstanceUID);
+      const bool knows = lvn_study_find_slice(&reader.study, each.c_str(), 0, nullptr, nullptr);
+      references.add_image(*image);
+      if (uid.empty() || (knows && !is_known)) {
+        uid = each;
+        is_known = knows;
+      }
+    }
+    if (!uid.empty() && is_outline(*contour)) {
+      entry.images.push_back(uid);
+    }
+  }
 }
 
 } // namespace
@@ -138,6 +166,7 @@ bool RoiReader::read_rtstruct(const lvn_other_object &object, lvn_error *err) {
   DcmItem &dataset = *file.getDataset();
   std::map<int, Structure> structures = read_structures(dataset, order);
   const std::vector<std::string> series = read_series(dataset);
+  references.read(dataset, study.uid);
   size_t position = 0;
   for (DcmItem *roi : items_of(dataset, DCM_ROIContourSequence)) {
     int number = integer_of(*roi, DCM_ReferencedROINumber, -1);
@@ -150,15 +179,15 @@ bool RoiReader::read_rtstruct(const lvn_other_object &object, lvn_error *err) {
     RoiDraft draft;
     draft.label = structure.name;
     draft.number = number >= 0 ? static_cast<unsigned>(number) : static_cast<unsigned>(position);
-    if (items_of(*roi, DCM_ContourSequence).empty()) {
-      add_note("ROI " + std::to_string(draft.number) + " has no contour");
+    if (!has_area(*roi)) {
+      without_area.push_back(draft.number);
       continue;
     }
-    if (is_helper_type(structure.type) && !keep_organs) {
-      add_note("ROI " + std::to_string(draft.number) + " left out: it is of type " + structure.type);
-      continue;
+    RoiEntry entry = {draft.number, draft.label, "", structure.verdict, structure.is_automatic, false, {}, series};
+    if (is_listing) {
+      list_images(*this, *roi, references, entry);
     }
-    if (leave_out(draft.number, draft.label, "")) {
+    if (!wants(std::move(entry))) {
       continue;
     }
     const RoiSource source = {{}, series, structure.frame_of_reference_uid};

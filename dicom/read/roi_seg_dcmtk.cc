@@ -8,6 +8,7 @@
 #include <dcmtk/dcmdata/dcpixseq.h>
 #include <dcmtk/dcmdata/dcpxitem.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -22,14 +23,15 @@ enum class SegType { binary, fractional, labelmap };
 
 struct Segment {
   std::string label;
-  std::string property;
+  RoiVerdict verdict;
+  bool is_automatic = false;
+  bool is_wanted = false;
   std::string tracking_id;
   std::string tracking_uid;
-  bool is_wanted = false;
-  size_t draft = SIZE_MAX;
 };
 
 struct SegFrame {
+  size_t number = 0; // in the object, from 0: frames that are not wanted are not kept
   int segment = -1;
   bool has_geometry = false;
   double position[3]{};
@@ -68,9 +70,8 @@ template <typename Visit> void for_each_item(DcmItem *parent, const DcmTagKey &k
 void read_segments(DcmItem &dataset, Seg &seg) {
   for_each_item(&dataset, DCM_SegmentSequence, [&](DcmItem &item) {
     Segment segment;
-    DcmItem *property = first_item(&item, DCM_SegmentedPropertyTypeCodeSequence);
     segment.label = text_of(item, DCM_SegmentLabel);
-    segment.property = property == nullptr ? "" : text_of(*property, DCM_CodeMeaning);
+    segment.verdict = judge_segment(item, segment.is_automatic);
     segment.tracking_id = text_of(item, DCM_TrackingID);
     segment.tracking_uid = code_of(item, DCM_TrackingUID);
     seg.segments[integer_of(item, DCM_SegmentNumber, -1)] = segment;
@@ -112,11 +113,25 @@ void read_frame(DcmItem *own, DcmItem *shared, SegFrame &frame) {
   }
 }
 
-bool read_header(DcmItem &dataset, const lvn_other_object &object, Seg &seg, lvn_error *err) {
+SegType type_of(DcmItem &dataset) {
   const std::string type = code_of(dataset, DCM_SegmentationType);
+  return type == "FRACTIONAL" ? SegType::fractional : type == "LABELMAP" ? SegType::labelmap : SegType::binary;
+}
+
+void read_frames(DcmItem &dataset, Seg &seg) {
+  DcmItem *shared = first_item(&dataset, DCM_SharedFunctionalGroupsSequence);
+  for_each_item(&dataset, DCM_PerFrameFunctionalGroupsSequence, [&](DcmItem &own) {
+    SegFrame frame;
+    frame.number = seg.frames.size();
+    read_frame(&own, shared, frame);
+    seg.frames.push_back(frame);
+  });
+}
+
+bool read_header(DcmItem &dataset, const lvn_other_object &object, Seg &seg, lvn_error *err) {
   Uint16 value = 0;
   Pixels &pixels = seg.pixels;
-  seg.type = type == "FRACTIONAL" ? SegType::fractional : type == "LABELMAP" ? SegType::labelmap : SegType::binary;
+  seg.type = type_of(dataset);
   pixels.path = object.path;
   pixels.sop_instance_uid = object.sop_instance_uid;
   const auto get = [&](const DcmTagKey &key, uint16_t otherwise) {
@@ -132,18 +147,7 @@ bool read_header(DcmItem &dataset, const lvn_other_object &object, Seg &seg, lvn
   seg.background = get(DCM_PixelPaddingValue, 0);
   const int frames = integer_of(dataset, DCM_NumberOfFrames, 1);
   pixels.frames = frames < 1 ? 1 : static_cast<uint32_t>(frames);
-  uint64_t count = static_cast<uint64_t>(pixels.rows) * pixels.columns;
-  if (__builtin_mul_overflow(count, static_cast<uint64_t>(pixels.frames), &count) || count == 0 ||
-      count > seg_max_values) {
-    return lvn_error_set(err, LVN_ERROR_DATA, "%u frames of %u x %u pixels are not supported", pixels.frames,
-                         pixels.columns, pixels.rows);
-  }
-  DcmItem *shared = first_item(&dataset, DCM_SharedFunctionalGroupsSequence);
-  for_each_item(&dataset, DCM_PerFrameFunctionalGroupsSequence, [&](DcmItem &own) {
-    SegFrame frame;
-    read_frame(&own, shared, frame);
-    seg.frames.push_back(frame);
-  });
+  read_frames(dataset, seg);
   if (seg.frames.size() != pixels.frames) {
     return lvn_error_set(err, LVN_ERROR_DATA, "%u frames but functional groups for %zu", pixels.frames,
                          seg.frames.size());
@@ -153,16 +157,37 @@ bool read_header(DcmItem &dataset, const lvn_other_object &object, Seg &seg, lvn
   return true;
 }
 
+// Only frames of wanted segments stay; a label map's frames hold all segments.
+bool keep_wanted_frames(Seg &seg, std::map<int, Segment> &listed, lvn_error *err) {
+  if (seg.type != SegType::labelmap) {
+    seg.frames.erase(std::remove_if(seg.frames.begin(), seg.frames.end(),
+                                    [&](const SegFrame &frame) { return !listed[frame.segment].is_wanted; }),
+                     seg.frames.end());
+  }
+  // One-bit frames are unpacked one by one, all others at once.
+  const size_t frames = seg.pixels.bits_allocated == 1 ? seg.frames.size() : seg.pixels.frames;
+  uint64_t count = static_cast<uint64_t>(seg.pixels.rows) * seg.pixels.columns;
+  if (__builtin_mul_overflow(count, static_cast<uint64_t>(frames), &count) || count == 0 || count > seg_max_values) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "%u frames of %u x %u pixels are not supported", seg.pixels.frames,
+                         seg.pixels.columns, seg.pixels.rows);
+  }
+  return true;
+}
+
 // 1 bit per pixel, least significant first, frames one behind the other without alignment (PS3.5 8.1.1).
 bool unpack_bits(DcmItem &dataset, Seg &seg, lvn_error *err) {
   const Uint8 *bytes = nullptr;
   unsigned long count = 0;
-  const size_t bits = seg.values.size();
+  const size_t pixels = static_cast<size_t>(seg.pixels.rows) * seg.pixels.columns;
+  const size_t bits = pixels * seg.pixels.frames;
   if (dataset.findAndGetUint8Array(DCM_PixelData, bytes, &count).bad() || bytes == nullptr || count < (bits + 7) / 8) {
     return lvn_error_set(err, LVN_ERROR_DATA, "%lu bytes of pixel data where %zu are needed", count, (bits + 7) / 8);
   }
-  for (size_t i = 0; i < bits; i++) {
-    seg.values[i] = bytes[i / 8] >> (i % 8) & 1;
+  for (size_t f = 0; f < seg.frames.size(); f++) {
+    for (size_t i = 0; i < pixels; i++) {
+      const size_t bit = seg.frames[f].number * pixels + i;
+      seg.values[f * pixels + i] = bytes[bit / 8] >> (bit % 8) & 1;
+    }
   }
   return true;
 }
@@ -203,13 +228,14 @@ bool unpack_rle(DcmItem &dataset, Seg &seg, lvn_error *err) {
       sequence == nullptr || sequence->card() != seg.pixels.frames + 1UL || seg.pixels.bits_allocated > 16) {
     return lvn_error_set(err, LVN_ERROR_DATA, "the RLE fragments do not match the %u frames", seg.pixels.frames);
   }
-  for (unsigned long i = 1; i < sequence->card(); i++) {
+  for (size_t f = 0; f < seg.frames.size(); f++) {
+    const auto i = static_cast<unsigned long>(seg.frames[f].number + 1);
     DcmPixelItem *item = nullptr;
     Uint8 *bytes = nullptr;
     if (sequence->getItem(item, i).bad() || item->getUint8Array(bytes).bad() || bytes == nullptr) {
       return lvn_error_set(err, LVN_ERROR_DATA, "RLE fragment %lu cannot be read", i);
     }
-    if (!unpack_rle_frame(seg, i - 1, bytes, item->getLength(), err)) {
+    if (!unpack_rle_frame(seg, f, bytes, item->getLength(), err)) {
       return lvn_error_prefix(err, "frame %lu", i);
     }
   }
@@ -219,7 +245,8 @@ bool unpack_rle(DcmItem &dataset, Seg &seg, lvn_error *err) {
 bool load_values(DcmFileFormat &file, Seg &seg, lvn_error *err) {
   DcmDataset &dataset = *file.getDataset();
   const DcmXfer syntax(dataset.getOriginalXfer());
-  seg.values.assign(static_cast<size_t>(seg.pixels.rows) * seg.pixels.columns * seg.pixels.frames, 0);
+  const size_t pixels = static_cast<size_t>(seg.pixels.rows) * seg.pixels.columns;
+  seg.values.assign(pixels * seg.frames.size(), 0);
   seg.pixels.transfer_syntax_uid = syntax.getXferID();
   if (syntax.getXfer() == EXS_RLELossless) {
     return unpack_rle(dataset, seg, err);
@@ -230,7 +257,19 @@ bool load_values(DcmFileFormat &file, Seg &seg, lvn_error *err) {
                                syntax.getXferID())
                : unpack_bits(dataset, seg, err);
   }
-  return decode_pixels(seg.pixels, seg.values, err);
+  std::vector<uint16_t> all;
+  if (!decode_pixels(seg.pixels, all, err)) {
+    return false;
+  }
+  if (all.size() < pixels * seg.pixels.frames) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "the pixel data are too short for %u frames", seg.pixels.frames);
+  }
+  for (size_t f = 0; f < seg.frames.size(); f++) {
+    const auto from = all.begin() + static_cast<std::ptrdiff_t>(seg.frames[f].number * pixels);
+    std::copy(from, from + static_cast<std::ptrdiff_t>(pixels),
+              seg.values.begin() + static_cast<std::ptrdiff_t>(f * pixels));
+  }
+  return true;
 }
 
 bool is_inside(const Seg &seg, const SegFrame &frame, int segment, uint16_t value) {
@@ -316,7 +355,7 @@ bool draw_segment(const RoiReader &reader, const Seg &seg, int segment, RoiDraft
     const SegFrame &frame = seg.frames[f];
     char what[64];
     size_t stack = 0;
-    (void)std::snprintf(what, sizeof what, "ROI %u, frame %zu", draft.number, f + 1);
+    (void)std::snprintf(what, sizeof what, "ROI %u, frame %zu", draft.number, frame.number + 1);
     if (!is_any_inside(seg, f, segment)) {
       continue;
     }
@@ -333,28 +372,86 @@ bool draw_segment(const RoiReader &reader, const Seg &seg, int segment, RoiDraft
   return true;
 }
 
+bool has_frame(const Seg &seg, int segment) {
+  return seg.type == SegType::labelmap || std::any_of(seg.frames.begin(), seg.frames.end(),
+                                                      [&](const SegFrame &frame) { return frame.segment == segment; });
+}
+
+RoiEntry entry_of(const lvn_study &study, const Seg &seg, int number, const Segment &segment) {
+  RoiEntry entry;
+  entry.number = number < 0 ? 0 : static_cast<unsigned>(number);
+  entry.label = segment.label;
+  entry.tracking_uid = segment.tracking_uid;
+  entry.verdict = segment.verdict;
+  entry.is_automatic = segment.is_automatic;
+  entry.series = seg.series_uids;
+  for (const SegFrame &frame : seg.frames) {
+    if (frame.source_uids.empty() || (seg.type != SegType::labelmap && frame.segment != number)) {
+      continue;
+    }
+    const auto known = std::find_if(frame.source_uids.begin(), frame.source_uids.end(), [&](const std::string &uid) {
+      return lvn_study_find_slice(&study, uid.c_str(), 0, nullptr, nullptr);
+    });
+    entry.images.push_back(known == frame.source_uids.end() ? frame.source_uids.front() : *known);
+  }
+  return entry;
+}
+
+// The segments as the header describes them; pixels are read for those alone that are wanted.
+bool list_seg(RoiReader &reader, const lvn_other_object &object, Seg &seg, bool &ret_any, lvn_error *err) {
+  DcmFileFormat file;
+  if (!load_file(object.path, false, file, err)) {
+    return false;
+  }
+  seg.type = type_of(*file.getDataset());
+  seg.background = integer_of(*file.getDataset(), DCM_PixelPaddingValue, 0);
+  read_frames(*file.getDataset(), seg);
+  read_segments(*file.getDataset(), seg);
+  read_references(*file.getDataset(), seg);
+  reader.references.read(*file.getDataset(), reader.study.uid);
+  ret_any = false;
+  for (auto &entry : seg.segments) {
+    Segment &segment = entry.second;
+    if (seg.type == SegType::labelmap && (entry.first == seg.background || entry.first == 0)) {
+      continue;
+    }
+    if (!has_frame(seg, entry.first)) {
+      reader.without_area.push_back(entry.first < 0 ? 0 : static_cast<unsigned>(entry.first));
+      continue;
+    }
+    segment.is_wanted = reader.wants(entry_of(reader.study, seg, entry.first, segment));
+    ret_any = ret_any || segment.is_wanted;
+  }
+  return true;
+}
+
 } // namespace
 
 bool RoiReader::read_seg(const lvn_other_object &object, lvn_error *err) {
   DcmFileFormat file;
+  Seg listed;
   Seg seg;
+  bool any = false;
+  if (!list_seg(*this, object, listed, any, err)) {
+    return false;
+  }
+  if (!any) {
+    return true;
+  }
   if (!load_file(object.path, true, file, err) || !read_header(*file.getDataset(), object, seg, err) ||
-      !load_values(file, seg, err)) {
+      !keep_wanted_frames(seg, listed.segments, err) || !load_values(file, seg, err)) {
     return false;
   }
   for (const auto &entry : seg.segments) {
     const Segment &segment = entry.second;
     RoiDraft draft;
-    if (seg.type == SegType::labelmap && (entry.first == seg.background || entry.first == 0)) {
+    if (!listed.segments[entry.first].is_wanted) {
       continue;
     }
     draft.number = entry.first < 0 ? 0 : static_cast<unsigned>(entry.first);
     draft.label = segment.label;
     draft.tracking_id = segment.tracking_id;
     draft.tracking_uid = segment.tracking_uid;
-    if (leave_out(draft.number, segment.label, segment.property)) {
-      continue;
-    }
     if (!draw_segment(*this, seg, entry.first, draft, err)) {
       return false;
     }

@@ -1,5 +1,6 @@
 // Measurement reports (TID 1500 with TID 1501, 1410, 1411 groups) and presentation states. The content tree is walked
 // as data elements: dcmsr refuses real reports of OHIF, whose arrows have no measured value.
+#include "dicom/read/roi_sr_dcmtk.hh"
 #include "dicom/read/roi_dcmtk.hh"
 #include "dicom/read/roi_raster.h"
 
@@ -34,19 +35,6 @@ std::string concept_of(DcmItem &item) {
   return code == nullptr ? "" : code_of(*code, DCM_CodeValue);
 }
 
-struct Region {
-  DcmItem *item;        // SCOORD, SCOORD3D or a segmentation's IMAGE
-  bool is_named_region; // (111030, DCM, "Image Region") and the like, where closing is implied
-};
-
-struct Group {
-  std::string tracking_id;
-  std::string tracking_uid;
-  std::string label;
-  std::vector<Region> regions;
-  RoiSource source; // what the group's measurements were taken from: SCOORD3D names no image
-};
-
 // Text boxes and spline handles of Cornerstone are graphics, not outlines.
 bool is_helper_graphic(const std::string &code) {
   return code == "TextPosition" || code == "ControlPoints" || code == "CORNERSTONETEXTPOSITION" || code == "111010";
@@ -66,6 +54,9 @@ bool collect_group(DcmItem &container, Group &group, unsigned depth, lvn_error *
     } else if (code == "121071" && type == "CODE" && group.label.empty() && depth == 0) {
       DcmItem *finding = first_item(&item, DCM_ConceptCodeSequence);
       group.label = finding == nullptr ? "" : text_of(*finding, DCM_CodeMeaning);
+      group.finding = finding;
+    } else if ((code == "363698007" || code == "G-C0E3") && type == "CODE" && group.site == nullptr && depth == 0) {
+      group.site = first_item(&item, DCM_ConceptCodeSequence);
     } else if ((type == "SCOORD" || type == "SCOORD3D") && !is_helper_graphic(code)) {
       group.regions.push_back({&item, code == "111030" || code == "130488" || code == "121231"});
     } else if (type == "IMAGE" && (code == "121214" || code == "121191")) {
@@ -169,6 +160,24 @@ std::vector<double> outline_of(const std::string &type, const std::vector<Point>
     flatten(is_closed ? points.size() - 1 : points.size());
   }
   return outline;
+}
+
+// Does the graphic enclose anything, wherever it lies? Told from its type and points alone, before its image is needed.
+// A coordinate that is no number is for the drawing to refuse.
+bool encloses_area(DcmItem &item, bool closes, size_t dimensions) {
+  const std::string type = code_of(item, DCM_GraphicType);
+  const Float32 *data = nullptr;
+  unsigned long count = 0;
+  std::vector<Point> points;
+  if (item.findAndGetFloat32Array(DCM_GraphicData, data, &count).bad() || data == nullptr) {
+    return type == "POLYGON" || type == "CIRCLE" || type == "ELLIPSE";
+  }
+  for (size_t i = 0; i + dimensions <= count; i += dimensions) {
+    const Point point = {data[i], data[i + 1], dimensions == 3 ? data[i + 2] : 0.0};
+    closes = closes || !(std::isfinite(point[0]) && std::isfinite(point[1]) && std::isfinite(point[2]));
+    points.push_back(point);
+  }
+  return !outline_of(type, points, closes, lvn_plane{}).empty();
 }
 
 bool is_area_tool(const std::string &tracking_id) {
@@ -285,33 +294,29 @@ bool draw_scoord3d(const RoiReader &reader, RoiDraft &draft, DcmItem &item, cons
          reader.fill_polygon(draft, outline, false, what, err);
 }
 
-// The referenced segment of a segmentation in the same study.
 bool draw_segment(const RoiReader &reader, RoiDraft &draft, DcmItem &item, const char *what, lvn_error *err) {
-  DcmItem *reference = first_item(&item, DCM_ReferencedSOPSequence);
-  const std::string uid = reference == nullptr ? "" : code_of(*reference, DCM_ReferencedSOPInstanceUID);
-  const int number = reference == nullptr ? -1 : integer_of(*reference, DCM_ReferencedSegmentNumber, -1);
-  for (const lvn_other_object &object : reader.study.others) {
-    if (uid != object.sop_instance_uid || (object.kind != LVN_OBJECT_SEG && object.kind != LVN_OBJECT_LABELMAP)) {
-      continue;
-    }
-    RoiReader segments{reader.study, true, "", {}};
-    if (!segments.read_seg(object, err)) {
+  const RoiReader *listed = nullptr;
+  RoiReader segments(reader.study);
+  std::set<size_t> wanted;
+  size_t index = 0;
+  const lvn_other_object *object = find_segment(reader, item, listed, index, err);
+  if (object == nullptr) {
+    return lvn_error_prefix(err, "%s", what);
+  }
+  wanted.insert(index);
+  segments.wanted = &wanted;
+  if (!segments.read(*object, err)) {
+    return lvn_error_prefix(err, "%s", what);
+  }
+  for (const RoiDraft &found : segments.drafts) {
+    if (!reader.claim_stack(draft, found.stack, what, err)) {
       return false;
     }
-    for (const RoiDraft &found : segments.drafts) {
-      if (static_cast<int>(found.number) == number || segments.drafts.size() == 1) {
-        if (!reader.claim_stack(draft, found.stack, what, err)) {
-          return false;
-        }
-        for (size_t i = 0; i < found.inside.size(); i++) {
-          draft.inside[i] |= found.inside[i];
-        }
-        return true;
-      }
+    for (size_t i = 0; i < found.inside.size(); i++) {
+      draft.inside[i] |= found.inside[i];
     }
   }
-  return lvn_error_set(err, LVN_ERROR_DATA, "%s refers to segment %d of %s, which is not in the study", what, number,
-                       uid.c_str());
+  return true;
 }
 
 bool draw_group(RoiReader &reader, const Group &group, RoiDraft &draft, lvn_error *err) {
@@ -336,6 +341,20 @@ bool draw_group(RoiReader &reader, const Group &group, RoiDraft &draft, lvn_erro
   return true;
 }
 
+// Of the group's graphics those that enclose an area, and the segments that it refers to.
+void keep_areas(Group &group) {
+  const bool closes = is_area_tool(group.tracking_id);
+  std::vector<Region> kept;
+  for (const Region &region : group.regions) {
+    const std::string type = code_of(*region.item, DCM_ValueType);
+    if (type == "IMAGE" || encloses_area(*region.item, type == "SCOORD" && (closes || region.is_named_region),
+                                         type == "SCOORD3D" ? 3 : 2)) {
+      kept.push_back(region);
+    }
+  }
+  group.regions = is_line_tool(group.tracking_id) ? std::vector<Region>() : kept;
+}
+
 } // namespace
 
 // Groups (TID 1501, row 3) or graphics with one tracking UID are one lesion, drawn slice by slice.
@@ -352,15 +371,17 @@ bool RoiReader::read_sr(const lvn_other_object &object, lvn_error *err) {
   if (!load_file(object.path, true, file, err) || !collect_groups(*file.getDataset(), groups, 0, err)) {
     return false;
   }
-  for (const Group &group : groups) {
+  references.read(*file.getDataset(), study.uid);
+  for (Group &group : groups) {
     RoiDraft draft;
     draft.number = ++number;
     const std::string name = "ROI " + std::to_string(number);
-    if (group.regions.empty() || is_line_tool(group.tracking_id)) {
-      add_note(name + " left out: a measurement without an area");
+    keep_areas(group);
+    if (group.regions.empty()) {
+      without_area.push_back(number);
       continue;
     }
-    if (leave_out(number, group.label, "")) {
+    if (!wants(is_listing ? describe_group(*this, group, number) : RoiEntry{})) {
       continue;
     }
     draft.label = group.label;
@@ -398,14 +419,24 @@ static bool read_graphic(RoiReader &reader, DcmItem &annotation, DcmItem &graphi
   RoiDraft &draft = same != reader.drafts.end() ? *same : fresh;
   DcmItem *image = first_item(&annotation, DCM_ReferencedImageSequence);
   if (image == nullptr || code_of(graphic, DCM_GraphicAnnotationUnits) != "PIXEL") {
-    reader.add_note(name + " left out: it is not drawn in the pixels of one image");
+    if (reader.wanted == nullptr) {
+      reader.add_note(name + " left out: it is not drawn in the pixels of one image");
+    }
+    return true;
+  }
+  const bool closes = code_of(graphic, DCM_GraphicFilled) == "Y";
+  if (!encloses_area(graphic, closes, 2)) {
+    reader.without_area.push_back(number);
+    return true;
+  }
+  if (!reader.wants(reader.is_listing ? describe_graphic(reader, annotation, graphic, *image, number) : RoiEntry{})) {
     return true;
   }
   const int frame = integer_of(*image, DCM_ReferencedFrameNumber, 0);
   if (!read_floats(graphic, values, err, name.c_str()) ||
-      !draw_on_image(reader, draft, code_of(graphic, DCM_GraphicType), values,
-                     code_of(graphic, DCM_GraphicFilled) == "Y", code_of(*image, DCM_ReferencedSOPInstanceUID),
-                     frame > 0 ? static_cast<uint32_t>(frame) : 0, name.c_str(), &is_drawn, err)) {
+      !draw_on_image(reader, draft, code_of(graphic, DCM_GraphicType), values, closes,
+                     code_of(*image, DCM_ReferencedSOPInstanceUID), frame > 0 ? static_cast<uint32_t>(frame) : 0,
+                     name.c_str(), &is_drawn, err)) {
     return false;
   }
   if (is_drawn && same == reader.drafts.end()) {
@@ -422,6 +453,7 @@ bool RoiReader::read_gsps(const lvn_other_object &object, lvn_error *err) {
   if (!load_file(object.path, true, file, err)) {
     return false;
   }
+  references.read(*file.getDataset(), study.uid);
   return for_each_item(*file.getDataset(), DCM_GraphicAnnotationSequence, [&](DcmItem &annotation) {
     return for_each_item(annotation, DCM_GraphicObjectSequence,
                          [&](DcmItem &graphic) { return read_graphic(*this, annotation, graphic, ++number, err); });

@@ -95,7 +95,7 @@ struct lvn_other_object {
   char sop_instance_uid[LVN_UID_BYTES];
   char sop_class_uid[LVN_UID_BYTES];
   char series_instance_uid[LVN_UID_BYTES];
-  char content_datetime[32]; /* "YYYYMMDDHHMMSS", for "the newest wins"; empty when absent */
+  char content_datetime[32]; /* DT "YYYYMMDDHHMMSS[.FFFFFF][&ZZXX]", for "the newest wins"; empty when absent */
 };
 
 /* Immutable after open, except by lvn_study_exclude(); belongs to one thread at a time. */

@@ -4,6 +4,7 @@
 
 #include <dcmtk/oflog/oflog.h>
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 #include <mutex>
@@ -44,7 +45,7 @@ lvn_object_kind kind_of(const char *sop_class_uid) {
   return LVN_OBJECT_OTHER;
 }
 
-// The newest date an object states about its content, digits only.
+// The newest date an object states about its content: a DT, with the object's time zone where it tells one.
 std::string content_datetime_of(DcmItem &dataset) {
   const DcmTagKey pairs[][2] = {{DCM_StructureSetDate, DCM_StructureSetTime},
                                 {DCM_ContentDate, DCM_ContentTime},
@@ -53,10 +54,13 @@ std::string content_datetime_of(DcmItem &dataset) {
                                 {DCM_SeriesDate, DCM_SeriesTime}};
   for (const auto &pair : pairs) {
     const std::string date = code_of(dataset, pair[0]);
-    std::string time = code_of(dataset, pair[1]).substr(0, 6);
+    std::string time = code_of(dataset, pair[1]);
+    time.erase(std::remove(time.begin(), time.end(), ':'), time.end()); // as before DICOM 3.0
     if (date.size() == 8) {
-      time.resize(6, '0');
-      return date + time;
+      const std::string whole = time.substr(0, std::min(time.find('.'), time.size()));
+      const std::string fraction = whole.size() < time.size() ? time.substr(whole.size(), 7) : "";
+      return date + (whole + "000000").substr(0, 6) + fraction +
+             code_of(dataset, DCM_TimezoneOffsetFromUTC).substr(0, 5);
     }
   }
   return "";

@@ -1,7 +1,6 @@
 #include "daemon/base/memory.h"
 #include "dicom/read/aside.h"
 #include "dicom/read/geometry.h"
-#include "dicom/read/roi_names.h"
 #include "dicom/read/roi_raster.h"
 
 #include <math.h>
@@ -308,19 +307,6 @@ static void test_roi_raster__unpacks_rle_within_bounds(void **state) {
   assert_false(lvn_raster_unpack_rle(frame, sizeof frame, 1, 6, bytes, &err));
 }
 
-static void test_roi_names__tells_organs_from_lesions(void **state) {
-  (void)state;
-  assert_string_equal(lvn_roi_organ_of("Liver"), "liver");
-  assert_string_equal(lvn_roi_organ_of("left_kidney"), "kidney");
-  assert_string_equal(lvn_roi_organ_of("BODY 1"), "body");
-  assert_string_equal(lvn_roi_organ_of("Kidney left"), "kidney");
-  assert_null(lvn_roi_organ_of("liver lesion"));
-  assert_null(lvn_roi_organ_of("ROI 3"));
-  assert_null(lvn_roi_organ_of(""));
-  assert_true(lvn_roi_names_lesion("HCC seg VII"));
-  assert_false(lvn_roi_names_lesion("Segment_1"));
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_geometry__takes_regular_slices),
@@ -338,7 +324,6 @@ int main(void) {
       cmocka_unit_test(test_roi_raster__gives_shared_edges_to_one_side),
       cmocka_unit_test(test_roi_raster__clips_and_measures_ellipses),
       cmocka_unit_test(test_roi_raster__unpacks_rle_within_bounds),
-      cmocka_unit_test(test_roi_names__tells_organs_from_lesions),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -248,7 +248,7 @@ static void test_roi__reads_or_refuses_samples(void **state) {
               {"rtstruct/rt.dcm", "absent slice"},
               {"rtstruct/invalid_reference_rt.dcm", "absent slice"},
               {"sr/sr_document.dcm", "which is not among the CT slices"},
-              {"sr/ohif_dcmjs_sample-sr.dcm", "ROI 1 left out: a measurement without an area"}};
+              {"sr/ohif_dcmjs_sample-sr.dcm", "ROI 1 left out: a measurement or mark without an area"}};
   (void)state;
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
     char path[256];
