@@ -17,6 +17,7 @@
 #include "daemon/base/file.h"
 #include "daemon/base/memory.h"
 #include "storage/index.h"
+#include "storage/index_restore.h"
 #include "storage/index_internal.h"
 #include "tests/unit/scratch.h"
 
