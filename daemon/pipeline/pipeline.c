@@ -208,8 +208,8 @@ static void warn_of_waiting(struct lvn_pipeline *pipeline, int64_t now_ms) {
 static void regular_turn(struct lvn_pipeline *pipeline) {
   struct lvn_error err;
   int64_t now_ms = lvn_clock_wall_ms();
+  lvn_retention_watch_disk(pipeline);
   if (now_ms >= pipeline->next_publish_ms) {
-    lvn_retention_watch_disk(pipeline);
     if (!lvn_metrics_publish(pipeline, &err)) {
       lvn_log_error(LVN_LOG_WARNING, "metrics-failed", &err, "action=ignored");
     }

@@ -150,7 +150,7 @@ void lvn_retention_turn(struct lvn_pipeline *pipeline);
  * with `force`, while results of it are unsent. */
 LVN_MUST_CHECK bool lvn_retention_remove(struct lvn_pipeline *pipeline, const char *study, bool force,
                                          struct lvn_index_study *ret_study, struct lvn_error *err);
-/* Every second: warns before reception stops for want of space. */
+/* Warns before reception stops for want of space. */
 void lvn_retention_watch_disk(struct lvn_pipeline *pipeline);
 
 /* control_server.c, control_commands.c */
