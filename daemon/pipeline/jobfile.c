@@ -204,6 +204,7 @@ bool lvn_jobfile_read(const struct lvn_config *config, int64_t job_id, struct lv
     return true; /* damaged: as if it were not there */
   }
   read_destinations(root, &file);
+  (void)lvn_copy(file.recorded, sizeof file.recorded, file.outcome);
   if (!read_results(root, folder, &file, err) || !mark_path(config, job_id, path, err)) {
     lvn_jobfile_clear(&file);
     return false;

@@ -105,7 +105,8 @@ LVN_MUST_CHECK bool lvn_jobs_finish(struct lvn_pipeline *pipeline, int64_t job_i
 /* jobfile.c: results/<job_id>/job.json, what a rebuild needs to know of a job. */
 struct lvn_jobfile {
   struct lvn_index_job job;
-  char outcome[LVN_INDEX_STATE_BYTES]; /* empty: not finished */
+  char outcome[LVN_INDEX_STATE_BYTES];  /* empty: not finished, or it no longer counts */
+  char recorded[LVN_INDEX_STATE_BYTES]; /* the outcome that it had, whether it counts or not; filled by reading */
   char sentence[LVN_INDEX_SENTENCE_BYTES];
   struct lvn_index_result *results; /* owned */
   size_t result_count;

@@ -88,7 +88,7 @@ static bool restore_job(struct lvn_index *index, const struct lvn_config *config
   if (!found) {
     return true;
   }
-  (void)lvn_copy(file.job.outcome, sizeof file.job.outcome, file.outcome);
+  (void)lvn_copy(file.job.outcome, sizeof file.job.outcome, file.recorded);
   bool good = lvn_index_job_restore(index, &file.job, err);
   for (size_t i = 0; good && i < file.result_count; i++) {
     good = lvn_index_result_restore(index, job_id, &file.results[i], err);
@@ -110,7 +110,8 @@ static bool restore_study(struct lvn_index *index, const struct lvn_config *conf
       (job_id != 0 && !lvn_jobfile_read(config, job_id, &file, &found, err))) {
     return false;
   }
-  if (!found) {
+  if (!found || file.outcome[0] == '\0') { /* an operator wants it once more, or a result is gone */
+    lvn_jobfile_clear(&file);
     return true;
   }
   struct lvn_index_finish finish = {.job_id = job_id,
