@@ -58,7 +58,8 @@ const struct lvn_config_key lvn_config_keys[] = {
      RELOADABLE, "With less free disk space than this, objects are answered with 0xA700 (out of resources)."},
     {"reception", "spool_warning_bytes", LVN_CONFIG_UINT64, NODE(spool_warning_bytes), 0, 1e15, NULL, "4294967296",
      RELOADABLE,
-     "With less free disk space than this, the log, livervlm status and /health say so, before reception stops; 0 never "
+     "With less free disk space than this, the log, livervlm status and /health say so, before reception stops; 0 "
+     "never "
      "says it."},
 
     {"assembly", "settle_seconds", LVN_CONFIG_UINT, NODE(settle_seconds), 1, 86400, NULL, "20", RELOADABLE,
@@ -109,7 +110,8 @@ const struct lvn_config_key lvn_config_keys[] = {
      "Days a study stays after its results were sent; 0 keeps everything."},
     {"retention", "keep_waiting_days", LVN_CONFIG_UINT, NODE(keep_waiting_days), 0, 36500, NULL, "0", RELOADABLE,
      "Days a study without a result stays after its last object: one that waits for a ROI or a phase, failed or was "
-     "refused. 0 keeps it for ever: where all liver CT is routed here and few studies get a ROI, the disk fills. Set it "
+     "refused. 0 keeps it for ever: where all liver CT is routed here and few studies get a ROI, the disk fills. Set "
+     "it "
      "only where the objects are kept elsewhere too."},
 
     {"web", "web_address", LVN_CONFIG_ADDRESS, NODE(web_address), 0, 0, NULL, "127.0.0.1", RESTART,

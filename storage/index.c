@@ -178,8 +178,8 @@ bool lvn_index_open(const char *state_folder, unsigned job_attempts_max, struct 
   if (!lvn_copy(index->state_folder, sizeof index->state_folder, state_folder)) {
     (void)lvn_error_set(err, LVN_ERROR_DATA, "path too long: '%.200s…'", state_folder);
   } else if (lvn_intact_check_owner(state_folder, err) && lvn_file_make_folder(state_folder, 0700, err) &&
-             take_lock(state_folder, &index->lock_fd, err) &&
-             load_key(index, err) && open_database(index, INDEX_FILE, err)) {
+             take_lock(state_folder, &index->lock_fd, err) && load_key(index, err) &&
+             open_database(index, INDEX_FILE, err)) {
     *ret_index = index;
     return true;
   }

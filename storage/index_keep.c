@@ -35,13 +35,14 @@ bool lvn_index_list_unattended(struct lvn_index *index, int64_t before_ms, size_
   LVN_AUTOFREE struct lvn_index_study *studies = lvn_alloc(limit, sizeof *studies, err);
   size_t count = 0;
   if (studies == NULL ||
-      !lvn_sql_prepare(index, &statement, err,
-                       "SELECT study_uid FROM study s WHERE state IN ('collecting','failed','rejected') AND"
-                       " last_received_at<?1 AND decided_at<?1 AND NOT EXISTS (SELECT 1 FROM job j JOIN outbound o USING"
-                       " (job_id) WHERE j.study_uid=s.study_uid AND (o.state NOT IN ('sent','cancelled') OR"
-                       " o.sent_at>=?1)) AND NOT EXISTS (SELECT 1 FROM job j WHERE j.study_uid=s.study_uid AND j.state"
-                       " IN ('queued','running')) ORDER BY last_received_at LIMIT ?2",
-                       "ii", before_ms, (int64_t)limit) ||
+      !lvn_sql_prepare(
+          index, &statement, err,
+          "SELECT study_uid FROM study s WHERE state IN ('collecting','failed','rejected') AND"
+          " last_received_at<?1 AND decided_at<?1 AND NOT EXISTS (SELECT 1 FROM job j JOIN outbound o USING"
+          " (job_id) WHERE j.study_uid=s.study_uid AND (o.state NOT IN ('sent','cancelled') OR"
+          " o.sent_at>=?1)) AND NOT EXISTS (SELECT 1 FROM job j WHERE j.study_uid=s.study_uid AND j.state"
+          " IN ('queued','running')) ORDER BY last_received_at LIMIT ?2",
+          "ii", before_ms, (int64_t)limit) ||
       !load_studies(index, statement, limit, studies, &count, err)) {
     return false;
   }

@@ -11,8 +11,8 @@ bool lvn_index_job_restore(struct lvn_index *index, const struct lvn_index_job *
                      " repetition, job_key, wall_ms, state, outcome, attempt, finished_at, change_count)"
                      " SELECT ?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,1,?12,-1 WHERE EXISTS (SELECT 1 FROM study WHERE"
                      " study_uid=?2) ON CONFLICT DO NOTHING",
-                     "itbbttititti", job->job_id, job->study_uid, job->input_digest, job->model_digest,
-                     job->model_name, job->model_version, job->repetition, job->key, job->wall_ms, state, job->outcome,
+                     "itbbttititti", job->job_id, job->study_uid, job->input_digest, job->model_digest, job->model_name,
+                     job->model_version, job->repetition, job->key, job->wall_ms, state, job->outcome,
                      job->finished_ms);
 }
 
@@ -31,9 +31,10 @@ bool lvn_index_result_restore(struct lvn_index *index, int64_t job_id, const str
 bool lvn_index_sent_get(struct lvn_index *index, int64_t outbound_id, struct lvn_index_sent *ret_sent, bool *ret_found,
                         struct lvn_error *err) {
   LVN_AUTOSTATEMENT sqlite3_stmt *statement = NULL;
-  if (!lvn_sql_prepare(index, &statement, err,
-                       "SELECT job_id, sop_instance_uid, destination, sha256 FROM outbound WHERE outbound_id=?1", "i",
-                       outbound_id) ||
+  if (!lvn_sql_prepare(
+          index, &statement, err,
+          "SELECT job_id, sop_instance_uid, destination, sha256, sent_at FROM outbound WHERE outbound_id=?1", "i",
+          outbound_id) ||
       !lvn_sql_step(index, statement, ret_found, err)) {
     return false;
   }
@@ -42,8 +43,14 @@ bool lvn_index_sent_get(struct lvn_index *index, int64_t outbound_id, struct lvn
     lvn_sql_copy_text(statement, 1, ret_sent->sop_instance_uid, sizeof ret_sent->sop_instance_uid);
     lvn_sql_copy_text(statement, 2, ret_sent->destination, sizeof ret_sent->destination);
     lvn_sql_copy_digest(statement, 3, ret_sent->sha256);
+    ret_sent->sent_ms = sqlite3_column_int64(statement, 4);
   }
   return true;
+}
+
+bool lvn_index_next_sent(struct lvn_index *index, int64_t after_id, int64_t *ret_outbound_id, struct lvn_error *err) {
+  return lvn_sql_integer(index, ret_outbound_id, 0, err,
+                         "SELECT min(outbound_id) FROM outbound WHERE state='sent' AND outbound_id>?1", "i", after_id);
 }
 
 bool lvn_index_sent_restore(struct lvn_index *index, const struct lvn_index_sent *sent, struct lvn_error *err) {
@@ -98,8 +105,11 @@ static bool decide(struct lvn_index *index, const struct lvn_index_finish *finis
          lvn_sql_run(index, err,
                      "UPDATE study SET state=?2, sentence=?3, decided_at=?4, latest_job_id=?5,"
                      " looked_change=change_count WHERE study_uid=?1",
-                     "tttii", study_uid, is_done ? "done" : is_refused ? "rejected" : "collecting", finish->sentence,
-                     finish->now_ms, finish->job_id) &&
+                     "tttii", study_uid,
+                     is_done      ? "done"
+                     : is_refused ? "rejected"
+                                  : "collecting",
+                     finish->sentence, finish->now_ms, finish->job_id) &&
          lvn_sql_run(index, err,
                      "UPDATE job SET superseded_by=CASE WHEN job_id=?2 THEN 0 ELSE ?2 END, change_count=CASE WHEN"
                      " job_id=?2 THEN (SELECT change_count FROM study WHERE study_uid=?1) ELSE change_count END"

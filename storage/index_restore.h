@@ -26,6 +26,9 @@ struct lvn_index_sent {
 /* What an outbound row sends, to be remembered beside the results. */
 LVN_MUST_CHECK bool lvn_index_sent_get(struct lvn_index *index, int64_t outbound_id, struct lvn_index_sent *ret_sent,
                                        bool *ret_found, struct lvn_error *err);
+/* The next row that was sent; 0: no more. */
+LVN_MUST_CHECK bool lvn_index_next_sent(struct lvn_index *index, int64_t after_id, int64_t *ret_outbound_id,
+                                        struct lvn_error *err);
 LVN_MUST_CHECK bool lvn_index_sent_restore(struct lvn_index *index, const struct lvn_index_sent *sent,
                                            struct lvn_error *err);
 

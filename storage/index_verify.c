@@ -145,8 +145,7 @@ static bool ask(struct lvn_index *index, const struct question *question, lvn_in
   }
 }
 
-static bool check_file(struct lvn_index *index, lvn_index_fault_visitor visit, void *user_data,
-                       struct lvn_error *err) {
+static bool check_file(struct lvn_index *index, lvn_index_fault_visitor visit, void *user_data, struct lvn_error *err) {
   static const char *const pragmas[] = {"PRAGMA integrity_check(20)", "PRAGMA foreign_key_check"};
   for (size_t i = 0; i < sizeof pragmas / sizeof pragmas[0]; i++) {
     LVN_AUTOSTATEMENT sqlite3_stmt *statement = NULL;

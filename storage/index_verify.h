@@ -16,11 +16,11 @@ LVN_MUST_CHECK bool lvn_index_inspect(const char *state_folder, const char *path
 LVN_MUST_CHECK bool lvn_index_copy(struct lvn_index *index, const char *path, struct lvn_error *err);
 
 enum lvn_index_fault_kind {
-  LVN_INDEX_FAULT_FILE,     /* the index itself */
-  LVN_INDEX_FAULT_STATE,    /* nothing ends it */
-  LVN_INDEX_FAULT_RESULT,   /* more than one current report */
-  LVN_INDEX_FAULT_REBUILD,  /* a rebuild would not give this */
-  LVN_INDEX_FAULT_UNKNOWN   /* stored, but not in the index; `subject` is its digest */
+  LVN_INDEX_FAULT_FILE,    /* the index itself */
+  LVN_INDEX_FAULT_STATE,   /* nothing ends it */
+  LVN_INDEX_FAULT_RESULT,  /* more than one current report */
+  LVN_INDEX_FAULT_REBUILD, /* a rebuild would not give this */
+  LVN_INDEX_FAULT_UNKNOWN  /* stored, but not in the index; `subject` is its digest */
 };
 /* `text`: one sentence; `subject`: digest in hexadecimal digits, or "". */
 typedef bool (*lvn_index_fault_visitor)(void *user_data, enum lvn_index_fault_kind kind, const char *text,

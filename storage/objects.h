@@ -1,6 +1,6 @@
 /* The object store: every acknowledged object under its digest, <state>/objects/ab/<sha256>.dcm, never changed, and
- * replaced only where it is damaged. An object's facts (calling AE title, reception time, …) stay with the file, as the spool wrote
- * them. */
+ * replaced only where it is damaged. An object's facts (calling AE title, reception time, …) stay with the file, as the
+ * spool wrote them. */
 #ifndef LVN_STORAGE_OBJECTS_H
 #define LVN_STORAGE_OBJECTS_H
 

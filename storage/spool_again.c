@@ -11,9 +11,9 @@
 
 /* DESIGN. Bytes that are stored already are not written again, but each reception counts: the newest of a SOP instance
  * is the current one (after A, B, A it is A), and the study's time to be kept starts anew. So the object gets another
- * name in spool/new, with the facts of this reception. That name also keeps what was acknowledged when retention removes
- * the study at the same moment: the pipeline then stores the object once more. A link can be made only of a file that
- * has a name left; where the last one went in between, the bytes are written again. */
+ * name in spool/new, with the facts of this reception. That name also keeps what was acknowledged when retention
+ * removes the study at the same moment: the pipeline then stores the object once more. A link can be made only of a
+ * file that has a name left; where the last one went in between, the bytes are written again. */
 
 bool lvn_spool_unique_path(const struct lvn_spool *spool, const char *sha256_text, const struct lvn_spool_facts *facts,
                            char ret_path[LVN_PATH_BYTES], struct lvn_error *err) {

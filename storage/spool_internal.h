@@ -21,8 +21,8 @@ LVN_MUST_CHECK bool lvn_spool_is_object_name(const char *name);
 
 LVN_MUST_CHECK bool lvn_spool_sync_new_folder(const struct lvn_spool *spool, struct lvn_error *err);
 
-/* Where the bytes of this reception are stored undamaged, *ret_stored is true and the object was offered to the pipeline
- * once more, durably; else nothing was done. */
+/* Where the bytes of this reception are stored undamaged, *ret_stored is true and the object was offered to the
+ * pipeline once more, durably; else nothing was done. */
 LVN_MUST_CHECK bool lvn_spool_commit_again(const struct lvn_spool *spool, const char *sha256_text,
                                            const struct lvn_spool_facts *facts, bool *ret_stored,
                                            struct lvn_error *err);

@@ -25,7 +25,8 @@ static void json_cleanup(json_t **value) {
 
 static bool collect(void *user_data, const char *kind, const char *text, struct lvn_error *err) {
   json_t *item = json_pack("{s:s, s:s}", "kind", kind, "text", text);
-  return json_array_append_new(user_data, item) == 0 || lvn_error_set(err, LVN_ERROR_NOMEM, "out of memory for a fault");
+  return json_array_append_new(user_data, item) == 0 ||
+         lvn_error_set(err, LVN_ERROR_NOMEM, "out of memory for a fault");
 }
 
 static bool look_at_copy(const char *config_path, const struct lvn_config *config, json_t *faults,
@@ -133,9 +134,10 @@ int lvn_cli_verify_store(int argc, char **argv) {
   const struct lvn_usage usage = {
       .command = "verify-store",
       .summary = "Check that the store keeps what it promises, with the node running or stopped.",
-      .details = "Every object in the index lies in the store with its digest; every state has an end; every study has\n"
-                 "at most one current report; a rebuilt index would say the same. Reads every stored byte. One line a\n"
-                 "fault; exit 0: none, 1: faults, or it could not be checked.",
+      .details =
+          "Every object in the index lies in the store with its digest; every state has an end; every study has\n"
+          "at most one current report; a rebuilt index would say the same. Reads every stored byte. One line a\n"
+          "fault; exit 0: none, 1: faults, or it could not be checked.",
       .options = options,
       .option_count = sizeof options / sizeof options[0]};
   int code = lvn_options_parse(argc, argv, &usage, &first);

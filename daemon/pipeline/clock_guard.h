@@ -33,9 +33,9 @@ struct lvn_clock_guard {
   bool suspects;
   int64_t suspect_wall_ms; /* since when another time is shown */
   int64_t suspect_boot_ms;
-  int64_t floor_ms;    /* ages count from here at the earliest */
-  int64_t off_max_ms;  /* longest time between two boots that needs no explanation */
-  int64_t jumped_ms;   /* of the last jump, for people */
+  int64_t floor_ms;   /* ages count from here at the earliest */
+  int64_t off_max_ms; /* longest time between two boots that needs no explanation */
+  int64_t jumped_ms;  /* of the last jump, for people */
   char boot_id[LVN_CLOCK_BOOT_ID_BYTES];
 };
 

@@ -75,8 +75,7 @@ static bool index_one(struct lvn_pipeline *pipeline, const char *path, int64_t s
   bool placed = false;
   if (!lvn_objects_link(pipeline->objects, path, facts.sha256, &placed, err) ||
       !lvn_index_add(pipeline->index, &object, settle_at_ms, &addition, err) ||
-      (placed && !addition.is_new && !addition.is_own &&
-       !lvn_mending_note(pipeline, &object, settle_at_ms, err))) {
+      (placed && !addition.is_new && !addition.is_own && !lvn_mending_note(pipeline, &object, settle_at_ms, err))) {
     return false;
   }
   if (addition.is_new) {

@@ -65,11 +65,11 @@ static bool write_file(const struct lvn_config *config, const struct lvn_jobfile
   lvn_sha256_to_text(job->input_digest, input);
   lvn_sha256_to_text(job->model_digest, model);
   LVN_AUTOJSON json_t *root = json_pack(
-      "{s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:s, s:s, s:o, s:o}", "job_id", (json_int_t)job->job_id, "job_key",
-      job->key, "study_instance_uid", job->study_uid, "input_digest", input, "model_digest", model, "model_name",
-      job->model_name, "model_version", job->model_version, "repetition", (json_int_t)job->repetition, "wall_ms",
-      (json_int_t)job->wall_ms, "finished_ms", (json_int_t)job->finished_ms, "outcome", file->outcome, "sentence",
-      file->sentence, "results", pack_results(file), "destinations", pack_destinations(file));
+      "{s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:s, s:s, s:o, s:o}", "job_id", (json_int_t)job->job_id,
+      "job_key", job->key, "study_instance_uid", job->study_uid, "input_digest", input, "model_digest", model,
+      "model_name", job->model_name, "model_version", job->model_version, "repetition", (json_int_t)job->repetition,
+      "wall_ms", (json_int_t)job->wall_ms, "finished_ms", (json_int_t)job->finished_ms, "outcome", file->outcome,
+      "sentence", file->sentence, "results", pack_results(file), "destinations", pack_destinations(file));
   LVN_AUTOFREE char *text = root == NULL ? NULL : json_dumps(root, JSON_INDENT(1));
   if (text == NULL) {
     return lvn_error_set(err, LVN_ERROR_INTERNAL, "cannot write a job as JSON");
@@ -236,10 +236,10 @@ bool lvn_jobfile_route(struct lvn_pipeline *pipeline, struct lvn_jobfile *file, 
   }
   file->job.finished_ms = lvn_clock_wall_ms();
   file->has_destinations = true;
-  file->destination_count = count == 0 ? 0
-                                       : lvn_outbound_destinations(&pipeline->config, studies[0].source_aet,
-                                                                   studies[0].source_address, names,
-                                                                   LVN_CONFIG_PEERS_MAX);
+  file->destination_count = count == 0
+                                ? 0
+                                : lvn_outbound_destinations(&pipeline->config, studies[0].source_aet,
+                                                            studies[0].source_address, names, LVN_CONFIG_PEERS_MAX);
   for (size_t i = 0; i < file->destination_count; i++) {
     (void)lvn_copy(file->destinations[i], sizeof file->destinations[i], names[i]);
   }

@@ -99,7 +99,8 @@ static bool open_all(struct lvn_pipeline *pipeline, struct lvn_error *err) {
       !listen_on(pipeline, LVN_WORKER_SOCKET, &pipeline->worker_fd, err)) {
     return false;
   }
-  return config->web_port == 0 || lvn_web_start(config->web_address, config->web_port, config->web_hosts, &pipeline->web, err);
+  return config->web_port == 0 ||
+         lvn_web_start(config->web_address, config->web_port, config->web_hosts, &pipeline->web, err);
 }
 
 static void close_all(struct lvn_pipeline *pipeline) {

@@ -72,6 +72,7 @@ struct lvn_pipeline {
   char problem[256];      /* of the last turn, for /health */
   struct lvn_clock_guard clock_guard;
   char retention_remark[256]; /* why nothing is removed though its time has come; empty: nothing is held back */
+  int64_t sent_complete_to;   /* outbound row */
   double disk_warned_at;      /* monotonic; 0: there is space */
 };
 
@@ -135,8 +136,12 @@ void lvn_outbound_turn(struct lvn_pipeline *pipeline);
 size_t lvn_outbound_destinations(const struct lvn_config *config, const char *source_aet, const char *source_address,
                                  const char **ret_names, size_t max_count);
 
-/* sentfile.c: results/<job_id>/sent.jsonl, which destinations have which results: a rebuild must not send them again. */
+/* sentfile.c: results/<job_id>/sent.jsonl, which destinations have which results: a rebuild must not send them again.
+ */
 void lvn_sentfile_remember(struct lvn_pipeline *pipeline, int64_t outbound_id);
+/* Some of the notes that could not be made, or that an older release did not make, a turn; each row is looked at once.
+ */
+LVN_MUST_CHECK bool lvn_sentfile_complete(struct lvn_pipeline *pipeline, struct lvn_error *err);
 typedef bool (*lvn_sentfile_visitor)(void *user_data, const struct lvn_index_sent *sent, struct lvn_error *err);
 LVN_MUST_CHECK bool lvn_sentfile_each(const struct lvn_config *config, int64_t job_id, lvn_sentfile_visitor visit,
                                       void *user_data, struct lvn_error *err);

@@ -66,13 +66,12 @@ static void load_clock(const struct lvn_pipeline *pipeline, struct lvn_clock_gua
 static bool store_clock(const struct lvn_pipeline *pipeline, struct lvn_error *err) {
   const struct lvn_clock_guard *guard = &pipeline->clock_guard;
   char path[LVN_PATH_BYTES];
-  LVN_AUTOJSON json_t *root =
-      json_pack("{s:s, s:b, s:I, s:I, s:I, s:b, s:I, s:I, s:I, s:I}", "boot_id", guard->boot_id, "has_base",
-                (int)guard->has_base, "base_wall_ms", (json_int_t)guard->base_wall_ms, "base_boot_ms",
-                (json_int_t)guard->base_boot_ms, "last_wall_ms", (json_int_t)guard->last_wall_ms, "suspects",
-                (int)guard->suspects, "suspect_wall_ms", (json_int_t)guard->suspect_wall_ms, "suspect_boot_ms",
-                (json_int_t)guard->suspect_boot_ms, "jumped_ms", (json_int_t)guard->jumped_ms, "floor_ms",
-                (json_int_t)guard->floor_ms);
+  LVN_AUTOJSON json_t *root = json_pack(
+      "{s:s, s:b, s:I, s:I, s:I, s:b, s:I, s:I, s:I, s:I}", "boot_id", guard->boot_id, "has_base", (int)guard->has_base,
+      "base_wall_ms", (json_int_t)guard->base_wall_ms, "base_boot_ms", (json_int_t)guard->base_boot_ms, "last_wall_ms",
+      (json_int_t)guard->last_wall_ms, "suspects", (int)guard->suspects, "suspect_wall_ms",
+      (json_int_t)guard->suspect_wall_ms, "suspect_boot_ms", (json_int_t)guard->suspect_boot_ms, "jumped_ms",
+      (json_int_t)guard->jumped_ms, "floor_ms", (json_int_t)guard->floor_ms);
   LVN_AUTOFREE char *text = root == NULL ? NULL : json_dumps(root, JSON_INDENT(1));
   if (text == NULL) {
     return lvn_error_set(err, LVN_ERROR_NOMEM, "out of memory for the clock's file");
@@ -213,7 +212,7 @@ void lvn_retention_turn(struct lvn_pipeline *pipeline) {
   struct lvn_error err = {0};
   const struct lvn_config *config = &pipeline->config;
   const struct lvn_removal removal = removal_of(pipeline);
-  bool good = lvn_removal_finish_pending(&removal, &err);
+  bool good = lvn_removal_finish_pending(&removal, &err) && lvn_sentfile_complete(pipeline, &err);
   if (good && clock_allows(pipeline, &err)) {
     good = lvn_index_prune_events(pipeline->index, lvn_clock_wall_ms() - EVENT_DAYS * DAY_MS, &err) &&
            expire_listed(pipeline, lvn_index_list_expired, config->keep_days, "keep_days", &err) &&
@@ -224,7 +223,8 @@ void lvn_retention_turn(struct lvn_pipeline *pipeline) {
   }
 }
 
-/* The worker that analyses the study is ended: its outcome would have no study. It is started anew by its supervisor. */
+/* The worker that analyses the study is ended: its outcome would have no study. It is started anew by its supervisor.
+ */
 static void end_worker_of(struct lvn_pipeline *pipeline, int64_t job_id) {
   for (size_t i = 0; i < pipeline->worker_count; i++) {
     struct lvn_pipeline_worker *worker = &pipeline->workers[i];
@@ -259,9 +259,10 @@ static bool may_remove(struct lvn_pipeline *pipeline, const struct lvn_index_stu
                          study->name);
   }
   if (!force && hindrance.unsent > 0) {
-    return lvn_error_set(err, LVN_ERROR_CONFLICT,
-                         "%lld results of study %s have not been sent; see livervlm outbound, or remove it with --force",
-                         (long long)hindrance.unsent, study->name);
+    return lvn_error_set(
+        err, LVN_ERROR_CONFLICT,
+        "%lld results of study %s have not been sent; see livervlm outbound, or remove it with --force",
+        (long long)hindrance.unsent, study->name);
   }
   if (hindrance.running_job_id != 0) {
     end_worker_of(pipeline, hindrance.running_job_id);
@@ -283,8 +284,7 @@ bool lvn_retention_remove(struct lvn_pipeline *pipeline, const char *study, bool
   if (count != 1) {
     return lvn_error_set(err, LVN_ERROR_DATA, "there is no study '%.64s'", study);
   }
-  if (!may_remove(pipeline, &studies[0], force, err) ||
-      !lvn_removal_run(&removal, &studies[0], &objects, &jobs, err)) {
+  if (!may_remove(pipeline, &studies[0], force, err) || !lvn_removal_run(&removal, &studies[0], &objects, &jobs, err)) {
     return false;
   }
   lvn_log(LVN_LOG_NOTICE, "event=study-removed study=%s state=%s objects=%zu jobs=%zu force=%d", studies[0].name,

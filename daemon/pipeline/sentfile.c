@@ -10,6 +10,7 @@
 /* A line is "\n{…}": one that a power cut or a full disk cut off spoils itself alone. */
 
 #define FILE_MAX_BYTES (8U << 20)
+#define ROWS_PER_TURN 100U
 
 static bool make_path(const struct lvn_config *config, int64_t job_id, char ret_path[LVN_PATH_BYTES],
                       struct lvn_error *err) {
@@ -35,24 +36,31 @@ static bool append(const char *path, const char *line, struct lvn_error *err) {
   return !is_new || lvn_file_sync_folder(folder, err);
 }
 
+static bool note(const struct lvn_config *config, const struct lvn_index_sent *sent, struct lvn_error *err) {
+  char path[LVN_PATH_BYTES];
+  char sha256[LVN_SHA256_TEXT_BYTES];
+  lvn_sha256_to_text(sent->sha256, sha256);
+  LVN_AUTOJSON json_t *root =
+      json_pack("{s:s, s:s, s:s, s:I}", "sop_instance_uid", sent->sop_instance_uid, "destination", sent->destination,
+                "sha256", sha256, "sent_ms", (json_int_t)sent->sent_ms);
+  LVN_AUTOFREE char *text = root == NULL ? NULL : json_dumps(root, JSON_COMPACT);
+  if (text == NULL) {
+    return lvn_error_set(err, LVN_ERROR_NOMEM, "out of memory for a note");
+  }
+  LVN_AUTOFREE char *line = lvn_format(err, "\n%s", text);
+  return line != NULL && make_path(config, sent->job_id, path, err) && append(path, line, err);
+}
+
 void lvn_sentfile_remember(struct lvn_pipeline *pipeline, int64_t outbound_id) {
   struct lvn_error err;
   struct lvn_index_sent sent;
-  char path[LVN_PATH_BYTES];
-  char sha256[LVN_SHA256_TEXT_BYTES];
   bool found = false;
   bool good = lvn_index_sent_get(pipeline->index, outbound_id, &sent, &found, &err);
   if (good && found) {
-    lvn_sha256_to_text(sent.sha256, sha256);
-    LVN_AUTOJSON json_t *root =
-        json_pack("{s:s, s:s, s:s, s:I}", "sop_instance_uid", sent.sop_instance_uid, "destination", sent.destination,
-                  "sha256", sha256, "sent_ms", (json_int_t)lvn_clock_wall_ms());
-    LVN_AUTOFREE char *text = root == NULL ? NULL : json_dumps(root, JSON_COMPACT);
-    LVN_AUTOFREE char *line = text == NULL ? NULL : lvn_format(&err, "\n%s", text);
-    good = line == NULL ? lvn_error_set(&err, LVN_ERROR_NOMEM, "out of memory for a note")
-                        : make_path(&pipeline->config, sent.job_id, path, &err) && append(path, line, &err);
+    sent.sent_ms = lvn_clock_wall_ms();
+    good = note(&pipeline->config, &sent, &err);
   }
-  if (!good) { /* the index knows it; only a rebuild would send it once more, with the same UID */
+  if (!good) { /* the index knows it, and the note is made up for at the next start */
     lvn_log_error(LVN_LOG_WARNING, "sent-not-noted", &err, "outbound=%lld", (long long)outbound_id);
   }
 }
@@ -93,6 +101,51 @@ bool lvn_sentfile_each(const struct lvn_config *config, int64_t job_id, lvn_sent
       return false;
     }
     line = end == NULL ? NULL : end + 1;
+  }
+  return true;
+}
+
+struct search {
+  const struct lvn_index_sent *wanted;
+  bool found;
+};
+
+static bool compare(void *user_data, const struct lvn_index_sent *sent, struct lvn_error *err) {
+  struct search *search = user_data;
+  (void)err;
+  search->found = search->found || (strcmp(sent->sop_instance_uid, search->wanted->sop_instance_uid) == 0 &&
+                                    strcmp(sent->destination, search->wanted->destination) == 0 &&
+                                    memcmp(sent->sha256, search->wanted->sha256, LVN_SHA256_BYTES) == 0);
+  return true;
+}
+
+static bool make_up_for(const struct lvn_pipeline *pipeline, int64_t outbound_id, struct lvn_error *err) {
+  struct lvn_index_sent sent = {0};
+  struct search search = {.wanted = &sent};
+  char folder[LVN_PATH_BYTES];
+  bool found = false;
+  if (!lvn_index_sent_get(pipeline->index, outbound_id, &sent, &found, err) ||
+      !lvn_jobfile_folder(&pipeline->config, sent.job_id, folder, err)) {
+    return false;
+  }
+  return !found || sent.sent_ms == 0 || !lvn_file_exists(folder) ||
+         (lvn_sentfile_each(&pipeline->config, sent.job_id, compare, &search, err) &&
+          (search.found || note(&pipeline->config, &sent, err)));
+}
+
+bool lvn_sentfile_complete(struct lvn_pipeline *pipeline, struct lvn_error *err) {
+  for (unsigned i = 0; i < ROWS_PER_TURN; i++) {
+    int64_t outbound_id = 0;
+    if (!lvn_index_next_sent(pipeline->index, pipeline->sent_complete_to, &outbound_id, err)) {
+      return false;
+    }
+    if (outbound_id == 0) {
+      return true;
+    }
+    if (!make_up_for(pipeline, outbound_id, err)) {
+      return false;
+    }
+    pipeline->sent_complete_to = outbound_id;
   }
   return true;
 }

@@ -195,8 +195,7 @@ static void remove_folder(const char *folder) {
 static bool compare(struct verify *verify, struct lvn_index *index, struct lvn_error *err) {
   char folder[LVN_PATH_BYTES];
   char rebuilt[LVN_PATH_BYTES];
-  int length =
-      snprintf(folder, sizeof folder, "%s/verify-%ld", verify->options->config->state_folder, (long)getpid());
+  int length = snprintf(folder, sizeof folder, "%s/verify-%ld", verify->options->config->state_folder, (long)getpid());
   if (length < 0 || (size_t)length >= sizeof folder) {
     return lvn_error_set(err, LVN_ERROR_DATA, "path too long");
   }

@@ -128,7 +128,8 @@ static enum MHD_Result answer(void *user_data, struct MHD_Connection *connection
     return MHD_NO;
   }
   if (!has_good_host(web, connection)) {
-    return reply(connection, MHD_HTTP_FORBIDDEN, "text/plain", "this server is not asked by that name: see web_hosts\n");
+    return reply(connection, MHD_HTTP_FORBIDDEN, "text/plain",
+                 "this server is not asked by that name: see web_hosts\n");
   }
   if (strcmp(method, MHD_HTTP_METHOD_GET) != 0) {
     return reply(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "text/plain", "only GET\n");

@@ -115,7 +115,8 @@ static bool bring_in(const char *models_folder, const char *package_folder, cons
   if (mkdtemp(temporary) == NULL) {
     return lvn_error_set_errno(err, errno, "cannot make a folder in '%.300s'", models_folder);
   }
-  bool good = copy_package(package_folder, temporary, err) && check_copy(temporary, sha256, keys, key_count, check, err);
+  bool good =
+      copy_package(package_folder, temporary, err) && check_copy(temporary, sha256, keys, key_count, check, err);
   if (good && (chmod(temporary, 0755) != 0 || rename(temporary, target) != 0)) {
     good = lvn_error_set_errno(err, errno, "cannot make '%.300s'", target);
   }

@@ -88,12 +88,20 @@ static void assert_host(const char *host, bool is_allowed) {
 
 /* A page under a name that was made to mean 127.0.0.1 is of the same origin for a browser. */
 static void test_web__is_asked_by_its_own_names_only(void **state) {
-  static const char *const allowed[] = {"localhost",       "LOCALHOST:8117", "localhost.:1",    "127.0.0.1",
-                                        "127.0.0.1:65535", "127.3.2.1",      "[::1]:8117",      "[::1]",
+  static const char *const allowed[] = {"localhost",       "LOCALHOST:8117",    "localhost.:1", "127.0.0.1",
+                                        "127.0.0.1:65535", "127.3.2.1",         "[::1]:8117",   "[::1]",
                                         "node.ward.test",  "Node.Ward.Test:80", "proxy.test"};
-  static const char *const refused[] = {"evil.example",        "evil.example:8117", "127.0.0.1.evil.example",
-                                        "localhost.evil.test", "192.0.2.1",         "[2001:db8::1]:8117",
-                                        "node.ward",           "xnode.ward.test",   "0.0.0.0", "[::1", "ward.test, evil.test",
+  static const char *const refused[] = {"evil.example",
+                                        "evil.example:8117",
+                                        "127.0.0.1.evil.example",
+                                        "localhost.evil.test",
+                                        "192.0.2.1",
+                                        "[2001:db8::1]:8117",
+                                        "node.ward",
+                                        "xnode.ward.test",
+                                        "0.0.0.0",
+                                        "[::1",
+                                        "ward.test, evil.test",
                                         "localhost\r\nHost: evil.example"};
   struct lvn_error err = {0};
   struct lvn_web *web = NULL;
