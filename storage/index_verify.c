@@ -1,6 +1,7 @@
 #include "storage/index_verify.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
@@ -154,6 +155,7 @@ static bool check_file(struct lvn_index *index, lvn_index_fault_visitor visit, v
       return false;
     }
     for (;;) {
+      char name[128];
       char text[LVN_INDEX_SENTENCE_BYTES];
       if (!lvn_sql_step(index, statement, &row, err)) {
         return false;
@@ -161,7 +163,9 @@ static bool check_file(struct lvn_index *index, lvn_index_fault_visitor visit, v
       if (!row) {
         break;
       }
-      lvn_sql_copy_text(statement, 0, text, sizeof text);
+      lvn_sql_copy_text(statement, 0, name, sizeof name);
+      (void)snprintf(text, sizeof text, "%s%s%s", i == 0 ? "" : "a row of table ", name,
+                     i == 0 ? "" : " names a row that is not there");
       if (strcmp(text, "ok") != 0 && !visit(user_data, LVN_INDEX_FAULT_FILE, text, "", err)) {
         return false;
       }
