@@ -77,6 +77,35 @@ bool lvn_index_restorable_job(struct lvn_index *index, const char *study_uid, in
                          "tb", study_uid, input);
 }
 
+/* The patient that most of the study's objects name: whom a release goes on with. */
+#define MOST_NAMED                                                                                                     \
+  "(SELECT patient_key FROM instance i WHERE i.study_uid=?1 AND i.is_current AND NOT i.is_own GROUP BY patient_key"    \
+  " ORDER BY count(*) DESC, min(received_at) LIMIT 1)"
+
+bool lvn_index_restore_release(struct lvn_index *index, const char *study_uid, struct lvn_error *err) {
+  LVN_AUTOFREE uint8_t *digests = NULL;
+  uint8_t input[LVN_SHA256_BYTES];
+  size_t count = 0;
+  int64_t was_released = 0;
+  {
+    LVN_AUTOSTATEMENT sqlite3_stmt *statement = NULL;
+    if (!lvn_sql_prepare(index, &statement, err,
+                         "SELECT sha256 FROM instance WHERE study_uid=?1 AND is_current AND NOT is_own AND"
+                         " patient_key=" MOST_NAMED " ORDER BY sha256",
+                         "t", study_uid) ||
+        !lvn_index_collect_digests(index, statement, &digests, &count, err)) {
+      return false;
+    }
+  }
+  return lvn_sha256_of(digests, count * LVN_SHA256_BYTES, input, err) &&
+         lvn_sql_integer(index, &was_released, 0, err,
+                         "SELECT count(*) FROM job WHERE study_uid=?1 AND input_digest=?2 AND outcome<>'' AND"
+                         " finished_at>(SELECT max(received_at) FROM instance WHERE study_uid=?1 AND NOT is_own AND"
+                         " patient_key<>" MOST_NAMED ")",
+                         "tb", study_uid, input) &&
+         (was_released == 0 || lvn_index_study_release(index, study_uid, err));
+}
+
 static bool queue_results(struct lvn_index *index, const struct lvn_index_finish *finish, struct lvn_error *err) {
   for (size_t i = 0; i < finish->result_count; i++) {
     const struct lvn_index_result *result = &finish->results[i];

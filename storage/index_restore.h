@@ -32,6 +32,9 @@ LVN_MUST_CHECK bool lvn_index_next_sent(struct lvn_index *index, int64_t after_i
 LVN_MUST_CHECK bool lvn_index_sent_restore(struct lvn_index *index, const struct lvn_index_sent *sent,
                                            struct lvn_error *err);
 
+/* For a study of two patients: releases it where a job was finished on the objects of one of them after the other's had
+ * come, since then an operator had released it. Else it stays as it is. */
+LVN_MUST_CHECK bool lvn_index_restore_release(struct lvn_index *index, const char *study_uid, struct lvn_error *err);
 /* The finished job that was made from what the study's current objects are, unless a later job has results; 0: none. */
 LVN_MUST_CHECK bool lvn_index_restorable_job(struct lvn_index *index, const char *study_uid, int64_t *ret_job_id,
                                              struct lvn_error *err);

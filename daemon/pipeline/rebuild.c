@@ -106,7 +106,8 @@ static bool restore_study(struct lvn_index *index, const struct lvn_config *conf
   const char *names[LVN_CONFIG_PEERS_MAX];
   int64_t job_id = 0;
   bool found = false;
-  if (!lvn_index_restorable_job(index, study->study_uid, &job_id, err) ||
+  if ((study->is_locked && !lvn_index_restore_release(index, study->study_uid, err)) ||
+      !lvn_index_restorable_job(index, study->study_uid, &job_id, err) ||
       (job_id != 0 && !lvn_jobfile_read(config, job_id, &file, &found, err))) {
     return false;
   }
@@ -138,7 +139,7 @@ static bool restore_study(struct lvn_index *index, const struct lvn_config *conf
 static bool restore_studies(struct lvn_index *index, const struct lvn_config *config, struct lvn_error *err) {
   LVN_AUTOFREE struct lvn_index_study *studies = NULL;
   size_t count = 0;
-  const struct lvn_index_study_filter filter = {.state = "collecting", .limit = OBJECTS_MAX};
+  const struct lvn_index_study_filter filter = {.limit = OBJECTS_MAX};
   bool good = lvn_index_list_studies(index, &filter, &studies, &count, err);
   for (size_t i = 0; good && i < count; i++) {
     good = restore_study(index, config, &studies[i], err);

@@ -125,7 +125,7 @@ def test_damaged_objects_are_named_and_mended_by_sending_again(site):
         assert any(path.name[:12] in f for f in faults), (path.name, faults)
     sent = site.archive.count()
     harness.send(study, site.node.port)
-    harness.wait_until(lambda: all(is_whole(p) for p in chosen), 30, "mended objects")
+    harness.wait_until(lambda: all(is_whole(p) for p in chosen), 60, "mended objects")
     assert site.node.log().count("event=object-mended") == len(chosen)
     harness.wait_until(lambda: site.node.log().count("event=job-outcome") == 2, 60, "another analysis")
     site.study_is("done")
@@ -133,7 +133,7 @@ def test_damaged_objects_are_named_and_mended_by_sending_again(site):
     assert len(site.rows("jobs")) == 1 and site.archive.count() == sent  # the same report, which is there already
     before = len(site.rows("jobs"))
     harness.send(study, site.node.port)  # what is whole stays as it is, and starts nothing
-    harness.wait_until(lambda: not list((site.state / "spool" / "new").glob("*.obj")), 20, "an empty spool")
+    harness.wait_until(lambda: not list((site.state / "spool" / "new").glob("*.obj")), 60, "an empty spool")
     assert len(site.rows("jobs")) == before and site.rows("studies")[0]["state"] == "done"
 
 
@@ -178,6 +178,13 @@ def test_a_rebuild_after_a_promotion_reports_nothing_again(site, tmp_path):
     assert site.faults() == []
     assert sorted((j["job"], j["state"]) for j in site.rows("jobs")) == [(1, "done"), (2, "done")]
     assert [r["state"] for r in site.rows("outbound")] == ["sent"] * 4 and site.archive.count() == 4
+    # Notes of what was sent that are not there are made up for.
+    site.node.stop()
+    (site.state / "results/2/sent.jsonl").unlink()
+    assert [f for f in site.faults() if "was sent to pacs, but a rebuild would not know it" in f]
+    site.node.start()
+    harness.wait_until((site.state / "results/2/sent.jsonl").exists, 30, "the notes")
+    harness.wait_until(lambda: site.faults() == [], 30, "a whole store")
 
 
 def test_a_study_is_removed_with_what_was_made_of_it(tmp_path):
@@ -255,7 +262,7 @@ def test_root_rebuilds_as_the_owner_of_the_folder(tmp_path):
     with open(node.log_path, "ab") as log:
         started = subprocess.Popen([str(harness.BIN / "livervlmd"), "--config", str(node.config), "--role", "pipeline"],
                                    stdout=log, stderr=log)
-    harness.wait_until(lambda: "belongs to the user" in node.log(), 20, "a refusal")
+    harness.wait_until(lambda: "belongs to the user" in node.log(), 60, "a refusal")
     started.terminate()
     started.wait(20)
     assert {p.stat().st_uid for p in state.rglob("*")} == {owner}
@@ -297,7 +304,7 @@ def test_a_clock_that_was_set_forward_removes_nothing(tmp_path):
         assert len(site.objects()) == count and "event=expired" not in site.node.log()
         site.node.stop()  # nor after a restart
         start_with_clock(site, jump, fake_monotonic=False)
-        harness.wait_until(lambda: site.node.log().count("event=retention-waits") == 2, 20, "the same word again")
+        harness.wait_until(lambda: site.node.log().count("event=retention-waits") == 2, 60, "the same word again")
         assert len(site.objects()) == count and "event=expired" not in site.node.log()
     finally:
         site.stop()
@@ -325,7 +332,7 @@ def test_a_full_disk_is_announced_before_reception_stops(tmp_path):
     node = harness.Node(tmp_path / "node", harness.free_port(),
                         overrides={"reception": {"spool_warning_bytes": 900000000000000}}).start()
     try:
-        harness.wait_until(lambda: "event=disk-low" in node.log(), 20, "a warning")
+        harness.wait_until(lambda: "event=disk-low" in node.log(), 60, "a warning")
         assert "the disk runs full" in node.table("status")["problem"]
         with pytest.raises(urllib.error.HTTPError) as answer:
             urllib.request.urlopen(f"http://127.0.0.1:{node.web_port}/health", timeout=10)
