@@ -51,6 +51,7 @@ struct lvn_config {
   unsigned total_seconds;
   uint64_t spool_low_water_bytes; /* fewer free bytes: new associations are refused */
   uint64_t spool_reserve_bytes;   /* fewer free bytes: 0xA700 */
+  uint64_t spool_warning_bytes;   /* fewer free bytes: said in the log and by /health; 0: never */
   /* [assembly] */
   unsigned settle_seconds;       /* quiet time before a study is looked at */
   unsigned wait_warning_seconds; /* a study that waits longer for a phase or ROI is named in the log */
@@ -73,10 +74,12 @@ struct lvn_config {
   unsigned connect_seconds;
   unsigned dimse_seconds;
   /* [retention] */
-  unsigned keep_days; /* after the results were sent; 0: for ever */
+  unsigned keep_days;         /* after the results were sent; 0: for ever */
+  unsigned keep_waiting_days; /* studies that never came to a result; 0: for ever */
   /* [web] */
   char web_address[64];
-  uint16_t web_port; /* 0: off */
+  uint16_t web_port;                     /* 0: off */
+  char web_hosts[LVN_CONFIG_TEXT_BYTES]; /* further names in a request's Host header, comma-separated */
 
   size_t peer_count;
   struct lvn_config_peer peers[LVN_CONFIG_PEERS_MAX];

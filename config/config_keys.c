@@ -56,6 +56,11 @@ const struct lvn_config_key lvn_config_keys[] = {
      RELOADABLE, "With less free disk space than this, new associations are rejected as a transient shortage."},
     {"reception", "spool_reserve_bytes", LVN_CONFIG_UINT64, NODE(spool_reserve_bytes), 0, 1e15, NULL, "1073741824",
      RELOADABLE, "With less free disk space than this, objects are answered with 0xA700 (out of resources)."},
+    {"reception", "spool_warning_bytes", LVN_CONFIG_UINT64, NODE(spool_warning_bytes), 0, 1e15, NULL, "4294967296",
+     RELOADABLE,
+     "With less free disk space than this, the log, livervlm status and /health say so, before reception stops; 0 "
+     "never "
+     "says it."},
 
     {"assembly", "settle_seconds", LVN_CONFIG_UINT, NODE(settle_seconds), 1, 86400, NULL, "20", RELOADABLE,
      "Quiet time, without a new object or an open association that adds to it, before a study is looked at."},
@@ -103,11 +108,19 @@ const struct lvn_config_key lvn_config_keys[] = {
 
     {"retention", "keep_days", LVN_CONFIG_UINT, NODE(keep_days), 0, 36500, NULL, "0", RELOADABLE,
      "Days a study stays after its results were sent; 0 keeps everything."},
+    {"retention", "keep_waiting_days", LVN_CONFIG_UINT, NODE(keep_waiting_days), 0, 36500, NULL, "0", RELOADABLE,
+     "Days a study without a result stays after its last object: one that waits for a ROI or a phase, failed or was "
+     "refused. 0 keeps it for ever: where all liver CT is routed here and few studies get a ROI, the disk fills. Set "
+     "it "
+     "only where the objects are kept elsewhere too."},
 
     {"web", "web_address", LVN_CONFIG_ADDRESS, NODE(web_address), 0, 0, NULL, "127.0.0.1", RESTART,
      "Numeric address of the HTTP server."},
     {"web", "web_port", LVN_CONFIG_UINT16, NODE(web_port), 0, 65535, NULL, "8117", RESTART,
      "TCP port of the HTTP server; 0 switches it off."},
+    {"web", "web_hosts", LVN_CONFIG_TEXT, NODE(web_hosts), 0, 0, NULL, "", RESTART,
+     "Further host names, comma-separated, under which the HTTP server may be asked (a proxy's). localhost and numeric "
+     "loopback addresses always may; any other Host header is answered with 403."},
 
     {"peer", "aet", LVN_CONFIG_AET, PEER(aet), 0, 0, NULL, "", RELOADABLE,
      "Its AE title, upper and lower case distinguished. Required."},

@@ -9,6 +9,7 @@
 
 #include "daemon/base/clock.h"
 #include "storage/index_internal.h"
+#include "storage/intact.h"
 
 #define INDEX_FILE "index.sqlite"
 #define REBUILD_FILE "index.sqlite.rebuild"
@@ -176,8 +177,9 @@ bool lvn_index_open(const char *state_folder, unsigned job_attempts_max, struct 
   index->job_attempts_max = job_attempts_max == 0 ? 1 : job_attempts_max;
   if (!lvn_copy(index->state_folder, sizeof index->state_folder, state_folder)) {
     (void)lvn_error_set(err, LVN_ERROR_DATA, "path too long: '%.200s…'", state_folder);
-  } else if (lvn_file_make_folder(state_folder, 0700, err) && take_lock(state_folder, &index->lock_fd, err) &&
-             load_key(index, err) && open_database(index, INDEX_FILE, err)) {
+  } else if (lvn_intact_check_owner(state_folder, err) && lvn_file_make_folder(state_folder, 0700, err) &&
+             take_lock(state_folder, &index->lock_fd, err) && load_key(index, err) &&
+             open_database(index, INDEX_FILE, err)) {
     *ret_index = index;
     return true;
   }
@@ -237,7 +239,7 @@ bool lvn_index_set_aside(const char *state_folder, struct lvn_error *err) {
   char from[LVN_PATH_BYTES];
   char to[LVN_PATH_BYTES];
   static const char *const suffixes[] = {"-wal", "-shm", ""};
-  if (!take_lock(state_folder, &lock_fd, err)) {
+  if (!lvn_intact_check_owner(state_folder, err) || !take_lock(state_folder, &lock_fd, err)) {
     return false;
   }
   for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {

@@ -213,14 +213,6 @@ LVN_MUST_CHECK bool lvn_index_job_predecessor(struct lvn_index *index, int64_t j
 /* Newest first; `state` and `study_uid` NULL: any. lvn_free() the array. */
 LVN_MUST_CHECK bool lvn_index_list_jobs(struct lvn_index *index, const char *state, const char *study_uid, size_t limit,
                                         struct lvn_index_job **ret_jobs, size_t *ret_count, struct lvn_error *err);
-/* For a rebuild: puts back a job that was found beside its results, with its number. */
-LVN_MUST_CHECK bool lvn_index_job_restore(struct lvn_index *index, const struct lvn_index_job *job,
-                                          struct lvn_error *err);
-
-/* And one of its results, so that it is known as our own when it comes back. */
-LVN_MUST_CHECK bool lvn_index_result_restore(struct lvn_index *index, int64_t job_id,
-                                             const struct lvn_index_result *result, struct lvn_error *err);
-
 /* ---- outbound ---- */
 
 struct lvn_index_outbound {

@@ -8,7 +8,7 @@
 
 #include <sqlite3.h>
 
-#define LVN_INDEX_STATEMENTS_MAX 96
+#define LVN_INDEX_STATEMENTS_MAX 160
 #define LVN_INDEX_KEY_BYTES 32
 
 struct lvn_index {

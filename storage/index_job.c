@@ -395,24 +395,3 @@ bool lvn_index_job_retry(struct lvn_index *index, int64_t job_id, struct lvn_err
   }
   return lvn_sql_scope_end(index, &scope, retry_job(index, job_id, err), err);
 }
-
-bool lvn_index_job_restore(struct lvn_index *index, const struct lvn_index_job *job, struct lvn_error *err) {
-  return lvn_sql_run(index, err,
-                     "INSERT INTO job(job_id, study_uid, input_digest, model_digest, model_name, model_version,"
-                     " repetition, job_key, wall_ms, state, change_count) SELECT ?1,?2,?3,?4,?5,?6,?7,?8,?9,"
-                     "'cancelled',-1 WHERE EXISTS (SELECT 1 FROM study WHERE study_uid=?2) ON CONFLICT DO NOTHING",
-                     "itbbttiti", job->job_id, job->study_uid, job->input_digest, job->model_digest, job->model_name,
-                     job->model_version, job->repetition, job->key, job->wall_ms);
-}
-
-bool lvn_index_result_restore(struct lvn_index *index, int64_t job_id, const struct lvn_index_result *result,
-                              struct lvn_error *err) {
-  return lvn_sql_run(
-             index, err,
-             "INSERT INTO result(sop_instance_uid, job_id, sop_class_uid, transfer_syntax_uid, path, sha256)"
-             " SELECT ?1,?2,?3,?4,?5,?6 WHERE EXISTS (SELECT 1 FROM job WHERE job_id=?2) ON CONFLICT DO NOTHING",
-             "titttb", result->sop_instance_uid, job_id, result->sop_class_uid, result->transfer_syntax_uid,
-             result->path, result->sha256) &&
-         lvn_sql_run(index, err, "UPDATE instance SET is_own=1 WHERE sop_instance_uid=?1", "t",
-                     result->sop_instance_uid);
-}

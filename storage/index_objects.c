@@ -200,7 +200,10 @@ static bool place_again(struct lvn_index *index, const struct lvn_index_object *
                    "UPDATE instance SET is_current=?3, received_at=max(received_at,?4), calling_aet=?5, address=?6,"
                    " association_id=?7 WHERE sop_instance_uid=?1 AND sha256=?2",
                    "tbiittt", facts->sop_instance_uid, facts->sha256, (int64_t)is_newest, facts->received_ms,
-                   facts->calling_aet, facts->address, facts->association_id)) {
+                   facts->calling_aet, facts->address, facts->association_id) ||
+      /* What was just acknowledged is not kept for a shorter time than what comes first. */
+      !lvn_sql_run(index, err, "UPDATE study SET last_received_at=max(last_received_at,?2) WHERE study_uid=?1", "ti",
+                   facts->study_instance_uid, facts->received_ms)) {
     return false;
   }
   addition->is_own = is_own != 0;

@@ -8,18 +8,22 @@
 #include <unistd.h>
 
 #include "daemon/base/memory.h"
-#include "storage/spool_internal.h"
+#include "storage/intact.h"
 
 #define FOLDER_COUNT 256U
 #define OBJECT_SUFFIX ".dcm"
 
 struct lvn_objects {
+  char state_folder[LVN_PATH_BYTES];
   char folder[LVN_PATH_BYTES];
   bool is_touched[FOLDER_COUNT]; /* has links that are not synced yet */
 };
 
 bool lvn_objects_open(const char *state_folder, struct lvn_objects **ret_objects, struct lvn_error *err) {
   LVN_AUTOFREE struct lvn_objects *objects = lvn_alloc(1, sizeof *objects, err);
+  if (objects != NULL && !lvn_copy(objects->state_folder, sizeof objects->state_folder, state_folder)) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "path too long: '%.200s…'", state_folder);
+  }
   if (objects == NULL || !lvn_path_join(objects->folder, state_folder, "objects", err) ||
       !lvn_file_make_folder(objects->folder, 0700, err)) {
     return false;
@@ -100,18 +104,52 @@ static bool link_facts(const struct lvn_objects *objects, const char *spool_path
   return true;
 }
 
+static bool is_same_file(const char *left_path, const char *right_path) {
+  struct stat left;
+  struct stat right;
+  return stat(left_path, &left) == 0 && lstat(right_path, &right) == 0 && left.st_ino == right.st_ino &&
+         left.st_dev == right.st_dev;
+}
+
+/* `path` exists and is another file than the one in the spool: it stays when it holds its bytes. */
+static bool replace_damaged(const struct lvn_objects *objects, const char *spool_path, const char *path,
+                            const uint8_t sha256[LVN_SHA256_BYTES], bool *ret_placed, struct lvn_error *err) {
+  char beside[LVN_PATH_BYTES];
+  LVN_AUTOCLOSE int fd = lvn_intact_open(path, sha256);
+  if (fd >= 0) {
+    return true;
+  }
+  int length = snprintf(beside, sizeof beside, "%s.new", path);
+  if (length < 0 || (size_t)length >= sizeof beside) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "path too long: '%.200s…'", path);
+  }
+  if (!lvn_intact_clear_place(objects->state_folder, path, err)) {
+    return false;
+  }
+  if ((unlink(beside) != 0 && errno != ENOENT) || link(spool_path, beside) != 0 || rename(beside, path) != 0) {
+    return lvn_error_set_errno(err, errno, "cannot replace '%s'", path);
+  }
+  *ret_placed = true;
+  return true;
+}
+
 bool lvn_objects_link(struct lvn_objects *objects, const char *spool_path, const uint8_t sha256[LVN_SHA256_BYTES],
-                      struct lvn_error *err) {
+                      bool *ret_placed, struct lvn_error *err) {
   char path[LVN_PATH_BYTES];
+  *ret_placed = false;
   /* Facts first: an object that is here has its facts. */
   if (!lvn_objects_path(objects, sha256, path, err) || !link_facts(objects, spool_path, sha256, err)) {
     return false;
   }
   objects->is_touched[sha256[0]] = true;
-  if (link(spool_path, path) != 0 && errno != EEXIST) {
+  if (link(spool_path, path) == 0) {
+    *ret_placed = true;
+    return true;
+  }
+  if (errno != EEXIST) {
     return lvn_error_set_errno(err, errno, "cannot link '%s' to '%s'", spool_path, path);
   }
-  return true;
+  return is_same_file(spool_path, path) || replace_damaged(objects, spool_path, path, sha256, ret_placed, err);
 }
 
 bool lvn_objects_sync(struct lvn_objects *objects, struct lvn_error *err) {
@@ -130,26 +168,15 @@ bool lvn_objects_sync(struct lvn_objects *objects, struct lvn_error *err) {
   return true;
 }
 
-bool lvn_objects_mark_superseded(struct lvn_objects *objects, const uint8_t sha256[LVN_SHA256_BYTES],
-                                 struct lvn_error *err) {
-  char path[LVN_PATH_BYTES];
-  if (!make_path(objects, sha256, LVN_SPOOL_SUPERSEDED_SUFFIX, path, err)) {
-    return false;
-  }
-  LVN_AUTOCLOSE int fd = open(path, O_RDONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-  if (fd < 0) {
-    return lvn_error_set_errno(err, errno, "cannot create '%s'", path);
-  }
-  objects->is_touched[sha256[0]] = true;
-  return true;
-}
-
 bool lvn_objects_remove(const struct lvn_objects *objects, const uint8_t sha256[LVN_SHA256_BYTES],
                         struct lvn_error *err) {
-  static const char *const suffixes[] = {OBJECT_SUFFIX, ".json", LVN_SPOOL_SUPERSEDED_SUFFIX};
+  static const char *const suffixes[] = {OBJECT_SUFFIX, ".json", ".old"}; /* .old: a mark in older stores */
   for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
     char path[LVN_PATH_BYTES];
     if (!make_path(objects, sha256, suffixes[i], path, err)) {
+      return false;
+    }
+    if (!lvn_intact_clear_place(objects->state_folder, path, err)) {
       return false;
     }
     if (unlink(path) != 0 && errno != ENOENT) {

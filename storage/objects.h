@@ -1,6 +1,6 @@
-/* The object store: every acknowledged object under its digest, <state>/objects/ab/<sha256>.dcm, never changed and
- * never overwritten. An object's facts (calling AE title, reception time, …) stay with the file, as the spool wrote
- * them. */
+/* The object store: every acknowledged object under its digest, <state>/objects/ab/<sha256>.dcm, never changed, and
+ * replaced only where it is damaged. An object's facts (calling AE title, reception time, …) stay with the file, as the
+ * spool wrote them. */
 #ifndef LVN_STORAGE_OBJECTS_H
 #define LVN_STORAGE_OBJECTS_H
 
@@ -22,17 +22,14 @@ LVN_MUST_CHECK bool lvn_objects_path(const struct lvn_objects *objects, const ui
                                      char ret_path[LVN_PATH_BYTES], struct lvn_error *err);
 
 /* Moving an object in takes three steps, so that a kill between any two leaves something that repeating them mends:
- * 1. link   the file (and its facts) gets its second name here; an object that is there already is fine;
+ * 1. link   the file (and its facts) gets its second name here; an undamaged object that is there already is fine, a
+ *           damaged one is replaced;
  * 2. sync   the folders of all links since the last sync are durable; after it the index may name the objects;
- * 3. lvn_spool_remove() of the first name, after the index has committed. */
+ * 3. lvn_spool_remove() of the first name, after the index has committed.
+ * *ret_placed: the store did not have the object, or only damaged. */
 LVN_MUST_CHECK bool lvn_objects_link(struct lvn_objects *objects, const char *spool_path,
-                                     const uint8_t sha256[LVN_SHA256_BYTES], struct lvn_error *err);
+                                     const uint8_t sha256[LVN_SHA256_BYTES], bool *ret_placed, struct lvn_error *err);
 LVN_MUST_CHECK bool lvn_objects_sync(struct lvn_objects *objects, struct lvn_error *err);
-
-/* Another object of the same SOP instance is current now: when these bytes are received again, the spool offers them to
- * the index once more. Durable with the next lvn_objects_sync(). */
-LVN_MUST_CHECK bool lvn_objects_mark_superseded(struct lvn_objects *objects, const uint8_t sha256[LVN_SHA256_BYTES],
-                                                struct lvn_error *err);
 
 /* Retention only. What is gone already is fine. */
 LVN_MUST_CHECK bool lvn_objects_remove(const struct lvn_objects *objects, const uint8_t sha256[LVN_SHA256_BYTES],

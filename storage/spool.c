@@ -1,3 +1,4 @@
+#include "storage/intact.h"
 #include "storage/spool_internal.h"
 
 #include "daemon/base/memory.h"
@@ -65,7 +66,7 @@ bool lvn_spool_open(const char *state_folder, struct lvn_spool **ret_spool, stru
     return false;
   }
   spool->new_fd = -1;
-  if (!make_folders(spool, state_folder, err)) {
+  if (!lvn_intact_check_owner(state_folder, err) || !make_folders(spool, state_folder, err)) {
     return false;
   }
   spool->new_fd = open(spool->new_folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -170,24 +171,6 @@ bool lvn_spool_sync_new_folder(const struct lvn_spool *spool, struct lvn_error *
   return true;
 }
 
-/* Are these bytes stored? spool/new is asked first: the pipeline moves from there to objects, so an object on the move
- * is seen in one of the two. One in spool/new may be another association's whose folder sync is still to come. */
-static bool find_stored(const struct lvn_spool *spool, const char *sha256_text, const char *new_path, bool *ret_stored,
-                        struct lvn_error *err) {
-  char object_path[LVN_PATH_BYTES];
-  int length =
-      snprintf(object_path, sizeof object_path, "%s/%.2s/%s.dcm", spool->objects_folder, sha256_text, sha256_text);
-  if (length < 0 || (size_t)length >= sizeof object_path) {
-    return lvn_error_set(err, LVN_ERROR_DATA, "path too long: '%.200s…'", spool->objects_folder);
-  }
-  *ret_stored = true;
-  if (lvn_file_exists(new_path)) {
-    return lvn_spool_sync_new_folder(spool, err);
-  }
-  *ret_stored = lvn_file_exists(object_path);
-  return true;
-}
-
 /* fsync, checked close, rename, folder sync: in this order. Some file systems report a failed write only at close. */
 static bool make_durable(struct lvn_spool_writer *writer, const char *new_path, struct lvn_error *err) {
   /* Holds the lock through the checked close: without it a cleaner takes the file for a dead process's. */
@@ -212,26 +195,37 @@ static bool make_durable(struct lvn_spool_writer *writer, const char *new_path, 
   return lvn_spool_sync_new_folder(writer->spool, err);
 }
 
+/* Where the object goes: its digest's name, or, where something damaged has that name, a name that nothing has. The
+ * damaged one is the pipeline's: it may be at work on it. */
+static bool choose_new_path(const struct lvn_spool *spool, const char *sha256_text, const struct lvn_spool_facts *facts,
+                            char ret_path[LVN_PATH_BYTES], struct lvn_error *err) {
+  char name[NAME_BYTES];
+  struct stat status;
+  (void)snprintf(name, sizeof name, "%s.obj", sha256_text);
+  if (!lvn_path_join(ret_path, spool->new_folder, name, err)) {
+    return false;
+  }
+  return lstat(ret_path, &status) != 0 || lvn_spool_unique_path(spool, sha256_text, facts, ret_path, err);
+}
+
 bool lvn_spool_commit(struct lvn_spool_writer *taken_writer, struct lvn_spool_facts *facts, struct lvn_error *err) {
   LVN_CLEANUP(lvn_spool_writer_cleanup) struct lvn_spool_writer *writer = taken_writer;
   char sha256_text[LVN_SHA256_TEXT_BYTES];
-  char name[NAME_BYTES];
   char new_path[LVN_PATH_BYTES];
   if (!lvn_sha256_finish(writer->digest, facts->sha256, err)) {
     return false;
   }
   facts->byte_count = writer->byte_count;
   lvn_sha256_to_text(facts->sha256, sha256_text);
-  (void)snprintf(name, sizeof name, "%s.obj", sha256_text);
-  if (!lvn_path_join(new_path, writer->spool->new_folder, name, err) ||
-      !find_stored(writer->spool, sha256_text, new_path, &facts->already_stored, err)) {
+  if (!lvn_spool_commit_again(writer->spool, sha256_text, facts, &facts->already_stored, err)) {
     return false;
   }
   if (facts->already_stored) {
-    return lvn_spool_commit_again(writer->spool, sha256_text, new_path, facts, err);
+    return true;
   }
   LVN_AUTOCLOSE int lock_fd = -1;
-  return lvn_spool_lock_new(writer->spool, /* exclusive= */ false, &lock_fd, err) &&
+  return choose_new_path(writer->spool, sha256_text, facts, new_path, err) &&
+         lvn_spool_lock_new(writer->spool, /* exclusive= */ false, &lock_fd, err) &&
          lvn_spool_facts_write(writer->fd, new_path, facts, err) && make_durable(writer, new_path, err);
 }
 

@@ -1,8 +1,8 @@
 /* The spool: where an association's objects become durable before they are acknowledged. Depends on the file system
  * alone, never on the database.
  *   spool/tmp/<random>          being received, locked (flock) while its process lives
- *   spool/new/<sha256>-<…>.obj  the same for bytes that were stored before, and are the newest version again
  *   spool/new/<sha256>.obj      complete and durable: a Part 10 file that waits for the index
+ *   spool/new/<sha256>-<…>.obj  the same for bytes that were received before, or whose stored file is damaged
  *   spool/open/<association>    one per open association, locked while it lives; lists the study UIDs it adds to
  * What the index needs beyond the Part 10 bytes (calling AE title, address, time, UIDs) is JSON in the extended
  * attribute "user.livervlm.facts" of the object: one fsync makes both durable, and the facts follow the file into the
@@ -57,10 +57,11 @@ LVN_MUST_CHECK bool lvn_spool_write(struct lvn_spool_writer *writer, const void 
 /* Path of the temporary file, flushed to the kernel (not synced), for the header scan. */
 const char *lvn_spool_writer_get_path(const struct lvn_spool_writer *writer);
 /* Write, fsync, rename, fsync of the folder. When this returns true the object survives a power cut. Fills byte_count,
- * sha256 and already_stored of `facts`. An object whose bytes wait in spool/new or lie in objects/ab/<sha256>.dcm is
- * not written again; where another version of its SOP instance came since, it gets a second name in spool/new, so that
- * the index makes it current. Destroys the writer in every case; on failure nothing of the object is left, unless the
- * folder's own fsync failed: then the whole object stays, and may be indexed, but must not be acknowledged. */
+ * sha256 and already_stored of `facts`. An object whose bytes wait in spool/new or lie in objects/ab/<sha256>.dcm,
+ * undamaged, is not written again: it gets another name in spool/new, so that the index hears of this reception. What
+ * is damaged there is replaced by the pipeline with what was written now. Destroys the writer in every case; on failure
+ * nothing of the object is left, unless the folder's own fsync failed: then the whole object stays, and may be indexed,
+ * but must not be acknowledged. */
 LVN_MUST_CHECK bool lvn_spool_commit(struct lvn_spool_writer *writer, struct lvn_spool_facts *facts,
                                      struct lvn_error *err);
 void lvn_spool_abandon(struct lvn_spool_writer *writer); /* removes the temporary file; NULL is allowed */

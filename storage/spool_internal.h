@@ -16,18 +16,21 @@ struct lvn_spool {
   int new_fd; /* kept open for its fsync */
 };
 
-/* objects/ab/<sha256> with this ending: another object of the same SOP instance came later. Set by the object store. */
-#define LVN_SPOOL_SUPERSEDED_SUFFIX ".old"
-
 /* Does the name end like an object's in spool/new? */
 LVN_MUST_CHECK bool lvn_spool_is_object_name(const char *name);
 
 LVN_MUST_CHECK bool lvn_spool_sync_new_folder(const struct lvn_spool *spool, struct lvn_error *err);
 
-/* `facts` are of a reception whose bytes are stored: offer the object to the pipeline once more where another version
- * of its SOP instance exists, else do nothing. Durable when it returns true. */
-LVN_MUST_CHECK bool lvn_spool_commit_again(const struct lvn_spool *spool, const char *sha256_text, const char *new_path,
-                                           const struct lvn_spool_facts *facts, struct lvn_error *err);
+/* Where the bytes of this reception are stored undamaged, *ret_stored is true and the object was offered to the
+ * pipeline once more, durably; else nothing was done. */
+LVN_MUST_CHECK bool lvn_spool_commit_again(const struct lvn_spool *spool, const char *sha256_text,
+                                           const struct lvn_spool_facts *facts, bool *ret_stored,
+                                           struct lvn_error *err);
+
+/* A path in spool/new that no other reception has. */
+LVN_MUST_CHECK bool lvn_spool_unique_path(const struct lvn_spool *spool, const char *sha256_text,
+                                          const struct lvn_spool_facts *facts, char ret_path[LVN_PATH_BYTES],
+                                          struct lvn_error *err);
 
 /* Shared while facts that lie beside their object are being committed, exclusive while facts without an object are
  * removed: *ret_fd holds the lock, or is -1 when another process holds it and `exclusive` was asked for. */

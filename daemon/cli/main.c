@@ -30,6 +30,8 @@ static const struct command commands[] = {
     {"retry", lvn_cli_retry, "try a failed job or transfer again", false},
     {"release", lvn_cli_release, "let a study go on that was stopped for a person to decide", false},
     {"rebuild-index", lvn_cli_rebuild_index, "write the index anew from the stored objects", false},
+    {"verify-store", lvn_cli_verify_store, "check that every stored object and state is as it should be", false},
+    {"study", lvn_cli_study, "remove a study from the node", false},
     {"echo", lvn_cli_echo, "verify the connection to a peer (C-ECHO)", false},
 };
 static const size_t command_count = sizeof commands / sizeof commands[0];

@@ -92,8 +92,8 @@ static bool import(struct lvn_cli_model_place *place, const char *package_folder
   }
   const char *const *paths = given->count > 0 ? given->values : (const char *const *)keys.names;
   if (!lvn_models_import(place->models_folder, package_folder, paths, given->count > 0 ? given->count : keys.count,
-                         name, err) ||
-      !run_vectors(package_folder, err) || !lvn_models_remember(place->models_folder, "import", name, NULL, err)) {
+                         run_vectors, name, err) ||
+      !lvn_models_remember(place->models_folder, "import", name, NULL, err)) {
     return false;
   }
   (void)printf("%s is in '%s'; `livervlm model promote %s` puts it to use\n", name, place->models_folder, name);

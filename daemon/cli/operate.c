@@ -8,6 +8,7 @@
 #include "daemon/base/memory.h"
 #include "daemon/cli/commands.h"
 #include "daemon/cli/options.h"
+#include "daemon/cli/owner.h"
 #include "daemon/pipeline/control.h"
 
 static void json_cleanup(json_t **value) {
@@ -224,7 +225,8 @@ int lvn_cli_release(int argc, char **argv) {
 static bool rebuild(const char *config_path, struct lvn_rebuild_report *ret_report, struct lvn_error *err) {
   AUTOJSON json_t *answer = NULL;
   LVN_AUTOFREE struct lvn_config *config = lvn_alloc(1, sizeof *config, err);
-  if (config == NULL || !lvn_config_load(config_path, config, err)) {
+  if (config == NULL || !lvn_config_load(config_path, config, err) ||
+      !lvn_cli_act_as_owner(config->state_folder, "rebuild-index", err)) {
     return false;
   }
   if (lvn_rebuild_offline(config, ret_report, err)) {
@@ -251,8 +253,8 @@ int lvn_cli_rebuild_index(int argc, char **argv) {
       .command = "rebuild-index",
       .summary = "Make the index again from the stored objects, with the node running or stopped.",
       .details =
-          "Finished analyses are found beside their results and are not repeated; their results are sent again,\n"
-          "with the same UIDs and bytes.",
+          "Finished analyses are found beside their results and are not repeated, whichever model is in use; results\n"
+          "that a destination is not known to have are sent, with the same UIDs and bytes.",
       .options = options,
       .option_count = COUNT_OF(options)};
   int code = lvn_options_parse(argc, argv, &usage, &first);

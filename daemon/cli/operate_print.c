@@ -96,6 +96,9 @@ void lvn_operate_print_status(const json_t *answer) {
   if (!json_is_true(json_object_get(answer, "has_destination"))) {
     (void)printf("%-12s no peer has a host and a port: results are kept here and sent to nobody\n", "attention");
   }
+  if (strcmp(text_or_dash(answer, "retention"), "-") != 0) {
+    (void)printf("%-12s %s\n", "retention", text_or_dash(answer, "retention"));
+  }
   if (strcmp(text_or_dash(answer, "problem"), "-") != 0) {
     (void)printf("%-12s %s\n", "attention", text_or_dash(answer, "problem"));
   }

@@ -1,11 +1,14 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/pipeline/pipeline_internal.h"
 #include "daemon/pipeline/rebuild.h"
+#include "daemon/pipeline/verify.h"
+#include "storage/index_verify.h"
 
 #define LIST_LIMIT 1000U
 #define RETRY_LIMIT 10000U
@@ -77,6 +80,7 @@ static json_t *answer_status(struct lvn_pipeline *pipeline) {
                            pack_states(&counts, "job"), "outbound", pack_states(&counts, "outbound"), "workers",
                            pack_workers(pipeline), "oldest_outbound", time_text(counts.oldest_outbound_ms), "last_sent",
                            time_text(counts.last_success_ms), "problem", pipeline->problem);
+  (void)json_object_set_new(root, "retention", json_string(pipeline->retention_remark));
   (void)json_object_set_new(root, "has_destination", json_boolean(has_destination(&pipeline->config)));
   return root;
 }
@@ -230,6 +234,49 @@ static json_t *answer_rebuild(struct lvn_pipeline *pipeline) {
                    (json_int_t)report.results);
 }
 
+static json_t *answer_remove(struct lvn_pipeline *pipeline, const json_t *request) {
+  struct lvn_error err;
+  struct lvn_index_study study;
+  const char *name = text_of(request, "study");
+  if (name == NULL) {
+    (void)lvn_error_set(&err, LVN_ERROR_USAGE, "remove needs a study");
+    return refuse(&err);
+  }
+  if (!lvn_retention_remove(pipeline, name, json_is_true(json_object_get(request, "force")), &study, &err)) {
+    return refuse(&err);
+  }
+  return json_pack("{s:b, s:s, s:I}", "ok", 1, "study", study.name, "objects", (json_int_t)study.object_count);
+}
+
+/* A copy of the index for `livervlm verify-store`, and what is at work at this moment. */
+static json_t *answer_copy_index(struct lvn_pipeline *pipeline) {
+  struct lvn_error err;
+  char path[LVN_PATH_BYTES];
+  LVN_AUTOFREE struct lvn_index_outbound *rows = NULL;
+  size_t count = 0;
+  if (!lvn_path_join(path, pipeline->config.state_folder, LVN_VERIFY_COPY, &err)) {
+    return refuse(&err);
+  }
+  (void)unlink(path); /* an earlier one that was not taken away */
+  if (!lvn_index_copy(pipeline->index, path, &err) ||
+      !lvn_index_list_outbound(pipeline->index, "sending", LIST_LIMIT, &rows, &count, &err)) {
+    return refuse(&err);
+  }
+  json_t *jobs = json_array();
+  json_t *destinations = json_array();
+  for (size_t i = 0; i < pipeline->worker_count; i++) {
+    if (pipeline->workers[i].job_id != 0) {
+      (void)json_array_append_new(jobs, json_integer((json_int_t)pipeline->workers[i].job_id));
+    }
+  }
+  for (size_t i = 0; i < count; i++) {
+    if (lvn_sender_is_busy(pipeline->sender, rows[i].destination)) {
+      (void)json_array_append_new(destinations, json_string(rows[i].destination));
+    }
+  }
+  return json_pack("{s:b, s:o, s:o}", "ok", 1, "running_jobs", jobs, "busy_destinations", destinations);
+}
+
 /* The files of a study's current objects: for `livervlm dataset build`, which has the same rights to them. */
 static json_t *answer_inputs(struct lvn_pipeline *pipeline, const json_t *request) {
   struct lvn_error err;
@@ -283,6 +330,12 @@ json_t *lvn_control_answer(struct lvn_pipeline *pipeline, const json_t *request)
   }
   if (strcmp(command, "rebuild-index") == 0) {
     return answer_rebuild(pipeline);
+  }
+  if (strcmp(command, "remove") == 0) {
+    return answer_remove(pipeline, request);
+  }
+  if (strcmp(command, "copy-index") == 0) {
+    return answer_copy_index(pipeline);
   }
   (void)lvn_error_set(&err, LVN_ERROR_USAGE, "unknown command '%.40s'", command);
   return refuse(&err);

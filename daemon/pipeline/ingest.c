@@ -72,9 +72,10 @@ static bool index_one(struct lvn_pipeline *pipeline, const char *path, int64_t s
     set_aside(pipeline, path, &reason);
     return true;
   }
-  if (!lvn_objects_link(pipeline->objects, path, facts.sha256, err) ||
+  bool placed = false;
+  if (!lvn_objects_link(pipeline->objects, path, facts.sha256, &placed, err) ||
       !lvn_index_add(pipeline->index, &object, settle_at_ms, &addition, err) ||
-      (addition.has_superseded && !lvn_objects_mark_superseded(pipeline->objects, addition.superseded_sha256, err))) {
+      (placed && !addition.is_new && !addition.is_own && !lvn_mending_note(pipeline, &object, settle_at_ms, err))) {
     return false;
   }
   if (addition.is_new) {

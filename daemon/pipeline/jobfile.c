@@ -3,10 +3,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/base/clock.h"
 #include "daemon/pipeline/pipeline_internal.h"
 
 #define FILE_MAX_BYTES (1U << 20)
 #define RESULTS_MAX 64U
+#define RERUN_MARK "rerun" /* beside job.json: its outcome no longer counts */
 
 void lvn_pipeline_json_cleanup(json_t **value) {
   json_decref(*value);
@@ -46,7 +48,15 @@ static json_t *pack_results(const struct lvn_jobfile *file) {
   return array;
 }
 
-bool lvn_jobfile_write(const struct lvn_config *config, const struct lvn_jobfile *file, struct lvn_error *err) {
+static json_t *pack_destinations(const struct lvn_jobfile *file) {
+  json_t *array = json_array();
+  for (size_t i = 0; i < file->destination_count; i++) {
+    (void)json_array_append_new(array, json_string(file->destinations[i]));
+  }
+  return array;
+}
+
+static bool write_file(const struct lvn_config *config, const struct lvn_jobfile *file, struct lvn_error *err) {
   char path[LVN_PATH_BYTES];
   char folder[LVN_PATH_BYTES];
   char input[LVN_SHA256_TEXT_BYTES];
@@ -55,16 +65,49 @@ bool lvn_jobfile_write(const struct lvn_config *config, const struct lvn_jobfile
   lvn_sha256_to_text(job->input_digest, input);
   lvn_sha256_to_text(job->model_digest, model);
   LVN_AUTOJSON json_t *root = json_pack(
-      "{s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:s, s:o}", "job_id", (json_int_t)job->job_id, "job_key",
-      job->key, "study_instance_uid", job->study_uid, "input_digest", input, "model_digest", model, "model_name",
-      job->model_name, "model_version", job->model_version, "repetition", (json_int_t)job->repetition, "wall_ms",
-      (json_int_t)job->wall_ms, "outcome", file->outcome, "sentence", file->sentence, "results", pack_results(file));
+      "{s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:s, s:s, s:o, s:o}", "job_id", (json_int_t)job->job_id,
+      "job_key", job->key, "study_instance_uid", job->study_uid, "input_digest", input, "model_digest", model,
+      "model_name", job->model_name, "model_version", job->model_version, "repetition", (json_int_t)job->repetition,
+      "wall_ms", (json_int_t)job->wall_ms, "finished_ms", (json_int_t)job->finished_ms, "outcome", file->outcome,
+      "sentence", file->sentence, "results", pack_results(file), "destinations", pack_destinations(file));
   LVN_AUTOFREE char *text = root == NULL ? NULL : json_dumps(root, JSON_INDENT(1));
   if (text == NULL) {
     return lvn_error_set(err, LVN_ERROR_INTERNAL, "cannot write a job as JSON");
   }
   return lvn_jobfile_folder(config, job->job_id, folder, err) && lvn_file_make_folder(folder, 0700, err) &&
          file_path(config, job->job_id, path, err) && lvn_file_replace(path, text, strlen(text), 0600, err);
+}
+
+static bool mark_path(const struct lvn_config *config, int64_t job_id, char ret_path[LVN_PATH_BYTES],
+                      struct lvn_error *err) {
+  char folder[LVN_PATH_BYTES];
+  return lvn_jobfile_folder(config, job_id, folder, err) && lvn_path_join(ret_path, folder, RERUN_MARK, err);
+}
+
+bool lvn_jobfile_write(const struct lvn_config *config, const struct lvn_jobfile *file, struct lvn_error *err) {
+  char mark[LVN_PATH_BYTES];
+  struct lvn_jobfile before = {0};
+  struct lvn_jobfile whole = *file;
+  bool found = false;
+  if (!mark_path(config, file->job.job_id, mark, err)) {
+    return false;
+  }
+  /* An attempt begins: what an earlier one gave may be in an archive, and must still be known as ours. */
+  if (file->outcome[0] == '\0') {
+    if (!lvn_jobfile_read(config, file->job.job_id, &before, &found, err)) {
+      return false;
+    }
+    if (found && strcmp(before.job.key, file->job.key) == 0) {
+      whole.results = before.results;
+      whole.result_count = before.result_count;
+    }
+  }
+  bool good = write_file(config, &whole, err);
+  lvn_jobfile_clear(&before);
+  if (good && file->outcome[0] == '\0' && unlink(mark) != 0 && errno != ENOENT) {
+    return lvn_error_set_errno(err, errno, "cannot remove '%s'", mark);
+  }
+  return good;
 }
 
 static bool get_text(const json_t *root, const char *key, char *target, size_t target_bytes) {
@@ -82,6 +125,10 @@ static bool read_job(const json_t *root, struct lvn_jobfile *file) {
   job->job_id = json_integer_value(json_object_get(root, "job_id"));
   job->wall_ms = json_integer_value(json_object_get(root, "wall_ms"));
   job->repetition = json_integer_value(json_object_get(root, "repetition"));
+  job->finished_ms = json_integer_value(json_object_get(root, "finished_ms"));
+  if (job->finished_ms == 0) {
+    job->finished_ms = job->wall_ms; /* older files do not say */
+  }
   return job->job_id > 0 && job->wall_ms > 0 && get_text(root, "job_key", job->key, sizeof job->key) &&
          get_text(root, "study_instance_uid", job->study_uid, sizeof job->study_uid) &&
          get_digest(root, "input_digest", job->input_digest) && get_digest(root, "model_digest", job->model_digest) &&
@@ -124,6 +171,17 @@ static bool read_results(const json_t *root, const char *folder, struct lvn_jobf
   return true;
 }
 
+static void read_destinations(const json_t *root, struct lvn_jobfile *file) {
+  const json_t *array = json_object_get(root, "destinations");
+  file->has_destinations = json_is_array(array);
+  for (size_t i = 0; i < json_array_size(array) && file->destination_count < LVN_CONFIG_PEERS_MAX; i++) {
+    const char *name = json_string_value(json_array_get(array, i));
+    if (name != NULL && lvn_copy(file->destinations[file->destination_count], sizeof file->destinations[0], name)) {
+      file->destination_count++;
+    }
+  }
+}
+
 bool lvn_jobfile_read(const struct lvn_config *config, int64_t job_id, struct lvn_jobfile *ret_file, bool *ret_found,
                       struct lvn_error *err) {
   char path[LVN_PATH_BYTES];
@@ -145,8 +203,14 @@ bool lvn_jobfile_read(const struct lvn_config *config, int64_t job_id, struct lv
   if (!json_is_object(root) || !read_job(root, &file) || file.job.job_id != job_id) {
     return true; /* damaged: as if it were not there */
   }
-  if (!read_results(root, folder, &file, err)) {
+  read_destinations(root, &file);
+  (void)lvn_copy(file.recorded, sizeof file.recorded, file.outcome);
+  if (!read_results(root, folder, &file, err) || !mark_path(config, job_id, path, err)) {
+    lvn_jobfile_clear(&file);
     return false;
+  }
+  if (lvn_file_exists(path)) {
+    file.outcome[0] = '\0';
   }
   *ret_file = file;
   *ret_found = true;
@@ -154,9 +218,30 @@ bool lvn_jobfile_read(const struct lvn_config *config, int64_t job_id, struct lv
 }
 
 bool lvn_jobfile_forget(const struct lvn_config *config, int64_t job_id, struct lvn_error *err) {
+  char folder[LVN_PATH_BYTES];
   char path[LVN_PATH_BYTES];
-  if (!file_path(config, job_id, path, err)) {
+  if (!lvn_jobfile_folder(config, job_id, folder, err) || !mark_path(config, job_id, path, err)) {
     return false;
   }
-  return unlink(path) == 0 || errno == ENOENT || lvn_error_set_errno(err, errno, "cannot remove '%s'", path);
+  return !lvn_file_exists(folder) || lvn_file_replace(path, "", 0, 0600, err);
+}
+
+bool lvn_jobfile_route(struct lvn_pipeline *pipeline, struct lvn_jobfile *file, struct lvn_error *err) {
+  const char *names[LVN_CONFIG_PEERS_MAX];
+  LVN_AUTOFREE struct lvn_index_study *studies = NULL;
+  size_t count = 0;
+  const struct lvn_index_study_filter filter = {.study_uid = file->job.study_uid, .limit = 1};
+  if (!lvn_index_list_studies(pipeline->index, &filter, &studies, &count, err)) {
+    return false;
+  }
+  file->job.finished_ms = lvn_clock_wall_ms();
+  file->has_destinations = true;
+  file->destination_count = count == 0
+                                ? 0
+                                : lvn_outbound_destinations(&pipeline->config, studies[0].source_aet,
+                                                            studies[0].source_address, names, LVN_CONFIG_PEERS_MAX);
+  for (size_t i = 0; i < file->destination_count; i++) {
+    (void)lvn_copy(file->destinations[i], sizeof file->destinations[i], names[i]);
+  }
+  return true;
 }

@@ -186,7 +186,7 @@ static bool record_done(struct lvn_pipeline *pipeline, const struct lvn_pipeline
   (void)lvn_copy(file.outcome, sizeof file.outcome, outcome);
   (void)lvn_copy(file.sentence, sizeof file.sentence, text_of(done, "sentence"));
   return lvn_index_job_get(pipeline->index, worker->job_id, &file.job, err) &&
-         lvn_jobfile_write(&pipeline->config, &file, err) &&
+         lvn_jobfile_route(pipeline, &file, err) && lvn_jobfile_write(&pipeline->config, &file, err) &&
          lvn_jobs_finish(pipeline, worker->job_id, outcome, file.sentence, results, file.result_count, err);
 }
 

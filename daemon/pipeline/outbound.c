@@ -52,6 +52,9 @@ static void take_answer(struct lvn_pipeline *pipeline, const struct lvn_sender_a
   if (answer->seconds > 0 && verdict == LVN_INDEX_SENT) {
     lvn_pipeline_count_stage(pipeline, LVN_STAGE_SEND, answer->seconds);
   }
+  if (verdict == LVN_INDEX_SENT) {
+    lvn_sentfile_remember(pipeline, answer->outbound_id);
+  }
   if (!lvn_index_outbound_finish(pipeline->index, answer->outbound_id, verdict, answer->status, answer->message, now_ms,
                                  now_ms + wait_ms, &err)) {
     lvn_log_error(LVN_LOG_ERROR, "send-not-recorded", &err, "outbound=%lld", (long long)answer->outbound_id);

@@ -99,7 +99,8 @@ static bool open_all(struct lvn_pipeline *pipeline, struct lvn_error *err) {
       !listen_on(pipeline, LVN_WORKER_SOCKET, &pipeline->worker_fd, err)) {
     return false;
   }
-  return config->web_port == 0 || lvn_web_start(config->web_address, config->web_port, &pipeline->web, err);
+  return config->web_port == 0 ||
+         lvn_web_start(config->web_address, config->web_port, config->web_hosts, &pipeline->web, err);
 }
 
 static void close_all(struct lvn_pipeline *pipeline) {
@@ -208,6 +209,7 @@ static void warn_of_waiting(struct lvn_pipeline *pipeline, int64_t now_ms) {
 static void regular_turn(struct lvn_pipeline *pipeline) {
   struct lvn_error err;
   int64_t now_ms = lvn_clock_wall_ms();
+  lvn_retention_watch_disk(pipeline);
   if (now_ms >= pipeline->next_publish_ms) {
     if (!lvn_metrics_publish(pipeline, &err)) {
       lvn_log_error(LVN_LOG_WARNING, "metrics-failed", &err, "action=ignored");

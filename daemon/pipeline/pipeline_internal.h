@@ -5,9 +5,11 @@
 #include "config/config.h"
 #include "daemon/base/memory.h"
 #include "daemon/pipeline/channel.h"
+#include "daemon/pipeline/clock_guard.h"
 #include "daemon/pipeline/sender.h"
 #include "daemon/web/web.h"
 #include "storage/index.h"
+#include "storage/index_restore.h"
 #include "storage/objects.h"
 #include "storage/spool.h"
 
@@ -68,6 +70,10 @@ struct lvn_pipeline {
   int64_t spool_retry_ms; /* an object could not be taken: not tried again before */
   int64_t wake_ms;        /* the turn's answer: when something is due next */
   char problem[256];      /* of the last turn, for /health */
+  struct lvn_clock_guard clock_guard;
+  char retention_remark[256]; /* why nothing is removed though its time has come; empty: nothing is held back */
+  int64_t sent_complete_to;   /* outbound row */
+  double disk_warned_at;      /* monotonic; 0: there is space */
 };
 
 void lvn_pipeline_json_cleanup(json_t **value);
@@ -100,10 +106,14 @@ LVN_MUST_CHECK bool lvn_jobs_finish(struct lvn_pipeline *pipeline, int64_t job_i
 /* jobfile.c: results/<job_id>/job.json, what a rebuild needs to know of a job. */
 struct lvn_jobfile {
   struct lvn_index_job job;
-  char outcome[LVN_INDEX_STATE_BYTES]; /* empty: not finished */
+  char outcome[LVN_INDEX_STATE_BYTES];  /* empty: not finished, or it no longer counts */
+  char recorded[LVN_INDEX_STATE_BYTES]; /* the outcome that it had, whether it counts or not; filled by reading */
   char sentence[LVN_INDEX_SENTENCE_BYTES];
   struct lvn_index_result *results; /* owned */
   size_t result_count;
+  bool has_destinations; /* false: an older file, which does not say */
+  size_t destination_count;
+  char destinations[LVN_CONFIG_PEERS_MAX][64]; /* peers that get the results */
 };
 LVN_MUST_CHECK bool lvn_jobfile_folder(const struct lvn_config *config, int64_t job_id, char ret_path[LVN_PATH_BYTES],
                                        struct lvn_error *err);
@@ -113,7 +123,10 @@ LVN_MUST_CHECK bool lvn_jobfile_write(const struct lvn_config *config, const str
  * its outcome is emptied. */
 LVN_MUST_CHECK bool lvn_jobfile_read(const struct lvn_config *config, int64_t job_id, struct lvn_jobfile *ret_file,
                                      bool *ret_found, struct lvn_error *err);
+/* The outcome counts no longer: the next attempt works. The results stay known. */
 LVN_MUST_CHECK bool lvn_jobfile_forget(const struct lvn_config *config, int64_t job_id, struct lvn_error *err);
+/* Fills in when the job finished and where its results go. */
+LVN_MUST_CHECK bool lvn_jobfile_route(struct lvn_pipeline *pipeline, struct lvn_jobfile *file, struct lvn_error *err);
 void lvn_jobfile_clear(struct lvn_jobfile *file);
 
 /* outbound.c */
@@ -123,8 +136,28 @@ void lvn_outbound_turn(struct lvn_pipeline *pipeline);
 size_t lvn_outbound_destinations(const struct lvn_config *config, const char *source_aet, const char *source_address,
                                  const char **ret_names, size_t max_count);
 
+/* sentfile.c: results/<job_id>/sent.jsonl, which destinations have which results: a rebuild must not send them again.
+ */
+void lvn_sentfile_remember(struct lvn_pipeline *pipeline, int64_t outbound_id);
+/* Some of the notes that could not be made, or that an older release did not make, a turn; each row is looked at once.
+ */
+LVN_MUST_CHECK bool lvn_sentfile_complete(struct lvn_pipeline *pipeline, struct lvn_error *err);
+typedef bool (*lvn_sentfile_visitor)(void *user_data, const struct lvn_index_sent *sent, struct lvn_error *err);
+LVN_MUST_CHECK bool lvn_sentfile_each(const struct lvn_config *config, int64_t job_id, lvn_sentfile_visitor visit,
+                                      void *user_data, struct lvn_error *err);
+
+/* mending.c: a damaged object was replaced; what was decided with it is decided again. */
+LVN_MUST_CHECK bool lvn_mending_note(struct lvn_pipeline *pipeline, const struct lvn_index_object *object,
+                                     int64_t settle_at_ms, struct lvn_error *err);
+
 /* retention.c */
 void lvn_retention_turn(struct lvn_pipeline *pipeline);
+/* Removes a study with its objects, results and rows for an operator. LVN_ERROR_CONFLICT while it is worked on, or, but
+ * with `force`, while results of it are unsent. */
+LVN_MUST_CHECK bool lvn_retention_remove(struct lvn_pipeline *pipeline, const char *study, bool force,
+                                         struct lvn_index_study *ret_study, struct lvn_error *err);
+/* Warns before reception stops for want of space. */
+void lvn_retention_watch_disk(struct lvn_pipeline *pipeline);
 
 /* control_server.c, control_commands.c */
 void lvn_control_accept(struct lvn_pipeline *pipeline);

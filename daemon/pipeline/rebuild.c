@@ -5,6 +5,7 @@
 
 #include "daemon/base/log.h"
 #include "daemon/pipeline/pipeline_internal.h"
+#include "daemon/pipeline/removal.h"
 
 #define OBJECTS_MAX (1U << 24)
 #define JOB_DIGITS_MAX 18U
@@ -73,6 +74,10 @@ static bool add_objects(struct lvn_index *index, const struct lvn_objects *objec
   return true;
 }
 
+static bool restore_sent(void *user_data, const struct lvn_index_sent *sent, struct lvn_error *err) {
+  return lvn_index_sent_restore(user_data, sent, err);
+}
+
 static bool restore_job(struct lvn_index *index, const struct lvn_config *config, int64_t job_id,
                         struct lvn_rebuild_report *report, struct lvn_error *err) {
   struct lvn_jobfile file = {0};
@@ -83,13 +88,62 @@ static bool restore_job(struct lvn_index *index, const struct lvn_config *config
   if (!found) {
     return true;
   }
+  (void)lvn_copy(file.job.outcome, sizeof file.job.outcome, file.recorded);
   bool good = lvn_index_job_restore(index, &file.job, err);
   for (size_t i = 0; good && i < file.result_count; i++) {
     good = lvn_index_result_restore(index, job_id, &file.results[i], err);
   }
+  good = good && lvn_sentfile_each(config, job_id, restore_sent, index, err);
   report->jobs++;
   report->results += file.result_count;
   lvn_jobfile_clear(&file);
+  return good;
+}
+
+static bool restore_study(struct lvn_index *index, const struct lvn_config *config, const struct lvn_index_study *study,
+                          struct lvn_error *err) {
+  struct lvn_jobfile file = {0};
+  const char *names[LVN_CONFIG_PEERS_MAX];
+  int64_t job_id = 0;
+  bool found = false;
+  if ((study->is_locked && !lvn_index_restore_release(index, study->study_uid, err)) ||
+      !lvn_index_restorable_job(index, study->study_uid, &job_id, err) ||
+      (job_id != 0 && !lvn_jobfile_read(config, job_id, &file, &found, err))) {
+    return false;
+  }
+  if (!found || file.outcome[0] == '\0') { /* an operator wants it once more, or a result is gone */
+    lvn_jobfile_clear(&file);
+    return true;
+  }
+  struct lvn_index_finish finish = {.job_id = job_id,
+                                    .outcome = file.outcome,
+                                    .sentence = file.sentence,
+                                    .results = file.results,
+                                    .result_count = file.result_count,
+                                    .destinations = names,
+                                    .destination_count = file.destination_count,
+                                    .now_ms = file.job.finished_ms};
+  for (size_t i = 0; i < file.destination_count; i++) {
+    names[i] = file.destinations[i];
+  }
+  if (!file.has_destinations) {
+    finish.destination_count =
+        lvn_outbound_destinations(config, study->source_aet, study->source_address, names, LVN_CONFIG_PEERS_MAX);
+  }
+  bool good = lvn_index_study_restore(index, &finish, err);
+  lvn_jobfile_clear(&file);
+  return good;
+}
+
+/* A finished analysis stands: its study is as it left it, whichever model is in use now. */
+static bool restore_studies(struct lvn_index *index, const struct lvn_config *config, struct lvn_error *err) {
+  LVN_AUTOFREE struct lvn_index_study *studies = NULL;
+  size_t count = 0;
+  const struct lvn_index_study_filter filter = {.limit = OBJECTS_MAX};
+  bool good = lvn_index_list_studies(index, &filter, &studies, &count, err);
+  for (size_t i = 0; good && i < count; i++) {
+    good = restore_study(index, config, &studies[i], err);
+  }
   return good;
 }
 
@@ -135,7 +189,7 @@ static bool fill(struct lvn_index *index, const struct lvn_objects *objects, con
   }
   report->unreadable = visit.unreadable;
   good = good && add_objects(index, objects, &visit, report, err) && restore_jobs(index, config, report, err) &&
-         lvn_index_commit(index, err);
+         restore_studies(index, config, err) && lvn_index_commit(index, err);
   if (!good) {
     lvn_index_rollback(index);
   }
@@ -143,10 +197,20 @@ static bool fill(struct lvn_index *index, const struct lvn_objects *objects, con
   return good;
 }
 
+bool lvn_rebuild_fill(struct lvn_index *index, const struct lvn_objects *objects, const struct lvn_config *config,
+                      struct lvn_rebuild_report *ret_report, struct lvn_error *err) {
+  *ret_report = (struct lvn_rebuild_report){0};
+  return fill(index, objects, config, ret_report, err);
+}
+
 bool lvn_rebuild(struct lvn_index *index, const struct lvn_objects *objects, const struct lvn_config *config,
                  struct lvn_rebuild_report *ret_report, struct lvn_error *err) {
   struct lvn_error ignored;
   struct lvn_rebuild_report report = {0};
+  const struct lvn_removal removal = {.config = config, .index = index, .objects = objects};
+  if (!lvn_removal_finish_pending(&removal, err)) { /* while an index says what came again since */
+    return false;
+  }
   if (lvn_index_rebuild_begin(index, err) && fill(index, objects, config, &report, err) &&
       lvn_index_rebuild_commit(index, err)) {
     *ret_report = report;

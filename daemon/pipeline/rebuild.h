@@ -10,12 +10,18 @@
 extern "C" {
 #endif
 
-/* Replaces the content of `index`. On failure the old index stays. Studies are collected again; a study whose objects
- * have not changed gets its old job back, with its UIDs and times, and its finished results without a new analysis:
- * what is sent again is what was sent before. */
+/* Replaces the content of `index`. On failure the old index stays. A study whose objects have not changed since its
+ * analysis is as the analysis left it, with the job, its UIDs and times, whichever model is in use now; results that a
+ * destination is not known to have are sent, with the UIDs that they had. Studies without a finished analysis are
+ * collected again. */
 LVN_MUST_CHECK bool lvn_rebuild(struct lvn_index *index, const struct lvn_objects *objects,
                                 const struct lvn_config *config, struct lvn_rebuild_report *ret_report,
                                 struct lvn_error *err);
+
+/* The same into an open, empty index, in one transaction. */
+LVN_MUST_CHECK bool lvn_rebuild_fill(struct lvn_index *index, const struct lvn_objects *objects,
+                                     const struct lvn_config *config, struct lvn_rebuild_report *ret_report,
+                                     struct lvn_error *err);
 
 #ifdef __cplusplus
 }

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "daemon/base/clock.h"
 #include "daemon/base/memory.h"
@@ -20,7 +21,73 @@ struct lvn_web {
   char *metrics;
   char problem[256];
   double published_at;
+  char hosts[256]; /* written before the server starts */
 };
+
+#define HOST_BYTES 256
+
+/* The host without its port and the brackets of a numeric IPv6 address. */
+static bool cut_host(const char *value, char ret_host[HOST_BYTES]) {
+  const char *end = value[0] == '[' ? strchr(value, ']') : strchr(value, ':');
+  size_t start = value[0] == '[' ? 1 : 0;
+  size_t length = end == NULL ? strlen(value) : (size_t)(end - value);
+  if (length < start || length - start >= HOST_BYTES || (start == 1 && end == NULL)) {
+    return false;
+  }
+  memcpy(ret_host, value + start, length - start);
+  ret_host[length - start] = '\0';
+  return true;
+}
+
+static bool is_listed(const char *list, const char *host) {
+  size_t host_length = strlen(host);
+  for (const char *item = list; *item != '\0';) {
+    item += strspn(item, ", \t");
+    size_t length = strcspn(item, ", \t");
+    if (length > 0 && length == host_length && strncasecmp(item, host, length) == 0) {
+      return true;
+    }
+    item += length;
+  }
+  return false;
+}
+
+static bool is_allowed_host(const struct lvn_web *web, const char *value) {
+  char host[HOST_BYTES];
+  struct in_addr ipv4;
+  struct in6_addr ipv6;
+  if (!cut_host(value, host)) {
+    return false;
+  }
+  size_t length = strlen(host);
+  if (length > 0 && host[length - 1] == '.') { /* a fully qualified name */
+    host[length - 1] = '\0';
+  }
+  return strcasecmp(host, "localhost") == 0 ||
+         (inet_pton(AF_INET, host, &ipv4) == 1 && (ntohl(ipv4.s_addr) >> 24) == 127) ||
+         (inet_pton(AF_INET6, host, &ipv6) == 1 && IN6_IS_ADDR_LOOPBACK(&ipv6)) || is_listed(web->hosts, host);
+}
+
+struct host_check {
+  const struct lvn_web *web;
+  bool is_good;
+};
+
+static enum MHD_Result check_header(void *user_data, enum MHD_ValueKind kind, const char *key, const char *value) {
+  struct host_check *check = user_data;
+  (void)kind;
+  if (strcasecmp(key, MHD_HTTP_HEADER_HOST) == 0) {
+    check->is_good = check->is_good && value != NULL && is_allowed_host(check->web, value);
+  }
+  return MHD_YES;
+}
+
+/* A request without a Host (HTTP/1.0) is no browser's. */
+static bool has_good_host(const struct lvn_web *web, struct MHD_Connection *connection) {
+  struct host_check check = {.web = web, .is_good = true};
+  (void)MHD_get_connection_values(connection, MHD_HEADER_KIND, check_header, &check);
+  return check.is_good;
+}
 
 static enum MHD_Result reply(struct MHD_Connection *connection, unsigned status, const char *type, const char *text) {
   struct MHD_Response *response =
@@ -60,6 +127,10 @@ static enum MHD_Result answer(void *user_data, struct MHD_Connection *connection
   if (*upload_data_size != 0) {
     return MHD_NO;
   }
+  if (!has_good_host(web, connection)) {
+    return reply(connection, MHD_HTTP_FORBIDDEN, "text/plain",
+                 "this server is not asked by that name: see web_hosts\n");
+  }
   if (strcmp(method, MHD_HTTP_METHOD_GET) != 0) {
     return reply(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "text/plain", "only GET\n");
   }
@@ -98,11 +169,13 @@ static bool start_server(struct lvn_web *web, const char *address, uint16_t port
          lvn_error_set(err, LVN_ERROR_IO, "cannot serve metrics on %s port %u", address, (unsigned)port);
 }
 
-bool lvn_web_start(const char *address, uint16_t port, struct lvn_web **ret_web, struct lvn_error *err) {
+bool lvn_web_start(const char *address, uint16_t port, const char *hosts, struct lvn_web **ret_web,
+                   struct lvn_error *err) {
   struct lvn_web *web = lvn_alloc(1, sizeof *web, err);
   if (web == NULL) {
     return false;
   }
+  (void)lvn_copy(web->hosts, sizeof web->hosts, hosts);
   (void)pthread_mutex_init(&web->mutex, NULL);
   web->published_at = lvn_clock_monotonic_seconds();
   if (!start_server(web, address, port, err)) {

@@ -14,8 +14,11 @@ extern "C" {
 /* Runs a thread of its own; locks itself. */
 struct lvn_web;
 
-/* `address` must be a loopback address: these pages have no login. */
-LVN_MUST_CHECK bool lvn_web_start(const char *address, uint16_t port, struct lvn_web **ret_web, struct lvn_error *err);
+/* `address` must be a loopback address: these pages have no login. A request is answered when its Host is localhost, a
+ * numeric loopback address or one of `hosts` (comma-separated, may be empty): a page of somebody else whose name was
+ * made to mean this machine must read nothing here (DNS rebinding). */
+LVN_MUST_CHECK bool lvn_web_start(const char *address, uint16_t port, const char *hosts, struct lvn_web **ret_web,
+                                  struct lvn_error *err);
 void lvn_web_stop(struct lvn_web *web); /* NULL is allowed */
 
 /* What is shown from now on. `problem` NULL or empty: healthy. When nothing is published for 20 s, /health says so. */

@@ -244,7 +244,7 @@ bool save(DcmDataset &dataset, E_TransferSyntax syntax, const char *path, bool d
   const size_t start = buffer.size();
   buffer.resize(start + dataset.calcElementLength(syntax, EET_ExplicitLength) + 4096U);
   const size_t bytes = start + encode(dataset, syntax, buffer, start);
-  return durable ? lvn_file_replace(path, buffer.data(), bytes, 0644, err)
+  return durable ? lvn_file_replace(path, buffer.data(), bytes, 0600, err)
                  : write_plain(path, buffer.data(), bytes, err);
 }
 

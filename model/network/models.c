@@ -92,20 +92,20 @@ static bool copy_package(const char *from_folder, const char *to_folder, struct 
 
 /* The copy is what will run: it, not what was copied from, has to be good. */
 static bool check_copy(const char *folder, const uint8_t expected[LVN_SHA256_BYTES], const char *const *keys,
-                       size_t key_count, struct lvn_error *err) {
+                       size_t key_count, lvn_models_check check, struct lvn_error *err) {
   struct lvn_package copy = {0};
   if (!lvn_package_open(folder, &copy, err)) {
     return false;
   }
   bool same = memcmp(copy.manifest_sha256, expected, LVN_SHA256_BYTES) == 0;
   lvn_package_clear(&copy);
-  return same ? check_signature(folder, keys, key_count, err)
+  return same ? check_signature(folder, keys, key_count, err) && check(folder, err)
               : lvn_error_set(err, LVN_ERROR_CONFLICT, "the package changed while it was copied");
 }
 
 static bool bring_in(const char *models_folder, const char *package_folder, const char *name,
                      const uint8_t sha256[LVN_SHA256_BYTES], const char *const *keys, size_t key_count,
-                     struct lvn_error *err) {
+                     lvn_models_check check, struct lvn_error *err) {
   char temporary[LVN_PATH_BYTES];
   char target[LVN_PATH_BYTES];
   if (!lvn_path_join(temporary, models_folder, ".import-XXXXXX", err) ||
@@ -115,7 +115,8 @@ static bool bring_in(const char *models_folder, const char *package_folder, cons
   if (mkdtemp(temporary) == NULL) {
     return lvn_error_set_errno(err, errno, "cannot make a folder in '%.300s'", models_folder);
   }
-  bool good = copy_package(package_folder, temporary, err) && check_copy(temporary, sha256, keys, key_count, err);
+  bool good =
+      copy_package(package_folder, temporary, err) && check_copy(temporary, sha256, keys, key_count, check, err);
   if (good && (chmod(temporary, 0755) != 0 || rename(temporary, target) != 0)) {
     good = lvn_error_set_errno(err, errno, "cannot make '%.300s'", target);
   }
@@ -148,7 +149,7 @@ static bool look_for_same(const char *models_folder, const char *name, const uin
 }
 
 bool lvn_models_import(const char *models_folder, const char *package_folder, const char *const *keys, size_t key_count,
-                       char ret_name[LVN_MODELS_NAME_BYTES], struct lvn_error *err) {
+                       lvn_models_check check, char ret_name[LVN_MODELS_NAME_BYTES], struct lvn_error *err) {
   struct lvn_package package = {0};
   uint8_t sha256[LVN_SHA256_BYTES];
   bool is_there = false;
@@ -160,7 +161,7 @@ bool lvn_models_import(const char *models_folder, const char *package_folder, co
   lvn_package_clear(&package);
   return named && lvn_file_make_folder(models_folder, 0755, err) &&
          look_for_same(models_folder, ret_name, sha256, &is_there, err) &&
-         (is_there || bring_in(models_folder, package_folder, ret_name, sha256, keys, key_count, err));
+         (is_there || bring_in(models_folder, package_folder, ret_name, sha256, keys, key_count, check, err));
 }
 
 /* ---- links ---- */

@@ -20,12 +20,16 @@ extern "C" {
 #define LVN_MODELS_PREVIOUS "previous"
 #define LVN_MODELS_NAME_BYTES 128
 
+/* Does the package in this folder compute what its maker says? */
+typedef bool (*lvn_models_check)(const char *folder, struct lvn_error *err);
+
 /* Copies a package in, durably, after its files were checked against its manifest and its manifest against the public
- * keys (PEM files); the copy is checked again. LVN_ERROR_USAGE without any key; LVN_ERROR_DATA when it is unsigned, was
- * signed by none of the keys, or has a file that is changed, missing or not listed; LVN_ERROR_CONFLICT when another
- * package has this name and version. The same package again is fine. */
+ * keys (PEM files); the copy is checked again, and by `check`, before it is in place. LVN_ERROR_USAGE without any key;
+ * LVN_ERROR_DATA when it is unsigned, was signed by none of the keys, or has a file that is changed, missing or not
+ * listed; LVN_ERROR_CONFLICT when another package has this name and version. The same package again is fine. */
 LVN_MUST_CHECK bool lvn_models_import(const char *models_folder, const char *package_folder, const char *const *keys,
-                                      size_t key_count, char ret_name[LVN_MODELS_NAME_BYTES], struct lvn_error *err);
+                                      size_t key_count, lvn_models_check check, char ret_name[LVN_MODELS_NAME_BYTES],
+                                      struct lvn_error *err);
 
 /* Where `link` (LVN_MODELS_CURRENT or _PREVIOUS) points; empty when there is no such link. */
 LVN_MUST_CHECK bool lvn_models_read_link(const char *models_folder, const char *link,

@@ -207,6 +207,12 @@ class Node:
     def cli(self, *words, check=True):
         return run(BIN / "livervlm", *words, "--config", self.config, check=check)
 
+    def verify_store(self):
+        """What `livervlm verify-store` says; AssertionError when it finds a fault."""
+        done = self.cli("verify-store", "--json", check=False)
+        assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+        return json.loads(done.stdout)
+
     def table(self, command, *words):
         return json.loads(self.cli(command, *words, "--json").stdout)
 

@@ -243,6 +243,9 @@ def test_kill_of_each_role_loses_and_doubles_nothing(tmp_path, count):
         for uid in uids:
             reports, captures = pacs.results_of_study(uid)
             assert (len(reports), len(captures)) == (1, 1), uid
+        assert node.verify_store()["running"]
+        node.stop()
+        assert not node.verify_store()["running"]
     finally:
         node.remove()
         pacs.stop()

@@ -47,7 +47,7 @@ static void test_web__pages(void **state) {
   char answer[4096];
   (void)state;
   pick_port();
-  assert_true(lvn_web_start("127.0.0.1", port, &web, &err));
+  assert_true(lvn_web_start("127.0.0.1", port, "", &web, &err));
   assert_true(lvn_web_publish(web, "livervlm_objects 7\n", NULL, &err));
   ask("GET /metrics HTTP/1.0\r\n\r\n", answer, sizeof answer);
   assert_non_null(strstr(answer, " 200 "));
@@ -69,14 +69,57 @@ static void test_web__loopback_only(void **state) {
   struct lvn_error err = {0};
   struct lvn_web *web = NULL;
   (void)state;
-  assert_false(lvn_web_start("0.0.0.0", 1, &web, &err));
+  assert_false(lvn_web_start("0.0.0.0", 1, "", &web, &err));
   assert_int_equal(err.code, LVN_ERROR_USAGE);
-  assert_false(lvn_web_start("::", 1, &web, &err));
-  assert_false(lvn_web_start("localhost", 1, &web, &err));
+  assert_false(lvn_web_start("::", 1, "", &web, &err));
+  assert_false(lvn_web_start("localhost", 1, "", &web, &err));
   assert_null(web);
 }
 
+static void assert_host(const char *host, bool is_allowed) {
+  char request[512];
+  char answer[4096];
+  (void)snprintf(request, sizeof request, "GET /metrics HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", host);
+  ask(request, answer, sizeof answer);
+  if ((strstr(answer, " 200 ") != NULL) != is_allowed || (strstr(answer, "livervlm_objects") != NULL) != is_allowed) {
+    fail_msg("Host '%s': %s", host, answer);
+  }
+}
+
+/* A page under a name that was made to mean 127.0.0.1 is of the same origin for a browser. */
+static void test_web__is_asked_by_its_own_names_only(void **state) {
+  static const char *const allowed[] = {"localhost",       "LOCALHOST:8117",    "localhost.:1", "127.0.0.1",
+                                        "127.0.0.1:65535", "127.3.2.1",         "[::1]:8117",   "[::1]",
+                                        "node.ward.test",  "Node.Ward.Test:80", "proxy.test"};
+  static const char *const refused[] = {"evil.example",
+                                        "evil.example:8117",
+                                        "127.0.0.1.evil.example",
+                                        "localhost.evil.test",
+                                        "192.0.2.1",
+                                        "[2001:db8::1]:8117",
+                                        "node.ward",
+                                        "xnode.ward.test",
+                                        "0.0.0.0",
+                                        "[::1",
+                                        "ward.test, evil.test",
+                                        "localhost\r\nHost: evil.example"};
+  struct lvn_error err = {0};
+  struct lvn_web *web = NULL;
+  (void)state;
+  pick_port();
+  assert_true(lvn_web_start("127.0.0.1", port, "node.ward.test, proxy.test", &web, &err));
+  assert_true(lvn_web_publish(web, "livervlm_objects 7\n", NULL, &err));
+  for (size_t i = 0; i < sizeof allowed / sizeof allowed[0]; i++) {
+    assert_host(allowed[i], true);
+  }
+  for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+    assert_host(refused[i], false);
+  }
+  lvn_web_stop(web);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_web__pages), cmocka_unit_test(test_web__loopback_only)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_web__pages), cmocka_unit_test(test_web__loopback_only),
+                                     cmocka_unit_test(test_web__is_asked_by_its_own_names_only)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

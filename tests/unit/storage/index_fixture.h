@@ -18,6 +18,7 @@
 #include "daemon/base/memory.h"
 #include "storage/index.h"
 #include "storage/index_internal.h"
+#include "storage/index_restore.h"
 #include "tests/unit/scratch.h"
 
 #define STUDY "1.2.3.4"

@@ -286,6 +286,36 @@ static void test_index_jobs__rebuild_keeps_repetitions(void **state) {
   assert_string_equal(again.key, "third");
 }
 
+/* A study of two patients whose second patient's object came at `stranger_ms`, with a job on the first one's objects
+ * that was finished at 5000; rebuilt. */
+static void rebuild_two_patients(struct fixture *fixture, int64_t stranger_ms, const char *expected_state) {
+  struct lvn_index_object objects[] = {make_object("1.1", 1, LVN_INDEX_ROLE_CT, 1000),
+                                       make_object("1.2", 2, LVN_INDEX_ROLE_ROI, 1001),
+                                       make_object("1.3", 3, LVN_INDEX_ROLE_CT, stranger_ms)};
+  uint8_t digests[2 * LVN_SHA256_BYTES];
+  struct lvn_index_job job = {.job_id = 1, .key = "k", .outcome = "done", .wall_ms = 4000, .finished_ms = 5000};
+  (void)lvn_copy(job.study_uid, sizeof job.study_uid, STUDY);
+  memset(digests, 1, LVN_SHA256_BYTES);
+  memset(digests + LVN_SHA256_BYTES, 2, LVN_SHA256_BYTES);
+  assert_good(lvn_sha256_of(digests, sizeof digests, job.input_digest, &fixture->err));
+  objects[2].patient_id = "P2";
+  assert_good(lvn_index_rebuild_begin(fixture->index, &fixture->err));
+  for (size_t i = 0; i < 3; i++) {
+    (void)add(fixture, &objects[i]);
+  }
+  assert_good(lvn_index_job_restore(fixture->index, &job, &fixture->err));
+  assert_true(get_study(fixture).is_locked);
+  assert_good(lvn_index_restore_release(fixture->index, STUDY, &fixture->err));
+  assert_string_equal(get_study(fixture).state, expected_state);
+  assert_good(lvn_index_rebuild_commit(fixture->index, &fixture->err));
+}
+
+/* Only an operator lets a study of two patients go on; that he did shows in what was analysed afterwards. */
+static void test_index_jobs__rebuild_knows_a_release(void **state) {
+  rebuild_two_patients(*state, 2000, "collecting");
+  rebuild_two_patients(*state, 6000, "rejected");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       index_test(test_index_jobs__kills_use_up_no_attempt_but_end),
@@ -302,6 +332,7 @@ int main(void) {
       index_test(test_index_jobs__inputs_that_come_back_at_once_keep_their_results),
       index_test(test_index_jobs__model_that_comes_back_gets_new_results),
       index_test(test_index_jobs__rebuild_keeps_repetitions),
+      index_test(test_index_jobs__rebuild_knows_a_release),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

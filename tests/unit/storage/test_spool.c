@@ -78,15 +78,18 @@ static void test_spool__same_bytes_are_stored_once(void **state) {
   char path[LVN_PATH_BYTES];
   char object_path[LVN_PATH_BYTES];
   char text[LVN_SHA256_TEXT_BYTES];
+  struct stat status;
   (void)state;
   (void)lvn_copy(again.calling_aet, sizeof again.calling_aet, "OTHER");
   assert_good(lvn_spool_commit(begin(spool, "same"), &again, &err));
   assert_true(again.already_stored);
   assert_int_equal(again.byte_count, 4);
   assert_memory_equal(again.sha256, first.sha256, LVN_SHA256_BYTES);
-  assert_counts(test_folder, 0, 1, 0);
+  assert_counts(test_folder, 0, 2, 0); /* two names of one file: each reception is told */
   path_of_new(spool, &first, "obj", path);
-  assert_facts_read(path, &first);
+  assert_int_equal(stat(path, &status), 0);
+  assert_int_equal(status.st_nlink, 2);
+  assert_facts_read(path, &again);
 
   /* As the pipeline leaves it: in the object store alone. */
   lvn_sha256_to_text(first.sha256, text);
@@ -95,10 +98,10 @@ static void test_spool__same_bytes_are_stored_once(void **state) {
   (void)snprintf(object_path, sizeof object_path, "%s/objects/%.2s/%s.dcm", test_folder, text, text);
   assert_int_equal(rename(path, object_path), 0);
   assert_true(receive(spool, "same").already_stored);
-  assert_counts(test_folder, 0, 0, 0);
+  assert_counts(test_folder, 0, 2, 0);
   assert_int_equal(unlink(object_path), 0);
   assert_false(receive(spool, "same").already_stored);
-  assert_counts(test_folder, 0, 1, 0);
+  assert_counts(test_folder, 0, 3, 0);
   lvn_spool_close(spool);
 }
 
