@@ -93,13 +93,6 @@ DcmItem *first_item(DcmItem *item, const DcmTagKey &sequence) {
   return item != nullptr && item->findAndGetSequenceItem(sequence, found, 0).good() ? found : nullptr;
 }
 
-bool load_file(const std::string &path, bool with_pixels, DcmFileFormat &file, lvn_error *err) {
-  const OFCondition status = with_pixels ? file.loadFile(path.c_str())
-                                         : file.loadFileUntilTag(path.c_str(), EXS_Unknown, EGL_noChange, 65536,
-                                                                 ERM_autoDetect, DCM_PixelData);
-  return status.good() || lvn_error_set(err, LVN_ERROR_DATA, "%s: %s", path.c_str(), status.text());
-}
-
 // Seconds since midnight of a TM "HHMMSS.FFFFFF" (old: "HH:MM:SS") or a DT "YYYYMMDDHHMMSS.FFFFFF"; -1 when absent.
 static double seconds_of(const std::string &value, bool is_datetime) {
   std::string digits;
@@ -126,6 +119,7 @@ static void read_pixels(DcmItem &dataset, const std::string &path, const lvn_sca
   pixels.path = path;
   pixels.sop_instance_uid = scan.sop_instance_uid;
   pixels.transfer_syntax_uid = scan.transfer_syntax_uid;
+  pixels.is_odd = scan.is_odd;
   const auto get = [&](const DcmTagKey &key, uint16_t &target) {
     if (dataset.findAndGetUint16(key, value).good()) {
       target = value;
@@ -279,7 +273,7 @@ static bool read_multiframe(lvn_study &study, DcmItem &dataset, const Frame &com
 
 bool read_ct(lvn_study &study, const std::string &path, const lvn_scan &scan, lvn_error *err) {
   DcmFileFormat file;
-  if (!load_file(path, false, file, err)) {
+  if (!load_scanned(path, false, scan.is_odd, file, err)) {
     return false;
   }
   DcmDataset &dataset = *file.getDataset();
