@@ -56,6 +56,16 @@ const struct lvn_config_key lvn_config_keys[] = {
      RELOADABLE, "With less free disk space than this, new associations are rejected as a transient shortage."},
     {"reception", "spool_reserve_bytes", LVN_CONFIG_UINT64, NODE(spool_reserve_bytes), 0, 1e15, NULL, "1073741824",
      RELOADABLE, "With less free disk space than this, objects are answered with 0xA700 (out of resources)."},
+    {"reception", "other_classes", LVN_CONFIG_TEXT, NODE(other_classes), 0, 0, NULL, "standard, 1.3.12.2.1107.5.9.1",
+     RELOADABLE,
+     "Storage classes that are accepted beside those that are analysed, so that no sender of a whole study stops in "
+     "the "
+     "middle: standard (every storage class of the standard: secondary captures, dose reports, MR, PET, raw data ...), "
+     "all (private ones too), or SOP class UIDs, comma-separated; empty: none. 1.3.12.2.1107.5.9.1 is Siemens' CSA "
+     "Non-Image."},
+    {"reception", "other_objects", LVN_CONFIG_CHOICE, NODE(other_objects), 0, 0, "store|discard", "store", RELOADABLE,
+     "What becomes of objects of other_classes: stored with their study and not used, or answered as stored and "
+     "discarded."},
 
     {"assembly", "settle_seconds", LVN_CONFIG_UINT, NODE(settle_seconds), 1, 86400, NULL, "20", RELOADABLE,
      "Quiet time, without a new object or an open association that adds to it, before a study is looked at."},
