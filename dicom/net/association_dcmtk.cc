@@ -80,7 +80,17 @@ private:
   struct sigaction old_action_ = {};
 };
 
+// One proposed presentation context; ASC_getPresentationContext() takes at most fifty transfer syntaxes.
+struct Proposed {
+  T_ASC_PresentationContextID id;
+  std::string abstract_syntax;
+  DUL_SC_ROLE role;
+  std::vector<const char *> transfer_syntaxes; // borrowed from the request
+  const char *accepted = nullptr;              // transfer syntax; NULL: refused
+};
+
 struct Session {
+  std::vector<Proposed> contexts;
   const lvn_association_limits *limits;
   const lvn_association_handler *handler;
   Deadline *deadline;
@@ -102,13 +112,11 @@ struct Session {
   }
 };
 
-// One proposed presentation context; ASC_getPresentationContext() takes at most fifty transfer syntaxes.
-struct Proposed {
-  T_ASC_PresentationContextID id;
-  std::string abstract_syntax;
-  DUL_SC_ROLE role;
-  std::vector<const char *> transfer_syntaxes; // borrowed from the request
-};
+// What a peer may propose beside the role of an SCU, this node, which sends nothing on an association that it has
+// accepted, turns down: by SCP = 0, or by no answer where nothing else was proposed (PS3.7 D.3.3.4).
+DUL_SC_ROLE admissible(DUL_SC_ROLE proposed) {
+  return proposed == DUL_SC_ROLE_SCU || proposed == DUL_SC_ROLE_SCUSCP ? proposed : DUL_SC_ROLE_DEFAULT;
+}
 
 std::vector<Proposed> proposed_contexts(T_ASC_Parameters *parameters) {
   std::vector<Proposed> all;
@@ -116,7 +124,8 @@ std::vector<Proposed> proposed_contexts(T_ASC_Parameters *parameters) {
   auto *context = *list != nullptr ? static_cast<DUL_PRESENTATIONCONTEXT *>(LST_Head(list)) : nullptr;
   (void)LST_Position(list, context);
   for (; context != nullptr; context = static_cast<DUL_PRESENTATIONCONTEXT *>(LST_Next(list))) {
-    Proposed proposed{context->presentationContextID, context->abstractSyntax, context->proposedSCRole, {}};
+    context->proposedSCRole = admissible(context->proposedSCRole);
+    Proposed proposed{context->presentationContextID, context->abstractSyntax, context->proposedSCRole, {}, nullptr};
     LST_HEAD **syntaxes = &context->proposedTransferSyntax;
     auto *syntax = *syntaxes != nullptr ? static_cast<DUL_TRANSFERSYNTAX *>(LST_Head(syntaxes)) : nullptr;
     (void)LST_Position(syntaxes, syntax);
@@ -142,24 +151,21 @@ bool check_context_ids(const std::vector<Proposed> &contexts, lvn_error *err) {
   return true;
 }
 
-// What a peer may propose beside the role of an SCU, this node, which sends nothing on an association that it has
-// accepted, turns down (PS3.7 D.3.3.4).
-T_ASC_SC_ROLE accepted_role(DUL_SC_ROLE proposed) {
-  return proposed == DUL_SC_ROLE_SCU || proposed == DUL_SC_ROLE_SCUSCP ? ASC_SC_ROLE_SCU : ASC_SC_ROLE_DEFAULT;
-}
-
-bool answer_contexts(T_ASC_Parameters *parameters, const std::vector<Proposed> &contexts, const char *further_classes,
+bool answer_contexts(T_ASC_Parameters *parameters, std::vector<Proposed> &contexts, const char *further_classes,
                      lvn_error *err) {
-  for (const Proposed &context : contexts) {
+  for (Proposed &context : contexts) {
     const char *class_uid = context.abstract_syntax.c_str();
     const bool known =
         context.abstract_syntax == UID_VerificationSOPClass || lvn_association_stores_class(class_uid, further_classes);
     const char *syntax = known ? lvn_association_choose_syntax(class_uid, context.transfer_syntaxes.data(),
                                                                context.transfer_syntaxes.size())
                                : nullptr;
+    context.accepted = syntax;
     const OFCondition status =
         syntax != nullptr
-            ? ASC_acceptPresentationContext(parameters, context.id, syntax, accepted_role(context.role), OFTrue)
+            ? ASC_acceptPresentationContext(parameters, context.id, syntax,
+                                            context.role == DUL_SC_ROLE_DEFAULT ? ASC_SC_ROLE_DEFAULT : ASC_SC_ROLE_SCU,
+                                            OFTrue)
             : ASC_refusePresentationContext(parameters, context.id,
                                             known ? ASC_P_TRANSFERSYNTAXESNOTSUPPORTED
                                                   : ASC_P_ABSTRACTSYNTAXNOTSUPPORTED);
@@ -230,13 +236,13 @@ bool negotiate(Session &session, int socket_fd, lvn_error *err) {
     (void)ASC_rejectAssociation(session.association, &answer);
     return lvn_error_set(err, LVN_ERROR_PROTOCOL, "association rejected: application context name not supported");
   }
-  const std::vector<Proposed> contexts = proposed_contexts(parameters);
-  if (!check_context_ids(contexts, err)) {
+  session.contexts = proposed_contexts(parameters);
+  if (!check_context_ids(session.contexts, err)) {
     abort_invalid(socket_fd);
     session.is_aborted = true;
     return false;
   }
-  if (!answer_contexts(parameters, contexts, limits.further_classes, err)) {
+  if (!answer_contexts(parameters, session.contexts, limits.further_classes, err)) {
     return false;
   }
   lvn_dul_set_identity(parameters);
@@ -326,21 +332,30 @@ bool answer(Session &session, const lvn_command &command, T_ASC_PresentationCont
   return true;
 }
 
+// NULL: it was not accepted.
+const Proposed *accepted_context(const Session &session, T_ASC_PresentationContextID id) {
+  for (const Proposed &context : session.contexts) {
+    if (context.id == id) {
+      return context.accepted != nullptr ? &context : nullptr;
+    }
+  }
+  return nullptr;
+}
+
 bool serve_store(Session &session, const lvn_command &command, T_ASC_PresentationContextID context_id, lvn_error *err) {
-  T_ASC_PresentationContext context;
-  if (ASC_findAcceptedPresentationContext(session.association->params, context_id, &context).bad()) {
+  const Proposed *context = accepted_context(session, context_id);
+  if (context == nullptr) {
     return lvn_error_set(err, LVN_ERROR_PROTOCOL, "a C-STORE on a presentation context that was not accepted");
   }
   if (!command.has_data_set) {
     return lvn_error_set(err, LVN_ERROR_PROTOCOL, "a C-STORE without a data set");
   }
-  const lvn_association_object object = {command.sop_class_uid, command.sop_instance_uid,
-                                         context.acceptedTransferSyntax};
+  const lvn_association_object object = {command.sop_class_uid, command.sop_instance_uid, context->accepted};
   uint16_t status = LVN_STORE_OUT_OF_RESOURCES;
   bool begun = false;
   bool is_asked = false;
   bool too_large = false;
-  const bool same_class = std::strcmp(context.abstractSyntax, command.sop_class_uid) == 0;
+  const bool same_class = context->abstract_syntax == command.sop_class_uid;
   if (session.objects < session.limits->max_objects) {
     session.objects++;
     status = session.handler->begin(session.handler->user_data, &object);
@@ -365,11 +380,11 @@ bool serve_store(Session &session, const lvn_command &command, T_ASC_Presentatio
 }
 
 bool serve_echo(Session &session, const lvn_command &command, T_ASC_PresentationContextID context_id, lvn_error *err) {
-  T_ASC_PresentationContext context;
-  if (ASC_findAcceptedPresentationContext(session.association->params, context_id, &context).bad()) {
+  const Proposed *context = accepted_context(session, context_id);
+  if (context == nullptr) {
     return lvn_error_set(err, LVN_ERROR_PROTOCOL, "a C-ECHO on a presentation context that was not accepted");
   }
-  const bool is_verification = std::strcmp(context.abstractSyntax, UID_VerificationSOPClass) == 0;
+  const bool is_verification = context->abstract_syntax == UID_VerificationSOPClass;
   return answer(session, command, context_id, is_verification ? STATUS_Success : 0x0122, // SOP class not supported
                 nullptr, "sending a C-ECHO-RSP", err);
 }
