@@ -2,8 +2,7 @@
 // (PS3.3 C.7.6.16), each frame read as one slice.
 #include "daemon/base/memory.h"
 #include "dicom/read/study_dcmtk.hh"
-
-#include <dcmtk/dcmdata/dcspchrs.h>
+#include "dicom/read/text_dcmtk.hh"
 
 #include <cmath>
 #include <cstdlib>
@@ -22,35 +21,13 @@ std::string code_of(DcmItem &item, const DcmTagKey &key) {
   return item.findAndGetOFStringArray(key, value).good() ? trim(std::string(value.c_str())) : std::string();
 }
 
-static bool is_ascii(const std::string &text) {
-  for (const char c : text) {
-    if (static_cast<unsigned char>(c) >= 0x80 || c == '\x1b') {
-      return false;
-    }
-  }
-  return true;
-}
-
 std::string text_of(DcmItem &item, const DcmTagKey &key) {
-  std::string raw = code_of(item, key);
-  if (is_ascii(raw)) {
-    return raw;
-  }
   // The character set is declared at the data set's level (PS3.3 C.12.1.1.2); nested items inherit it.
   OFString character_set;
   for (DcmItem *level = &item; level != nullptr && character_set.empty(); level = level->getParentItem()) {
     (void)level->findAndGetOFStringArray(DCM_SpecificCharacterSet, character_set);
   }
-  DcmSpecificCharacterSet converter;
-  OFString converted;
-  if (converter.selectCharacterSet(character_set, "ISO_IR 192").good() &&
-      converter.convertString(OFString(raw.c_str(), raw.size()), converted, "\\").good()) {
-    return trim(std::string(converted.c_str()));
-  }
-  for (char &c : raw) {
-    c = static_cast<unsigned char>(c) >= 0x80 || static_cast<unsigned char>(c) < 0x20 ? '?' : c;
-  }
-  return raw;
+  return trim(utf8_of(code_of(item, key), character_set.c_str()));
 }
 
 void put_text(char *target, size_t bytes, const std::string &text) {

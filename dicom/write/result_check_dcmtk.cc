@@ -326,7 +326,8 @@ void check_report(DcmFileFormat &file) {
                 LVN_RESEARCH_NOTICE);
   require(!children(evaluations, "CONTAINS", "TEXT", "PHASE_EVIDENCE:99LVN").empty(), "no phase evidence");
   DSRDocument document;
-  const OFCondition condition = document.read(dataset);
+  // Values against their VR are check_values()'s, which lets referenced UIDs stand as received.
+  const OFCondition condition = document.read(dataset, DSRTypes::RF_acceptInvalidContentItemValue);
   require(condition.good(), std::string("DCMTK cannot read the report: ") + condition.text());
 }
 
