@@ -94,6 +94,14 @@ static void forget_level(struct lvn_scanner *s) {
   s->sequence_depth -= s->levels[s->level_count].kind != LVN_LEVEL_ELEMENTS;
 }
 
+/* What follows the pixels of an object that is known may be left out. */
+static void end_pixels(struct lvn_scanner *s) {
+  if (!s->has_pixels && lvn_scan_has_required(s)) {
+    s->has_pixels = true;
+    s->pixels_mark = s->sink != NULL ? s->sink->count : 0;
+  }
+}
+
 static bool pop(struct lvn_scanner *s, struct lvn_error *err) {
   const struct lvn_scan_level *level = innermost(s);
   if (!lvn_scan_sink_close(s, level, err)) {
@@ -101,8 +109,7 @@ static bool pop(struct lvn_scanner *s, struct lvn_error *err) {
   }
   forget_level(s);
   if (s->level_count == 1 && level->kind == LVN_LEVEL_FRAGMENTS && level->tag == LVN_TAG_PIXEL_DATA) {
-    s->has_pixels = true;
-    s->pixels_mark = s->sink != NULL ? s->sink->count : 0;
+    end_pixels(s);
   }
   return true;
 }
@@ -184,8 +191,7 @@ static bool is_foreign(const struct lvn_scanner *s, uint32_t tag) {
 
 static void pixels_passed(struct lvn_scanner *s, const struct lvn_scan_element *element) {
   if (s->level_count == 1 && element->tag == LVN_TAG_PIXEL_DATA) {
-    s->has_pixels = true;
-    s->pixels_mark = s->sink != NULL ? s->sink->count : 0;
+    end_pixels(s);
     s->scan->is_odd = s->scan->is_odd || s->is_encapsulated;
     if (s->is_encapsulated) { /* native, whatever the transfer syntax says */
       s->is_encapsulated = false;
@@ -209,7 +215,7 @@ static enum lvn_scan_take scan_element(struct lvn_scanner *s, const struct lvn_s
   if (element->length > lvn_scan_stream_rest(&s->stream)) {
     return fail_at(s, element->tag, err, "the data end inside its value");
   }
-  if (s->level_count == 1) {
+  if (s->level_count == 1 && !s->has_pixels) {
     taken = lvn_scan_take_wanted(s, element, err);
     if (taken != LVN_SCAN_TAKEN) {
       return taken;
@@ -403,7 +409,7 @@ static enum after_failure after_failure(struct lvn_scanner *s, bool at_header, s
     }
     with_end = s->levels[i].end != LVN_SCAN_NO_END ? i : with_end;
   }
-  if (s->has_pixels && lvn_scan_has_required(s)) { /* nothing that matters comes behind an image's pixels */
+  if (s->has_pixels) { /* nothing that matters comes behind an image's pixels */
     s->scan->is_odd = true;
     s->level_count = 1;
     if (s->sink != NULL) {

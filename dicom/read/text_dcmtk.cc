@@ -208,11 +208,11 @@ std::string utf8_of(const std::string &raw, const std::string &character_set) {
   if (!has_escapes && !is_wide && is_utf8(raw)) {
     return raw;
   }
-  if (!terms.empty() && convert(raw, terms, text)) {
-    return text;
-  }
   if (has_escapes) {
     return convert_escapes(raw, text) ? text : masked(raw);
+  }
+  if (!terms.empty() && convert(raw, terms, text)) {
+    return text;
   }
   if (is_utf8(raw)) {
     return raw;

@@ -53,19 +53,17 @@ def test_a_whole_study_is_taken_and_its_further_objects_are_not_used(tmp_path):
     used = [path for path, _ in field.all_ct(folder)] + [field.roi_path(folder)]
     node = make_node(tmp_path).start()
     try:
-        sent = dicom_io.send_raw([str(p) for p in others[:4]] + used + [str(p) for p in others[4:]], node.port,
-                                 harness.NODE_AET, harness.MODALITY_AET)
-        assert set(sent) == {0x0000}, sent
+        harness.send(others[:4] + used + others[4:], node.port)
         harness.wait_until(lambda: len(stored(node)) == len(used) + len(others), 60, "all objects in the store")
-        harness.wait_until(lambda: [s["state"] for s in node.table("studies")] == ["done"], 120, "the study's result")
-        jobs = len(node.table("jobs"))
+        harness.wait_until(lambda: [s["state"] for s in node.table("studies")["studies"]] == ["done"], 120, "the study's result")
+        jobs = len(node.table("jobs")["jobs"])
         late = pydicom.dcmread(others[0])
         late.SOPInstanceUID = late.file_meta.MediaStorageSOPInstanceUID = generate_uid()
         late.save_as(tmp_path / "late.dcm")
-        assert dicom_io.send_raw(str(tmp_path / "late.dcm"), node.port, harness.NODE_AET, harness.MODALITY_AET) == 0
+        harness.send([tmp_path / "late.dcm"], node.port)
         harness.wait_until(lambda: len(stored(node)) == len(used) + len(others) + 1, 60, "the late object in the store")
         time.sleep(2.5)  # longer than settle_seconds
-        assert len(node.table("jobs")) == jobs and [s["state"] for s in node.table("studies")] == ["done"]
+        assert len(node.table("jobs")["jobs"]) == jobs and [s["state"] for s in node.table("studies")["studies"]] == ["done"]
     finally:
         node.remove()
 
@@ -82,9 +80,15 @@ def test_further_classes_by_configuration(classes, objects, accepted, kept, tmp_
     image = field.ct(folder, "nc")[0][0]
     node = make_node(tmp_path, other_classes=classes, other_objects=objects).start()
     try:
-        sent = dicom_io.send_raw([str(p) for p in others] + [image], node.port, harness.NODE_AET, harness.MODALITY_AET)
-        assert {p.stem for p, status in zip(others, sent) if status == 0} == accepted
-        assert sent[-1] == 0x0000
+        entity = pynetdicom.AE(harness.MODALITY_AET)
+        for uid in OTHER_CLASSES.values():
+            entity.add_requested_context(uid, EXPLICIT)
+        entity.add_requested_context(CTImageStorage, EXPLICIT)
+        association = entity.associate("127.0.0.1", node.port, ae_title=harness.NODE_AET)
+        taken = {c.abstract_syntax for c in association.accepted_contexts}
+        association.release()
+        assert {name for name, uid in OTHER_CLASSES.items() if uid in taken} == accepted
+        harness.send([p for p in others if p.stem in accepted] + [image], node.port)
         harness.wait_until(lambda: len(stored(node)) == len(kept) + 1, 60, "the kept objects in the store")
     finally:
         node.remove()
