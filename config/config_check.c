@@ -1,6 +1,8 @@
 /* Rules between keys, and suggestions for mistyped words. */
 #include "config/config_keys.h"
 
+#include "daemon/base/sha256.h"
+
 #include <inttypes.h>
 #include <string.h>
 
@@ -135,10 +137,24 @@ static bool check_limits(const struct lvn_config *config, struct lvn_error *err)
   return true;
 }
 
+static bool check_classes(const struct lvn_config *config, struct lvn_error *err) {
+  const char *cursor = config->other_classes;
+  char item[LVN_CONFIG_TEXT_BYTES];
+  while (lvn_config_list_next(&cursor, item, sizeof item)) {
+    if (strcmp(item, "standard") != 0 && strcmp(item, "all") != 0 && !lvn_uid_is_valid(item)) {
+      return lvn_error_set(err, LVN_ERROR_USAGE,
+                           "[reception] other_classes names \"%s\": allowed are standard, all and SOP class UIDs, "
+                           "comma-separated",
+                           item);
+    }
+  }
+  return true;
+}
+
 bool lvn_config_check(const struct lvn_config *config, const unsigned *peer_lines, unsigned *ret_line,
                       struct lvn_error *err) {
   *ret_line = 0;
-  if (!check_limits(config, err)) {
+  if (!check_limits(config, err) || !check_classes(config, err)) {
     return false;
   }
   for (size_t i = 0; i < config->peer_count; i++) {

@@ -61,6 +61,16 @@ const struct lvn_config_key lvn_config_keys[] = {
      "With less free disk space than this, the log, livervlm status and /health say so, before reception stops; 0 "
      "never "
      "says it."},
+    {"reception", "other_classes", LVN_CONFIG_TEXT, NODE(other_classes), 0, 0, NULL, "standard, 1.3.12.2.1107.5.9.1",
+     RELOADABLE,
+     "Storage classes that are accepted beside those that are analysed, so that no sender of a whole study stops in "
+     "the "
+     "middle: standard (every storage class of the standard: secondary captures, dose reports, MR, PET, raw data ...), "
+     "all (private ones too), or SOP class UIDs, comma-separated; empty: none. 1.3.12.2.1107.5.9.1 is Siemens' CSA "
+     "Non-Image."},
+    {"reception", "other_objects", LVN_CONFIG_CHOICE, NODE(other_objects), 0, 0, "store|discard", "store", RELOADABLE,
+     "What becomes of objects of other_classes: stored with their study and not used, or answered as stored and "
+     "discarded."},
 
     {"assembly", "settle_seconds", LVN_CONFIG_UINT, NODE(settle_seconds), 1, 86400, NULL, "20", RELOADABLE,
      "Quiet time, without a new object or an open association that adds to it, before a study is looked at."},

@@ -207,7 +207,7 @@ static bool place_again(struct lvn_index *index, const struct lvn_index_object *
     return false;
   }
   addition->is_own = is_own != 0;
-  if (!addition->replaces || addition->is_own) {
+  if (!addition->replaces || addition->is_own || object->role == LVN_INDEX_ROLE_OTHER) {
     return true;
   }
   return load_study(index, facts->study_instance_uid, &row, err) &&
@@ -249,6 +249,10 @@ static bool place(struct lvn_index *index, const struct lvn_index_object *object
   if (strcmp(row.patient_key, patient_key) != 0) {
     addition->patient_conflict = known_patient == 0;
     return !addition->patient_conflict || reject_for_patient(index, study_uid, err);
+  }
+  if (object->role == LVN_INDEX_ROLE_OTHER) { /* kept, and no reason to look at the study once more */
+    return lvn_sql_run(index, err, "UPDATE study SET last_received_at=max(last_received_at,?2) WHERE study_uid=?1",
+                       "ti", study_uid, facts->received_ms);
   }
   return (issuer_key[0] == '\0' || row.issuer_key[0] != '\0' ||
           lvn_sql_run(index, err, "UPDATE study SET issuer_key=?2 WHERE study_uid=?1", "tt", study_uid, issuer_key)) &&

@@ -146,7 +146,7 @@ bool lvn_index_study_inputs(struct lvn_index *index, const char *study_uid, uint
   LVN_AUTOSTATEMENT sqlite3_stmt *statement = NULL;
   return lvn_sql_prepare(index, &statement, err,
                          "SELECT sha256 FROM instance JOIN study USING (study_uid) WHERE study_uid=?1 AND is_current"
-                         " AND NOT is_own AND instance.patient_key=study.patient_key ORDER BY sha256",
+                         " AND NOT is_own AND role<>'other' AND instance.patient_key=study.patient_key ORDER BY sha256",
                          "t", study_uid) &&
          lvn_index_collect_digests(index, statement, ret_digests, ret_count, err);
 }

@@ -220,6 +220,21 @@ static bool prepare_lesions(struct lvn_case *c, const struct lvn_case_options *o
   return true;
 }
 
+static void append_note(char *text, size_t text_bytes, const char *note) {
+  size_t used = strlen(text);
+  if (note[0] != '\0') {
+    (void)snprintf(text + used, text_bytes - used, "%s%s", used > 0 ? "; " : "", note);
+  }
+}
+
+/* An image that cannot be read may be why a phase is missing or a series makes no volume. */
+static void say_what_is_unreadable(const struct lvn_case *c, enum lvn_analysis_outcome outcome, char sentence[512]) {
+  if (c->study != NULL && outcome != LVN_ANALYSIS_DONE &&
+      strstr(sentence, lvn_study_get_unreadable(c->study)) == NULL) {
+    append_note(sentence, 512, lvn_study_get_unreadable(c->study));
+  }
+}
+
 /* The first network phase without a stack, or LVN_PHASE_NONE. */
 static enum lvn_phase missing_phase(const struct lvn_case *c) {
   for (int phase = 0; phase < LVN_PHASE_NETWORK_COUNT; phase++) {
@@ -261,6 +276,7 @@ static bool read_and_choose(const char *const *paths, size_t path_count, struct 
   if (!lvn_roi_read_all(c->study, &c->rois, c->roi_note, err)) {
     return false;
   }
+  append_note(c->roi_note, sizeof c->roi_note, lvn_study_get_unreadable(c->study));
   lvn_candidates_release(c);
   c->timings.roi_seconds = lap(&since);
   return true;
@@ -284,9 +300,9 @@ static void say_what_is_missing(const struct lvn_case *c, char sentence[512]) {
   }
 }
 
-bool lvn_case_open(const char *const *paths, size_t path_count, const struct lvn_case_options *options,
-                   struct lvn_case *ret_case, enum lvn_analysis_outcome *ret_outcome, char ret_sentence[512],
-                   struct lvn_error *err) {
+static bool open_case(const char *const *paths, size_t path_count, const struct lvn_case_options *options,
+                      struct lvn_case *ret_case, enum lvn_analysis_outcome *ret_outcome, char ret_sentence[512],
+                      struct lvn_error *err) {
   *ret_case = (struct lvn_case){0};
   for (int phase = 0; phase < LVN_PHASE_COUNT; phase++) {
     ret_case->phase_stack[phase] = SIZE_MAX;
@@ -309,6 +325,16 @@ bool lvn_case_open(const char *const *paths, size_t path_count, const struct lvn
     return refuse_or_fail(err, ret_outcome, ret_sentence);
   }
   return true;
+}
+
+bool lvn_case_open(const char *const *paths, size_t path_count, const struct lvn_case_options *options,
+                   struct lvn_case *ret_case, enum lvn_analysis_outcome *ret_outcome, char ret_sentence[512],
+                   struct lvn_error *err) {
+  bool good = open_case(paths, path_count, options, ret_case, ret_outcome, ret_sentence, err);
+  if (good) {
+    say_what_is_unreadable(ret_case, *ret_outcome, ret_sentence);
+  }
+  return good;
 }
 
 void lvn_case_clear(struct lvn_case *study_case) {

@@ -14,7 +14,8 @@
 #define STUDIES_MAX 100000U
 #define STUDY_FILES_MAX 20000U
 
-bool lvn_intake_is_dicom(const char *path) {
+/* Does the file carry the DICOM prefix ("DICM" after the preamble, PS3.10 7.1)? */
+static bool has_prefix(const char *path) {
   LVN_AUTOCLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
   char prefix[4];
   return fd >= 0 && pread(fd, prefix, sizeof prefix, 128) == (ssize_t)sizeof prefix &&
@@ -37,16 +38,7 @@ static struct lvn_intake_study *find_or_add(struct lvn_intake *intake, const cha
   return study;
 }
 
-static bool add_file(struct lvn_intake *intake, const char *path, struct lvn_error *err) {
-  struct lvn_scan scan;
-  if (!lvn_intake_is_dicom(path)) {
-    intake->other_count++;
-    return true;
-  }
-  if (!lvn_scan_file(path, &scan, err)) {
-    return lvn_error_prefix(err, "'%s'", path);
-  }
-  struct lvn_intake_study *study = find_or_add(intake, scan.study_instance_uid, err);
+static bool add_path(struct lvn_intake_study *study, const char *path, struct lvn_error *err) {
   if (study == NULL ||
       !lvn_grow(&study->paths, &study->path_capacity, study->path_count, sizeof *study->paths, STUDY_FILES_MAX, err)) {
     return false;
@@ -59,24 +51,107 @@ static bool add_file(struct lvn_intake *intake, const char *path, struct lvn_err
   return true;
 }
 
-bool lvn_intake_add(struct lvn_intake *intake, const char *path, struct lvn_error *err) {
-  LVN_CLEANUP(lvn_file_names_clear) struct lvn_file_names files = {0};
-  struct stat status;
-  if (stat(path, &status) != 0) {
-    return lvn_error_set_errno(err, errno, "cannot read '%s'", path);
+/* Characters of both up to the last '/' that they share. */
+static size_t common_folder(const char *a, const char *b) {
+  size_t common = 0;
+  for (size_t i = 0; a[i] != '\0' && a[i] == b[i]; i++) {
+    common = a[i] == '/' ? i + 1 : common;
   }
-  if (!S_ISDIR(status.st_mode)) {
-    return add_file(intake, path, err);
+  return common;
+}
+
+/* The study whose files lie nearest to `path`; NULL when two are as near. */
+static struct lvn_intake_study *nearest_study(const struct lvn_intake *intake, const char *path) {
+  struct lvn_intake_study *nearest = NULL;
+  size_t longest = 0;
+  for (size_t i = 0; i < intake->study_count; i++) {
+    size_t common = 0;
+    for (size_t k = 0; k < intake->studies[i].path_count; k++) {
+      size_t shared = common_folder(intake->studies[i].paths[k], path);
+      common = shared > common ? shared : common;
+    }
+    if (common > longest || intake->study_count == 1) {
+      nearest = &intake->studies[i];
+      longest = common;
+    } else if (common == longest) {
+      nearest = NULL;
+    }
   }
-  if (!lvn_file_walk(path, FILES_MAX, &files, err)) {
+  return nearest;
+}
+
+static void count_unreadable(struct lvn_intake *intake, const struct lvn_error *reason) {
+  if (intake->unreadable_count++ == 0) {
+    (void)lvn_copy(intake->unreadable, sizeof intake->unreadable, reason->message);
+  }
+}
+
+/* *ret_is_stray: DICOM that cannot be read and does not tell its study. */
+static bool add_file(struct lvn_intake *intake, const char *path, bool *ret_is_stray, struct lvn_error *err) {
+  struct lvn_scan scan;
+  struct lvn_error reason;
+  *ret_is_stray = false;
+  if (lvn_scan_file(path, &scan, &reason)) {
+    return add_path(find_or_add(intake, scan.study_instance_uid, err), path, err);
+  }
+  if (scan.is_directory || (reason.code == LVN_ERROR_DATA && !has_prefix(path))) {
+    intake->other_count++;
+    return true;
+  }
+  if (reason.code != LVN_ERROR_DATA) {
+    count_unreadable(intake, &reason);
+    return true;
+  }
+  if (scan.study_instance_uid[0] != '\0') {
+    return add_path(find_or_add(intake, scan.study_instance_uid, err), path, err);
+  }
+  *ret_is_stray = true;
+  return true;
+}
+
+static bool add_stray(struct lvn_intake *intake, const char *path, struct lvn_error *err) {
+  struct lvn_intake_study *study = nearest_study(intake, path);
+  struct lvn_scan scan;
+  struct lvn_error reason;
+  if (study != NULL) {
+    return add_path(study, path, err);
+  }
+  if (!lvn_scan_file(path, &scan, &reason)) {
+    count_unreadable(intake, &reason);
+  }
+  return true;
+}
+
+/* Twice: where a file that tells no study belongs is known when the others are. */
+static bool add_files(struct lvn_intake *intake, const struct lvn_file_names *files, struct lvn_error *err) {
+  LVN_AUTOFREE bool *is_stray = lvn_alloc(files->count, sizeof *is_stray, err);
+  if (is_stray == NULL) {
     return false;
   }
-  for (size_t i = 0; i < files.count; i++) {
-    if (!add_file(intake, files.names[i], err)) {
+  for (size_t i = 0; i < files->count; i++) {
+    if (!add_file(intake, files->names[i], &is_stray[i], err)) {
+      return false;
+    }
+  }
+  for (size_t i = 0; i < files->count; i++) {
+    if (is_stray[i] && !add_stray(intake, files->names[i], err)) {
       return false;
     }
   }
   return true;
+}
+
+bool lvn_intake_add(struct lvn_intake *intake, const char *path, struct lvn_error *err) {
+  LVN_CLEANUP(lvn_file_names_clear) struct lvn_file_names files = {0};
+  struct stat status;
+  bool is_stray = false;
+  if (stat(path, &status) != 0) {
+    return lvn_error_set_errno(err, errno, "cannot read '%s'", path);
+  }
+  if (!S_ISDIR(status.st_mode)) {
+    return add_file(intake, path, &is_stray, err) && (!is_stray || add_stray(intake, path, err));
+  }
+  return lvn_file_walk(path, FILES_MAX, &files, err) && add_files(intake, &files, err);
 }
 
 void lvn_intake_clear(struct lvn_intake *intake) {

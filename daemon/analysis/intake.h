@@ -22,14 +22,15 @@ struct lvn_intake {
   struct lvn_intake_study *studies; /* owned, in order of their first path */
   size_t study_count;
   size_t study_capacity;
-  size_t other_count; /* files without the DICOM prefix, left out */
+  size_t other_count;      /* no DICOM, or a DICOMDIR: left out */
+  size_t unreadable_count; /* DICOM that cannot be read, of a study that nobody can tell */
+  char unreadable[512];    /* the first of them, and why */
 };
 
-/* Walk `folder` (or take one file) and add its DICOM files; call again for more folders or files. A file with the DICOM
- * prefix that cannot be scanned is LVN_ERROR_DATA naming it. */
+/* Walk `folder` (or take one file) and add its DICOM files, with or without preamble; call again for more folders or
+ * files. A DICOM file that cannot be read goes to the study that it names, or whose files alone lie nearest to it,
+ * where lvn_study_open() will name it. */
 LVN_MUST_CHECK bool lvn_intake_add(struct lvn_intake *intake, const char *path, struct lvn_error *err);
-/* Does the file carry the DICOM prefix ("DICM" after the preamble, PS3.10 7.1)? */
-LVN_MUST_CHECK bool lvn_intake_is_dicom(const char *path);
 void lvn_intake_clear(struct lvn_intake *intake);
 
 /* Digest of a study's files and of who analyses them: the same inputs give the same job key (64 hex digits). */

@@ -184,9 +184,6 @@ bool lvn_uid_is_valid(const char *uid) {
     if (uid[i] < '0' || uid[i] > '9') {
       return false;
     }
-    if (component_start && uid[i] == '0' && uid[i + 1] != '.' && uid[i + 1] != '\0') {
-      return false;
-    }
     component_start = false;
   }
   return !component_start;

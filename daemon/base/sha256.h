@@ -38,7 +38,7 @@ LVN_MUST_CHECK bool lvn_sha256_from_text(const char *text, uint8_t ret_sha256[LV
 LVN_MUST_CHECK bool lvn_uid_from_parts(const char *const *parts, size_t part_count, char ret_uid[LVN_UID_BYTES],
                                        struct lvn_error *err);
 
-/* Is `uid` 1 to 64 characters of digits and dots, no empty component and no leading zero (PS3.5 9.1)? */
+/* Is `uid` 1 to 64 digits and dots, no component empty? (PS3.5 9.1; leading zeros, forbidden there, are let be.) */
 LVN_MUST_CHECK bool lvn_uid_is_valid(const char *uid);
 
 #ifdef __cplusplus

@@ -90,6 +90,13 @@ static bool collect_input(const struct analyze_options *options, struct lvn_inta
       return false;
     }
   }
+  if (intake->study_count == 0 && intake->unreadable_count > 0) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "%s", intake->unreadable);
+  }
+  if (intake->unreadable_count > 0) {
+    (void)fprintf(stderr, "livervlm analyze: %zu files that cannot be read were left out, among them %s\n",
+                  intake->unreadable_count, intake->unreadable);
+  }
   return intake->study_count > 0 || lvn_error_set(err, LVN_ERROR_DATA, "'%s' holds no DICOM file (%zu other files)",
                                                   options->input, intake->other_count);
 }

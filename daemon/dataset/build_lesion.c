@@ -1,5 +1,4 @@
 /* In a process of its own: one study from files to lesion files of the data set. */
-#include "daemon/analysis/intake.h"
 #include "daemon/analysis/references.h"
 #include "daemon/base/memory.h"
 #include "daemon/dataset/build_internal.h"
@@ -54,12 +53,13 @@ static bool choose_paths(struct work *work, struct lvn_error *err) {
     return false;
   }
   for (size_t i = 0; i < all->count; i++) {
-    if (!lvn_intake_is_dicom(all->names[i])) {
-      continue;
-    }
     if (!lvn_scan_file(all->names[i], &scans[i], err)) {
       const char *slash = strrchr(all->names[i], '/');
-      return lvn_error_prefix(err, "'%.100s'", slash == NULL ? all->names[i] : slash + 1);
+      if (err->code != LVN_ERROR_DATA) {
+        return lvn_error_prefix(err, "'%.100s'", slash == NULL ? all->names[i] : slash + 1);
+      }
+      scans[i] = (struct lvn_scan){0}; /* no DICOM, or an object that nobody can tell */
+      continue;
     }
     if (roi == NULL && strcmp(scans[i].sop_instance_uid, work->task->roi_uid) == 0) {
       roi = &scans[i];

@@ -20,8 +20,11 @@
 
 #define ASSOCIATIONS_MAX 1024U /* the largest [reception] max_associations */
 #define OVER_LIMIT_MAX 16U     /* children that only say "later" */
-#define STRANGERS_MAX 8U       /* connections at once from an address that no peer has */
-#define SLOTS (ASSOCIATIONS_MAX + OVER_LIMIT_MAX)
+/* Connections at once from addresses that no peer has, from one and from all of them. They are asked who they are, for
+ * the log and the answer, beside the places of the known peers and never in them. */
+#define STRANGER_MAX 4U
+#define STRANGERS_MAX 8U
+#define SLOTS (ASSOCIATIONS_MAX + OVER_LIMIT_MAX + STRANGERS_MAX)
 #define ACCEPTS_PER_TURN 32
 #define PAUSE_SECONDS 0.2
 #define CLOSED_LOG_SECONDS 10.0
@@ -29,6 +32,7 @@
 struct connection {
   pid_t pid; /* 0: a free slot */
   bool is_over_limit;
+  bool is_stranger;
   char address[LVN_LISTENER_ADDRESS_BYTES];
 };
 
@@ -92,7 +96,7 @@ size_t lvn_reception_count(const struct lvn_reception *reception) {
   return count;
 }
 
-/* Associations that this address may have at once: those of every peer that may call from it. */
+/* Associations that this address may have at once: those of every peer that may call from it; 0: it is a stranger's. */
 static size_t limit_of_address(const struct lvn_config *config, const char *address) {
   size_t limit = 0;
   for (size_t i = 0; i < config->peer_count; i++) {
@@ -101,29 +105,41 @@ static size_t limit_of_address(const struct lvn_config *config, const char *addr
       limit += peer->max_associations;
     }
   }
-  return limit > 0 ? limit : STRANGERS_MAX;
+  return limit;
 }
 
-/* A free slot for a connection from `address`; SLOTS: close it. *ret_over_limit: admit nobody on it. */
-static size_t find_slot(const struct lvn_reception *reception, const char *address, bool *ret_over_limit) {
+struct place {
+  size_t slot;        /* SLOTS: close the connection */
+  bool is_over_limit; /* admit nobody on it */
+  bool is_stranger;
+};
+
+static struct place find_place(const struct lvn_reception *reception, const char *address) {
+  const size_t limit = limit_of_address(&reception->config, address);
   size_t all = 0;
   size_t of_address = 0;
   size_t over_limit = 0;
+  size_t strangers = 0;
   size_t free_slot = SLOTS;
   for (size_t i = SLOTS; i-- > 0;) {
     const struct connection *connection = &reception->connections[i];
     if (connection->pid == 0) {
       free_slot = i;
-    } else if (connection->is_over_limit) {
-      over_limit++;
-    } else {
-      all++;
-      of_address += strcmp(connection->address, address) == 0;
+      continue;
     }
+    over_limit += connection->is_over_limit;
+    strangers += connection->is_stranger;
+    all += !connection->is_over_limit && !connection->is_stranger;
+    of_address += !connection->is_over_limit && strcmp(connection->address, address) == 0;
   }
-  *ret_over_limit =
-      all >= reception->config.max_associations || of_address >= limit_of_address(&reception->config, address);
-  return *ret_over_limit && over_limit >= OVER_LIMIT_MAX ? SLOTS : free_slot;
+  struct place place = {.slot = free_slot, .is_stranger = limit == 0};
+  if (place.is_stranger) {
+    place.slot = strangers >= STRANGERS_MAX || of_address >= STRANGER_MAX ? SLOTS : free_slot;
+    return place;
+  }
+  place.is_over_limit = all >= reception->config.max_associations || of_address >= limit;
+  place.slot = place.is_over_limit && over_limit >= OVER_LIMIT_MAX ? SLOTS : free_slot;
+  return place;
 }
 
 static void count_closed(struct lvn_reception *reception, const char *address) {
@@ -154,16 +170,17 @@ static int serve(struct lvn_reception *reception, size_t slot, int socket_fd, pi
 
 static void take_connection(struct lvn_reception *reception, int socket_fd, const char *address) {
   struct lvn_error err;
-  bool is_over_limit = false;
   pid_t parent_pid = getpid();
-  size_t slot = find_slot(reception, address, &is_over_limit);
+  const struct place place = find_place(reception, address);
+  const size_t slot = place.slot;
   if (slot == SLOTS) {
     count_closed(reception, address);
     (void)close(socket_fd);
     return;
   }
   struct connection *connection = &reception->connections[slot];
-  connection->is_over_limit = is_over_limit;
+  connection->is_over_limit = place.is_over_limit;
+  connection->is_stranger = place.is_stranger;
   (void)lvn_copy(connection->address, sizeof connection->address, address);
   lvn_slots_clear(reception->slots, slot);
   connection->pid = fork();

@@ -26,11 +26,13 @@ struct lvn_store {
   char address[64];
   /* The object being received. */
   struct lvn_spool_writer *writer;
+  bool is_discarded; /* of a class that is accepted and not kept */
   char sop_class_uid[LVN_UID_BYTES];
   char sop_instance_uid[LVN_UID_BYTES];
   char transfer_syntax_uid[LVN_UID_BYTES];
   bool is_failed;
   struct lvn_error failure; /* the first failed write */
+  char refusal[65];         /* why the last object was refused, as the peer may hear it */
 };
 
 LVN_DEFINE_CLEANUP(lvn_store, lvn_store_destroy)
@@ -125,8 +127,16 @@ static enum lvn_admission admit(void *user_data, const struct lvn_association_pe
   return LVN_ADMIT;
 }
 
+/* Without the file's path, which is nobody else's concern. */
+static const char *explain(void *user_data) {
+  const struct lvn_store *store = user_data;
+  return store->refusal;
+}
+
 static uint16_t refuse(struct lvn_store *store, uint16_t status, const char *reason) {
   char quoted[QUOTED_BYTES];
+  const char *path_end = reason[0] == '/' ? strstr(reason, ": ") : NULL;
+  (void)lvn_copy(store->refusal, sizeof store->refusal, path_end != NULL ? path_end + 2 : reason);
   store->counts.refused++;
   lvn_log(LVN_LOG_WARNING, "event=object-refused assoc=%s peer=%s status=0x%04x reason=%s", store->association_id,
           store->peer != NULL ? store->peer->name : "", status, lvn_log_quote(quoted, sizeof quoted, reason));
@@ -140,6 +150,11 @@ static uint16_t begin(void *user_data, const struct lvn_association_object *obje
   size_t header_bytes = 0;
   lvn_spool_abandon(lvn_steal(&store->writer));
   store->is_failed = false;
+  store->is_discarded = !lvn_association_uses_class(object->sop_class_uid) &&
+                        strcmp(store->options.config->other_objects, "discard") == 0;
+  if (store->is_discarded) {
+    return LVN_STORE_SUCCESS;
+  }
   if (!lvn_meta_format(object->sop_class_uid, object->sop_instance_uid, object->transfer_syntax_uid, header,
                        &header_bytes, &err)) {
     return refuse(store, LVN_STORE_CANNOT_UNDERSTAND, err.message);
@@ -222,13 +237,23 @@ static uint16_t end_whole(struct lvn_store *store) {
       strcmp(scan.sop_instance_uid, store->sop_instance_uid) != 0) {
     return refuse(store, LVN_STORE_DATASET_MISMATCH, "class or instance UID differ between command and data set");
   }
+  if (scan.problem[0] != '\0') {
+    char quoted[QUOTED_BYTES];
+    lvn_log(LVN_LOG_WARNING, "event=object-not-readable assoc=%s peer=%s action=stored reason=%s",
+            store->association_id, store->peer != NULL ? store->peer->name : "",
+            lvn_log_quote(quoted, sizeof quoted, scan.problem));
+  }
   return commit(store, &scan);
 }
 
 static uint16_t end(void *user_data, enum lvn_association_end how) {
   struct lvn_store *store = user_data;
   uint16_t status = LVN_STORE_CANNOT_UNDERSTAND;
-  if (store->writer == NULL) {
+  if (store->is_discarded && how == LVN_END_WHOLE) {
+    store->counts.discarded++;
+    return LVN_STORE_SUCCESS;
+  }
+  if (store->writer == NULL && !store->is_discarded) {
     return refuse(store, LVN_STORE_OUT_OF_RESOURCES, "no object was begun");
   }
   switch (how) {
@@ -260,8 +285,13 @@ static void limit_reached(void *user_data) {
 }
 
 void lvn_store_get_handler(struct lvn_store *store, struct lvn_association_handler *ret_handler) {
-  *ret_handler = (struct lvn_association_handler){
-      .user_data = store, .admit = admit, .begin = begin, .data = data, .end = end, .limit_reached = limit_reached};
+  *ret_handler = (struct lvn_association_handler){.user_data = store,
+                                                  .admit = admit,
+                                                  .begin = begin,
+                                                  .data = data,
+                                                  .end = end,
+                                                  .limit_reached = limit_reached,
+                                                  .explain = explain};
 }
 
 static void log_end(const struct lvn_store *store, const char *address, double seconds, bool good,
@@ -270,10 +300,10 @@ static void log_end(const struct lvn_store *store, const char *address, double s
   const char *text = good ? "\"released\"" : lvn_log_quote(reason, sizeof reason, err->message);
   if (store->peer != NULL) {
     lvn_log(LVN_LOG_INFO,
-            "event=association-closed assoc=%s peer=%s stored=%" PRIu32 " duplicate=%" PRIu32 " refused=%" PRIu32
-            " bytes=%" PRIu64 " seconds=%.3f reason=%s",
+            "event=association-closed assoc=%s peer=%s stored=%" PRIu32 " duplicate=%" PRIu32 " discarded=%" PRIu32
+            " refused=%" PRIu32 " bytes=%" PRIu64 " seconds=%.3f reason=%s",
             store->association_id, store->peer->name, store->counts.stored, store->counts.duplicate,
-            store->counts.refused, store->counts.bytes, seconds, text);
+            store->counts.discarded, store->counts.refused, store->counts.bytes, seconds, text);
   } else if (!store->is_rejected) {
     lvn_log(LVN_LOG_INFO, "event=connection-closed assoc=%s address=%s seconds=%.3f reason=%s", store->association_id,
             address, seconds, text);
@@ -290,7 +320,8 @@ int lvn_store_serve(const struct lvn_store_options *options, int socket_fd, cons
                                                 .max_objects = config->max_objects_per_association,
                                                 .negotiate_seconds = config->negotiate_seconds,
                                                 .idle_seconds = config->idle_seconds,
-                                                .total_seconds = config->total_seconds};
+                                                .total_seconds = config->total_seconds,
+                                                .further_classes = config->other_classes};
   if (!lvn_store_create(options, &store, &err)) {
     lvn_log_error(LVN_LOG_ERROR, "association-failed", &err, "address=%s", address);
     (void)close(socket_fd);

@@ -26,6 +26,7 @@ struct lvn_store_options { /* borrowed for the life of the association */
 struct lvn_store_counts {
   uint32_t stored;    /* acknowledged */
   uint32_t duplicate; /* of these: the same bytes were there */
+  uint32_t discarded; /* answered as stored and not kept, by configuration */
   uint32_t refused;
   uint64_t bytes; /* of the stored Part 10 files */
 };

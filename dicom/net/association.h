@@ -29,6 +29,8 @@ struct lvn_association_limits {
   unsigned negotiate_seconds; /* from accept() to the end of negotiation (ARTIM), enforced against dripping peers too */
   unsigned idle_seconds;      /* between two DIMSE commands, and between two PDUs */
   unsigned total_seconds;
+  /* Borrowed: storage classes that are accepted beside those that the node uses; see lvn_association_stores_class(). */
+  const char *further_classes;
 };
 
 struct lvn_association_peer { /* borrowed */
@@ -71,17 +73,26 @@ struct lvn_association_handler {
   /* Once, when the peer sends more than max_objects: this one and each further one is answered with
    * LVN_STORE_OUT_OF_RESOURCES, without begin. */
   void (*limit_reached)(void *user_data);
+  /* Why the last begin() or end() returned no success, for the Error Comment; may be NULL, or return NULL. */
+  const char *(*explain)(void *user_data);
 };
 
-/* Serve `socket_fd` until release, abort, a limit or an error. Takes ownership of it in every case. `sop_class_uids` is
- * the closed list of storage SOP classes (Verification is always accepted); each is accepted in every transfer syntax
- * of the design: the first proposed one of our order of preference is chosen. Fills `ret_peer_*` buffers when known
- * (for the log). */
+/* Serve `socket_fd` until release, abort, a limit or an error. Takes ownership of it in every case. Verification is
+ * always accepted; a storage class as lvn_association_stores_class() says, in the transfer syntax that
+ * lvn_association_choose_syntax() takes of those proposed. */
 LVN_MUST_CHECK bool lvn_association_serve(int socket_fd, const struct lvn_association_limits *limits,
                                           const struct lvn_association_handler *handler, struct lvn_error *err);
 
 /* The storage SOP classes that the node accepts: NULL-terminated. */
 const char *const *lvn_association_storage_classes(void);
+/* One of them? */
+LVN_MUST_CHECK bool lvn_association_uses_class(const char *sop_class_uid);
+/* One of them, or one of `further_classes` (NULL: none): UIDs separated by commas or blanks, "standard" for every
+ * storage class of the standard, "all" for private classes too. */
+LVN_MUST_CHECK bool lvn_association_stores_class(const char *sop_class_uid, const char *further_classes);
+/* The most preferred of the proposed transfer syntaxes, for a class that is only kept any in which the data set can be
+ * scanned; NULL: none. Points to a constant or into `proposed`. */
+const char *lvn_association_choose_syntax(const char *sop_class_uid, const char *const *proposed, size_t count);
 /* The transfer syntaxes that the node accepts, in order of preference: NULL-terminated. */
 const char *const *lvn_association_transfer_syntaxes(void);
 

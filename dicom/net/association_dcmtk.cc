@@ -5,9 +5,12 @@
 #include "dicom/net/command.h"
 #include "dicom/net/dul_dcmtk.hh"
 
+#include <bitset>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <string>
+#include <vector>
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -77,7 +80,17 @@ private:
   struct sigaction old_action_ = {};
 };
 
+// One proposed presentation context; ASC_getPresentationContext() takes at most fifty transfer syntaxes.
+struct Proposed {
+  T_ASC_PresentationContextID id;
+  std::string abstract_syntax;
+  DUL_SC_ROLE role;
+  std::vector<const char *> transfer_syntaxes; // borrowed from the request
+  const char *accepted = nullptr;              // transfer syntax; NULL: refused
+};
+
 struct Session {
+  std::vector<Proposed> contexts;
   const lvn_association_limits *limits;
   const lvn_association_handler *handler;
   Deadline *deadline;
@@ -85,6 +98,7 @@ struct Session {
   T_ASC_Association *association = nullptr;
   uint32_t objects = 0;
   bool is_limit_told = false;
+  bool is_aborted = false; // the peer was told
 
   ~Session() {
     if (association != nullptr) {
@@ -98,50 +112,74 @@ struct Session {
   }
 };
 
-bool is_listed(const char *const *list, const char *uid) {
-  for (; *list != nullptr; list++) {
-    if (std::strcmp(*list, uid) == 0) {
-      return true;
-    }
-  }
-  return false;
+// What a peer may propose beside the role of an SCU, this node, which sends nothing on an association that it has
+// accepted, turns down: by SCP = 0, or by no answer where nothing else was proposed (PS3.7 D.3.3.4).
+DUL_SC_ROLE admissible(DUL_SC_ROLE proposed) {
+  return proposed == DUL_SC_ROLE_SCU || proposed == DUL_SC_ROLE_SCUSCP ? proposed : DUL_SC_ROLE_DEFAULT;
 }
 
-// Our most preferred among the proposed transfer syntaxes, or NULL.
-const char *choose_syntax(const T_ASC_PresentationContext &context) {
-  for (const char *const *wanted = lvn_association_transfer_syntaxes(); *wanted != nullptr; wanted++) {
-    for (int i = 0; i < context.transferSyntaxCount; i++) {
-      if (std::strcmp(*wanted, context.proposedTransferSyntaxes[i]) == 0) {
-        return *wanted;
-      }
+std::vector<Proposed> proposed_contexts(T_ASC_Parameters *parameters) {
+  std::vector<Proposed> all;
+  LST_HEAD **list = &parameters->DULparams.requestedPresentationContext;
+  auto *context = *list != nullptr ? static_cast<DUL_PRESENTATIONCONTEXT *>(LST_Head(list)) : nullptr;
+  (void)LST_Position(list, context);
+  for (; context != nullptr; context = static_cast<DUL_PRESENTATIONCONTEXT *>(LST_Next(list))) {
+    context->proposedSCRole = admissible(context->proposedSCRole);
+    Proposed proposed{context->presentationContextID, context->abstractSyntax, context->proposedSCRole, {}, nullptr};
+    LST_HEAD **syntaxes = &context->proposedTransferSyntax;
+    auto *syntax = *syntaxes != nullptr ? static_cast<DUL_TRANSFERSYNTAX *>(LST_Head(syntaxes)) : nullptr;
+    (void)LST_Position(syntaxes, syntax);
+    for (; syntax != nullptr; syntax = static_cast<DUL_TRANSFERSYNTAX *>(LST_Next(syntaxes))) {
+      proposed.transfer_syntaxes.push_back(syntax->transferSyntax);
     }
+    all.push_back(std::move(proposed));
   }
-  return nullptr;
+  return all;
 }
 
-bool answer_contexts(T_ASC_Parameters *parameters, lvn_error *err) {
-  const int count = ASC_countPresentationContexts(parameters);
-  for (int i = 0; i < count; i++) {
-    T_ASC_PresentationContext context;
-    OFCondition status = ASC_getPresentationContext(parameters, i, &context);
-    if (status.bad()) {
-      return lvn_dul_error(err, status, "reading the proposed presentation contexts");
+// Odd, and each once (PS3.8 9.3.2.2).
+bool check_context_ids(const std::vector<Proposed> &contexts, lvn_error *err) {
+  std::bitset<256> seen;
+  for (const Proposed &context : contexts) {
+    const unsigned id = context.id;
+    if (id % 2 == 0 || seen.test(id)) {
+      return lvn_error_set(err, LVN_ERROR_PROTOCOL, "presentation context ID %u is %s", id,
+                           id % 2 == 0 ? "even" : "there twice");
     }
-    const bool known = std::strcmp(context.abstractSyntax, UID_VerificationSOPClass) == 0 ||
-                       is_listed(lvn_association_storage_classes(), context.abstractSyntax);
-    const char *syntax = known ? choose_syntax(context) : nullptr;
-    if (syntax != nullptr) {
-      status = ASC_acceptPresentationContext(parameters, context.presentationContextID, syntax);
-    } else {
-      status =
-          ASC_refusePresentationContext(parameters, context.presentationContextID,
-                                        known ? ASC_P_TRANSFERSYNTAXESNOTSUPPORTED : ASC_P_ABSTRACTSYNTAXNOTSUPPORTED);
-    }
+    seen.set(id);
+  }
+  return true;
+}
+
+bool answer_contexts(T_ASC_Parameters *parameters, std::vector<Proposed> &contexts, const char *further_classes,
+                     lvn_error *err) {
+  for (Proposed &context : contexts) {
+    const char *class_uid = context.abstract_syntax.c_str();
+    const bool known =
+        context.abstract_syntax == UID_VerificationSOPClass || lvn_association_stores_class(class_uid, further_classes);
+    const char *syntax = known ? lvn_association_choose_syntax(class_uid, context.transfer_syntaxes.data(),
+                                                               context.transfer_syntaxes.size())
+                               : nullptr;
+    context.accepted = syntax;
+    const OFCondition status =
+        syntax != nullptr
+            ? ASC_acceptPresentationContext(parameters, context.id, syntax,
+                                            context.role == DUL_SC_ROLE_DEFAULT ? ASC_SC_ROLE_DEFAULT : ASC_SC_ROLE_SCU,
+                                            OFTrue)
+            : ASC_refusePresentationContext(parameters, context.id,
+                                            known ? ASC_P_TRANSFERSYNTAXESNOTSUPPORTED
+                                                  : ASC_P_ABSTRACTSYNTAXNOTSUPPORTED);
     if (status.bad()) {
       return lvn_dul_error(err, status, "answering a presentation context");
     }
   }
   return true;
+}
+
+// PS3.8 9.3.8: from the service provider, invalid PDU parameter value. DCMTK would name the service user.
+void abort_invalid(int socket_fd) {
+  static const uint8_t pdu[] = {7, 0, 0, 0, 0, 4, 0, 0, 2, 6};
+  (void)!write(socket_fd, pdu, sizeof pdu);
 }
 
 // PS3.8 table 9-21.
@@ -198,7 +236,13 @@ bool negotiate(Session &session, int socket_fd, lvn_error *err) {
     (void)ASC_rejectAssociation(session.association, &answer);
     return lvn_error_set(err, LVN_ERROR_PROTOCOL, "association rejected: application context name not supported");
   }
-  if (!answer_contexts(parameters, err)) {
+  session.contexts = proposed_contexts(parameters);
+  if (!check_context_ids(session.contexts, err)) {
+    abort_invalid(socket_fd);
+    session.is_aborted = true;
+    return false;
+  }
+  if (!answer_contexts(parameters, session.contexts, limits.further_classes, err)) {
     return false;
   }
   lvn_dul_set_identity(parameters);
@@ -264,9 +308,9 @@ bool receive_data(Session &session, T_ASC_PresentationContextID context, bool wa
 }
 
 bool answer(Session &session, const lvn_command &command, T_ASC_PresentationContextID context, uint16_t status,
-            const char *doing, lvn_error *err) {
+            const char *comment, const char *doing, lvn_error *err) {
   uint8_t bytes[LVN_COMMAND_RESPONSE_BYTES_MAX];
-  const size_t count = lvn_command_write_response(&command, status, bytes);
+  const size_t count = lvn_command_write_response(&command, status, comment, bytes);
   // A peer may take less in one PDU.
   const size_t part_max = session.association->sendPDVLength;
   for (size_t at = 0; at < count; at += part_max) {
@@ -288,24 +332,35 @@ bool answer(Session &session, const lvn_command &command, T_ASC_PresentationCont
   return true;
 }
 
+// NULL: it was not accepted.
+const Proposed *accepted_context(const Session &session, T_ASC_PresentationContextID id) {
+  for (const Proposed &context : session.contexts) {
+    if (context.id == id) {
+      return context.accepted != nullptr ? &context : nullptr;
+    }
+  }
+  return nullptr;
+}
+
 bool serve_store(Session &session, const lvn_command &command, T_ASC_PresentationContextID context_id, lvn_error *err) {
-  T_ASC_PresentationContext context;
-  if (ASC_findAcceptedPresentationContext(session.association->params, context_id, &context).bad()) {
+  const Proposed *context = accepted_context(session, context_id);
+  if (context == nullptr) {
     return lvn_error_set(err, LVN_ERROR_PROTOCOL, "a C-STORE on a presentation context that was not accepted");
   }
   if (!command.has_data_set) {
     return lvn_error_set(err, LVN_ERROR_PROTOCOL, "a C-STORE without a data set");
   }
-  const lvn_association_object object = {command.sop_class_uid, command.sop_instance_uid,
-                                         context.acceptedTransferSyntax};
+  const lvn_association_object object = {command.sop_class_uid, command.sop_instance_uid, context->accepted};
   uint16_t status = LVN_STORE_OUT_OF_RESOURCES;
   bool begun = false;
+  bool is_asked = false;
   bool too_large = false;
-  const bool same_class = std::strcmp(context.abstractSyntax, command.sop_class_uid) == 0;
+  const bool same_class = context->abstract_syntax == command.sop_class_uid;
   if (session.objects < session.limits->max_objects) {
     session.objects++;
     status = session.handler->begin(session.handler->user_data, &object);
     begun = status == LVN_STORE_SUCCESS;
+    is_asked = true;
   } else if (!session.is_limit_told) {
     session.is_limit_told = true;
     session.handler->limit_reached(session.handler->user_data);
@@ -318,7 +373,20 @@ bool serve_store(Session &session, const lvn_command &command, T_ASC_Presentatio
                                                   : LVN_END_WHOLE;
     status = session.handler->end(session.handler->user_data, how);
   }
-  return whole && answer(session, command, context_id, status, "sending a C-STORE-RSP", err);
+  const bool is_explained = status != LVN_STORE_SUCCESS && session.handler->explain != nullptr && is_asked;
+  return whole && answer(session, command, context_id, status,
+                         is_explained ? session.handler->explain(session.handler->user_data) : nullptr,
+                         "sending a C-STORE-RSP", err);
+}
+
+bool serve_echo(Session &session, const lvn_command &command, T_ASC_PresentationContextID context_id, lvn_error *err) {
+  const Proposed *context = accepted_context(session, context_id);
+  if (context == nullptr) {
+    return lvn_error_set(err, LVN_ERROR_PROTOCOL, "a C-ECHO on a presentation context that was not accepted");
+  }
+  const bool is_verification = context->abstract_syntax == UID_VerificationSOPClass;
+  return answer(session, command, context_id, is_verification ? STATUS_Success : 0x0122, // SOP class not supported
+                nullptr, "sending a C-ECHO-RSP", err);
 }
 
 // One whole command; false with *ret_over after a release. It must arrive within idle_seconds however it is cut.
@@ -370,7 +438,7 @@ bool serve_command(Session &session, bool *ret_over, lvn_error *err) {
     return false;
   }
   if (command.field == LVN_COMMAND_C_ECHO_RQ) {
-    return answer(session, command, context, STATUS_Success, "sending a C-ECHO-RSP", err);
+    return serve_echo(session, command, context, err);
   }
   if (command.field == LVN_COMMAND_C_STORE_RQ) {
     return serve_store(session, command, context, err);
@@ -393,7 +461,8 @@ bool serve(Session &session, int socket_fd, lvn_error *err) {
   if (!good && deadline_passed != 0) {
     (void)lvn_error_set(err, LVN_ERROR_TIMEOUT, "the peer took longer than the association's time limit");
   }
-  if (!good && session.association != nullptr && err->code != LVN_ERROR_IO && err->code != LVN_ERROR_TIMEOUT) {
+  if (!good && session.association != nullptr && !session.is_aborted && err->code != LVN_ERROR_IO &&
+      err->code != LVN_ERROR_TIMEOUT) {
     (void)ASC_abortAssociation(session.association);
   }
   return good;
@@ -411,9 +480,15 @@ bool lvn_association_serve(int socket_fd, const struct lvn_association_limits *l
     Session session;
     session.limits = limits;
     session.handler = handler;
-    const bool served = serve(session, socket_fd, err);
-    taken = session.association != nullptr; // DCMTK closes the socket with its association
-    return served;
+    // DCMTK closes the socket with its association, also when an exception unwinds it.
+    const struct Taken {
+      const Session &session;
+      bool &flag;
+      ~Taken() {
+        flag = session.association != nullptr;
+      }
+    } at_end{session, taken};
+    return serve(session, socket_fd, err);
   });
   dcmExternalSocketHandle.set(-1);
   if (!taken) {

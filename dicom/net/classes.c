@@ -1,7 +1,11 @@
-/* What the node accepts: a closed list (no promiscuous mode), and how it is coded. PS3.6 annex A. */
+/* What the node accepts and how it is coded: the classes that it uses, and the further ones of the configuration. PS3.6
+ * annex A. */
 #include "dicom/net/association.h"
 
 #include <stddef.h>
+#include <string.h>
+
+#define STANDARD_ROOT "1.2.840.10008."
 
 static const char *const storage_classes[] = {
     "1.2.840.10008.5.1.4.1.1.2",     /* CT Image */
@@ -48,4 +52,70 @@ const char *const *lvn_association_storage_classes(void) {
 
 const char *const *lvn_association_transfer_syntaxes(void) {
   return transfer_syntaxes;
+}
+
+static bool is_listed(const char *const *list, const char *uid) {
+  for (; *list != NULL; list++) {
+    if (strcmp(*list, uid) == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+static bool begins_with(const char *text, const char *start) {
+  return strncmp(text, start, strlen(start)) == 0;
+}
+
+/* PS3.6 table A-1: storage classes lie below one root, but for two of radiotherapy. */
+static bool is_standard_storage(const char *uid) {
+  return begins_with(uid, "1.2.840.10008.5.1.4.1.1.") || strcmp(uid, "1.2.840.10008.5.1.4.34.7") == 0 ||
+         strcmp(uid, "1.2.840.10008.5.1.4.34.10") == 0;
+}
+
+bool lvn_association_uses_class(const char *sop_class_uid) {
+  return is_listed(storage_classes, sop_class_uid);
+}
+
+bool lvn_association_stores_class(const char *sop_class_uid, const char *further_classes) {
+  const char *at = further_classes != NULL ? further_classes : "";
+  if (is_listed(storage_classes, sop_class_uid)) {
+    return true;
+  }
+  while (*(at += strspn(at, ", \t")) != '\0') {
+    const size_t length = strcspn(at, ", \t");
+    const bool is_all = length == 3 && strncmp(at, "all", length) == 0;
+    if ((length == strlen(sop_class_uid) && strncmp(at, sop_class_uid, length) == 0) ||
+        ((is_all || (length == 8 && strncmp(at, "standard", length) == 0)) && is_standard_storage(sop_class_uid)) ||
+        (is_all && !begins_with(sop_class_uid, STANDARD_ROOT))) {
+      return true;
+    }
+    at += length;
+  }
+  return false;
+}
+
+/* Those whose data set is in explicit VR little endian, as in all of them but the deflated ones and those that are no
+ * files (XML, SMPTE streams). */
+static bool keeps_syntax(const char *uid) {
+  return begins_with(uid, "1.2.840.10008.1.2.") && !begins_with(uid, "1.2.840.10008.1.2.6.") &&
+         !begins_with(uid, "1.2.840.10008.1.2.7.") && strcmp(uid, "1.2.840.10008.1.2.4.95") != 0 &&
+         strcmp(uid, "1.2.840.10008.1.2.4.205") != 0;
+}
+
+const char *lvn_association_choose_syntax(const char *sop_class_uid, const char *const *proposed, size_t count) {
+  for (const char *const *wanted = transfer_syntaxes; *wanted != NULL; wanted++) {
+    for (size_t i = 0; i < count; i++) {
+      if (strcmp(*wanted, proposed[i]) == 0) {
+        return *wanted;
+      }
+    }
+  }
+  /* What is only kept needs nobody who decodes it: video, documents, compressions of the future. */
+  for (size_t i = 0; i < count && !is_listed(storage_classes, sop_class_uid); i++) {
+    if (keeps_syntax(proposed[i])) {
+      return proposed[i];
+    }
+  }
+  return NULL;
 }

@@ -80,7 +80,21 @@ static size_t put_uid(uint8_t *at, uint16_t element, const char *uid) {
   return uid[0] == '\0' ? 0 : put_element(at, element, uid, strlen(uid));
 }
 
-size_t lvn_command_write_response(const struct lvn_command *request, uint16_t status,
+/* LO: 64 characters, no backslash (PS3.5 6.2). */
+static size_t put_comment(uint8_t *at, const char *comment) {
+  char text[65];
+  size_t length = 0;
+  for (; comment != NULL && comment[length] != '\0' && length < 64; length++) {
+    const char c = comment[length];
+    text[length] = (char)(c < ' ' || c > '~' || c == '\\' ? '?' : c);
+  }
+  if ((length & 1) != 0) {
+    text[length++] = ' ';
+  }
+  return length == 0 ? 0 : put_element(at, 0x0902, text, length);
+}
+
+size_t lvn_command_write_response(const struct lvn_command *request, uint16_t status, const char *comment,
                                   uint8_t ret_bytes[LVN_COMMAND_RESPONSE_BYTES_MAX]) {
   const size_t group_length_bytes = 12;
   size_t at = group_length_bytes;
@@ -89,8 +103,10 @@ size_t lvn_command_write_response(const struct lvn_command *request, uint16_t st
   at += put_u16(ret_bytes + at, 0x0120, request->message_id);
   at += put_u16(ret_bytes + at, 0x0800, NO_DATA_SET);
   at += put_u16(ret_bytes + at, 0x0900, status);
+  at += put_comment(ret_bytes + at, comment);
   at += put_uid(ret_bytes + at, 0x1000, request->sop_instance_uid);
-  const uint8_t rest[4] = {(uint8_t)(at - group_length_bytes), 0, 0, 0}; /* at most 200 */
+  const size_t rest_bytes = at - group_length_bytes; /* at most 280 */
+  const uint8_t rest[4] = {(uint8_t)rest_bytes, (uint8_t)(rest_bytes >> 8), 0, 0};
   (void)put_element(ret_bytes, 0x0000, rest, sizeof rest);
   return at;
 }

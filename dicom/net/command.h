@@ -16,7 +16,7 @@ extern "C" {
 /* A C-STORE-RQ needs about 250 bytes. */
 #define LVN_COMMAND_BYTES_MAX 16384U
 
-#define LVN_COMMAND_RESPONSE_BYTES_MAX 256U
+#define LVN_COMMAND_RESPONSE_BYTES_MAX 512U
 
 enum lvn_command_field { LVN_COMMAND_C_STORE_RQ = 0x0001, LVN_COMMAND_C_ECHO_RQ = 0x0030 };
 
@@ -32,8 +32,9 @@ struct lvn_command {
 LVN_MUST_CHECK bool lvn_command_parse(const uint8_t *bytes, size_t count, struct lvn_command *ret_command,
                                       struct lvn_error *err);
 
-/* The response to a request, without a data set. Returns its length. */
-size_t lvn_command_write_response(const struct lvn_command *request, uint16_t status,
+/* The response to a request, without a data set. `comment`: for the Error Comment (0000,0902), of which 64 characters
+ * are sent; NULL: none. Returns its length. */
+size_t lvn_command_write_response(const struct lvn_command *request, uint16_t status, const char *comment,
                                   uint8_t ret_bytes[LVN_COMMAND_RESPONSE_BYTES_MAX]);
 
 #ifdef __cplusplus

@@ -15,8 +15,9 @@
 #include <dcmtk/oflog/oflog.h>
 
 namespace {
-// An A-ASSOCIATE-RQ of 128 presentation contexts with all our transfer syntaxes needs about 60 KiB.
-constexpr size_t associate_pdu_max_bytes = 128U << 10;
+// An A-ASSOCIATE-RQ of 128 presentation contexts with every transfer syntax of the standard in each needs about 250
+// KiB.
+constexpr size_t associate_pdu_max_bytes = 512U << 10;
 } // namespace
 
 void lvn_dul_setup(unsigned connect_seconds, unsigned socket_seconds) {

@@ -3,8 +3,7 @@
 #include "daemon/base/memory.h"
 #include "dicom/read/number.h"
 #include "dicom/read/study_dcmtk.hh"
-
-#include <dcmtk/dcmdata/dcspchrs.h>
+#include "dicom/read/text_dcmtk.hh"
 
 #include <cstring>
 
@@ -21,35 +20,13 @@ std::string code_of(DcmItem &item, const DcmTagKey &key) {
   return item.findAndGetOFStringArray(key, value).good() ? trim(std::string(value.c_str())) : std::string();
 }
 
-static bool is_ascii(const std::string &text) {
-  for (const char c : text) {
-    if (static_cast<unsigned char>(c) >= 0x80 || c == '\x1b') {
-      return false;
-    }
-  }
-  return true;
-}
-
 std::string text_of(DcmItem &item, const DcmTagKey &key) {
-  std::string raw = code_of(item, key);
-  if (is_ascii(raw)) {
-    return raw;
-  }
   // The character set is declared at the data set's level (PS3.3 C.12.1.1.2); nested items inherit it.
   OFString character_set;
   for (DcmItem *level = &item; level != nullptr && character_set.empty(); level = level->getParentItem()) {
     (void)level->findAndGetOFStringArray(DCM_SpecificCharacterSet, character_set);
   }
-  DcmSpecificCharacterSet converter;
-  OFString converted;
-  if (converter.selectCharacterSet(character_set, "ISO_IR 192").good() &&
-      converter.convertString(OFString(raw.c_str(), raw.size()), converted, "\\").good()) {
-    return trim(std::string(converted.c_str()));
-  }
-  for (char &c : raw) {
-    c = static_cast<unsigned char>(c) >= 0x80 || static_cast<unsigned char>(c) < 0x20 ? '?' : c;
-  }
-  return raw;
+  return trim(utf8_of(code_of(item, key), character_set.c_str()));
 }
 
 void put_text(char *target, size_t bytes, const std::string &text) {
@@ -66,13 +43,6 @@ DcmItem *first_item(DcmItem *item, const DcmTagKey &sequence) {
   return item != nullptr && item->findAndGetSequenceItem(sequence, found, 0).good() ? found : nullptr;
 }
 
-bool load_file(const std::string &path, bool with_pixels, DcmFileFormat &file, lvn_error *err) {
-  const OFCondition status = with_pixels ? file.loadFile(path.c_str())
-                                         : file.loadFileUntilTag(path.c_str(), EXS_Unknown, EGL_noChange, 65536,
-                                                                 ERM_autoDetect, DCM_PixelData);
-  return status.good() || lvn_error_set(err, LVN_ERROR_DATA, "%s: %s", path.c_str(), status.text());
-}
-
 static double seconds_of(const std::string &value, bool is_datetime) {
   return lvn_number_read_time(value.c_str(), is_datetime);
 }
@@ -82,6 +52,7 @@ static void read_pixels(DcmItem &dataset, const std::string &path, const lvn_sca
   pixels.path = path;
   pixels.sop_instance_uid = scan.sop_instance_uid;
   pixels.transfer_syntax_uid = scan.transfer_syntax_uid;
+  pixels.is_odd = scan.is_odd;
   const auto get = [&](const DcmTagKey &key, uint16_t &target) {
     if (dataset.findAndGetUint16(key, value).good()) {
       target = value;
@@ -231,7 +202,7 @@ static bool read_multiframe(lvn_study &study, DcmItem &dataset, const Frame &com
 
 bool read_ct(lvn_study &study, const std::string &path, const lvn_scan &scan, lvn_error *err) {
   DcmFileFormat file;
-  if (!load_file(path, false, file, err)) {
+  if (!load_scanned(path, false, scan.is_odd, file, err)) {
     return false;
   }
   DcmDataset &dataset = *file.getDataset();

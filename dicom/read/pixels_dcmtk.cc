@@ -112,15 +112,17 @@ bool take_native(const Pixels &pixels, DcmItem &dataset, std::vector<uint16_t> &
   return true;
 }
 
-// More than one frame or one byte of padding too much is as wrong as too little.
+// Writers fill up to a block: what lies behind the last pixel is no pixel (PS3.5 8.1.1). As much as a further frame is
+// no filler, though: then rows, columns or frames are untrue.
 bool check_native_length(const Pixels &pixels, DcmItem &dataset, size_t value_count, lvn_error *err) {
+  constexpr uint64_t block_bytes = 65536;
   DcmElement *element = nullptr;
   const uint64_t wanted = static_cast<uint64_t>(value_count) * (pixels.bits_allocated / 8U);
   if (dataset.findAndGetElement(DCM_PixelData, element).bad() || element == nullptr) {
     return fail(pixels, err, "there are no pixel data");
   }
   const uint64_t found = element->getLength();
-  if (found != wanted && found != wanted + 1) {
+  if (found < wanted || found - wanted >= std::max(wanted / pixels.frames, block_bytes)) {
     return lvn_error_set(err, LVN_ERROR_DATA, "object %s: %llu bytes of pixel data where %u x %u x %u need %llu",
                          pixels.sop_instance_uid.c_str(), static_cast<unsigned long long>(found), pixels.columns,
                          pixels.rows, pixels.frames, static_cast<unsigned long long>(wanted));
@@ -128,12 +130,51 @@ bool check_native_length(const Pixels &pixels, DcmItem &dataset, size_t value_co
   return true;
 }
 
+// A JPEG or JPEG-LS stream that ends without its End Of Image mark, as some scanners write it: the decoder would wait
+// for more. ITU-T T.81 B.1.1.3: FF D9.
+void close_jpeg_streams(const Pixels &pixels, DcmDataset &dataset) {
+  DcmElement *element = nullptr;
+  DcmPixelSequence *sequence = nullptr;
+  E_TransferSyntax syntax = EXS_Unknown;
+  const DcmRepresentationParameter *parameter = nullptr;
+  auto *data =
+      dataset.findAndGetElement(DCM_PixelData, element).good() ? dynamic_cast<DcmPixelData *>(element) : nullptr;
+  if (data == nullptr || pixels.transfer_syntax_uid.rfind("1.2.840.10008.1.2.4.", 0) != 0) {
+    return;
+  }
+  data->getOriginalRepresentationKey(syntax, parameter);
+  if (data->getEncapsulatedRepresentation(syntax, parameter, sequence).bad() || sequence == nullptr) {
+    return;
+  }
+  const unsigned long fragments = sequence->card() > 0 ? sequence->card() - 1 : 0;
+  const bool is_one_each = fragments == pixels.frames;
+  for (unsigned long i = 1; i <= fragments; i++) {
+    DcmPixelItem *item = nullptr;
+    Uint8 *bytes = nullptr;
+    if ((!is_one_each && i < fragments) || sequence->getItem(item, i).bad() || item->getUint8Array(bytes).bad() ||
+        bytes == nullptr) {
+      continue;
+    }
+    size_t length = item->getLength();
+    while (length > 2 && bytes[length - 1] == 0) { // padding
+      length--;
+    }
+    if (length < 4 || (bytes[length - 2] == 0xFF && bytes[length - 1] == 0xD9)) {
+      continue;
+    }
+    std::vector<Uint8> closed(bytes, bytes + item->getLength());
+    closed.insert(closed.end(), {0xFF, 0xD9});
+    closed.resize(closed.size() + (closed.size() & 1U), 0);
+    (void)item->putUint8Array(closed.data(), static_cast<unsigned long>(closed.size()));
+  }
+}
+
 } // namespace
 
 bool decode_pixels(const Pixels &pixels, std::vector<uint16_t> &ret_values, lvn_error *err) {
   size_t count = 0;
   DcmFileFormat file;
-  if (!check_shape(pixels, &count, err) || !load_file(pixels.path, true, file, err)) {
+  if (!check_shape(pixels, &count, err) || !load_scanned(pixels.path, true, pixels.is_odd, file, err)) {
     return false;
   }
   DcmDataset &dataset = *file.getDataset();
@@ -149,6 +190,7 @@ bool decode_pixels(const Pixels &pixels, std::vector<uint16_t> &ret_values, lvn_
   }
   if (DcmXfer(dataset.getOriginalXfer()).isEncapsulated()) {
     register_codecs();
+    close_jpeg_streams(pixels, dataset);
     const OFCondition status = dataset.chooseRepresentation(EXS_LittleEndianExplicit, nullptr);
     if (status.bad() || !dataset.canWriteXfer(EXS_LittleEndianExplicit)) {
       return lvn_error_set(err, LVN_ERROR_DATA, "object %s in transfer syntax %s cannot be decoded: %s",

@@ -36,6 +36,7 @@ static void stream_reset(struct lvn_scan_stream *stream) {
   stream->window_count = 0;
   stream->is_deflated = false;
   stream->deflate_ended = false;
+  stream->has_zlib_header = false;
   stream->inflated_bytes = 0;
   stream->arena_used = 0;
 }
@@ -52,6 +53,17 @@ void lvn_scan_stream_open_file(struct lvn_scan_stream *stream, int fd, uint64_t 
   stream->input_bytes = file_bytes;
 }
 
+static ptrdiff_t read_input(struct lvn_scan_stream *stream, uint8_t *target, size_t capacity, struct lvn_error *err);
+
+/* RFC 1950 section 2.2: method 8, a window of at most 32 KiB, and a check over both bytes. */
+static bool has_zlib_header(struct lvn_scan_stream *stream) {
+  struct lvn_error ignored;
+  uint8_t head[2];
+  ptrdiff_t got = read_input(stream, head, sizeof head, &ignored);
+  stream->input_at -= got > 0 ? (uint64_t)got : 0;
+  return got == 2 && (head[0] & 0x0F) == 8 && head[0] >> 4 <= 7 && (head[0] << 8 | head[1]) % 31 == 0;
+}
+
 bool lvn_scan_stream_deflate(struct lvn_scan_stream *stream, struct lvn_error *err) {
   /* What the window holds ahead is deflated: give it back to the input. */
   stream->input_at -= stream->window_count;
@@ -61,7 +73,8 @@ bool lvn_scan_stream_deflate(struct lvn_scan_stream *stream, struct lvn_error *e
   stream->inflater.zalloc = arena_alloc;
   stream->inflater.zfree = arena_free;
   stream->inflater.opaque = stream;
-  if (inflateInit2(&stream->inflater, -MAX_WBITS) != Z_OK) {
+  stream->has_zlib_header = has_zlib_header(stream);
+  if (inflateInit2(&stream->inflater, stream->has_zlib_header ? MAX_WBITS : -MAX_WBITS) != Z_OK) {
     return lvn_error_set(err, LVN_ERROR_INTERNAL, "zlib does not start within %zu bytes", sizeof stream->arena);
   }
   stream->is_deflated = true;
@@ -192,20 +205,63 @@ enum lvn_scan_take lvn_scan_stream_skip(struct lvn_scan_stream *stream, uint64_t
   return LVN_SCAN_TAKEN;
 }
 
+uint64_t lvn_scan_stream_rest(const struct lvn_scan_stream *stream) {
+  return stream->is_deflated ? UINT64_MAX : stream->window_count + (stream->input_bytes - stream->input_at);
+}
+
+static bool is_filler(const uint8_t *bytes, size_t count, uint8_t filler) {
+  for (size_t i = 0; i < count; i++) {
+    if (bytes[i] != filler) {
+      return false;
+    }
+  }
+  return true;
+}
+
+bool lvn_scan_stream_rest_is_filler(struct lvn_scan_stream *stream, struct lvn_error *err) {
+  const uint8_t *first = NULL;
+  uint8_t chunk[4096];
+  if (stream->is_deflated && lvn_scan_stream_peek(stream, sizeof stream->window, &first, err) != LVN_SCAN_SHORT) {
+    return false; /* more than a filler's worth */
+  }
+  if (lvn_scan_stream_peek(stream, 1, &first, err) != LVN_SCAN_TAKEN) {
+    return false;
+  }
+  const uint8_t filler = *first;
+  const uint64_t back_at = stream->input_at;
+  bool good = (filler == 0 || filler == 0xFF || filler == ' ') && is_filler(first, stream->window_count, filler);
+  while (good && !stream->is_deflated && stream->input_at < stream->input_bytes) {
+    ptrdiff_t got = read_input(stream, chunk, sizeof chunk, err);
+    good = got > 0 && is_filler(chunk, (size_t)got, filler);
+  }
+  stream->input_at = stream->is_deflated ? stream->input_at : back_at;
+  return good;
+}
+
+/* Padding of either kind, and line ends that some exporters leave. */
+static bool is_padding(uint8_t byte) {
+  return byte == ' ' || byte == '\0' || byte == '\t' || byte == '\r' || byte == '\n';
+}
+
 bool lvn_scan_copy_value(const uint8_t *value, size_t length, const char *name, bool is_uid, char *target,
                          size_t target_bytes, struct lvn_error *err) {
   size_t room = target_bytes - 1;
-  while (length > 0 && (value[length - 1] == ' ' || value[length - 1] == '\0')) {
+  const uint8_t *zero = NULL;
+  while (length > 0 && is_padding(value[length - 1])) {
     length--;
   }
-  while (length > 0 && *value == ' ') {
+  while (length > 0 && is_padding(*value) && *value != '\0') {
     value++;
     length--;
   }
-  if (memchr(value, '\0', length) != NULL) {
-    return lvn_error_set(err, LVN_ERROR_DATA, "%s holds a zero byte", name);
+  zero = length > 0 ? memchr(value, '\0', length) : NULL;
+  if (is_uid && zero != NULL) {
+    length = (size_t)(zero - value);
   }
-  if (length > room && room == LVN_SHA256_TEXT_BYTES - 1 && !is_uid) {
+  if (is_uid && length > room) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "%s is longer than %zu characters", name, room);
+  }
+  if (!is_uid && room == LVN_SHA256_TEXT_BYTES - 1 && (length > room || zero != NULL)) {
     uint8_t sha256[LVN_SHA256_BYTES];
     if (!lvn_sha256_of(value, length, sha256, err)) {
       return false;
@@ -213,9 +269,7 @@ bool lvn_scan_copy_value(const uint8_t *value, size_t length, const char *name, 
     lvn_sha256_to_text(sha256, target);
     return true;
   }
-  if (length > room) {
-    return lvn_error_set(err, LVN_ERROR_DATA, "%s is longer than %zu characters", name, room);
-  }
+  length = length > room ? room : length;
   memcpy(target, value, length);
   target[length] = '\0';
   return !is_uid || lvn_uid_is_valid(target) || lvn_error_set(err, LVN_ERROR_DATA, "%s is no valid UID", name);

@@ -1,5 +1,5 @@
 /* The bytes of a data set, from memory or a file, stored or deflated, through one small window, and the values in them.
- * Private to scan.c. */
+ * Private to the scanner. */
 #ifndef LVN_DICOM_READ_SCAN_STREAM_H
 #define LVN_DICOM_READ_SCAN_STREAM_H
 
@@ -36,6 +36,7 @@ struct lvn_scan_stream {
   size_t window_count;
   bool is_deflated;
   bool deflate_ended;
+  bool has_zlib_header;
   z_stream inflater;
   uint8_t packed[LVN_SCAN_WINDOW_BYTES];
   uint64_t inflated_bytes;
@@ -45,7 +46,7 @@ struct lvn_scan_stream {
 
 void lvn_scan_stream_open_memory(struct lvn_scan_stream *stream, const uint8_t *data, size_t bytes);
 void lvn_scan_stream_open_file(struct lvn_scan_stream *stream, int fd, uint64_t file_bytes);
-/* From here on the input is a raw deflate stream (PS3.5 A.5). */
+/* From here on the input is a deflate stream: raw (PS3.5 A.5), or in zlib's wrapping as some writers have it. */
 LVN_MUST_CHECK bool lvn_scan_stream_deflate(struct lvn_scan_stream *stream, struct lvn_error *err);
 
 /* Look at the next `bytes` (at most the window) without consuming them; `*ret_bytes` lives until the next call. */
@@ -54,9 +55,14 @@ enum lvn_scan_take lvn_scan_stream_peek(struct lvn_scan_stream *stream, size_t b
 /* Consume `bytes`. Seeks over what the window does not hold. */
 enum lvn_scan_take lvn_scan_stream_skip(struct lvn_scan_stream *stream, uint64_t bytes, struct lvn_error *err);
 
-/* Copy a value, trimmed of padding, to `target`. LVN_ERROR_DATA for zero bytes inside it, for a UID that is none, and
- * for one that is too long; an identifier longer than LVN_UID_BYTES - 1 becomes its SHA-256, so that two of them still
- * compare as they are. `name` is for the message. */
+/* Bytes that are left; UINT64_MAX while nobody knows. */
+uint64_t lvn_scan_stream_rest(const struct lvn_scan_stream *stream);
+/* Is all that is left one repeated filler byte (0x00, 0xFF or a blank)? Consumes nothing. */
+bool lvn_scan_stream_rest_is_filler(struct lvn_scan_stream *stream, struct lvn_error *err);
+
+/* Copy a value, trimmed of padding, to `target`. A UID ends at its first zero byte; LVN_ERROR_DATA when it is
+ * none. An identifier that is longer than LVN_UID_BYTES - 1 or holds a zero byte becomes its SHA-256, so that two of
+ * them still compare as they are; other texts are cut. `name` is for the message. */
 LVN_MUST_CHECK bool lvn_scan_copy_value(const uint8_t *value, size_t length, const char *name, bool is_uid,
                                         char *target, size_t target_bytes, struct lvn_error *err);
 

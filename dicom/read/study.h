@@ -102,13 +102,16 @@ struct lvn_other_object {
 struct lvn_study;
 
 /* Open the given files (DICOM Part 10). Every file must carry the same Study Instance UID and the same Patient ID +
- * Issuer (LVN_ERROR_CONFLICT, naming both SOP instances, when not). A file that is not readable DICOM is
- * LVN_ERROR_DATA naming the file. Objects of no use are kept as LVN_OBJECT_OTHER. The paths are copied. */
+ * Issuer (LVN_ERROR_CONFLICT, naming both SOP instances, when not). Objects of no use are kept as LVN_OBJECT_OTHER. An
+ * image that cannot be read is missing from its stack, and named by lvn_study_get_unreadable(); LVN_ERROR_DATA names
+ * what may hold a ROI and cannot be read, or the first file when none can. The paths are copied. */
 LVN_MUST_CHECK bool lvn_study_open(const char *const *paths, size_t path_count, struct lvn_study **ret_study,
                                    struct lvn_error *err);
 void lvn_study_close(struct lvn_study *study); /* NULL is allowed */
 
 const char *lvn_study_get_uid(const struct lvn_study *study);
+/* "image 7 of series 3 cannot be read: …; …"; empty when everything can. */
+const char *lvn_study_get_unreadable(const struct lvn_study *study);
 size_t lvn_study_get_stack_count(const struct lvn_study *study);
 const struct lvn_stack *lvn_study_get_stack(const struct lvn_study *study, size_t stack_index); /* borrowed */
 size_t lvn_study_get_object_count(const struct lvn_study *study);

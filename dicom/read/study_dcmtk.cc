@@ -71,7 +71,7 @@ bool read_other(lvn_study &study, const std::string &path, const lvn_scan &scan,
   object.kind = kind;
   if (kind != LVN_OBJECT_OTHER) {
     DcmFileFormat file;
-    if (!load_file(path, false, file, err)) {
+    if (!load_scanned(path, false, scan.is_odd, file, err)) {
       return false;
     }
     DcmItem &dataset = *file.getDataset();
@@ -114,29 +114,112 @@ void silence_dcmtk() {
   std::call_once(once, [] { OFLog::configure(OFLogger::OFF_LOG_LEVEL); });
 }
 
+// An object that is there and cannot be read.
+struct Unreadable {
+  std::string sop_instance_uid; // empty when even that is unknown
+  lvn_object_kind kind;
+  std::string sentence;
+};
+
+const char *noun_of(lvn_object_kind kind) {
+  switch (kind) {
+  case LVN_OBJECT_CT:
+    return "image";
+  case LVN_OBJECT_RTSTRUCT:
+    return "RT Structure Set";
+  case LVN_OBJECT_SEG:
+  case LVN_OBJECT_LABELMAP:
+    return "segmentation";
+  case LVN_OBJECT_SR:
+    return "structured report";
+  case LVN_OBJECT_GSPS:
+    return "presentation state";
+  default:
+    return "object";
+  }
+}
+
+Unreadable describe(const char *path, const lvn_scan &scan, std::string reason) {
+  Unreadable found{scan.sop_instance_uid, LVN_OBJECT_OTHER, ""};
+  const std::string prefix = std::string(path) + ": ";
+  const char *slash = std::strrchr(path, '/');
+  if (reason.rfind(prefix, 0) == 0) {
+    reason.erase(0, prefix.size());
+  }
+  if (found.sop_instance_uid.empty() || scan.study_instance_uid[0] == '\0') {
+    found.sentence = std::string("file ") + (slash != nullptr ? slash + 1 : path);
+  } else {
+    found.kind = kind_of(scan.sop_class_uid);
+    found.sentence = noun_of(found.kind);
+    found.sentence += scan.instance_number[0] != '\0' ? std::string(" ") + scan.instance_number : "";
+    found.sentence += scan.series_number[0] != '\0' ? std::string(" of series ") + scan.series_number : "";
+  }
+  found.sentence += " cannot be read: " + reason;
+  return found;
+}
+
+// What may hold a region must be read, or a result would look complete; an image is missed where it is needed.
+bool weigh(lvn_study &study, const std::vector<Unreadable> &unreadable, const std::set<std::string> &read,
+           lvn_error *err) {
+  constexpr size_t named_max = 3;
+  size_t count = 0;
+  for (const Unreadable &object : unreadable) {
+    const bool has_other_copy = read.count(object.sop_instance_uid) != 0;
+    if (!has_other_copy && object.kind != LVN_OBJECT_CT && object.kind != LVN_OBJECT_OTHER &&
+        object.kind != LVN_OBJECT_KEY_OBJECT) {
+      return lvn_error_set(err, LVN_ERROR_DATA, "%s", object.sentence.c_str());
+    }
+    if (!has_other_copy && ++count <= named_max) {
+      study.unreadable += (count > 1 ? "; " : "") + object.sentence;
+    }
+  }
+  if (count > named_max) {
+    study.unreadable += "; and " + std::to_string(count - named_max) + " more";
+  }
+  return true;
+}
+
+bool read_object(lvn_study &study, const char *path, const lvn_scan &scan, lvn_error *err) {
+  const lvn_object_kind kind = kind_of(scan.sop_class_uid);
+  if (scan.problem[0] != '\0') {
+    return lvn_error_set(err, LVN_ERROR_DATA, "%s", scan.problem);
+  }
+  return kind == LVN_OBJECT_CT ? read_ct(study, path, scan, err) : read_other(study, path, scan, kind, err);
+}
+
 bool open_study(const char *const *paths, size_t path_count, lvn_study &study, lvn_error *err) {
-  std::set<std::string> seen;
+  std::set<std::string> read;
+  std::vector<Unreadable> unreadable;
   lvn_scan first{};
   silence_dcmtk();
   for (size_t i = 0; i < path_count; i++) {
     lvn_scan scan{};
     // The full parser recurses without a limit: it only meets what the bounded scan has passed.
-    if (!lvn_scan_file(paths[i], &scan, err)) {
-      return false;
-    }
-    if (i == 0) {
+    bool good = lvn_scan_file(paths[i], &scan, err);
+    if (good && first.sop_instance_uid[0] == '\0') {
       first = scan;
     }
-    if (!check_same_patient(first, scan, err)) {
+    if (good && !check_same_patient(first, scan, err)) {
       return false;
     }
-    if (!seen.insert(scan.sop_instance_uid).second) {
+    if (good && read.count(scan.sop_instance_uid) != 0) {
       continue;
     }
-    const lvn_object_kind kind = kind_of(scan.sop_class_uid);
-    if (!(kind == LVN_OBJECT_CT ? read_ct(study, paths[i], scan, err) : read_other(study, paths[i], scan, kind, err))) {
+    good = good && read_object(study, paths[i], scan, err);
+    if (!good && err->code != LVN_ERROR_DATA) {
       return false;
     }
+    if (good) {
+      read.insert(scan.sop_instance_uid);
+    } else {
+      unreadable.push_back(describe(paths[i], scan, err->message));
+    }
+  }
+  if (read.empty()) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "%s", unreadable.front().sentence.c_str());
+  }
+  if (!weigh(study, unreadable, read, err)) {
+    return false;
   }
   study.uid = first.study_instance_uid;
   if (!build_stacks(study, err)) {
@@ -224,6 +307,10 @@ void lvn_study_close(struct lvn_study *study) {
 
 const char *lvn_study_get_uid(const struct lvn_study *study) {
   return study->uid.c_str();
+}
+
+const char *lvn_study_get_unreadable(const struct lvn_study *study) {
+  return study->unreadable.c_str();
 }
 
 size_t lvn_study_get_stack_count(const struct lvn_study *study) {

@@ -3,6 +3,7 @@
 #define LVN_DICOM_READ_STUDY_DCMTK_HH
 
 #include "dicom/read/geometry.h"
+#include "dicom/read/load_dcmtk.hh"
 #include "dicom/read/scan.h"
 #include "dicom/read/study.h"
 
@@ -24,6 +25,7 @@ struct Pixels {
   std::string path;
   std::string sop_instance_uid;
   std::string transfer_syntax_uid;
+  bool is_odd = false; // as lvn_scan has it
   uint32_t frames = 1;
   uint16_t rows = 0;
   uint16_t columns = 0;
@@ -112,9 +114,6 @@ DcmItem *first_item(DcmItem *item, const DcmTagKey &sequence);
 // Copy into a fixed buffer without cutting a UTF-8 character in two.
 void put_text(char *target, size_t bytes, const std::string &text);
 
-// Load a file up to its pixel data (or whole), after the bounded scan has passed it.
-bool load_file(const std::string &path, bool with_pixels, DcmFileFormat &file, lvn_error *err);
-
 } // namespace lvn
 
 struct lvn_study {
@@ -126,6 +125,7 @@ struct lvn_study {
   std::vector<lvn_other_object> others;
   std::unordered_map<std::string, std::vector<lvn::Place>> places; // by SOP instance UID
   std::string template_path;
+  std::string unreadable; // what cannot be read, and why
 };
 
 namespace lvn {

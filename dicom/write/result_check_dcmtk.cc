@@ -148,6 +148,16 @@ void check_length(DcmElement &element) {
   }
 }
 
+bool are_uids(DcmElement &element) {
+  OFString value;
+  for (unsigned long i = 0; i < element.getVM(); i++) {
+    if (element.getOFString(value, i).bad() || !lvn_uid_is_valid(value.c_str())) {
+      return false;
+    }
+  }
+  return true;
+}
+
 // Patient and accession values are copied as they are and may be anything; the rest is ours and must fit its VR.
 void check_values(DcmItem &item) {
   for (unsigned long i = 0; i < item.card(); i++) {
@@ -160,6 +170,9 @@ void check_values(DcmItem &item) {
       for (DcmItem *child : items_of(item, tag)) {
         check_values(*child);
       }
+    } else if (element->ident() == EVR_UI) { // others' UIDs stand as received, with their leading zeros
+      check_length(*element);
+      require(are_uids(*element), std::string("value of ") + DcmTag(tag).getTagName());
     } else if (element->ident() != EVR_DT) { // DCMTK 3.6.7 refuses a valid offset from UTC
       check_length(*element);
       require(element->checkValue("1-n", OFFalse).good(), std::string("value of ") + DcmTag(tag).getTagName());
@@ -313,7 +326,8 @@ void check_report(DcmFileFormat &file) {
                 LVN_RESEARCH_NOTICE);
   require(!children(evaluations, "CONTAINS", "TEXT", "PHASE_EVIDENCE:99LVN").empty(), "no phase evidence");
   DSRDocument document;
-  const OFCondition condition = document.read(dataset);
+  // Values against their VR are check_values()'s, which lets referenced UIDs stand as received.
+  const OFCondition condition = document.read(dataset, DSRTypes::RF_acceptInvalidContentItemValue);
   require(condition.good(), std::string("DCMTK cannot read the report: ") + condition.text());
 }
 

@@ -1,6 +1,7 @@
 #include "dicom/write/result_common_dcmtk.hh"
 
 #include "daemon/base/clock.h"
+#include "dicom/read/load_dcmtk.hh"
 
 #include <stdexcept>
 
@@ -72,9 +73,9 @@ void put_contributing_equipment(DcmItem &dataset, const struct lvn_result_reques
 } // namespace
 
 ResultTemplate::ResultTemplate(const char *path) {
-  const OFCondition condition = file_.loadFile(path); // pixels stay in the file
-  if (condition.bad()) {
-    throw std::runtime_error(std::string("cannot read the template object: ") + condition.text());
+  lvn_error error{};
+  if (!lvn::load_file(path, true, file_, &error)) { // pixels stay in the file
+    throw std::runtime_error(std::string("cannot read the template object: ") + error.message);
   }
 }
 

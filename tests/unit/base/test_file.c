@@ -151,7 +151,7 @@ static void test_uid__validity_follows_ps3_5(void **state) {
   assert_true(lvn_uid_is_valid("0.0"));
   assert_false(lvn_uid_is_valid(""));
   assert_false(lvn_uid_is_valid("1..2"));
-  assert_false(lvn_uid_is_valid("1.02"));
+  assert_true(lvn_uid_is_valid("1.02")); /* PS3.5 9.1 forbids it, scanners write it */
   assert_false(lvn_uid_is_valid("1.2."));
   assert_false(lvn_uid_is_valid("1.2/../../etc"));
   assert_false(lvn_uid_is_valid("1.23456789012345678901234567890123456789012345678901234567890123.4"));

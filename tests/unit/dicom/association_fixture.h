@@ -34,6 +34,7 @@ struct record {
   uint16_t end_status;
   size_t abort_after_bytes; /* 0: never; else the child sends A-ABORT and ends */
   double end_seconds;       /* end() takes as long */
+  const char *comment;      /* a constant */
   /* What it saw. */
   int fd;
   char calling_aet[32];
@@ -104,10 +105,16 @@ static inline void on_limit_reached(void *user_data) {
   record->limits_reached++;
 }
 
+static inline const char *on_explain(void *user_data) {
+  const struct record *record = user_data;
+  return record->comment;
+}
+
 static inline void serve_one(struct record *record, int listen_fd) {
   struct lvn_error err = {0};
   struct rusage usage;
-  const struct lvn_association_handler handler = {record, on_admit, on_begin, on_data, on_end, on_limit_reached};
+  const struct lvn_association_handler handler = {record, on_admit,         on_begin,  on_data,
+                                                  on_end, on_limit_reached, on_explain};
   (void)alarm(30); /* a test that hangs ends */
   record->fd = accept(listen_fd, NULL, NULL);
   double since = lvn_clock_monotonic_seconds();

@@ -66,8 +66,8 @@ static inline void put_context(struct bytes *b, uint8_t id, const char *class_ui
   lvn_free(item.data);
 }
 
-/* A-ASSOCIATE-RQ with the presentation context items that were put into `contexts`. */
-static inline void put_associate(struct bytes *b, const struct bytes *contexts) {
+/* A-ASSOCIATE-RQ with the presentation context items that were put into `contexts`, and further user information. */
+static inline void put_associate_with(struct bytes *b, const struct bytes *contexts, const struct bytes *more) {
   struct bytes body = {0};
   struct bytes user = {0};
   char titles[33];
@@ -84,10 +84,17 @@ static inline void put_associate(struct bytes *b, const struct bytes *contexts) 
   const uint8_t length_max[4] = {0, 1, 0, 0};
   put_item(&user, 0x51, length_max, 4);
   put_item(&user, 0x52, implementation, strlen(implementation));
+  if (more != NULL) {
+    put_raw(&user, more->data, more->count);
+  }
   put_item(&body, 0x50, user.data, user.count);
   put_pdu(b, PDU_ASSOCIATE_RQ, &body);
   lvn_free(body.data);
   lvn_free(user.data);
+}
+
+static inline void put_associate(struct bytes *b, const struct bytes *contexts) {
+  put_associate_with(b, contexts, NULL);
 }
 
 static inline void put_command_element(struct bytes *b, unsigned element, const void *value, size_t length) {

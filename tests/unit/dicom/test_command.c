@@ -59,7 +59,7 @@ static void test_command__answers_a_request(void **state) {
   uint8_t bytes[LVN_COMMAND_RESPONSE_BYTES_MAX];
   struct lvn_command longest = {.field = LVN_COMMAND_C_STORE_RQ};
   (void)state;
-  size_t count = lvn_command_write_response(&request, 0xA700, bytes);
+  size_t count = lvn_command_write_response(&request, 0xA700, NULL, bytes);
   static const uint8_t expected[] = {
       0,   0,   0,    0,    4,   0,   0,   0,   88,  0,    0,   0, /* group length */
       0,   0,   2,    0,    26,  0,   0,   0,   '1', '.',  '2', '.', '8', '4', '0', '.', '1',
@@ -73,7 +73,7 @@ static void test_command__answers_a_request(void **state) {
   assert_memory_equal(bytes, expected, sizeof expected);
   memset(longest.sop_class_uid, '1', 64);
   memset(longest.sop_instance_uid, '1', 64);
-  assert_true(lvn_command_write_response(&longest, 0, bytes) <= sizeof bytes);
+  assert_true(lvn_command_write_response(&longest, 0, NULL, bytes) <= sizeof bytes);
 }
 
 /* Each prefix of a good command is refused: none is read past its end (the sanitizer build would see it). */

@@ -442,7 +442,7 @@ void test_write_result__check_finds_damaged_reports(void **state) {
   });
   check_damage(f, 3, "121012",
                [](DcmItem &d) { content(d, "121012", 0).putAndInsertString(DCM_RelationshipType, "CONTAINS"); });
-  check_damage(f, 3, "UID", [](DcmItem &d) { content(d, "112040", 0).putAndInsertString(DCM_UID, "1.02"); });
+  check_damage(f, 3, "UID", [](DcmItem &d) { content(d, "112040", 0).putAndInsertString(DCM_UID, "1..2"); });
   check_damage(f, 3, "sum to 100", [](DcmItem &d) {
     item_at(content(d, "PROB_HCC", 0), DCM_MeasuredValueSequence, 0).putAndInsertString(DCM_NumericValue, "80");
   });
