@@ -93,10 +93,27 @@ DcmItem *first_item(DcmItem *item, const DcmTagKey &sequence) {
   return item != nullptr && item->findAndGetSequenceItem(sequence, found, 0).good() ? found : nullptr;
 }
 
+static OFCondition load(const std::string &path, bool with_pixels, DcmFileFormat &file) {
+  constexpr Uint32 all_bytes = 0xFFFFFFFFU; // or the pixels would be read later, where a failing disk is not noticed
+  return with_pixels
+             ? file.loadFile(path.c_str(), EXS_Unknown, EGL_noChange, all_bytes)
+             : file.loadFileUntilTag(path.c_str(), EXS_Unknown, EGL_noChange, 65536, ERM_autoDetect, DCM_PixelData);
+}
+
+// DCMTK has one answer for a damaged object, a failing disk and too few file descriptors. What the node lacks for a
+// moment must not refuse a study or leave out an image: where the bytes themselves cannot be read, the error says so
+// and is tried later; where they can, the object gets a second try.
 bool load_file(const std::string &path, bool with_pixels, DcmFileFormat &file, lvn_error *err) {
-  const OFCondition status = with_pixels ? file.loadFile(path.c_str())
-                                         : file.loadFileUntilTag(path.c_str(), EXS_Unknown, EGL_noChange, 65536,
-                                                                 ERM_autoDetect, DCM_PixelData);
+  uint8_t unused[LVN_SHA256_BYTES];
+  OFCondition status = load(path, with_pixels, file);
+  if (status.good()) {
+    return true;
+  }
+  if (!lvn_sha256_of_file(path.c_str(), unused, err)) {
+    return false;
+  }
+  (void)file.clear();
+  status = load(path, with_pixels, file);
   return status.good() || lvn_error_set(err, LVN_ERROR_DATA, "%s: %s", path.c_str(), status.text());
 }
 
