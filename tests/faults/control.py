@@ -6,15 +6,16 @@ import os
 import struct
 
 KINDS = ("write", "sync", "rename", "link", "open", "open-read", "read", "mkdir", "truncate", "attribute", "unlink",
-         "thread", "fork", "socket", "memory")
-ACTIONS = ("pass", "fail", "kill", "swallow", "half")
+         "thread", "fork", "socket", "memory", "library-memory")
+ACTIONS = ("pass", "fail", "kill", "swallow", "half", "short")
 # The error that such a call gives on a machine in trouble.
 ERRORS = {"write": (errno.ENOSPC, errno.EIO), "sync": (errno.EIO,), "rename": (errno.ENOSPC,), "link": (errno.ENOSPC,),
           "open": (errno.ENOSPC, errno.EMFILE), "open-read": (errno.EMFILE,), "read": (errno.EIO,),
           "mkdir": (errno.ENOSPC,), "truncate": (errno.EIO,), "attribute": (errno.ENOSPC,), "unlink": (errno.EIO,),
-          "thread": (errno.EAGAIN,), "fork": (errno.EAGAIN,), "socket": (errno.EMFILE,), "memory": (errno.ENOMEM,)}
+          "thread": (errno.EAGAIN,), "fork": (errno.EAGAIN,), "socket": (errno.EMFILE,), "memory": (errno.ENOMEM,),
+          "library-memory": (errno.ENOMEM,)}
 MAGIC = 0x4C564E46
-HEAD = struct.Struct("=IIIIiIQQ64s128s64s")
+HEAD = struct.Struct("=IIIIiIQQ64s128s64s128s")
 PLACES, PLACE_BYTES = 16, 384
 SEEN_AT = HEAD.size
 FAILED_AT = SEEN_AT + 8 * len(KINDS)
@@ -26,11 +27,13 @@ ARMED_AT = 4
 class Control:
     """One role's faults. `threads`: the names of its processes; `path`: part of the paths that are meant."""
 
-    def __init__(self, path, threads, scope, modules=("livervlmd", "lvn-worker.so")):
+    def __init__(self, path, threads, scope, modules=("livervlmd", "lvn-worker.so"),
+                 libraries=("libstdc++.so.6", "libc10.so", "libtorch_cpu.so.1.13", "libjansson.so.4", "libsqlite3.so.0")):
         self.path = path
         self.threads = "".join(name + "," for name in threads).encode()
         self.scope = str(scope).encode()
         self.modules = "".join(name + "," for name in modules).encode()
+        self.libraries = "".join(name + "," for name in libraries).encode()
         fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         os.ftruncate(fd, BYTES)
         self.map = mmap.mmap(fd, BYTES)
@@ -46,7 +49,8 @@ class Control:
         count = 0 if action == "pass" else count
         self.map[SEEN_AT:BYTES] = bytes(BYTES - SEEN_AT)
         self.map[:HEAD.size] = HEAD.pack(MAGIC, 0, KINDS.index(kind), ACTIONS.index(action), error, 0, first, count,
-                                         self.threads, self.scope if scope is None else scope.encode(), self.modules)
+                                         self.threads, self.scope if scope is None else scope.encode(), self.modules,
+                                         self.libraries)
         self.map[ARMED_AT:ARMED_AT + 4] = struct.pack("=I", 1)
 
     def disarm(self):

@@ -9,29 +9,38 @@ Usage: run.py --role receiver|pipeline|worker [--seconds S | --full] [--kind KIN
 
 import argparse
 import collections
+import concurrent.futures
 import errno
+import hashlib
 import json
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 from control import ERRORS, KINDS
 from sites import Site, Template, dataset_of, harness, send
 
-import hashlib
-
 ROLES = ("receiver", "pipeline", "worker")
-END_SECONDS = 40     # within this everything must have come to its end: longer than any pause of the node's own
+END_SECONDS = 45     # within this everything must have come to its end: longer than any pause of the node's own
+HANG_SECONDS = 100   # libtorch waits for ever for a thread that it cannot have: until its time is over
 HIT_SECONDS = 15     # within this a study has passed every call that it makes
 BURST_SECONDS = 3    # how long a disk stays full
 SENDS_MAX = 8        # a sender tries again so often what was not taken
 PER_KIND = 4         # calls tried of each kind in the bounded run
 RESTART_SECONDS = 4  # a role whose next pause is longer is begun anew, or kills would wait for one another
 KILL_KINDS = ("write", "sync", "rename", "link", "unlink", "mkdir", "open")
-START_KINDS = ("open", "open-read", "write", "sync", "mkdir", "thread", "fork", "socket", "read")
+START_KINDS = ("open", "open-read", "write", "sync", "mkdir", "thread", "fork", "socket", "read", "memory")
+MEMORY_KINDS = ("memory", "library-memory")
+SECONDS = re.compile(r'"seconds": [-+.e\d]+')
+SLOW = (("start", "thread"),)  # a minute's wait in the worker: not in the bounded run
+BURST_KINDS = ("write", "sync")
+MANY = 10 ** 6       # more calls than there are while a disk is full
+FULL_MAX = 1500      # of a kind that is called more often, only every second, third, … is tried
 UIDS = re.compile(r"2\.25\.\d+")
 
 
@@ -43,7 +52,7 @@ class Fault:
 
     def __str__(self):
         what = {"fail": errno.errorcode.get(self.error, ""), "half": "ENOSPC in the middle"}.get(self.action, self.action)
-        many = f", {self.count} calls" if self.count > 1 else ""
+        many = f", {self.count} calls" if 1 < self.count < MANY else ", for a while" if self.count >= MANY else ""
         return f"{self.phase}: {self.kind} {self.first} {what}{many}"
 
 
@@ -66,6 +75,7 @@ class Run:
     def __init__(self, role, folder, keep_log=True):
         self.role = role
         self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
         self.template = Template(self.folder / "phantom", role == "worker")
         self.site = Site(self.folder / "site", role)
         self.number = 0
@@ -141,7 +151,7 @@ class Run:
             if analysis["study_instance_uid"] == study_uid:
                 for key in ("timings_seconds", "created", "objects"):
                     analysis.pop(key, None)
-                said = UIDS.sub("UID", json.dumps(analysis, sort_keys=True))
+                said = UIDS.sub("UID", SECONDS.sub("", json.dumps(analysis, sort_keys=True)))
                 self.expected = self.expected or said
                 return [] if said == self.expected else [
                     f"wrong result: the analysis differs from an undisturbed one: {first_difference(self.expected, said)}"]
@@ -203,8 +213,8 @@ class Run:
         if fault.phase == "start":
             self.come_up()
         started = self.recover(files, acknowledged)
-        left = self.wait_end(study_uid, files, acknowledged)
-        if started > 0 and fault.action not in ("kill", "pass") and fault.phase == "work" and fault.kind != "memory":
+        left = self.wait_end(fault, study_uid, files, acknowledged)
+        if started > 0 and fault.action not in ("kill", "pass") and fault.phase == "work" and fault.kind not in MEMORY_KINDS:
             left.append("ended: the role's process did not survive the fault")
         if re.search(r"event=association-died .*signal=", site.logs_since(marks)) and fault.action != "kill":
             left.append("died: the association's process crashed")
@@ -225,13 +235,13 @@ class Run:
             time.sleep(0.1)
 
     def come_up(self):
-        deadline = time.monotonic() + END_SECONDS
+        deadline = time.monotonic() + HANG_SECONDS
         while time.monotonic() < deadline and not self.site.is_ready():
             self.site.start_ended()
             time.sleep(0.2)
 
-    def wait_end(self, study_uid, files, acknowledged):
-        deadline = time.monotonic() + END_SECONDS
+    def wait_end(self, fault, study_uid, files, acknowledged):
+        deadline = time.monotonic() + (HANG_SECONDS if self.role == "worker" and fault.kind == "thread" else END_SECONDS)
         left = ["not taken: the sender's objects were refused to the end"] if len(acknowledged) < len(files) else []
         while True:
             found = self.problems(study_uid, acknowledged)
@@ -274,71 +284,110 @@ class Run:
             self.site.restart_faulty()
             self.site.wait_ready()
 
-    # The plan
+    # How much there is to fail
 
     def count(self):
         """{(phase, kind): calls} of an undisturbed study and start."""
         counts = {}
         for phase in ("work", "start"):
-            for counted in ("write", "memory"):
+            for counted in ("write",) + MEMORY_KINDS:
                 self.round(Fault(phase, counted, "pass", 1))
-                counts.update({(phase, k): n for k, n in self.seen.items() if n > 0 and (k == "memory") == (counted == "memory")})
-        return {k: n for k, n in counts.items() if k[0] == "work" or k[1] in START_KINDS + ("memory",)}
+                counts.update({(phase, k): n for k, n in self.seen.items()
+                               if n > 0 and (k == counted or counted == "write" and k not in MEMORY_KINDS)})
+        return {k: n for k, n in counts.items() if k[0] == "work" or k[1] in START_KINDS}
 
-    def plan(self, counts, per_kind):
-        """The bounded run's faults, kinds in turn, so that a run that is cut short has seen each."""
-        queues = []
-        for (phase, kind), calls in sorted(counts.items()):
-            points = spread(calls, per_kind if phase == "work" else max(1, per_kind // 2))
-            errors = ERRORS[kind]
-            queues.append([Fault(phase, kind, "fail", n, errors[i % len(errors)]) for i, n in enumerate(points)])
-            if phase == "work" and kind in ("write", "sync"):
-                queues.append([Fault(phase, kind, "fail", n, ERRORS[kind][0], 10 ** 6) for n in spread(calls, per_kind)])
-            if phase == "work" and kind == "write":
-                queues.append([Fault(phase, kind, "half", max(1, calls // 2), errno.ENOSPC, 2)])
-            if phase == "work" and kind in KILL_KINDS:
-                queues.append([Fault(phase, kind, "kill", n) for n in spread(calls, max(1, per_kind // 2))])
-        while any(queues):
-            for queue in queues:
-                if queue:
-                    yield queue.pop(0)
+def plan(counts, per_kind):
+    """The bounded run's faults, each in a group of its own: kinds in turn, so that a run that is cut short has seen each."""
+    queues = []
+    for (phase, kind), calls in sorted(counts.items()):
+        if (phase, kind) in SLOW:
+            continue
+        points = spread(calls, per_kind if phase == "work" else max(1, per_kind // 2))
+        errors = ERRORS[kind]
+        queues.append([Fault(phase, kind, "fail", n, errors[i % len(errors)]) for i, n in enumerate(points)])
+        if phase == "work" and kind in BURST_KINDS:
+            queues.append([Fault(phase, kind, "fail", n, errors[0], MANY) for n in spread(calls, per_kind)])
+        if phase == "work" and kind == "write":
+            queues.append([Fault(phase, kind, "half", n, errno.ENOSPC, 2) for n in spread(calls, max(2, per_kind // 2))[1:]])
+        if phase == "work" and kind in KILL_KINDS:
+            queues.append([Fault(phase, kind, "kill", n) for n in spread(calls, max(1, per_kind // 2))])
+    while any(queues):
+        for queue in queues:
+            if queue:
+                yield iter([queue.pop(0)])
 
-    def full_plan(self, counts):
-        for (phase, kind), calls in sorted(counts.items()):
-            for error in ERRORS[kind]:
-                yield from self.until_unmet(lambda n: Fault(phase, kind, "fail", n, error), calls)
-            if phase == "work" and kind in KILL_KINDS:
-                yield from self.until_unmet(lambda n: Fault(phase, kind, "kill", n), calls)
-            if phase == "work" and kind in ("write", "sync"):
-                yield from (Fault(phase, kind, "fail", n, ERRORS[kind][0], 10 ** 6) for n in range(1, calls + 1))
-            if phase == "work" and kind == "write":
-                yield from (Fault(phase, kind, "half", n, errno.ENOSPC, 2) for n in range(1, calls + 1))
 
-    def until_unmet(self, make, calls):
-        """n = 1, 2, … until twice in a row nothing failed."""
-        number = unmet = 0
-        while unmet < 2 and number < 3 * calls + 10:
-            number += 1
-            yield make(number)
-            unmet = 0 if self.was_met else unmet + 1
+def full_plan(counts):
+    """Every call, every error, each group of faults for one site."""
+    for (phase, kind), calls in sorted(counts.items()):
+        step = max(1, calls // FULL_MAX)
+        for error in ERRORS[kind]:
+            yield until_unmet(lambda n, e=error, p=phase, k=kind: Fault(p, k, "fail", n, e), calls, step)
+        if phase == "work" and kind in KILL_KINDS:
+            yield until_unmet(lambda n, p=phase, k=kind: Fault(p, k, "kill", n), calls, step)
+        if phase == "work" and kind in BURST_KINDS:
+            yield iter([Fault(phase, kind, "fail", n, ERRORS[kind][0], MANY) for n in range(1, calls + 1, step)])
+        if phase == "work" and kind == "write":
+            yield iter([Fault(phase, kind, "half", n, errno.ENOSPC, 2) for n in range(1, calls + 1, step)])
 
-    def go(self, options):
-        since = time.monotonic()
-        self.site.start()
-        counts = self.count()
-        print(f"{self.role}: calls of one study and one start: "
+
+def until_unmet(make, calls, step):
+    """n = 1, 2, … until twice in a row nothing failed; it is sent whether its last fault was met."""
+    number, unmet = 1, 0
+    while unmet < 2 and number < 3 * calls + 10:
+        was_met = yield make(number)
+        unmet = 0 if was_met else unmet + 1
+        number += step
+
+
+def go(options, folder):
+    """All runs: as many sites as asked for take the groups in turn. What they saw, as one."""
+    since = time.monotonic()
+    first = Run(options.role, folder / "1", options.folder is not None)
+    runs = [first]
+    try:
+        first.site.start()
+        counts = first.count()
+        print(f"{options.role}: calls of one study and one start: "
               + ", ".join(f"{phase} {kind} {n}" for (phase, kind), n in sorted(counts.items())), flush=True)
         wanted = {k: n for k, n in counts.items() if not options.kind or k[1] in options.kind}
-        plan = self.full_plan(wanted) if options.full else self.plan(wanted, options.per_kind)
-        for fault in plan:
+        groups = full_plan(wanted) if options.full else plan(wanted, options.per_kind)
+        lock = threading.Lock()
+        for number in range(2, options.sites + 1):
+            runs.append(Run(options.role, folder / str(number), options.folder is not None))
+            runs[-1].expected = first.expected
+            runs[-1].site.start()
+        with concurrent.futures.ThreadPoolExecutor(options.sites) as pool:
+            for done in [pool.submit(take_groups, run, groups, lock, options, since) for run in runs]:
+                done.result()
+    finally:
+        for run in runs:
+            run.site.stop()
+    for run in runs[1:]:
+        first.figures.update(run.figures)
+        first.findings += run.findings
+    return first
+
+
+def take_groups(run, groups, lock, options, since):
+    while True:
+        with lock:
+            group = next(groups, None)
+        if group is None:
+            return
+        fault = next(group, None)
+        while fault is not None:
             if options.seconds and time.monotonic() - since > options.seconds:
-                print(f"{self.role}: the time of {options.seconds} s is over", flush=True)
-                break
+                print(f"{run.role}: the time of {options.seconds:.0f} s is over", flush=True)
+                return
             began = time.monotonic()
-            self.was_met = self.round(fault)
+            was_met = run.round(fault)
             if options.verbose:
-                print(f"  {fault}: {'met' if self.was_met else 'not met'}, {time.monotonic() - began:.1f} s", flush=True)
-        self.site.stop()
+                print(f"  {fault}: {'met' if was_met else 'not met'}, {time.monotonic() - began:.1f} s", flush=True)
+            try:
+                fault = group.send(was_met) if hasattr(group, "send") else next(group, None)
+            except StopIteration:
+                fault = None
 
 
 def first_difference(left, right):
@@ -376,8 +425,8 @@ def self_test():
     """A disk that says yes and does nothing must be noticed, or the checks above are worth nothing."""
     missed = []
     lies = (("receiver", Fault("work", "rename", "swallow", 1), "lost"),
-            ("pipeline", Fault("work", "link", "swallow", 1), "lost"),
-            ("receiver", Fault("work", "write", "swallow", 3), "damaged"))
+            ("receiver", Fault("work", "write", "short", 2), "damaged"),
+            ("pipeline", Fault("work", "link", "swallow", 2), "lost"))
     for role, fault, wanted in lies:
         with tempfile.TemporaryDirectory(prefix="lvn-faults-") as folder:
             run = Run(role, folder, keep_log=False)
@@ -402,6 +451,7 @@ def parse():
     parser.add_argument("--seconds", type=float, help="begin no round after this time")
     parser.add_argument("--per-kind", type=int, default=PER_KIND, help="calls tried of each kind")
     parser.add_argument("--full", action="store_true", help="every call, every error, kill at each: hours")
+    parser.add_argument("--sites", type=int, default=1, help="nodes that are tried side by side")
     parser.add_argument("--kind", action="append", choices=KINDS, help="only these kinds of call")
     parser.add_argument("--figures", help="write the figures to this file")
     parser.add_argument("--folder", help="keep the node's folders and the logs of what was found here")
@@ -413,6 +463,7 @@ def parse():
 
 def main():
     options = parse()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the nodes are stopped
     if options.table:
         table(options.table)
         return 0
@@ -423,11 +474,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="lvn-faults-") as temporary:
         folder = pathlib.Path(options.folder or temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        run = Run(options.role, folder, keep_log=options.folder is not None)
-        try:
-            run.go(options)
-        finally:
-            run.site.stop()
+        run = go(options, folder)
         met = sum(n for key, n in run.figures.items() if key.endswith("|met"))
         print(f"{options.role}: {met} calls failed or killed, {len(run.findings)} faults found")
         if options.figures:

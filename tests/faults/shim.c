@@ -29,10 +29,29 @@
 #define NO_FD (-1)
 #define PLACES 16
 #define PLACE_BYTES 384
-#define FRAMES 24
+#define FRAMES 64
+#define KNOWN_ADDRESSES 65536
 
-enum kind { WRITE, SYNC, RENAME, LINK, OPEN, OPEN_READ, READ, MKDIR, TRUNCATE, ATTRIBUTE, UNLINK, THREAD, FORK, SOCKET, MEMORY, KINDS };
-enum action { PASS, FAIL, KILL, SWALLOW, HALF };
+enum kind {
+  WRITE,
+  SYNC,
+  RENAME,
+  LINK,
+  OPEN,
+  OPEN_READ,
+  READ,
+  MKDIR,
+  TRUNCATE,
+  ATTRIBUTE,
+  UNLINK,
+  THREAD,
+  FORK,
+  SOCKET,
+  MEMORY,
+  LIBRARY_MEMORY,
+  KINDS
+};
+enum action { PASS, FAIL, KILL, SWALLOW, HALF, SHORT };
 
 struct control {
   uint32_t magic;
@@ -41,11 +60,12 @@ struct control {
   uint32_t action;
   int32_t error;
   uint32_t unused;
-  uint64_t first; /* the first call that fails, from 1 */
-  uint64_t count; /* as many calls */
-  char threads[64]; /* names of the threads that are meant, each followed by a comma */
-  char path[128];   /* part of the path; empty: any */
-  char modules[64]; /* MEMORY: names of the objects whose calls are meant, each followed by a comma */
+  uint64_t first;      /* the first call that fails, from 1 */
+  uint64_t count;      /* as many calls */
+  char threads[64];    /* names of the threads that are meant, each followed by a comma */
+  char path[128];      /* part of the path; empty: any */
+  char modules[64];    /* MEMORY: names of the objects whose calls are meant, each followed by a comma */
+  char libraries[128]; /* LIBRARY_MEMORY: the same */
   _Atomic uint64_t seen[KINDS];
   _Atomic uint64_t failed;
   char places[PLACES][PLACE_BYTES];
@@ -57,6 +77,7 @@ static _Thread_local bool is_inside __attribute__((tls_model("initial-exec")));
 void *__libc_malloc(size_t bytes);
 void *__libc_calloc(size_t count, size_t bytes);
 void *__libc_realloc(void *memory, size_t bytes);
+void *__libc_memalign(size_t alignment, size_t bytes);
 
 __attribute__((constructor)) static void map_control(void) {
   const char *path = getenv("LVN_FAULTS");
@@ -93,10 +114,21 @@ static const char *base_name(const char *path) {
   return slash == NULL ? path : slash + 1;
 }
 
-static bool is_meant_module(const void *address) {
-  Dl_info info;
-  return dladdr(address, &info) != 0 && info.dli_fname != NULL &&
-         is_listed(control->modules, base_name(info.dli_fname));
+/* Whose call it is: MEMORY, LIBRARY_MEMORY or neither (KINDS). dladdr() looks through all loaded objects, far too slow
+ * for each allocation: what it said of an address is kept. */
+static enum kind kind_of_caller(const void *address) {
+  static const enum kind kinds[] = {KINDS, MEMORY, LIBRARY_MEMORY};
+  static _Atomic uintptr_t known[KNOWN_ADDRESSES]; /* address * 4 + index of its kind */
+  uintptr_t key = (uintptr_t)address << 2;
+  _Atomic uintptr_t *entry = &known[((uintptr_t)address >> 2) % KNOWN_ADDRESSES];
+  uintptr_t found = atomic_load(entry);
+  if ((found & ~(uintptr_t)3) != key) {
+    Dl_info info;
+    const char *name = dladdr(address, &info) != 0 && info.dli_fname != NULL ? base_name(info.dli_fname) : "";
+    found = key | (is_listed(control->modules, name) ? 1U : is_listed(control->libraries, name) ? 2U : 0U);
+    atomic_store(entry, found);
+  }
+  return kinds[found & 3];
 }
 
 /* "lvn-assoc /state/spool/tmp/… livervlmd+0x1234 livervlmd+0x…": the frames let the runner name the source lines. */
@@ -108,7 +140,8 @@ static void note_place(uint64_t number, const char *thread, const char *path) {
   for (int i = 0; i < count && used < PLACE_BYTES - 1; i++) {
     Dl_info info;
     if (dladdr(frames[i], &info) != 0 && info.dli_fname != NULL &&
-        (strcmp(base_name(info.dli_fname), "livervlmd") == 0 || strcmp(base_name(info.dli_fname), "lvn-worker.so") == 0)) {
+        (strcmp(base_name(info.dli_fname), "livervlmd") == 0 ||
+         strcmp(base_name(info.dli_fname), "lvn-worker.so") == 0)) {
       used += snprintf(text + used, (size_t)(PLACE_BYTES - used), "%s+0x%lx ", base_name(info.dli_fname),
                        (unsigned long)((const char *)frames[i] - (const char *)info.dli_fbase - 1));
     }
@@ -166,12 +199,13 @@ static enum action look(enum kind kind, int fd, const char *path) {
 static enum action look_memory(const void *caller) {
   char thread[17] = "";
   enum action action = PASS;
-  if (control == NULL || atomic_load(&control->armed) == 0 || control->kind != MEMORY || is_inside) {
+  if (control == NULL || atomic_load(&control->armed) == 0 || is_inside ||
+      (control->kind != MEMORY && control->kind != LIBRARY_MEMORY)) {
     return PASS;
   }
   is_inside = true;
-  if (is_meant_thread(thread) && is_meant_module(caller)) {
-    action = decide(MEMORY, thread, "");
+  if (kind_of_caller(caller) == (enum kind)control->kind && is_meant_thread(thread)) {
+    action = decide((enum kind)control->kind, thread, "");
   }
   is_inside = false;
   return action;
@@ -189,15 +223,15 @@ static enum action look_memory(const void *caller) {
   enum action action = look(kind, fd, path);                                                                           \
   return action == FAIL ? -1 : action == SWALLOW ? (swallowed) : (call)
 
+/* HALF tells how much was taken, SHORT claims that all was. */
 #define WRAP_WRITE(call_with)                                                                                          \
   enum action action = look(WRITE, fd, NULL);                                                                          \
-  if (action == FAIL) {                                                                                                \
-    return -1;                                                                                                         \
+  size_t taken = (action == HALF || action == SHORT) && bytes > 1 ? bytes / 2 : bytes;                                 \
+  if (action == FAIL || action == SWALLOW) {                                                                           \
+    return action == FAIL ? -1 : (ssize_t)bytes;                                                                       \
   }                                                                                                                    \
-  if (action == SWALLOW) {                                                                                             \
-    return (ssize_t)bytes;                                                                                             \
-  }                                                                                                                    \
-  return call_with(action == HALF && bytes > 1 ? bytes / 2 : bytes)
+  ssize_t done = call_with(taken);                                                                                     \
+  return action == SHORT && done >= 0 ? (ssize_t)bytes : done
 
 ssize_t write(int fd, const void *data, size_t bytes) {
   REAL(write)
@@ -396,4 +430,12 @@ void *calloc(size_t count, size_t bytes) {
 
 void *realloc(void *memory, size_t bytes) {
   return fails_memory(__builtin_return_address(0)) ? NULL : __libc_realloc(memory, bytes);
+}
+
+int posix_memalign(void **ret_memory, size_t alignment, size_t bytes) {
+  void *memory = fails_memory(__builtin_return_address(0)) ? NULL : __libc_memalign(alignment, bytes);
+  if (memory != NULL) {
+    *ret_memory = memory;
+  }
+  return memory != NULL ? 0 : ENOMEM;
 }

@@ -156,6 +156,8 @@ class ScriptedWorker(threading.Thread):
     def _results(job):
         folder = pathlib.Path(job["output_folder"])
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for half_written in folder.glob("*.tmp-*"):
+            half_written.unlink()
         source = pydicom.dcmread(job["paths"][0], stop_before_pixels=True)
         objects = []
         for number, sop_class in enumerate(STORED_CLASSES):
@@ -210,7 +212,7 @@ class Site:
 
     THREADS = {"receiver": ("livervlmd", "lvn-assoc"), "pipeline": ("lvn-pipeline",), "worker": ("lvn-worker",)}
 
-    def __init__(self, folder, faulty, modules=("livervlmd", "lvn-worker.so")):
+    def __init__(self, folder, faulty):
         self.folder = pathlib.Path(folder)
         self.faulty = faulty
         self.outbox = self.folder / "sent"
@@ -218,9 +220,10 @@ class Site:
         self.pacs = Pacs()
         self.node = harness.Node(self.folder / "node", harness.free_port(), self.pacs.port, {
             "reception": {"spool_low_water_bytes": 0, "spool_reserve_bytes": 0},
+            "analysis": {"job_seconds_max": 12},
             "outbound": {"retry_first_seconds": 1, "retry_max_seconds": 2}})
         self.state = self.node.folder / "state"
-        self.control = Control(self.folder / "control", self.THREADS[faulty], self.state, modules)
+        self.control = Control(self.folder / "control", self.THREADS[faulty], self.state)
         names = ("receiver", "pipeline") + (("worker",) if faulty == "worker" else ())
         self.roles = {n: Role(self.node, n, self.control if n == faulty else None) for n in names}
         self.scripted = None
