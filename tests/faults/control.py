@@ -7,7 +7,7 @@ import struct
 
 KINDS = ("write", "sync", "rename", "link", "open", "open-read", "read", "mkdir", "truncate", "attribute", "unlink",
          "thread", "fork", "socket", "memory", "library-memory")
-ACTIONS = ("pass", "fail", "kill", "swallow", "half", "short")
+ACTIONS = ("pass", "fail", "kill", "swallow", "half", "garble")
 # The error that such a call gives on a machine in trouble.
 ERRORS = {"write": (errno.ENOSPC, errno.EIO), "sync": (errno.EIO,), "rename": (errno.ENOSPC,), "link": (errno.ENOSPC,),
           "open": (errno.ENOSPC, errno.EMFILE), "open-read": (errno.EMFILE,), "read": (errno.EIO,),

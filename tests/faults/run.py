@@ -284,6 +284,19 @@ class Run:
             self.site.restart_faulty()
             self.site.wait_ready()
 
+    def verify(self):
+        """What `livervlm verify-store` says of the node as it is after all rounds."""
+        done = subprocess.run([str(harness.BIN / "livervlm"), "verify-store", "--config", str(self.site.node.config)],
+                              capture_output=True, text=True, timeout=300, check=False)
+        if done.returncode == 2 and "unknown command" in done.stderr:
+            return
+        self.figures["verify-store|checked"] += 1
+        if done.returncode != 0:
+            lines = (done.stdout + done.stderr).strip().splitlines()
+            self.findings.append({"fault": "verify-store after all rounds", "problems": lines[:6], "thread": "", "path": "",
+                                  "at": ""})
+            print(f"FOUND {self.role} by verify-store: " + "; ".join(lines[:6]), flush=True)
+
     # How much there is to fail
 
     def count(self):
@@ -360,6 +373,8 @@ def go(options, folder):
         with concurrent.futures.ThreadPoolExecutor(options.sites) as pool:
             for done in [pool.submit(take_groups, run, groups, lock, options, since) for run in runs]:
                 done.result()
+        for run in runs:
+            run.verify()
     finally:
         for run in runs:
             run.site.stop()
@@ -410,6 +425,8 @@ def table(paths):
         rows = collections.defaultdict(collections.Counter)
         for key, value in kept["figures"].items():
             name, what = key.split("|")
+            if what == "checked":
+                continue
             phase, kind, *kill = name.split(" ")
             column = {"met": "killed" if kill else "failed", "findings": "found"}.get(what)
             rows[phase, kind][column] += value
@@ -425,7 +442,7 @@ def self_test():
     """A disk that says yes and does nothing must be noticed, or the checks above are worth nothing."""
     missed = []
     lies = (("receiver", Fault("work", "rename", "swallow", 1), "lost"),
-            ("receiver", Fault("work", "write", "short", 2), "damaged"),
+            ("receiver", Fault("work", "write", "garble", 2), "damaged"),
             ("pipeline", Fault("work", "link", "swallow", 2), "lost"))
     for role, fault, wanted in lies:
         with tempfile.TemporaryDirectory(prefix="lvn-faults-") as folder:

@@ -51,7 +51,7 @@ enum kind {
   LIBRARY_MEMORY,
   KINDS
 };
-enum action { PASS, FAIL, KILL, SWALLOW, HALF, SHORT };
+enum action { PASS, FAIL, KILL, SWALLOW, HALF, GARBLE };
 
 struct control {
   uint32_t magic;
@@ -223,27 +223,36 @@ static enum action look_memory(const void *caller) {
   enum action action = look(kind, fd, path);                                                                           \
   return action == FAIL ? -1 : action == SWALLOW ? (swallowed) : (call)
 
-/* HALF tells how much was taken, SHORT claims that all was. */
-#define WRAP_WRITE(call_with)                                                                                          \
+/* Writes all of it with the last quarter zeroed, as memory or a cable that fails does. */
+static ssize_t write_garbled(int fd, const void *data, size_t bytes, off64_t offset) {
+  char copy[65536];
+  size_t taken = bytes < sizeof copy ? bytes : sizeof copy;
+  memcpy(copy, data, taken);
+  memset(copy + taken - taken / 4, 0, taken / 4);
+  return offset < 0 ? syscall(SYS_write, fd, copy, taken) : syscall(SYS_pwrite64, fd, copy, taken, offset);
+}
+
+#define WRAP_WRITE(offset, call_with)                                                                                  \
   enum action action = look(WRITE, fd, NULL);                                                                          \
-  size_t taken = (action == HALF || action == SHORT) && bytes > 1 ? bytes / 2 : bytes;                                 \
   if (action == FAIL || action == SWALLOW) {                                                                           \
     return action == FAIL ? -1 : (ssize_t)bytes;                                                                       \
   }                                                                                                                    \
-  ssize_t done = call_with(taken);                                                                                     \
-  return action == SHORT && done >= 0 ? (ssize_t)bytes : done
+  if (action == GARBLE) {                                                                                              \
+    return write_garbled(fd, data, bytes, offset);                                                                     \
+  }                                                                                                                    \
+  return call_with(action == HALF && bytes > 1 ? bytes / 2 : bytes)
 
 ssize_t write(int fd, const void *data, size_t bytes) {
   REAL(write)
 #define CALL(n) real(fd, data, n)
-  WRAP_WRITE(CALL);
+  WRAP_WRITE(-1, CALL);
 #undef CALL
 }
 
 ssize_t pwrite64(int fd, const void *data, size_t bytes, off64_t offset) {
   REAL(pwrite64)
 #define CALL(n) real(fd, data, n, offset)
-  WRAP_WRITE(CALL);
+  WRAP_WRITE(offset, CALL);
 #undef CALL
 }
 
