@@ -117,7 +117,12 @@ bool lvn_spool_read_facts(const char *object_path, struct lvn_spool_facts *ret_f
   if (!read_text(object_path, text, &bytes, err)) {
     return false;
   }
-  __attribute__((cleanup(json_cleanup))) json_t *root = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, NULL);
+  json_error_t problem = {.text = ""};
+  __attribute__((cleanup(json_cleanup))) json_t *root = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &problem);
+  /* jansson has a text for whatever is wrong with the bytes, and none where it got no memory. */
+  if (root == NULL && (problem.text[0] == '\0' || json_error_code(&problem) == json_error_out_of_memory)) {
+    return lvn_error_set(err, LVN_ERROR_NOMEM, "out of memory for the facts of '%s'", object_path);
+  }
   if (!json_is_object(root) ||
       !get_text(root, "sop_class_uid", facts.sop_class_uid, sizeof facts.sop_class_uid, true) ||
       !get_text(root, "sop_instance_uid", facts.sop_instance_uid, sizeof facts.sop_instance_uid, true) ||

@@ -304,6 +304,8 @@ class Run:
         counts = {}
         for phase in ("work", "start"):
             for counted in ("write",) + MEMORY_KINDS:
+                if phase == "start" and counted not in START_KINDS:
+                    continue
                 self.round(Fault(phase, counted, "pass", 1))
                 counts.update({(phase, k): n for k, n in self.seen.items()
                                if n > 0 and (k == counted or counted == "write" and k not in MEMORY_KINDS)})
