@@ -330,23 +330,23 @@ static enum kind open_kind(int flags) {
 int open64(const char *path, int flags, ...) {
   REAL(open64)
   TAKE_MODE(flags)
-  WRAP(open_kind(flags), NO_FD, path, -1, real(path, flags, mode)); /* allow: the caller's own flags */
+  WRAP(open_kind(flags), NO_FD, path, -1, real(path, flags, mode));
 }
 
-int open(const char *path, int flags, ...) {
+int open(const char *path, int flags, ...) { /* allow: the caller's flags */
   TAKE_MODE(flags)
-  return open64(path, flags, mode); /* allow: the caller's own flags */
+  return open64(path, flags, mode);
 }
 
 int openat64(int folder_fd, const char *path, int flags, ...) {
   REAL(openat64)
   TAKE_MODE(flags)
-  WRAP(open_kind(flags), NO_FD, path, -1, real(folder_fd, path, flags, mode)); /* allow: the caller's own flags */
+  WRAP(open_kind(flags), NO_FD, path, -1, real(folder_fd, path, flags, mode));
 }
 
-int openat(int folder_fd, const char *path, int flags, ...) {
+int openat(int folder_fd, const char *path, int flags, ...) { /* allow: the caller's flags */
   TAKE_MODE(flags)
-  return openat64(folder_fd, path, flags, mode); /* allow: the caller's own flags */
+  return openat64(folder_fd, path, flags, mode);
 }
 
 int mkostemp(char *name, int flags) {
@@ -368,8 +368,8 @@ FILE *fopen64(const char *path, const char *mode) {
   return look(mode[0] == 'r' ? OPEN_READ : OPEN, NO_FD, path) == FAIL ? NULL : real(path, mode);
 }
 
-FILE *fopen(const char *path, const char *mode) {
-  return fopen64(path, mode); /* allow: the caller's own mode */
+FILE *fopen(const char *path, const char *mode) { /* allow: the caller's flags */
+  return fopen64(path, mode);
 }
 
 int mkdir(const char *path, mode_t mode) {
