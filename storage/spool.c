@@ -60,6 +60,10 @@ static bool make_folders(struct lvn_spool *spool, const char *state_folder, stru
          lvn_file_sync_folder(state_folder, err);
 }
 
+void lvn_spool_remove_dead(const struct lvn_spool *spool) {
+  remove_dead_files(spool->tmp_folder);
+}
+
 bool lvn_spool_open(const char *state_folder, struct lvn_spool **ret_spool, struct lvn_error *err) {
   LVN_CLEANUP(lvn_spool_cleanup) struct lvn_spool *spool = lvn_alloc(1, sizeof *spool, err);
   if (spool == NULL) {

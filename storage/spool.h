@@ -27,6 +27,8 @@ struct lvn_spool;
 /* Creates the folders when they are missing; removes what dead processes left in tmp (living ones hold a lock). */
 LVN_MUST_CHECK bool lvn_spool_open(const char *state_folder, struct lvn_spool **ret_spool, struct lvn_error *err);
 void lvn_spool_close(struct lvn_spool *spool);
+/* Removes what dead processes left in tmp: for the moment at which one is known to have died. */
+void lvn_spool_remove_dead(const struct lvn_spool *spool);
 const char *lvn_spool_get_new_folder(const struct lvn_spool *spool);
 
 /* Facts about a received object. The SHA-256 is of the Part 10 file: preamble, meta header made by us (fixed content:

@@ -108,16 +108,17 @@ static bool get_number(const json_t *root, const char *key, int64_t *ret_value) 
   return json_is_integer(value) && *ret_value >= 0;
 }
 
-bool lvn_spool_read_facts(const char *object_path, struct lvn_spool_facts *ret_facts, struct lvn_error *err) {
-  char text[FACTS_MAX_BYTES];
+static bool parse_facts(const char *object_path, const char *text, size_t bytes, struct lvn_spool_facts *ret_facts,
+                        struct lvn_error *err) {
   char sha256_text[LVN_SHA256_TEXT_BYTES];
-  size_t bytes = 0;
   int64_t byte_count = 0;
   struct lvn_spool_facts facts = {0};
-  if (!read_text(object_path, text, &bytes, err)) {
-    return false;
+  json_error_t problem = {.text = ""};
+  __attribute__((cleanup(json_cleanup))) json_t *root = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &problem);
+  /* jansson has a text for what is wrong with the bytes, and mostly none where it got no memory. */
+  if (root == NULL && (problem.text[0] == '\0' || json_error_code(&problem) == json_error_out_of_memory)) {
+    return lvn_error_set(err, LVN_ERROR_NOMEM, "out of memory for the facts of '%s'", object_path);
   }
-  __attribute__((cleanup(json_cleanup))) json_t *root = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, NULL);
   if (!json_is_object(root) ||
       !get_text(root, "sop_class_uid", facts.sop_class_uid, sizeof facts.sop_class_uid, true) ||
       !get_text(root, "sop_instance_uid", facts.sop_instance_uid, sizeof facts.sop_instance_uid, true) ||
@@ -135,6 +136,18 @@ bool lvn_spool_read_facts(const char *object_path, struct lvn_spool_facts *ret_f
   facts.byte_count = (uint64_t)byte_count;
   *ret_facts = facts;
   return true;
+}
+
+bool lvn_spool_read_facts(const char *object_path, struct lvn_spool_facts *ret_facts, struct lvn_error *err) {
+  char text[FACTS_MAX_BYTES];
+  size_t bytes = 0;
+  if (!read_text(object_path, text, &bytes, err)) {
+    return false;
+  }
+  /* Twice, since jansson's scanner takes what it got no memory for as cut short: an object that was acknowledged is not
+   * to be called damaged for a moment's shortage. */
+  return parse_facts(object_path, text, bytes, ret_facts, err) ||
+         (err->code == LVN_ERROR_DATA && parse_facts(object_path, text, bytes, ret_facts, err));
 }
 
 bool lvn_spool_lock_new(const struct lvn_spool *spool, bool exclusive, int *ret_fd, struct lvn_error *err) {

@@ -234,7 +234,7 @@ bool lvn_outcome_write_json(const struct lvn_case *study_case, const struct lvn_
   char *encoded = whole == NULL ? NULL : json_dumps(whole, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
   json_decref(whole);
   if (encoded == NULL) {
-    return lvn_error_set(err, LVN_ERROR_INTERNAL, "analysis.json cannot be encoded");
+    return lvn_error_set(err, LVN_ERROR_NOMEM, "out of memory for analysis.json");
   }
   bool good = lvn_file_replace(path, encoded, strlen(encoded), 0600, err);
   lvn_free(encoded); /* jansson allocates by malloc unless told otherwise */

@@ -222,6 +222,9 @@ bool lvn_reception_child_ended(struct lvn_reception *reception, pid_t pid, int w
         lvn_log(LVN_LOG_ERROR, "event=association-died child_pid=%ld address=%s %s", (long)pid, connection->address,
                 lvn_role_describe_end(wait_status, text, sizeof text));
       }
+      if (wait_status != 0) {
+        lvn_spool_remove_dead(reception->spool); /* or the half object would stay until the next start */
+      }
       connection->pid = 0;
       lvn_slots_clear(reception->slots, i);
       return true;

@@ -104,9 +104,11 @@ bool lvn_wire_send_done(struct lvn_wire *wire, int64_t job_id, const struct lvn_
 
 bool lvn_wire_send_failed(struct lvn_wire *wire, int64_t job_id, const struct lvn_error *failure,
                           struct lvn_error *err) {
-  AUTO_JSON message = json_pack("{s:{s:I,s:s,s:b,s:s}}", "failed", "job_id", (json_int_t)job_id, "code",
-                                lvn_error_code_name(failure->code), "transient", lvn_error_is_transient(failure),
-                                "message", failure->message);
+  /* The engine's errors do not tell a shortage of memory or a broken GPU from anything else. */
+  bool transient = lvn_error_is_transient(failure) || failure->code == LVN_ERROR_ENGINE;
+  AUTO_JSON message =
+      json_pack("{s:{s:I,s:s,s:b,s:s}}", "failed", "job_id", (json_int_t)job_id, "code",
+                lvn_error_code_name(failure->code), "transient", transient, "message", failure->message);
   return send_line(wire, message, err);
 }
 

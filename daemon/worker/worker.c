@@ -20,6 +20,9 @@
 #define CONNECT_PAUSE_SECONDS 0.25
 /* How often an idle worker looks where the link to its model points. */
 #define LOOK_SECONDS 1.0
+/* A model that takes longer to open, or longer than a job may, is tried by a new process. */
+#define OPEN_SECONDS_MIN 60U
+#define FILES_MAX 4096U /* in a job's folder */
 
 struct models {
   struct lvn_classifier *current;
@@ -44,6 +47,20 @@ static void install_signals(void) {
   (void)sigaction(SIGHUP, &stop, NULL);
   (void)sigaction(SIGPIPE, &ignore, NULL);
   (void)setrlimit(RLIMIT_CORE, &no_core);
+}
+
+/* Opening a model cannot be interrupted from within: libtorch waits without end for threads that the system refuses. */
+static void on_late_open(int signal_number) {
+  static const char text[] = "event=model-open-late reason=\"the model was not open in time\" action=restart\n";
+  (void)signal_number;
+  (void)!write(STDERR_FILENO, text, sizeof text - 1);
+  _exit(1); /* allow: nothing else of this process can be relied on */
+}
+
+static void limit_open(const struct lvn_config *config) {
+  struct sigaction late = {.sa_handler = on_late_open};
+  (void)sigaction(SIGALRM, &late, NULL);
+  (void)alarm(config->job_seconds_max > OPEN_SECONDS_MIN ? config->job_seconds_max : OPEN_SECONDS_MIN);
 }
 
 static void tell_ready(void) {
@@ -114,7 +131,10 @@ static bool follow_link(const struct lvn_config *config, struct models *models) 
       strcmp(folder, models->refused) == 0) {
     return false;
   }
-  if (!open_model(config, folder, "model-loaded", &fresh, &err)) {
+  limit_open(config);
+  bool good = open_model(config, folder, "model-loaded", &fresh, &err);
+  (void)alarm(0);
+  if (!good) {
     lvn_log_error(LVN_LOG_ERROR, "model-refused", &err, "%s", "action=old-model-kept");
     (void)lvn_copy(models->refused, sizeof models->refused, folder);
     return false;
@@ -140,6 +160,28 @@ static bool connect_to_pipeline(const struct lvn_config *config, struct lvn_wire
   return stop_requested != 0 ? lvn_error_set(err, LVN_ERROR_TIMEOUT, "asked to stop while connecting") : false;
 }
 
+/* What an earlier attempt was writing when its process died (lvn_file_replace() names it so). Nobody else writes there
+ * while a job runs. */
+static bool remove_half_written(const char *folder, struct lvn_error *err) {
+  LVN_CLEANUP(lvn_file_names_clear) struct lvn_file_names names = {0};
+  if (!lvn_file_list(folder, FILES_MAX, &names, err)) {
+    return false;
+  }
+  for (size_t i = 0; i < names.count; i++) {
+    char path[LVN_PATH_BYTES];
+    if (strstr(names.names[i], ".tmp-") == NULL) {
+      continue;
+    }
+    if (!lvn_path_join(path, folder, names.names[i], err)) {
+      return false;
+    }
+    if (unlink(path) != 0 && errno != ENOENT) {
+      return lvn_error_set_errno(err, errno, "cannot remove '%s'", path);
+    }
+  }
+  return true;
+}
+
 static bool run_job(const struct models *models, const struct lvn_config *config, struct lvn_wire *wire,
                     const struct lvn_wire_job *job, struct lvn_error *err) {
   const struct lvn_analysis_request request = {.paths = (const char *const *)job->paths,
@@ -160,10 +202,12 @@ static bool run_job(const struct models *models, const struct lvn_config *config
     return false;
   }
   lvn_log(LVN_LOG_INFO, "event=job-started job=%lld objects=%zu", (long long)job->job_id, job->path_count);
-  if (!lvn_file_make_folder(job->output_folder, 0700, &failure) ||
+  if (!lvn_file_make_folder(job->output_folder, 0700, &failure) || !remove_half_written(job->output_folder, &failure) ||
       !lvn_analysis_run(models->current, &request, result, &failure)) {
     lvn_log_error(LVN_LOG_WARNING, "job-failed", &failure, "job=%lld", (long long)job->job_id);
-    return lvn_wire_send_failed(wire, job->job_id, &failure, err);
+    /* What state the engine is in is not known after an error of its own: the next attempt gets a new process. */
+    return lvn_wire_send_failed(wire, job->job_id, &failure, err) &&
+           (failure.code != LVN_ERROR_ENGINE || lvn_error_set(err, LVN_ERROR_ENGINE, "the engine failed in a job"));
   }
   lvn_log(LVN_LOG_INFO, "event=job-analysed job=%lld outcome=%s results=%zu seconds=%.2f", (long long)job->job_id,
           lvn_analysis_outcome_name(result->outcome), result->object_count, lvn_clock_monotonic_seconds() - since);
@@ -220,7 +264,9 @@ int lvn_worker_run(const char *config_path, const struct lvn_config *config) {
   static struct models models;
   (void)config_path; /* a reload replaces the process, and the supervisor reads the file */
   install_signals();
+  limit_open(config);
   bool good = open_models(config, &models, &err);
+  (void)alarm(0);
   if (good) {
     tell_ready();
     good = work(config, &models, &err);

@@ -1,6 +1,7 @@
 #include "dicom/read/load_dcmtk.hh"
 
 #include "daemon/base/memory.h"
+#include "daemon/base/sha256.h"
 #include "dicom/read/scan.h"
 
 #include <cctype>
@@ -58,15 +59,32 @@ bool load_mended(const std::string &path, DcmFileFormat &file, lvn_error *err) {
   return status.good() || lvn_error_set(err, LVN_ERROR_DATA, "%s: %s", path.c_str(), status.text());
 }
 
+OFCondition load(const std::string &path, bool with_pixels, DcmFileFormat &file) {
+  constexpr Uint32 all_bytes = 0xFFFFFFFFU; // or the pixels would be read later, where a failing disk is not noticed
+  return with_pixels
+             ? file.loadFile(path.c_str(), EXS_Unknown, EGL_noChange, all_bytes)
+             : file.loadFileUntilTag(path.c_str(), EXS_Unknown, EGL_noChange, 65536, ERM_autoDetect, DCM_PixelData);
+}
+
 } // namespace
 
+// DCMTK has one answer for a damaged object, a failing disk and too few file descriptors. What the node lacks for a
+// moment must not refuse a study or leave out an image: where the bytes themselves cannot be read, the error says so
+// and is tried later; where they can, the object gets a second try.
 bool load_scanned(const std::string &path, bool with_pixels, bool is_odd, DcmFileFormat &file, lvn_error *err) {
   if (is_odd) {
     return load_mended(path, file, err);
   }
-  const OFCondition status = with_pixels ? file.loadFile(path.c_str())
-                                         : file.loadFileUntilTag(path.c_str(), EXS_Unknown, EGL_noChange, 65536,
-                                                                 ERM_autoDetect, DCM_PixelData);
+  uint8_t unused[LVN_SHA256_BYTES];
+  OFCondition status = load(path, with_pixels, file);
+  if (status.good()) {
+    return true;
+  }
+  if (!lvn_sha256_of_file(path.c_str(), unused, err)) {
+    return false;
+  }
+  (void)file.clear();
+  status = load(path, with_pixels, file);
   return status.good() || lvn_error_set(err, LVN_ERROR_DATA, "%s: %s", path.c_str(), status.text());
 }
 

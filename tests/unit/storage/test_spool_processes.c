@@ -48,6 +48,20 @@ static void test_spool__open_removes_what_the_dead_left_and_keeps_what_lives(voi
   lvn_spool_close(spool);
 }
 
+static void test_spool__what_a_dead_process_left_goes_without_a_new_start(void **state) {
+  struct lvn_spool *spool = open_spool(test_folder);
+  (void)state;
+  pid_t living = start_association(spool, "living");
+  kill_association(start_association(spool, "dead"));
+  assert_int_equal(count_in(test_folder, "tmp"), 2);
+  lvn_spool_remove_dead(spool);
+  assert_int_equal(count_in(test_folder, "tmp"), 1);
+  kill_association(living);
+  lvn_spool_remove_dead(spool);
+  assert_int_equal(count_in(test_folder, "tmp"), 0);
+  lvn_spool_close(spool);
+}
+
 /* Another process may open the spool at any step of a commit, as the pipeline does when it starts again. In memory many
  * commits take little time. */
 static void test_spool__a_commit_survives_others_that_open(void **state) {
@@ -126,6 +140,7 @@ static void test_spool__half_a_study_is_not_announced(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       spool_test(test_spool__open_removes_what_the_dead_left_and_keeps_what_lives),
+      spool_test(test_spool__what_a_dead_process_left_goes_without_a_new_start),
       spool_test(test_spool__a_commit_survives_others_that_open),
       spool_test(test_spool__marker_lists_studies_while_its_process_lives),
       spool_test(test_spool__half_a_study_is_not_announced),
