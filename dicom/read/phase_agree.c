@@ -16,6 +16,7 @@
 #define ENCLOSED 0.45     /* of the ring brighter than the disc: the marrow of a vertebra */
 #define CLEARLY_BRIGHTER 30.0
 #define ARTERY_HU 180.0
+#define CONTRAST_HU 120.0
 /* Blood without contrast agent, anaemic, with noise; and an aorta full of it. */
 #define VESSEL_LOW_HU 15.0
 #define VESSEL_HIGH_HU 700.0
@@ -144,7 +145,8 @@ static size_t choose_place(const struct lvn_phase_image *images, const struct lv
   size_t place = count;
   size_t most = 0;
   for (size_t i = 0; i < count; i++) {
-    size_t votes = 0;
+    /* an artery full of contrast agent is the surest sight of it */
+    size_t votes = images[i].aorta_found && images[i].aorta_hu > ARTERY_HU ? 1 : 0;
     for (size_t j = 0; j < count && images[i].aorta_found; j++) {
       if (images[j].aorta_found && same_place(&images[j], &images[i])) {
         votes += 2;
@@ -166,8 +168,8 @@ static void settle(const struct lvn_phase_slices *slices, const struct lvn_phase
   bool agrees = image->aorta_found && same_place(image, place);
   bool brighter_near = near.is_vessel && near.hu > image->aorta_hu + CLEARLY_BRIGHTER;
   /* Nothing else before the spine is as bright and even as an artery, unless the place shows another tissue. */
-  bool artery = image->aorta_found && image->aorta_hu > ARTERY_HU && !near.is_even &&
-                !(near.is_vessel && near.hu < image->aorta_hu - CLEARLY_BRIGHTER);
+  bool artery =
+      image->aorta_found && image->aorta_hu > ARTERY_HU && !near.is_even && !(near.is_vessel && near.hu < CONTRAST_HU);
   if (image->aorta_found && ((agrees && !brighter_near) || (artery && !brighter_near))) {
     return;
   }

@@ -22,10 +22,10 @@ static const struct lvn_phase_disc wide = {.inside_mm = 10.0, .ring_in_mm = 21.0
 /* Share of the ring that must be darker. The spine and the vena cava are not. */
 #define NARROW_ALONE 0.7
 #define ARTERY_ALONE 0.5
-#define VEIN_ALONE 0.4
+#define VEIN_ALONE 0.5
 #define CONTRAST_HU 120.0 /* without contrast agent the vessel hardly differs from what is around it */
 #define ARTERY_HU 180.0
-#define BRIGHTER_HU 60.0 /* by which a narrow vessel must exceed what a wider disc shows */
+#define BRIGHTER_HU 60.0 /* by which a narrow or wide vessel must exceed what the usual disc shows */
 
 static struct lvn_phase_spot rate(const struct lvn_phase_slice *slice, int x, int y,
                                   const struct lvn_phase_disc *disc) {
@@ -163,14 +163,16 @@ bool lvn_phase_measure_image(const struct lvn_volume *volume, struct lvn_phase_i
     soft[s] = soft_tissue_of(&slices.items[s]);
     kidney[s] = kidneys_of(&slices.items[s]);
   }
-  struct lvn_phase_image small = image;
+  const struct lvn_phase_image unseen = image;
   find_aorta(slices.items, slices.count, &vessel, &image);
-  find_aorta(slices.items, slices.count, &narrow, &small);
-  if (small.aorta_found && small.aorta_hu > CONTRAST_HU &&
-      (!image.aorta_found || small.aorta_hu > image.aorta_hu + BRIGHTER_HU)) {
-    image = small;
-  } else if (!image.aorta_found) {
-    find_aorta(slices.items, slices.count, &wide, &image);
+  const struct lvn_phase_disc *const others[] = {&narrow, &wide};
+  for (size_t i = 0; i < 2; i++) {
+    struct lvn_phase_image other = unseen;
+    find_aorta(slices.items, slices.count, others[i], &other);
+    if (other.aorta_found && other.aorta_hu > CONTRAST_HU &&
+        (!image.aorta_found || other.aorta_hu > image.aorta_hu + BRIGHTER_HU)) {
+      image = other;
+    }
   }
   image.soft_tissue_hu = lvn_phase_median(finite, gather(soft, slices.count, finite));
   image.kidney_hu = lvn_phase_median(finite, gather(kidney, slices.count, finite));
