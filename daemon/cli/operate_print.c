@@ -74,6 +74,7 @@ static const char *text_or_dash(const json_t *answer, const char *key) {
 void lvn_operate_print_status(const json_t *answer) {
   size_t position;
   json_t *worker;
+  static const char *const attention[] = {"problem", "undelivered"};
   json_int_t free_bytes = json_integer_value(json_object_get(answer, "free_bytes"));
   (void)printf("%-12s %s, port %" JSON_INTEGER_FORMAT ", up since %s\n", "node", text_or_dash(answer, "ae_title"),
                json_integer_value(json_object_get(answer, "port")), text_or_dash(answer, "started"));
@@ -96,7 +97,9 @@ void lvn_operate_print_status(const json_t *answer) {
   if (!json_is_true(json_object_get(answer, "has_destination"))) {
     (void)printf("%-12s no peer has a host and a port: results are kept here and sent to nobody\n", "attention");
   }
-  if (strcmp(text_or_dash(answer, "problem"), "-") != 0) {
-    (void)printf("%-12s %s\n", "attention", text_or_dash(answer, "problem"));
+  for (size_t i = 0; i < sizeof attention / sizeof attention[0]; i++) {
+    if (strcmp(text_or_dash(answer, attention[i]), "-") != 0) {
+      (void)printf("%-12s %s\n", "attention", text_or_dash(answer, attention[i]));
+    }
   }
 }

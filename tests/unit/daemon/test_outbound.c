@@ -59,7 +59,18 @@ static void test_outbound__statuses(void **state) {
   assert_int_equal(lvn_sender_judge(0xA701), LVN_INDEX_SEND_AGAIN);
   assert_int_equal(lvn_sender_judge(0xA900), LVN_INDEX_SEND_FAILED);
   assert_int_equal(lvn_sender_judge(0xC000), LVN_INDEX_SEND_FAILED);
-  assert_int_equal(lvn_sender_judge(0x0110), LVN_INDEX_SEND_FAILED);
+  static const uint16_t stored[] = {0x0001, 0x0107, 0x0116, 0x0111, 0xB006, 0xBFFF};
+  static const uint16_t passing[] = {0x0110, 0x0210, 0x0213, 0xA7FF, 0xFE00};
+  static const uint16_t permanent[] = {0x0105, 0x0112, 0x0117, 0x0122, 0x0124, 0x0211, 0x0212, 0xA801, 0xA9FF, 0xC123};
+  for (size_t i = 0; i < sizeof stored / sizeof stored[0]; i++) {
+    assert_int_equal(lvn_sender_judge(stored[i]), LVN_INDEX_SENT);
+  }
+  for (size_t i = 0; i < sizeof passing / sizeof passing[0]; i++) {
+    assert_int_equal(lvn_sender_judge(passing[i]), LVN_INDEX_SEND_AGAIN);
+  }
+  for (size_t i = 0; i < sizeof permanent / sizeof permanent[0]; i++) {
+    assert_int_equal(lvn_sender_judge(permanent[i]), LVN_INDEX_SEND_FAILED);
+  }
 }
 
 static void test_outbound__backoff(void **state) {
