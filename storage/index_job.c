@@ -314,8 +314,10 @@ static bool finish_job(struct lvn_index *index, const struct lvn_index_finish *f
   struct lvn_index_job job;
   bool is_stale = false;
   if (!lvn_index_job_get(index, finish->job_id, &job, err) || !study_is_stale(index, finish->job_id, &is_stale, err) ||
-      !lvn_sql_run(index, err, "UPDATE job SET state='done', outcome=?2, finished_at=?3 WHERE job_id=?1", "iti",
-                   finish->job_id, is_stale ? "stale" : finish->outcome, finish->now_ms)) {
+      !lvn_sql_run(index, err,
+                   "UPDATE job SET state='done', outcome=?2, finished_at=?3, error_code='', error_text=''"
+                   " WHERE job_id=?1",
+                   "iti", finish->job_id, is_stale ? "stale" : finish->outcome, finish->now_ms)) {
     return false;
   }
   if (is_stale) {

@@ -13,7 +13,7 @@
  * microseconds, which no earlier count reaches, and lvn_spool_raise_counter() tells what the index has seen. */
 
 #define COUNTER_FILE "counter"
-#define RESERVE (INT64_C(1) << 20)
+#define RESERVE 4096 /* opening often must not outrun the microseconds of the clock */
 
 struct counter {
   int64_t last;
