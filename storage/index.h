@@ -253,7 +253,7 @@ LVN_MUST_CHECK bool lvn_index_outbound_claim(struct lvn_index *index, const char
                                              struct lvn_index_outbound **ret_rows, size_t *ret_count,
                                              struct lvn_error *err);
 enum lvn_index_send_verdict { LVN_INDEX_SENT, LVN_INDEX_SEND_AGAIN, LVN_INDEX_SEND_FAILED };
-/* Of a superseded job, "again" means cancelled. */
+/* Of a superseded job, "again" means cancelled. LVN_ERROR_CONFLICT when the row is not being sent. */
 LVN_MUST_CHECK bool lvn_index_outbound_finish(struct lvn_index *index, int64_t outbound_id,
                                               enum lvn_index_send_verdict verdict, int64_t status, const char *message,
                                               int64_t now_ms, int64_t not_before_ms, struct lvn_error *err);
