@@ -127,12 +127,38 @@ static void test_outbound__unreachable_peers_answer_again(void **state) {
   lvn_sender_destroy(sender, 10);
 }
 
+/* Peers that were renamed at reloads leave lanes behind: they serve whoever comes next. */
+static void test_outbound__more_destinations_than_lanes_in_time(void **state) {
+  struct lvn_error err;
+  struct lvn_sender *sender = NULL;
+  struct lvn_sender_answer answer;
+  char name[32];
+  int answers = 0;
+  double deadline = lvn_clock_monotonic_seconds() + 20;
+  (void)state;
+  assert_true(lvn_sender_create(&sender, &err));
+  for (int i = 0; i < LVN_CONFIG_PEERS_MAX + 3; i++) {
+    (void)snprintf(name, sizeof name, "peer-%d", i);
+    while (i >= LVN_CONFIG_PEERS_MAX && lvn_sender_count_busy(sender) == LVN_CONFIG_PEERS_MAX) {
+      assert_true(lvn_clock_monotonic_seconds() < deadline);
+      lvn_clock_sleep_seconds(0.01);
+    }
+    post(sender, name, 1);
+  }
+  while (answers < LVN_CONFIG_PEERS_MAX + 3 && lvn_clock_monotonic_seconds() < deadline) {
+    answers += lvn_sender_take(sender, &answer) ? 1 : 0;
+  }
+  assert_int_equal(answers, LVN_CONFIG_PEERS_MAX + 3);
+  lvn_sender_destroy(sender, 10);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_outbound__destinations),
       cmocka_unit_test(test_outbound__statuses),
       cmocka_unit_test(test_outbound__backoff),
       cmocka_unit_test(test_outbound__unreachable_peers_answer_again),
+      cmocka_unit_test(test_outbound__more_destinations_than_lanes_in_time),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
