@@ -81,8 +81,7 @@ static bool change_schema(struct lvn_index *index, int64_t version, struct lvn_e
   char set_version[64];
   bool good = version != 0 || execute(index, lvn_index_schema_sql, err);
   for (size_t i = 0; version != 0 && i < lvn_index_upgrade_count; i++) {
-    good = good &&
-           (lvn_index_upgrades[i].to_version <= version || execute(index, lvn_index_upgrades[i].sql, err));
+    good = good && (lvn_index_upgrades[i].to_version <= version || execute(index, lvn_index_upgrades[i].sql, err));
   }
   (void)snprintf(set_version, sizeof set_version, "PRAGMA user_version = %d", LVN_INDEX_SCHEMA_VERSION);
   return good && execute(index, set_version, err);
@@ -187,8 +186,8 @@ bool lvn_index_open(const char *state_folder, unsigned job_attempts_max, struct 
   if (!lvn_copy(index->state_folder, sizeof index->state_folder, state_folder)) {
     (void)lvn_error_set(err, LVN_ERROR_DATA, "path too long: '%.200s…'", state_folder);
   } else if (lvn_file_make_folder(state_folder, 0700, err) && lvn_spool_sync_parent(state_folder, err) &&
-             take_lock(state_folder, &index->lock_fd, err) &&
-             load_key(index, err) && open_database(index, INDEX_FILE, err)) {
+             take_lock(state_folder, &index->lock_fd, err) && load_key(index, err) &&
+             open_database(index, INDEX_FILE, err)) {
     *ret_index = index;
     return true;
   }

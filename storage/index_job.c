@@ -150,6 +150,10 @@ static bool count_repetition(struct lvn_index *index, const char *study_uid, con
                          "tbb", study_uid, input, model);
 }
 
+/* The time in the results is the clock's, but not before that of an earlier report of the study: viewers show the one
+ * that seems newest. A clock that was wrong by more than a day is not followed. */
+#define DAY_MS "86400000"
+
 static bool create_job(struct lvn_index *index, const char *study_uid, const struct lvn_index_model *model,
                        int64_t now_ms, int64_t *ret_job_id, struct lvn_error *err) {
   uint8_t input[LVN_SHA256_BYTES];
@@ -160,8 +164,10 @@ static bool create_job(struct lvn_index *index, const char *study_uid, const str
          make_key(study_uid, input, model->digest, repetition, key, err) &&
          lvn_sql_run(index, err,
                      "INSERT INTO job(study_uid, input_digest, model_digest, model_name, model_version, repetition,"
-                     " job_key, wall_ms, change_count) SELECT ?1,?2,?3,?4,?5,?6,?7,?8,change_count FROM study WHERE"
-                     " study_uid=?1 ON CONFLICT(study_uid, input_digest, model_digest, repetition) DO UPDATE SET"
+                     " job_key, wall_ms, change_count) SELECT ?1,?2,?3,?4,?5,?6,?7,max(?8, coalesce((SELECT"
+                     " max(wall_ms)+1000 FROM job WHERE study_uid=?1 AND wall_ms BETWEEN ?8 AND ?8+" DAY_MS "), 0)),"
+                     " change_count FROM study WHERE study_uid=?1 ON CONFLICT(study_uid, input_digest, model_digest, "
+                     "repetition) DO UPDATE SET"
                      " state='queued', outcome='', attempt=0, interruption=0, postponed=0, not_before=0,"
                      " change_count=excluded.change_count, error_code='', error_text=''",
                      "tbbttiti", study_uid, input, model->digest, model->name, model->version, repetition, key,
@@ -415,9 +421,10 @@ static bool retry_job(struct lvn_index *index, int64_t job_id, struct lvn_error 
                          "can be queued again",
                          (long long)job_id, job.state, latest == job_id ? "" : " and superseded");
   }
-  return lvn_sql_run(index, err,
-                     "UPDATE job SET state='queued', attempt=0, interruption=0, postponed=0, not_before=0 WHERE job_id=?1",
-                     "i", job_id) &&
+  return lvn_sql_run(
+             index, err,
+             "UPDATE job SET state='queued', attempt=0, interruption=0, postponed=0, not_before=0 WHERE job_id=?1", "i",
+             job_id) &&
          lvn_sql_run(index, err, "UPDATE study SET state='ready', sentence='' WHERE study_uid=?1", "t", job.study_uid);
 }
 

@@ -102,8 +102,8 @@ static bool displace(struct lvn_index *index, const struct lvn_spool_facts *fact
   if (!lvn_sql_prepare(index, &statement, err,
                        "SELECT sha256, (sequence, received_at, sha256) > (?3, ?4, ?5) FROM instance WHERE study_uid=?1"
                        " AND sop_instance_uid=?2 AND is_current",
-                       "ttiib", facts->study_instance_uid, facts->sop_instance_uid, facts->sequence,
-                       facts->received_ms, facts->sha256) ||
+                       "ttiib", facts->study_instance_uid, facts->sop_instance_uid, facts->sequence, facts->received_ms,
+                       facts->sha256) ||
       !lvn_sql_step(index, statement, &addition->has_superseded, err)) {
     return false;
   }

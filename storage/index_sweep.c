@@ -39,7 +39,7 @@ static bool is_live(const int64_t *live_ids, size_t live_count, int64_t job_id) 
   return false;
 }
 
-/* Its study follows in sweep(), unless objects came meanwhile: then the claim finds the job outdated. */
+/* Its study follows in sweep(). */
 static bool requeue_job(struct lvn_index *index, int64_t job_id, struct lvn_error *err) {
   return lvn_sql_run(index, err, "UPDATE job SET state='queued', attempt=max(attempt-1,0) WHERE job_id=?1", "i",
                      job_id);
@@ -69,10 +69,14 @@ static bool sweep(struct lvn_index *index, const int64_t *live_ids, size_t live_
     return false;
   }
   *swept += *swept == 0 ? (size_t)studies : 0;
-  return studies == 0 ||
-         lvn_sql_run(index, err,
+  /* A queued job is of a ready study; one whose study was refused or opened meanwhile would wait for ever. */
+  return lvn_sql_run(index, err,
                      "UPDATE study SET state='ready' WHERE state='processing' AND NOT EXISTS (SELECT 1 FROM job j"
                      " WHERE j.study_uid=study.study_uid AND j.state='running')",
+                     "") &&
+         lvn_sql_run(index, err,
+                     "UPDATE job SET state='cancelled' WHERE state='queued' AND EXISTS (SELECT 1 FROM study s WHERE"
+                     " s.study_uid=job.study_uid AND s.state<>'ready')",
                      "");
 }
 
@@ -84,7 +88,9 @@ bool lvn_index_sweep_jobs(struct lvn_index *index, const int64_t *live_ids, size
   /* Asked in every turn: a transaction only where there is something to do. */
   if (!lvn_sql_integer(index, &busy, 0, err,
                        "SELECT (SELECT count(*) FROM job WHERE state='running') +"
-                       " (SELECT count(*) FROM study WHERE state='processing')",
+                       " (SELECT count(*) FROM study WHERE state='processing') +"
+                       " (SELECT count(*) FROM job JOIN study s USING (study_uid) WHERE job.state='queued' AND"
+                       " s.state<>'ready')",
                        "")) {
     return false;
   }

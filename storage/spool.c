@@ -51,8 +51,8 @@ static void remove_dead_files(const char *folder) {
 static bool make_folders(struct lvn_spool *spool, const char *state_folder, struct lvn_error *err) {
   const char *root = spool->root_folder;
   return lvn_path_join(spool->root_folder, state_folder, "spool", err) &&
-         lvn_path_join(spool->tmp_folder, root, "tmp", err) &&
-         lvn_path_join(spool->new_folder, root, "new", err) && lvn_path_join(spool->open_folder, root, "open", err) &&
+         lvn_path_join(spool->tmp_folder, root, "tmp", err) && lvn_path_join(spool->new_folder, root, "new", err) &&
+         lvn_path_join(spool->open_folder, root, "open", err) &&
          lvn_path_join(spool->objects_folder, state_folder, "objects", err) &&
          lvn_file_make_folder(spool->tmp_folder, FOLDER_MODE, err) &&
          lvn_file_make_folder(spool->new_folder, FOLDER_MODE, err) &&
@@ -69,8 +69,7 @@ bool lvn_spool_sync_parent(const char *path, struct lvn_error *err) {
   if (slash != NULL) {
     slash[slash == folder ? 1 : 0] = '\0';
   }
-  return lvn_file_sync_folder(slash == NULL ? "." : folder, err) || err->sys_errno == EACCES ||
-         err->sys_errno == EPERM;
+  return lvn_file_sync_folder(slash == NULL ? "." : folder, err) || err->sys_errno == EACCES || err->sys_errno == EPERM;
 }
 
 /* The first number here opens the counter for the processes that are forked later. On a full disk they try themselves,

@@ -59,10 +59,11 @@ LVN_MUST_CHECK bool lvn_spool_write(struct lvn_spool_writer *writer, const void 
 /* Path of the temporary file, flushed to the kernel (not synced), for the header scan. */
 const char *lvn_spool_writer_get_path(const struct lvn_spool_writer *writer);
 /* Write, fsync, rename, fsync of the folder. When this returns true the object survives a power cut. Fills sequence,
- * byte_count, sha256 and already_stored of `facts`. An object whose bytes wait in spool/new or lie in objects/ab/<sha256>.dcm is
- * not written again; where another version of its SOP instance came since, it gets a second name in spool/new, so that
- * the index makes it current. Destroys the writer in every case; on failure nothing of the object is left, unless the
- * folder's own fsync failed: then the whole object stays, and may be indexed, but must not be acknowledged. */
+ * byte_count, sha256 and already_stored of `facts`. An object whose bytes wait in spool/new or lie in
+ * objects/ab/<sha256>.dcm is not written again; where another version of its SOP instance came since, it gets a second
+ * name in spool/new, so that the index makes it current. Destroys the writer in every case; on failure nothing of the
+ * object is left, unless the folder's own fsync failed: then the whole object stays, and may be indexed, but must not
+ * be acknowledged. */
 LVN_MUST_CHECK bool lvn_spool_commit(struct lvn_spool_writer *writer, struct lvn_spool_facts *facts,
                                      struct lvn_error *err);
 void lvn_spool_abandon(struct lvn_spool_writer *writer); /* removes the temporary file; NULL is allowed */

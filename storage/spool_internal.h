@@ -37,8 +37,8 @@ LVN_MUST_CHECK bool lvn_spool_commit_again(const struct lvn_spool *spool, const 
 LVN_MUST_CHECK bool lvn_spool_lock_new(const struct lvn_spool *spool, bool exclusive, int *ret_fd,
                                        struct lvn_error *err);
 
-/* fsync of the folder that holds `path`, so that a folder made there is not lost. One that may be passed through but not
- * opened is left to its owner. */
+/* fsync of the folder that holds `path`, so that a folder made there is not lost. One that may be passed through but
+ * not opened is left to its owner. */
 LVN_MUST_CHECK bool lvn_spool_sync_parent(const char *path, struct lvn_error *err);
 
 /* The next number of the order of reception: larger than every one given before, by any process, also before a power

@@ -4,12 +4,14 @@
 #include "daemon/base/log.h"
 #include "daemon/pipeline/pipeline_internal.h"
 
-/* DESIGN: what is not stored waits by the monotonic clock. What is stored (a study that settles, a job or a send that is
- * retried) has a due time of the wall clock, since it outlives the process. When the wall clock is set while we run, the
- * difference of the two clocks jumps: the due times are moved by the jump, so that each wait keeps its length. When it
- * was set while we did not run, nobody can know: no wait is then longer than it could ever have been. */
+/* DESIGN: what is not stored waits by the monotonic clock. What is stored (a study that settles, a job or a send that
+ * is retried) has a due time of the wall clock, since it outlives the process. When the wall clock is set while we run,
+ * the difference of the two clocks jumps: the due times are moved by the jump, so that each wait keeps its length. When
+ * it was set while we did not run, nobody can know: no wait is then longer than it could ever have been. */
 
-#define STEP_MS 2000 /* less is a clock that is being slewed, or a turn that was interrupted between the two readings */
+#define STEP_MS                                                                                                        \
+  2000 /* less is a clock that is being slewed, or a turn that was interrupted between the two readings                \
+        */
 
 void lvn_clock_step_turn(struct lvn_pipeline *pipeline) {
   struct lvn_error err;

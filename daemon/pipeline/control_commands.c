@@ -181,8 +181,8 @@ static bool end_change(struct lvn_pipeline *pipeline, bool good, struct lvn_erro
   return false;
 }
 
-/* "Again" means the work itself: what an earlier run left in the job.json of the study's latest job, which is not always
- * the one with the highest number, no longer counts as its outcome. */
+/* "Again" means the work itself: what an earlier run left in the job.json of the study's latest job, which is not
+ * always the one with the highest number, no longer counts as its outcome. */
 static bool retry_study(struct lvn_pipeline *pipeline, const char *name, struct lvn_error *err) {
   struct lvn_index_study study = {0};
   if (!find_study(pipeline, name, &study, err) || !lvn_index_begin(pipeline->index, err)) {
@@ -190,8 +190,7 @@ static bool retry_study(struct lvn_pipeline *pipeline, const char *name, struct 
   }
   return end_change(pipeline,
                     lvn_index_study_retry(pipeline->index, study.study_uid, err) &&
-                        (study.latest_job_id == 0 ||
-                         lvn_jobfile_forget(&pipeline->config, study.latest_job_id, err)),
+                        (study.latest_job_id == 0 || lvn_jobfile_forget(&pipeline->config, study.latest_job_id, err)),
                     err);
 }
 
@@ -253,6 +252,7 @@ static json_t *answer_rebuild(struct lvn_pipeline *pipeline) {
   if (good) { /* the numbers of jobs and sends are others */
     lvn_verdicts_clear(pipeline);
     lvn_outbound_clear(pipeline);
+    pipeline->has_stale_waits = true; /* times of reception, by whatever clock */
   }
   if (!good) {
     lvn_log_error(LVN_LOG_ERROR, "rebuild-failed", &err, "action=old-index-kept");

@@ -107,9 +107,10 @@ static void log_addition(const struct lvn_pipeline *pipeline, const struct lvn_i
   }
   bool is_late = addition->is_new && addition->has_superseded && !addition->replaces;
   if (is_late) {
-    lvn_log(LVN_LOG_WARNING,
-            "event=older-version study=%s assoc=%s reason=\"a version of this object that was received later is in use\"",
-            name, object->facts.association_id);
+    lvn_log(
+        LVN_LOG_WARNING,
+        "event=older-version study=%s assoc=%s reason=\"a version of this object that was received later is in use\"",
+        name, object->facts.association_id);
   }
   lvn_log(addition->patient_conflict ? LVN_LOG_WARNING : LVN_LOG_DEBUG,
           "event=indexed study=%s assoc=%s bytes=%llu new=%d replaces=%d own=%d conflict=%d reopened=%d", name,

@@ -11,13 +11,14 @@
 
 /* DESIGN: the worker speaks JSON lines. It greets with {"hello":{…}}, gets {"job":{…}}, answers {"done":{…}} or
  * {"failed":{…}}. The attempt is counted in the index before the job is sent, so a worker that dies, hangs (killed
- * after job_seconds_max) or answers nonsense has used one up. What this node could not do (a full disk) is no attempt. A
- * job whose job.json already holds a whole outcome is not done again: the pipeline was killed between the worker's
+ * after job_seconds_max) or answers nonsense has used one up. What this node could not do (a full disk) is no attempt.
+ * A job whose job.json already holds a whole outcome is not done again: the pipeline was killed between the worker's
  * answer and the index. What the worker said is recorded by verdicts.c. */
 
 #define LINE_MAX_BYTES (1U << 20)
 #define RESULTS_MAX 64U
 #define DESTINATIONS_MAX 64U
+#define DYING_SECONDS 10.0
 #define REPORT_CLASS "1.2.840.10008.5.1.4.1.1.88.34" /* Comprehensive 3D SR */
 
 size_t lvn_jobs_count_running(const struct lvn_pipeline *pipeline) {
@@ -363,23 +364,31 @@ static bool dispatch(struct lvn_pipeline *pipeline, struct lvn_pipeline_worker *
   return true;
 }
 
+/* A process that cannot be killed (of another namespace, or deep in a driver) is given up: it is not listened to. */
 static void kill_late(struct lvn_pipeline *pipeline, struct lvn_pipeline_worker *worker) {
-  double limit_seconds = pipeline->config.job_seconds_max;
+  double limit_seconds = pipeline->config.job_seconds_max + (worker->was_killed ? DYING_SECONDS : 0.0);
   double age_seconds = lvn_clock_monotonic_seconds() - worker->job_started_at;
-  if (worker->job_id == 0 || worker->was_killed) {
+  if (worker->job_id == 0) {
     return;
   }
   if (age_seconds < limit_seconds) {
     lvn_pipeline_wake_in(pipeline, (int64_t)(1000.0 * (limit_seconds - age_seconds)) + 10);
     return;
   }
+  if (worker->was_killed) {
+    lose_worker(pipeline, worker, "it does not die");
+    return;
+  }
   lvn_log(LVN_LOG_ERROR, "event=worker-killed worker=%ld job=%lld study=%s seconds=%.0f", (long)worker->pid,
           (long long)worker->job_id, worker->study_name, age_seconds);
   worker->was_killed = true;
   pipeline->stats.worker_kills++;
-  if (worker->pid > 1 && kill(worker->pid, SIGKILL) != 0) {
-    lvn_log(LVN_LOG_ERROR, "event=kill-failed worker=%ld errno=%d", (long)worker->pid, errno);
+  if (worker->pid <= 1 || kill(worker->pid, SIGKILL) != 0) {
+    lvn_log(LVN_LOG_ERROR, "event=kill-failed worker=%ld errno=%d", (long)worker->pid, worker->pid > 1 ? errno : 0);
+    lose_worker(pipeline, worker, "it cannot be killed");
+    return;
   }
+  lvn_pipeline_wake_in(pipeline, (int64_t)(1000.0 * DYING_SECONDS));
 }
 
 /* A running job that no worker has, and whose outcome waits nowhere, was lost on the way: it is queued again. */
@@ -438,7 +447,7 @@ void lvn_jobs_turn(struct lvn_pipeline *pipeline) {
                       err.message);
   }
   /* After the dispatch, so that a new job's limit wakes us too. */
-  for (size_t i = 0; i < pipeline->worker_count; i++) {
-    kill_late(pipeline, &pipeline->workers[i]);
+  for (size_t i = pipeline->worker_count; i > 0; i--) {
+    kill_late(pipeline, &pipeline->workers[i - 1]);
   }
 }

@@ -112,7 +112,8 @@ bool lvn_metrics_publish(struct lvn_pipeline *pipeline, struct lvn_error *err) {
   (void)lvn_copy(problem, sizeof problem, pipeline->problem);
   if (problem[0] == '\0' && free_bytes < pipeline->config.spool_low_water_bytes) {
     (void)snprintf(problem, sizeof problem, "only %" PRIu64 " MiB free for received objects", free_bytes >> 20);
-  } else if (problem[0] == '\0' && pipeline->worker_count == 0 && lvn_pipeline_now_ms() - pipeline->started_at_ms > 60000) {
+  } else if (problem[0] == '\0' && pipeline->worker_count == 0 &&
+             lvn_pipeline_now_ms() - pipeline->started_at_ms > 60000) {
     (void)lvn_copy(problem, sizeof problem, "no analysis worker is connected");
   }
   return lvn_web_publish(pipeline->web, text, problem, notice, err);

@@ -128,8 +128,14 @@ static bool rebuild_when_lost(struct lvn_pipeline *pipeline, struct lvn_error *e
 /* Numbers of receptions go on above those of the index, also where the spool's counter was lost. */
 static bool go_on_counting(struct lvn_pipeline *pipeline, struct lvn_error *err) {
   int64_t sequence = 0;
-  return lvn_index_last_sequence(pipeline->index, &sequence, err) &&
-         lvn_spool_raise_counter(pipeline->spool, sequence, err);
+  struct lvn_error reason;
+  if (!lvn_index_last_sequence(pipeline->index, &sequence, err)) {
+    return false;
+  }
+  if (!lvn_spool_raise_counter(pipeline->spool, sequence, &reason)) { /* a full disk, which receives nothing either */
+    lvn_log_error(LVN_LOG_WARNING, "counter-not-raised", &reason, "action=ignored");
+  }
+  return true;
 }
 
 static bool open_all(struct lvn_pipeline *pipeline, struct lvn_error *err) {

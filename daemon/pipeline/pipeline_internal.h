@@ -89,7 +89,7 @@ struct lvn_pipeline {
   size_t answer_capacity;
   struct lvn_file_names held_paths; /* in spool/new, which cannot be taken: tried again when held_trouble is over */
   size_t held_capacity;
-  int64_t started_ms;        /* wall clock */
+  int64_t started_ms; /* wall clock */
   int64_t last_event_id;
   /* Monotonic, as everything that is not stored: lvn_pipeline_now_ms(). */
   int64_t started_at_ms;

@@ -50,9 +50,9 @@ struct lvn_sender_answer {
 /* One answer; false: none waits. */
 bool lvn_sender_take(struct lvn_sender *sender, struct lvn_sender_answer *ret_answer);
 
-/* What a DIMSE status of C-STORE means for the queue (PS3.4 B.2.3, PS3.7 annex C). Stored: 0000, the warnings Bxxx, 0001,
- * 0107 and 0116, and 0111 (it has this object already). Again, since it commonly passes: A7xx out of resources, 0110
- * processing failure, 0210, 0213, FE00. The rest, A9xx and Cxxx among them, is permanent. */
+/* What a DIMSE status of C-STORE means for the queue (PS3.4 B.2.3, PS3.7 annex C). Stored: 0000, the warnings Bxxx,
+ * 0001, 0107 and 0116, and 0111 (it has this object already). Again, since it commonly passes: A7xx out of resources,
+ * 0110 processing failure, 0210, 0213, FE00. The rest, A9xx and Cxxx among them, is permanent. */
 enum lvn_index_send_verdict lvn_sender_judge(uint16_t status);
 /* Wait before the next attempt: doubled each time, up to the maximum. */
 int64_t lvn_sender_backoff_ms(int64_t attempt, unsigned first_seconds, unsigned max_seconds);

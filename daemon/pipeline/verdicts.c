@@ -5,9 +5,9 @@
 #include "daemon/base/log.h"
 #include "daemon/pipeline/pipeline_internal.h"
 
-/* DESIGN: a worker's answer must not be lost because the disk is full for the moment that it comes in. It is recorded at
- * once or kept in memory and tried again until the index has it, or until the job is no longer running (an operator, a
- * rebuild). When there is no memory for that either, the sweep finds a running job that nobody works on. */
+/* DESIGN: a worker's answer must not be lost because the disk is full for the moment that it comes in. It is recorded
+ * at once or kept in memory and tried again until the index has it, or until the job is no longer running (an operator,
+ * a rebuild). When there is no memory for that either, the sweep finds a running job that nobody works on. */
 
 #define VERDICTS_MAX 4096U
 

@@ -1,5 +1,5 @@
-/* Rows that nobody works on, waits that a clock made endless, attempts that the node prevented, versions whose clock went
- * back, and an index of the schema before. */
+/* Rows that nobody works on, waits that a clock made endless, attempts that the node prevented, versions whose clock
+ * went back, and an index of the schema before. */
 #include "tests/unit/storage/index_fixture.h"
 
 #include <limits.h>
@@ -50,6 +50,30 @@ static void test_index_sweep__late_objects_cancel_what_is_swept(void **state) {
   assert_good(lvn_index_job_claim(fixture->index, 6000, &job, &found, &fixture->err));
   assert_false(found); /* it describes its study no longer */
   assert_string_equal(get_study(fixture).state, "collecting");
+}
+
+/* Its study names two patients by now: the job would be queued for ever. */
+static void test_index_sweep__job_of_a_rejected_study_is_cancelled(void **state) {
+  struct fixture *fixture = *state;
+  struct lvn_index_object stranger = make_object("1.3", 3, LVN_INDEX_ROLE_CT, 5500);
+  stranger.patient_id = "P2";
+  (void)start_job(fixture);
+  assert_true(add(fixture, &stranger).patient_conflict);
+  assert_string_equal(get_study(fixture).state, "rejected");
+  assert_int_equal(sweep_jobs(fixture, 0), 1);
+  assert_string_equal(get_study(fixture).state, "rejected");
+  assert_false(get_study(fixture).has_live_job);
+}
+
+static void test_index_sweep__later_report_is_not_older_than_the_first(void **state) {
+  struct fixture *fixture = *state;
+  struct lvn_index_object late = make_object("1.3", 3, LVN_INDEX_ROLE_CT, 5500);
+  struct lvn_index_job first = start_job(fixture); /* at 5000 */
+  finish_job(fixture, first.job_id, "2.1", "done");
+  (void)add(fixture, &late);
+  struct lvn_index_job second = run_next_job(fixture, &model, 4000); /* the clock was set back */
+  assert_int_not_equal(second.job_id, first.job_id);
+  assert_int_equal(second.wall_ms, 6000);
 }
 
 static void test_index_sweep__processing_study_without_a_job_is_ready_again(void **state) {
@@ -235,6 +259,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       CASE(running_job_without_a_worker_is_queued_again),
       CASE(late_objects_cancel_what_is_swept),
+      CASE(job_of_a_rejected_study_is_cancelled),
+      CASE(later_report_is_not_older_than_the_first),
       CASE(processing_study_without_a_job_is_ready_again),
       CASE(rows_without_a_sender_are_queued_again),
       CASE(second_record_of_one_answer_is_refused),

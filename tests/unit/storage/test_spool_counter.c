@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 
+#include "daemon/base/clock.h"
 #include "storage/spool_internal.h"
 
 #define CHILDREN 4
@@ -106,7 +107,7 @@ static void test_spool_counter__a_lost_or_damaged_counter_goes_on_above(void **s
   lvn_spool_close(spool);
   counter_path(path);
   for (size_t i = 0; i < sizeof contents / sizeof contents[0]; i++) {
-    usleep(20000); /* no faster than anybody restarts a node */
+    lvn_clock_sleep_seconds(0.02); /* no faster than anybody restarts a node */
     assert_good(lvn_file_replace(path, contents[i], strlen(contents[i]), 0600, &err));
     spool = open_spool(test_folder);
     int64_t number = next_number(spool);
@@ -143,10 +144,8 @@ static void test_spool_counter__facts_of_an_earlier_release_come_first(void **st
 int main(void) {
 #define CASE(name) cmocka_unit_test_setup_teardown(test_spool_counter__##name, set_up, tear_down)
   const struct CMUnitTest tests[] = {
-      CASE(a_clock_set_back_changes_no_order),
-      CASE(parallel_associations_share_no_number),
-      CASE(a_power_cut_takes_no_number_back),
-      CASE(a_lost_or_damaged_counter_goes_on_above),
+      CASE(a_clock_set_back_changes_no_order),      CASE(parallel_associations_share_no_number),
+      CASE(a_power_cut_takes_no_number_back),       CASE(a_lost_or_damaged_counter_goes_on_above),
       CASE(facts_of_an_earlier_release_come_first),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
