@@ -240,6 +240,17 @@ static json_t *answer_release(struct lvn_pipeline *pipeline, const json_t *reque
   return lvn_index_study_release(pipeline->index, study, &err) ? agree() : refuse(&err);
 }
 
+/* The old index could not be opened again: the supervisor starts this role anew until it can. */
+static void end_without_index(struct lvn_pipeline *pipeline) {
+  struct lvn_error err;
+  struct lvn_index_counts counts;
+  if (!lvn_index_count(pipeline->index, &counts, &err)) {
+    lvn_log_error(LVN_LOG_ERROR, "index-lost", &err, "action=restart");
+    pipeline->stops = true;
+    pipeline->is_broken = true;
+  }
+}
+
 static json_t *answer_rebuild(struct lvn_pipeline *pipeline) {
   struct lvn_error err;
   struct lvn_rebuild_report report;
@@ -256,6 +267,7 @@ static json_t *answer_rebuild(struct lvn_pipeline *pipeline) {
   }
   if (!good) {
     lvn_log_error(LVN_LOG_ERROR, "rebuild-failed", &err, "action=old-index-kept");
+    end_without_index(pipeline);
     return refuse(&err);
   }
   lvn_log(LVN_LOG_NOTICE, "event=index-rebuilt objects=%zu unreadable=%zu jobs=%zu results=%zu", report.objects,

@@ -406,5 +406,5 @@ int lvn_pipeline_run(const char *config_path, const struct lvn_config *config) {
     lvn_log_error(LVN_LOG_ERROR, "pipeline-failed", &err, "action=exit");
   }
   close_all(pipeline);
-  return good ? 0 : 1;
+  return good && !pipeline->is_broken ? 0 : 1;
 }

@@ -75,6 +75,7 @@ struct lvn_pipeline {
   int control_fd;
   int worker_fd;
   bool stops;
+  bool is_broken; /* it stops to be started anew */
   bool has_model; /* some worker has greeted since the start */
   struct lvn_index_model model;
   struct lvn_channel *controls[LVN_PIPELINE_CONTROLS_MAX];

@@ -108,6 +108,55 @@ static void test_pipeline__full_disk_of_the_worker_costs_no_attempt(void **state
   (void)close(fd);
 }
 
+static bool rebuild(void) {
+  json_t *answer = ask("{\"command\":\"rebuild-index\"}");
+  bool is_ok = json_is_true(json_object_get(answer, "ok"));
+  json_decref(answer);
+  return is_ok;
+}
+
+static void test_pipeline__full_disk_at_a_rebuild_keeps_the_old_index(void **state) {
+  (void)state;
+  if (pipeline_pid == 0) {
+    skip();
+  }
+  receive_ct();
+  assert_true(comes_to("studies", "sentence", "waiting for a ROI"));
+  fill_disk();
+  assert_false(rebuild());
+  assert_int_equal(integer_of("studies", "objects"), 3);
+  free_disk();
+  assert_true(rebuild());
+  assert_true(comes_to("studies", "sentence", "waiting for a ROI"));
+  receive("liver.dcm");
+  assert_true(comes_to("studies", "state", "ready"));
+}
+
+/* A verdict that waits to be recorded is of the old index: the analysis is done anew. */
+static void test_pipeline__rebuild_while_an_outcome_waits(void **state) {
+  (void)state;
+  if (pipeline_pid == 0) {
+    skip();
+  }
+  receive_ct();
+  receive("liver.dcm");
+  int fd = connect_worker();
+  json_t *job = take_job(fd);
+  fill_disk();
+  answer_outcome(fd, job, "refused", "the slices overlap");
+  json_decref(job);
+  assert_true(problem_comes_to("cannot be recorded"));
+  free_disk();
+  assert_true(rebuild());
+  assert_true(comes_to("jobs", "state", "running"));
+  job = take_job(fd);
+  answer_outcome(fd, job, "refused", "the slices overlap");
+  json_decref(job);
+  assert_true(comes_to("studies", "state", "rejected"));
+  assert_true(problem_comes_to(""));
+  (void)close(fd);
+}
+
 static void write_file(const char *name, const char *text) {
   char path[LVN_PATH_BYTES];
   assert_good(lvn_path_join(path, config.state_folder, name, &err));
@@ -223,6 +272,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       SMALL_DISK_CASE(full_disk_keeps_an_outcome_until_it_is_recorded),
       SMALL_DISK_CASE(full_disk_of_the_worker_costs_no_attempt),
+      SMALL_DISK_CASE(full_disk_at_a_rebuild_keeps_the_old_index),
+      SMALL_DISK_CASE(rebuild_while_an_outcome_waits),
       CASE(unreadable_object_stays_until_it_can_be_set_aside),
       CASE(many_studies_of_one_association_hold_up_no_other),
       CASE(retry_repeats_the_latest_job),
