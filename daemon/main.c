@@ -7,6 +7,7 @@
 #include "daemon/worker_load.h"
 
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -108,6 +109,14 @@ static int run(const struct arguments *arguments, const struct lvn_config *confi
   return lvn_supervisor_run(&plan);
 }
 
+/* A reload that is asked for before anybody listens waits: every role blocks SIGHUP and hears of it by a descriptor. */
+static void block_hangup(void) {
+  sigset_t signals;
+  (void)sigemptyset(&signals);
+  (void)sigaddset(&signals, SIGHUP);
+  (void)sigprocmask(SIG_BLOCK, &signals, NULL);
+}
+
 int main(int argc, char **argv) {
   struct lvn_error err = {0};
   struct arguments arguments = {0};
@@ -125,6 +134,7 @@ int main(int argc, char **argv) {
                  config->peer_count == 1 ? "" : "s");
     return EXIT_OK;
   }
+  block_hangup();
   (void)umask(0077);
   lvn_log_setup(strcmp(arguments.role, "all") == 0 || strcmp(arguments.role, "receiver") == 0 ? "receiver"
                                                                                               : "supervisor",

@@ -10,6 +10,7 @@
 #include "daemon/base/clock.h"
 #include "storage/index_internal.h"
 #include "storage/intact.h"
+#include "storage/spool_internal.h"
 
 #define INDEX_FILE "index.sqlite"
 #define REBUILD_FILE "index.sqlite.rebuild"
@@ -77,9 +78,18 @@ static bool check_integrity(struct lvn_index *index, struct lvn_error *err) {
   return true;
 }
 
+static bool change_schema(struct lvn_index *index, int64_t version, struct lvn_error *err) {
+  char set_version[64];
+  bool good = version != 0 || execute(index, lvn_index_schema_sql, err);
+  for (size_t i = 0; version != 0 && i < lvn_index_upgrade_count; i++) {
+    good = good && (lvn_index_upgrades[i].to_version <= version || execute(index, lvn_index_upgrades[i].sql, err));
+  }
+  (void)snprintf(set_version, sizeof set_version, "PRAGMA user_version = %d", LVN_INDEX_SCHEMA_VERSION);
+  return good && execute(index, set_version, err);
+}
+
 static bool migrate(struct lvn_index *index, struct lvn_error *err) {
   int64_t version = 0;
-  char set_version[64];
   if (!lvn_sql_integer(index, &version, 0, err, "PRAGMA user_version", "")) {
     return false;
   }
@@ -90,16 +100,15 @@ static bool migrate(struct lvn_index *index, struct lvn_error *err) {
   if (version == LVN_INDEX_SCHEMA_VERSION) {
     return true;
   }
-  if (version != 0) {
+  if (version != 0 && version < LVN_INDEX_OLDEST_VERSION) {
     return lvn_error_set(err, LVN_ERROR_DATA,
                          "the index has schema %d, this program needs %d: run 'livervlm rebuild-index'", (int)version,
                          LVN_INDEX_SCHEMA_VERSION);
   }
-  (void)snprintf(set_version, sizeof set_version, "PRAGMA user_version = %d", LVN_INDEX_SCHEMA_VERSION);
   if (!lvn_index_begin(index, err)) {
     return false;
   }
-  if (execute(index, lvn_index_schema_sql, err) && execute(index, set_version, err) && lvn_index_commit(index, err)) {
+  if (change_schema(index, version, err) && lvn_index_commit(index, err)) {
     return true;
   }
   lvn_index_rollback(index);
@@ -178,8 +187,8 @@ bool lvn_index_open(const char *state_folder, unsigned job_attempts_max, struct 
   if (!lvn_copy(index->state_folder, sizeof index->state_folder, state_folder)) {
     (void)lvn_error_set(err, LVN_ERROR_DATA, "path too long: '%.200s…'", state_folder);
   } else if (lvn_intact_check_owner(state_folder, err) && lvn_file_make_folder(state_folder, 0700, err) &&
-             take_lock(state_folder, &index->lock_fd, err) && load_key(index, err) &&
-             open_database(index, INDEX_FILE, err)) {
+             lvn_spool_sync_parent(state_folder, err) && take_lock(state_folder, &index->lock_fd, err) &&
+             load_key(index, err) && open_database(index, INDEX_FILE, err)) {
     *ret_index = index;
     return true;
   }

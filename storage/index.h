@@ -24,8 +24,8 @@ struct lvn_index;
 
 /* Opens or creates <state>/index.sqlite: integrity check, then recovery of what a killed process left
  * (running jobs and sends are queued again, without an attempt; a job that was interrupted ten times fails).
- * LVN_ERROR_CONFLICT when another process holds the lock; LVN_ERROR_DATA when the file is damaged or of another schema
- * (then rebuild it). */
+ * LVN_ERROR_CONFLICT when another process holds the lock; LVN_ERROR_DATA when the file is damaged or of a schema that
+ * cannot be brought up to date in place (then rebuild it). */
 LVN_MUST_CHECK bool lvn_index_open(const char *state_folder, unsigned job_attempts_max, struct lvn_index **ret_index,
                                    struct lvn_error *err);
 /* Folds the write-ahead log in and closes. NULL is allowed. */
@@ -76,6 +76,9 @@ struct lvn_index_addition {
  * become current again by a later reception. `settle_at_ms`: when the study may be looked at if nothing else comes. */
 LVN_MUST_CHECK bool lvn_index_add(struct lvn_index *index, const struct lvn_index_object *object, int64_t settle_at_ms,
                                   struct lvn_index_addition *ret_addition, struct lvn_error *err);
+
+/* Number of the newest reception that the index knows; 0: none. */
+LVN_MUST_CHECK bool lvn_index_last_sequence(struct lvn_index *index, int64_t *ret_sequence, struct lvn_error *err);
 
 /* Is this digest known, and current for its SOP instance UID? */
 LVN_MUST_CHECK bool lvn_index_has_object(struct lvn_index *index, const uint8_t sha256[LVN_SHA256_BYTES],
@@ -157,6 +160,7 @@ struct lvn_index_job {
   int64_t repetition; /* 0, or how often these inputs came back after the results of others */
   int64_t wall_ms;
   int64_t attempt;
+  int64_t postponed; /* attempts that the node itself prevented, which do not count */
   int64_t not_before_ms;
   int64_t started_ms;
   int64_t finished_ms;
@@ -202,6 +206,10 @@ LVN_MUST_CHECK bool lvn_index_job_finish(struct lvn_index *index, const struct l
 /* running -> queued (transient and attempts left, not before retry_at_ms) or failed. */
 LVN_MUST_CHECK bool lvn_index_job_fail(struct lvn_index *index, int64_t job_id, const char *code, const char *message,
                                        bool transient, int64_t now_ms, int64_t retry_at_ms, struct lvn_error *err);
+/* running -> queued: this node could not do it (a full disk), which is not the study's fault; no attempt is counted. */
+LVN_MUST_CHECK bool lvn_index_job_postpone(struct lvn_index *index, int64_t job_id, const char *code,
+                                           const char *message, int64_t now_ms, int64_t retry_at_ms,
+                                           struct lvn_error *err);
 /* Operator: a failed job is queued again. */
 LVN_MUST_CHECK bool lvn_index_job_retry(struct lvn_index *index, int64_t job_id, struct lvn_error *err);
 LVN_MUST_CHECK bool lvn_index_job_get(struct lvn_index *index, int64_t job_id, struct lvn_index_job *ret_job,
@@ -237,7 +245,7 @@ LVN_MUST_CHECK bool lvn_index_outbound_claim(struct lvn_index *index, const char
                                              struct lvn_index_outbound **ret_rows, size_t *ret_count,
                                              struct lvn_error *err);
 enum lvn_index_send_verdict { LVN_INDEX_SENT, LVN_INDEX_SEND_AGAIN, LVN_INDEX_SEND_FAILED };
-/* Of a superseded job, "again" means cancelled. */
+/* Of a superseded job, "again" means cancelled. LVN_ERROR_CONFLICT when the row is not being sent. */
 LVN_MUST_CHECK bool lvn_index_outbound_finish(struct lvn_index *index, int64_t outbound_id,
                                               enum lvn_index_send_verdict verdict, int64_t status, const char *message,
                                               int64_t now_ms, int64_t not_before_ms, struct lvn_error *err);
@@ -246,6 +254,34 @@ LVN_MUST_CHECK bool lvn_index_outbound_retry(struct lvn_index *index, int64_t ou
 LVN_MUST_CHECK bool lvn_index_list_outbound(struct lvn_index *index, const char *state, size_t limit,
                                             struct lvn_index_outbound **ret_rows, size_t *ret_count,
                                             struct lvn_error *err);
+
+/* ---- what nothing else would end (index_sweep.c) ---- */
+
+/* Running jobs that are not among `live_ids`, and studies in processing without one, go back to their queue without an
+ * attempt: nobody works on them. */
+LVN_MUST_CHECK bool lvn_index_sweep_jobs(struct lvn_index *index, const int64_t *live_ids, size_t live_count,
+                                         size_t *ret_swept, struct lvn_error *err);
+/* Peers that have rows in sending, in order of name, at most max_count names of 64 bytes. */
+LVN_MUST_CHECK bool lvn_index_list_sending(struct lvn_index *index, char (*ret_names)[64], size_t max_count,
+                                           size_t *ret_count, struct lvn_error *err);
+/* Rows in sending to a destination that nobody sends to are queued again, without an attempt. */
+LVN_MUST_CHECK bool lvn_index_sweep_outbound(struct lvn_index *index, const char *destination, int64_t not_before_ms,
+                                             size_t *ret_swept, struct lvn_error *err);
+/* Jobs that wait because this node could not do them. */
+LVN_MUST_CHECK bool lvn_index_count_postponed(struct lvn_index *index, int64_t *ret_count, struct lvn_error *err);
+/* Rows that were given up: no more attempts are made unless an operator asks. */
+LVN_MUST_CHECK bool lvn_index_count_undelivered(struct lvn_index *index, int64_t *ret_count, struct lvn_error *err);
+/* The wall clock was set forward or back by shift_ms: what waits for a time waits as long as before. No wait is longer
+ * than its maximum from now_ms on, whatever the clock was when it was written. */
+struct lvn_index_waits {
+  int64_t shift_ms;
+  int64_t now_ms;
+  int64_t settle_max_ms;
+  int64_t job_max_ms;
+  int64_t send_max_ms;
+};
+LVN_MUST_CHECK bool lvn_index_shift_waits(struct lvn_index *index, const struct lvn_index_waits *waits,
+                                          struct lvn_error *err);
 
 /* ---- watching ---- */
 

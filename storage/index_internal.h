@@ -26,7 +26,15 @@ struct lvn_index {
 };
 
 extern const char *const lvn_index_schema_sql;
-#define LVN_INDEX_SCHEMA_VERSION 3
+#define LVN_INDEX_SCHEMA_VERSION 4
+#define LVN_INDEX_OLDEST_VERSION 3 /* that can be brought up to date in place */
+
+struct lvn_index_upgrade {
+  int64_t to_version;
+  const char *sql;
+};
+extern const struct lvn_index_upgrade lvn_index_upgrades[];
+extern const size_t lvn_index_upgrade_count;
 
 /* A prepared, bound statement, owned by the index; put back by lvn_sql_done. `types`, a letter per parameter:
  * t text (NULL is SQL NULL), i int64_t, b 32-byte digest. `sql` must be a literal. */

@@ -7,7 +7,7 @@
 #define JOB_COLUMNS                                                                                                    \
   "SELECT j.job_id, j.study_uid, s.name, j.state, j.outcome, j.job_key, j.model_name, j.model_version,"                \
   " j.input_digest, j.model_digest, j.wall_ms, j.attempt, j.not_before, j.started_at, j.finished_at, j.error_code,"    \
-  " j.error_text, j.repetition FROM job j JOIN study s USING (study_uid) "
+  " j.error_text, j.repetition, j.postponed FROM job j JOIN study s USING (study_uid) "
 
 static void read_job(sqlite3_stmt *statement, struct lvn_index_job *job) {
   job->job_id = sqlite3_column_int64(statement, 0);
@@ -28,6 +28,7 @@ static void read_job(sqlite3_stmt *statement, struct lvn_index_job *job) {
   lvn_sql_copy_text(statement, 15, job->error_code, sizeof job->error_code);
   lvn_sql_copy_text(statement, 16, job->error_text, sizeof job->error_text);
   job->repetition = sqlite3_column_int64(statement, 17);
+  job->postponed = sqlite3_column_int64(statement, 18);
 }
 
 bool lvn_index_job_get(struct lvn_index *index, int64_t job_id, struct lvn_index_job *ret_job, struct lvn_error *err) {
@@ -149,6 +150,10 @@ static bool count_repetition(struct lvn_index *index, const char *study_uid, con
                          "tbb", study_uid, input, model);
 }
 
+/* The time in the results is the clock's, but not before that of an earlier report of the study: viewers show the one
+ * that seems newest. A clock that was wrong by more than a day is not followed. */
+#define DAY_MS "86400000"
+
 static bool create_job(struct lvn_index *index, const char *study_uid, const struct lvn_index_model *model,
                        int64_t now_ms, int64_t *ret_job_id, struct lvn_error *err) {
   uint8_t input[LVN_SHA256_BYTES];
@@ -159,9 +164,11 @@ static bool create_job(struct lvn_index *index, const char *study_uid, const str
          make_key(study_uid, input, model->digest, repetition, key, err) &&
          lvn_sql_run(index, err,
                      "INSERT INTO job(study_uid, input_digest, model_digest, model_name, model_version, repetition,"
-                     " job_key, wall_ms, change_count) SELECT ?1,?2,?3,?4,?5,?6,?7,?8,change_count FROM study WHERE"
-                     " study_uid=?1 ON CONFLICT(study_uid, input_digest, model_digest, repetition) DO UPDATE SET"
-                     " state='queued', outcome='', attempt=0, interruption=0, not_before=0,"
+                     " job_key, wall_ms, change_count) SELECT ?1,?2,?3,?4,?5,?6,?7,max(?8, coalesce((SELECT"
+                     " max(wall_ms)+1000 FROM job WHERE study_uid=?1 AND wall_ms BETWEEN ?8 AND ?8+" DAY_MS "), 0)),"
+                     " change_count FROM study WHERE study_uid=?1 ON CONFLICT(study_uid, input_digest, model_digest, "
+                     "repetition) DO UPDATE SET"
+                     " state='queued', outcome='', attempt=0, interruption=0, postponed=0, not_before=0,"
                      " change_count=excluded.change_count, error_code='', error_text=''",
                      "tbbttiti", study_uid, input, model->digest, model->name, model->version, repetition, key,
                      now_ms) &&
@@ -197,7 +204,8 @@ static bool start_job(struct lvn_index *index, const struct lvn_index_job *job, 
   return lvn_sql_run(index, err,
                      "UPDATE job SET state='running', attempt=attempt+1, started_at=?2, finished_at=0 WHERE job_id=?1",
                      "ii", job->job_id, now_ms) &&
-         lvn_sql_run(index, err, "UPDATE study SET state='processing' WHERE study_uid=?1", "t", job->study_uid);
+         lvn_sql_run(index, err, "UPDATE study SET state='processing', sentence='' WHERE study_uid=?1", "t",
+                     job->study_uid);
 }
 
 /* The job no longer describes its study: the study is looked at again. */
@@ -312,8 +320,10 @@ static bool finish_job(struct lvn_index *index, const struct lvn_index_finish *f
   struct lvn_index_job job;
   bool is_stale = false;
   if (!lvn_index_job_get(index, finish->job_id, &job, err) || !study_is_stale(index, finish->job_id, &is_stale, err) ||
-      !lvn_sql_run(index, err, "UPDATE job SET state='done', outcome=?2, finished_at=?3 WHERE job_id=?1", "iti",
-                   finish->job_id, is_stale ? "stale" : finish->outcome, finish->now_ms)) {
+      !lvn_sql_run(index, err,
+                   "UPDATE job SET state='done', outcome=?2, finished_at=?3, error_code='', error_text=''"
+                   " WHERE job_id=?1",
+                   "iti", finish->job_id, is_stale ? "stale" : finish->outcome, finish->now_ms)) {
     return false;
   }
   if (is_stale) {
@@ -368,6 +378,35 @@ bool lvn_index_job_fail(struct lvn_index *index, int64_t job_id, const char *cod
   return lvn_sql_scope_end(index, &scope, good, err);
 }
 
+static bool postpone_job(struct lvn_index *index, int64_t job_id, const char *code, const char *message, int64_t now_ms,
+                         int64_t retry_at_ms, struct lvn_error *err) {
+  struct lvn_index_job job = {0};
+  bool is_stale = false;
+  if (!lvn_index_job_get(index, job_id, &job, err) || !study_is_stale(index, job_id, &is_stale, err) ||
+      !lvn_sql_run(index, err,
+                   "UPDATE job SET state=?2, attempt=max(attempt-1,0), postponed=postponed+1, error_code=?3,"
+                   " error_text=?4, not_before=?5, finished_at=?6 WHERE job_id=?1",
+                   "itttii", job_id, is_stale ? "cancelled" : "queued", code, message, retry_at_ms, now_ms)) {
+    return false;
+  }
+  if (is_stale) {
+    return collect_again(index, job.study_uid, err);
+  }
+  return lvn_sql_run(index, err,
+                     "UPDATE study SET state='ready', sentence='the analysis is retried as soon as this node can: ' ||"
+                     " ?2 WHERE study_uid=?1",
+                     "tt", job.study_uid, message);
+}
+
+bool lvn_index_job_postpone(struct lvn_index *index, int64_t job_id, const char *code, const char *message,
+                            int64_t now_ms, int64_t retry_at_ms, struct lvn_error *err) {
+  struct lvn_sql_scope scope;
+  if (!lvn_sql_scope_begin(index, &scope, err)) {
+    return false;
+  }
+  return lvn_sql_scope_end(index, &scope, postpone_job(index, job_id, code, message, now_ms, retry_at_ms, err), err);
+}
+
 static bool retry_job(struct lvn_index *index, int64_t job_id, struct lvn_error *err) {
   struct lvn_index_job job;
   int64_t latest = 0;
@@ -382,9 +421,10 @@ static bool retry_job(struct lvn_index *index, int64_t job_id, struct lvn_error 
                          "can be queued again",
                          (long long)job_id, job.state, latest == job_id ? "" : " and superseded");
   }
-  return lvn_sql_run(index, err,
-                     "UPDATE job SET state='queued', attempt=0, interruption=0, not_before=0 WHERE job_id=?1", "i",
-                     job_id) &&
+  return lvn_sql_run(
+             index, err,
+             "UPDATE job SET state='queued', attempt=0, interruption=0, postponed=0, not_before=0 WHERE job_id=?1", "i",
+             job_id) &&
          lvn_sql_run(index, err, "UPDATE study SET state='ready', sentence='' WHERE study_uid=?1", "t", job.study_uid);
 }
 

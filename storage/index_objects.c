@@ -94,14 +94,16 @@ static bool make_patient_key(struct lvn_index *index, const struct lvn_index_obj
 }
 
 /* Makes room for the object of `facts` as the current one of its UID, unless a newer one is there. The newest reception
- * is current; equal times are decided by the digest, so that a rebuild decides the same. */
+ * is current, by its number; what was received before there were numbers by its time and then its digest, so that a
+ * rebuild decides the same. */
 static bool displace(struct lvn_index *index, const struct lvn_spool_facts *facts, struct lvn_index_addition *addition,
                      bool *ret_is_newest, struct lvn_error *err) {
   LVN_AUTOSTATEMENT sqlite3_stmt *statement = NULL;
   if (!lvn_sql_prepare(index, &statement, err,
-                       "SELECT sha256, (received_at, sha256) > (?3, ?4) FROM instance WHERE study_uid=?1 AND"
-                       " sop_instance_uid=?2 AND is_current",
-                       "ttib", facts->study_instance_uid, facts->sop_instance_uid, facts->received_ms, facts->sha256) ||
+                       "SELECT sha256, (sequence, received_at, sha256) > (?3, ?4, ?5) FROM instance WHERE study_uid=?1"
+                       " AND sop_instance_uid=?2 AND is_current",
+                       "ttiib", facts->study_instance_uid, facts->sop_instance_uid, facts->sequence, facts->received_ms,
+                       facts->sha256) ||
       !lvn_sql_step(index, statement, &addition->has_superseded, err)) {
     return false;
   }
@@ -132,11 +134,12 @@ static bool insert_instance(struct lvn_index *index, const struct lvn_index_obje
   return lvn_sql_run(index, err,
                      "INSERT INTO instance(sop_instance_uid, sha256, study_uid, series_uid, sop_class_uid,"
                      " transfer_syntax_uid, role, patient_key, byte_count, calling_aet, address, association_id,"
-                     " received_at, is_current, is_own) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)",
-                     "tbttttttitttiii", facts->sop_instance_uid, facts->sha256, facts->study_instance_uid,
+                     " received_at, is_current, is_own, sequence) VALUES"
+                     " (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16)",
+                     "tbttttttitttiiii", facts->sop_instance_uid, facts->sha256, facts->study_instance_uid,
                      facts->series_instance_uid, facts->sop_class_uid, facts->transfer_syntax_uid, role, patient_key,
                      (int64_t)facts->byte_count, facts->calling_aet, facts->address, facts->association_id,
-                     facts->received_ms, (int64_t)is_newest, (int64_t)is_own) &&
+                     facts->received_ms, (int64_t)is_newest, (int64_t)is_own, facts->sequence) &&
          lvn_sql_run(index, err,
                      "INSERT INTO series(series_uid, study_uid, modality, role) VALUES (?1,?2,?3,?4)"
                      " ON CONFLICT DO NOTHING",
@@ -197,10 +200,11 @@ static bool place_again(struct lvn_index *index, const struct lvn_index_object *
                        "tb", facts->sop_instance_uid, facts->sha256) ||
       (is_current == 0 && !displace(index, facts, addition, &is_newest, err)) ||
       !lvn_sql_run(index, err,
-                   "UPDATE instance SET is_current=?3, received_at=max(received_at,?4), calling_aet=?5, address=?6,"
-                   " association_id=?7 WHERE sop_instance_uid=?1 AND sha256=?2",
-                   "tbiittt", facts->sop_instance_uid, facts->sha256, (int64_t)is_newest, facts->received_ms,
-                   facts->calling_aet, facts->address, facts->association_id) ||
+                   "UPDATE instance SET is_current=?3, received_at=CASE WHEN ?8>sequence THEN ?4 ELSE"
+                   " max(received_at,?4) END, sequence=max(sequence,?8), calling_aet=?5, address=?6, association_id=?7"
+                   " WHERE sop_instance_uid=?1 AND sha256=?2",
+                   "tbiittti", facts->sop_instance_uid, facts->sha256, (int64_t)is_newest, facts->received_ms,
+                   facts->calling_aet, facts->address, facts->association_id, facts->sequence) ||
       /* What was just acknowledged is not kept for a shorter time than what comes first. */
       !lvn_sql_run(index, err, "UPDATE study SET last_received_at=max(last_received_at,?2) WHERE study_uid=?1", "ti",
                    facts->study_instance_uid, facts->received_ms)) {
@@ -257,6 +261,10 @@ static bool place(struct lvn_index *index, const struct lvn_index_object *object
   return (issuer_key[0] == '\0' || row.issuer_key[0] != '\0' ||
           lvn_sql_run(index, err, "UPDATE study SET issuer_key=?2 WHERE study_uid=?1", "tt", study_uid, issuer_key)) &&
          touch_study(index, object, &row, settle_at_ms, addition, err);
+}
+
+bool lvn_index_last_sequence(struct lvn_index *index, int64_t *ret_sequence, struct lvn_error *err) {
+  return lvn_sql_integer(index, ret_sequence, 0, err, "SELECT max(sequence) FROM instance", "");
 }
 
 bool lvn_index_add(struct lvn_index *index, const struct lvn_index_object *object, int64_t settle_at_ms,

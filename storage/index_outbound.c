@@ -99,6 +99,14 @@ bool lvn_index_outbound_claim(struct lvn_index *index, const char *destination, 
 static bool finish_row(struct lvn_index *index, int64_t outbound_id, const char *state, int64_t status,
                        const char *message, int64_t sent_at_ms, int64_t not_before_ms, struct lvn_error *err) {
   int64_t superseded_by = 0;
+  int64_t is_sending = 0;
+  if (!lvn_sql_integer(index, &is_sending, 0, err, "SELECT state='sending' FROM outbound WHERE outbound_id=?1", "i",
+                       outbound_id)) {
+    return false;
+  }
+  if (is_sending == 0) {
+    return lvn_error_set(err, LVN_ERROR_CONFLICT, "outbound object %lld is not being sent", (long long)outbound_id);
+  }
   return lvn_sql_run(index, err,
                      "UPDATE outbound SET state=?2, last_status=?3, last_error=?4, sent_at=?5, not_before=?6"
                      " WHERE outbound_id=?1",

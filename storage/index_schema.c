@@ -3,7 +3,8 @@
 /* Times are milliseconds since 1970 UTC. Every state column has a trigger that refuses what the transition table does
  * not list and one that writes the event log, so that a wrong program cannot make a wrong state.
  * study.change_count grows with every object that changes the inputs; looked_change is its value when the assembler
- * last decided: a study is looked at when they differ. revision grows when a decided study is opened again. */
+ * last decided: a study is looked at when they differ. revision grows when a decided study is opened again.
+ * instance.sequence is the order of reception. job.postponed counts the attempts that the node itself prevented. */
 const char *const lvn_index_schema_sql =
     "CREATE TABLE transition (entity TEXT, from_state TEXT, to_state TEXT,"
     " PRIMARY KEY (entity, from_state, to_state)) STRICT, WITHOUT ROWID;"
@@ -41,7 +42,9 @@ const char *const lvn_index_schema_sql =
     " transfer_syntax_uid TEXT NOT NULL, role TEXT NOT NULL CHECK (role IN ('ct','roi','other')),"
     " patient_key TEXT NOT NULL, byte_count INTEGER NOT NULL, calling_aet TEXT NOT NULL, address TEXT NOT NULL,"
     " association_id TEXT NOT NULL, received_at INTEGER NOT NULL, is_current INTEGER NOT NULL DEFAULT 1,"
-    " is_own INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (sop_instance_uid, sha256)) STRICT;"
+    " is_own INTEGER NOT NULL DEFAULT 0, sequence INTEGER NOT NULL DEFAULT 0,"
+    " PRIMARY KEY (sop_instance_uid, sha256)) STRICT;"
+    "CREATE INDEX instance_by_sequence ON instance(sequence);"
     "CREATE UNIQUE INDEX instance_current ON instance(study_uid, sop_instance_uid) WHERE is_current;"
     "CREATE INDEX instance_by_study ON instance(study_uid, is_current);"
     "CREATE INDEX instance_by_digest ON instance(sha256);"
@@ -55,7 +58,7 @@ const char *const lvn_index_schema_sql =
     " interruption INTEGER NOT NULL DEFAULT 0, change_count INTEGER NOT NULL, not_before INTEGER NOT NULL DEFAULT 0,"
     " started_at INTEGER NOT NULL DEFAULT 0, finished_at INTEGER NOT NULL DEFAULT 0, superseded_by INTEGER NOT NULL "
     "DEFAULT 0,"
-    " error_code TEXT NOT NULL DEFAULT '', error_text TEXT NOT NULL DEFAULT '',"
+    " error_code TEXT NOT NULL DEFAULT '', error_text TEXT NOT NULL DEFAULT '', postponed INTEGER NOT NULL DEFAULT 0,"
     " UNIQUE (study_uid, input_digest, model_digest, repetition)) STRICT;"
     "CREATE INDEX job_by_state ON job(state, not_before);"
 
@@ -102,3 +105,11 @@ const char *const lvn_index_schema_sql =
     " INSERT INTO event(at, entity, entity_id, from_state, to_state) VALUES"
     " (CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER), 'outbound', NEW.outbound_id, OLD.state,"
     " NEW.state); END;";
+
+/* From the schema before to `to_version`, without the objects being read: oldest first. */
+const struct lvn_index_upgrade lvn_index_upgrades[] = {
+    {4, "ALTER TABLE instance ADD COLUMN sequence INTEGER NOT NULL DEFAULT 0;"
+        "CREATE INDEX instance_by_sequence ON instance(sequence);"
+        "ALTER TABLE job ADD COLUMN postponed INTEGER NOT NULL DEFAULT 0;"},
+};
+const size_t lvn_index_upgrade_count = sizeof lvn_index_upgrades / sizeof lvn_index_upgrades[0];

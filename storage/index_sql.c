@@ -18,8 +18,11 @@ bool lvn_sql_fail(const struct lvn_index *index, struct lvn_error *err, const ch
   case SQLITE_READONLY:
     kind = LVN_ERROR_IO;
     break;
-  case SQLITE_BUSY:
+  case SQLITE_BUSY: /* somebody reads the file by hand: it passes */
   case SQLITE_LOCKED:
+  case SQLITE_PROTOCOL:
+    kind = LVN_ERROR_TIMEOUT;
+    break;
   case SQLITE_CONSTRAINT: /* an illegal transition among them */
     kind = LVN_ERROR_CONFLICT;
     break;

@@ -116,12 +116,13 @@ bool lvn_index_study_release(struct lvn_index *index, const char *study_uid, str
   if (strcmp(study.state, "rejected") != 0) {
     return lvn_error_set(err, LVN_ERROR_CONFLICT, "study %s is %s, not rejected", study.name, study.state);
   }
-  return lvn_sql_run(index, err,
-                     "UPDATE study SET state='collecting', is_locked=0, sentence='released by an operator',"
-                     " settle_at=0, change_count=change_count+1, revision=revision+1, patient_key="
-                     "(SELECT patient_key FROM instance i WHERE i.study_uid=?1 AND i.is_current AND NOT i.is_own"
-                     " GROUP BY patient_key ORDER BY count(*) DESC, min(received_at) LIMIT 1) WHERE study_uid=?1",
-                     "t", study.study_uid);
+  return lvn_sql_run(
+      index, err,
+      "UPDATE study SET state='collecting', is_locked=0, sentence='released by an operator',"
+      " settle_at=0, change_count=change_count+1, revision=revision+1, patient_key="
+      "(SELECT patient_key FROM instance i WHERE i.study_uid=?1 AND i.is_current AND NOT i.is_own"
+      " GROUP BY patient_key ORDER BY count(*) DESC, min(sequence), min(received_at) LIMIT 1) WHERE study_uid=?1",
+      "t", study.study_uid);
 }
 
 bool lvn_index_study_retry(struct lvn_index *index, const char *study_uid, struct lvn_error *err) {

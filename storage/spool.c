@@ -18,7 +18,7 @@
 #define WRITE_BACK_BYTES (1024U * 1024U)
 
 struct lvn_spool_writer {
-  const struct lvn_spool *spool;
+  struct lvn_spool *spool;
   struct lvn_sha256 *digest;
   uint64_t byte_count;
   uint64_t write_back_start;
@@ -50,14 +50,35 @@ static void remove_dead_files(const char *folder) {
 }
 
 static bool make_folders(struct lvn_spool *spool, const char *state_folder, struct lvn_error *err) {
-  char root[LVN_PATH_BYTES];
-  return lvn_path_join(root, state_folder, "spool", err) && lvn_path_join(spool->tmp_folder, root, "tmp", err) &&
-         lvn_path_join(spool->new_folder, root, "new", err) && lvn_path_join(spool->open_folder, root, "open", err) &&
+  const char *root = spool->root_folder;
+  return lvn_path_join(spool->root_folder, state_folder, "spool", err) &&
+         lvn_path_join(spool->tmp_folder, root, "tmp", err) && lvn_path_join(spool->new_folder, root, "new", err) &&
+         lvn_path_join(spool->open_folder, root, "open", err) &&
          lvn_path_join(spool->objects_folder, state_folder, "objects", err) &&
          lvn_file_make_folder(spool->tmp_folder, FOLDER_MODE, err) &&
          lvn_file_make_folder(spool->new_folder, FOLDER_MODE, err) &&
          lvn_file_make_folder(spool->open_folder, FOLDER_MODE, err) && lvn_file_sync_folder(root, err) &&
-         lvn_file_sync_folder(state_folder, err);
+         lvn_file_sync_folder(state_folder, err) && lvn_spool_sync_parent(state_folder, err);
+}
+
+bool lvn_spool_sync_parent(const char *path, struct lvn_error *err) {
+  char folder[LVN_PATH_BYTES];
+  if (!lvn_copy(folder, sizeof folder, path)) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "path too long: '%.200s…'", path);
+  }
+  char *slash = strrchr(folder, '/');
+  if (slash != NULL) {
+    slash[slash == folder ? 1 : 0] = '\0';
+  }
+  return lvn_file_sync_folder(slash == NULL ? "." : folder, err) || err->sys_errno == EACCES || err->sys_errno == EPERM;
+}
+
+/* The first number here opens the counter for the processes that are forked later. On a full disk they try themselves,
+ * object by object: the node has to be there to answer so. */
+static void start_counting(struct lvn_spool *spool) {
+  struct lvn_error ignored;
+  int64_t number = 0;
+  (void)!lvn_spool_count(spool, &number, &ignored);
 }
 
 void lvn_spool_remove_dead(const struct lvn_spool *spool) {
@@ -70,6 +91,7 @@ bool lvn_spool_open(const char *state_folder, struct lvn_spool **ret_spool, stru
     return false;
   }
   spool->new_fd = -1;
+  spool->counter_fd = -1;
   if (!lvn_intact_check_owner(state_folder, err) || !make_folders(spool, state_folder, err)) {
     return false;
   }
@@ -78,6 +100,7 @@ bool lvn_spool_open(const char *state_folder, struct lvn_spool **ret_spool, stru
     return lvn_error_set_errno(err, errno, "cannot open '%s'", spool->new_folder);
   }
   remove_dead_files(spool->tmp_folder);
+  start_counting(spool);
   lvn_spool_remove_orphans(spool);
   *ret_spool = lvn_steal(&spool);
   return true;
@@ -86,6 +109,7 @@ bool lvn_spool_open(const char *state_folder, struct lvn_spool **ret_spool, stru
 void lvn_spool_close(struct lvn_spool *spool) {
   if (spool != NULL) {
     lvn_file_close_pointer(&spool->new_fd);
+    lvn_file_close_pointer(&spool->counter_fd);
     lvn_free(spool);
   }
 }
@@ -221,7 +245,8 @@ bool lvn_spool_commit(struct lvn_spool_writer *taken_writer, struct lvn_spool_fa
   }
   facts->byte_count = writer->byte_count;
   lvn_sha256_to_text(facts->sha256, sha256_text);
-  if (!lvn_spool_commit_again(writer->spool, sha256_text, facts, &facts->already_stored, err)) {
+  if (!lvn_spool_count(writer->spool, &facts->sequence, err) ||
+      !lvn_spool_commit_again(writer->spool, sha256_text, facts, &facts->already_stored, err)) {
     return false;
   }
   if (facts->already_stored) {

@@ -4,6 +4,7 @@
  *   spool/new/<sha256>.obj      complete and durable: a Part 10 file that waits for the index
  *   spool/new/<sha256>-<…>.obj  the same for bytes that were received before, or whose stored file is damaged
  *   spool/open/<association>    one per open association, locked while it lives; lists the study UIDs it adds to
+ *   spool/counter               the order of reception, which no clock can turn round
  * What the index needs beyond the Part 10 bytes (calling AE title, address, time, UIDs) is JSON in the extended
  * attribute "user.livervlm.facts" of the object: one fsync makes both durable, and the facts follow the file into the
  * object store. A file system without extended attributes gets spool/new/<sha256>.json instead, committed before the
@@ -43,7 +44,8 @@ struct lvn_spool_facts {
   char calling_aet[17];
   char address[64];
   char association_id[33];
-  int64_t received_ms;
+  int64_t received_ms; /* for people: a clock may be set back */
+  int64_t sequence;    /* order of reception, filled by commit; 0: received before there was one */
   uint64_t byte_count;
   uint8_t sha256[LVN_SHA256_BYTES];
   bool already_stored; /* filled by commit only: the same bytes were there and were not written again */
@@ -58,15 +60,19 @@ LVN_MUST_CHECK bool lvn_spool_write(struct lvn_spool_writer *writer, const void 
                                     struct lvn_error *err);
 /* Path of the temporary file, flushed to the kernel (not synced), for the header scan. */
 const char *lvn_spool_writer_get_path(const struct lvn_spool_writer *writer);
-/* Write, fsync, rename, fsync of the folder. When this returns true the object survives a power cut. Fills byte_count,
- * sha256 and already_stored of `facts`. An object whose bytes wait in spool/new or lie in objects/ab/<sha256>.dcm,
- * undamaged, is not written again: it gets another name in spool/new, so that the index hears of this reception. What
- * is damaged there is replaced by the pipeline with what was written now. Destroys the writer in every case; on failure
- * nothing of the object is left, unless the folder's own fsync failed: then the whole object stays, and may be indexed,
- * but must not be acknowledged. */
+/* Write, fsync, rename, fsync of the folder. When this returns true the object survives a power cut. Fills sequence,
+ * byte_count, sha256 and already_stored of `facts`. An object whose bytes wait in spool/new or lie in
+ * objects/ab/<sha256>.dcm, undamaged, is not written again: it gets another name in spool/new, so that the index hears
+ * of this reception. What is damaged there is replaced by the pipeline with what was written now. Destroys the writer
+ * in every case; on failure nothing of the object is left, unless the folder's own fsync failed: then the whole object
+ * stays, and may be indexed, but must not be acknowledged. */
 LVN_MUST_CHECK bool lvn_spool_commit(struct lvn_spool_writer *writer, struct lvn_spool_facts *facts,
                                      struct lvn_error *err);
 void lvn_spool_abandon(struct lvn_spool_writer *writer); /* removes the temporary file; NULL is allowed */
+
+/* Numbers given from here on are larger than `seen`, the largest that the index knows: for a spool whose counter was
+ * lost. */
+LVN_MUST_CHECK bool lvn_spool_raise_counter(struct lvn_spool *spool, int64_t seen, struct lvn_error *err);
 
 /* An open association's marker: exists and is locked while the association lives. */
 struct lvn_spool_marker;
@@ -75,9 +81,15 @@ LVN_MUST_CHECK bool lvn_spool_marker_create(struct lvn_spool *spool, const char 
 LVN_MUST_CHECK bool lvn_spool_marker_add_study(struct lvn_spool_marker *marker, const char *study_instance_uid,
                                                struct lvn_error *err);
 void lvn_spool_marker_destroy(struct lvn_spool_marker *marker);
-/* Study UIDs that living associations add to now; markers of dead processes are removed on the way. */
+/* Study UIDs that living associations add to now, sorted; markers of dead processes are removed on the way. */
 LVN_MUST_CHECK bool lvn_spool_open_studies(struct lvn_spool *spool, struct lvn_file_names *ret_study_uids,
                                            struct lvn_error *err);
+/* The same, but a marker that cannot be read holds back nobody else's studies: *ret_unread counts such, and `err` says
+ * why. */
+LVN_MUST_CHECK bool lvn_spool_find_open_studies(struct lvn_spool *spool, struct lvn_file_names *ret_study_uids,
+                                                size_t *ret_unread, struct lvn_error *err);
+/* Is the study among those? */
+LVN_MUST_CHECK bool lvn_spool_is_open_study(const struct lvn_file_names *open_studies, const char *study_instance_uid);
 
 /* Paths of the objects waiting, oldest first, at most `max_count`. */
 LVN_MUST_CHECK bool lvn_spool_list_new(struct lvn_spool *spool, size_t max_count, struct lvn_file_names *ret_paths,

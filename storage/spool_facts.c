@@ -43,12 +43,13 @@ static size_t facts_to_text(const struct lvn_spool_facts *facts, char ret_text[F
   char calling_aet[sizeof facts->calling_aet];
   lvn_sha256_to_text(facts->sha256, sha256_text);
   copy_printable(calling_aet, sizeof calling_aet, facts->calling_aet);
-  __attribute__((cleanup(json_cleanup))) json_t *root = json_pack(
-      "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:s}", "sop_class_uid", facts->sop_class_uid,
-      "sop_instance_uid", facts->sop_instance_uid, "transfer_syntax_uid", facts->transfer_syntax_uid,
-      "study_instance_uid", facts->study_instance_uid, "series_instance_uid", facts->series_instance_uid, "calling_aet",
-      calling_aet, "address", facts->address, "association_id", facts->association_id, "received_ms",
-      (json_int_t)facts->received_ms, "byte_count", (json_int_t)facts->byte_count, "sha256", sha256_text);
+  __attribute__((cleanup(json_cleanup))) json_t *root =
+      json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:s}", "sop_class_uid", facts->sop_class_uid,
+                "sop_instance_uid", facts->sop_instance_uid, "transfer_syntax_uid", facts->transfer_syntax_uid,
+                "study_instance_uid", facts->study_instance_uid, "series_instance_uid", facts->series_instance_uid,
+                "calling_aet", calling_aet, "address", facts->address, "association_id", facts->association_id,
+                "received_ms", (json_int_t)facts->received_ms, "sequence", (json_int_t)facts->sequence, "byte_count",
+                (json_int_t)facts->byte_count, "sha256", sha256_text);
   return root == NULL ? 0 : json_dumpb(root, ret_text, FACTS_MAX_BYTES, JSON_COMPACT);
 }
 
@@ -134,6 +135,9 @@ static bool parse_facts(const char *object_path, const char *text, size_t bytes,
     return lvn_error_set(err, LVN_ERROR_DATA, "the facts of '%s' are damaged", object_path);
   }
   facts.byte_count = (uint64_t)byte_count;
+  if (!get_number(root, "sequence", &facts.sequence)) {
+    facts.sequence = 0; /* of an earlier release: before all that are numbered */
+  }
   *ret_facts = facts;
   return true;
 }

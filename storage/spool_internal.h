@@ -9,11 +9,14 @@ extern "C" {
 #endif
 
 struct lvn_spool {
+  char root_folder[LVN_PATH_BYTES];
   char tmp_folder[LVN_PATH_BYTES];
   char new_folder[LVN_PATH_BYTES];
   char open_folder[LVN_PATH_BYTES];
   char objects_folder[LVN_PATH_BYTES];
   int new_fd; /* kept open for its fsync */
+  int counter_fd;
+  bool counter_is_ready; /* this process, or the one that it was forked from, has gone beyond the reserve */
 };
 
 /* Does the name end like an object's in spool/new? */
@@ -36,6 +39,14 @@ LVN_MUST_CHECK bool lvn_spool_unique_path(const struct lvn_spool *spool, const c
  * removed: *ret_fd holds the lock, or is -1 when another process holds it and `exclusive` was asked for. */
 LVN_MUST_CHECK bool lvn_spool_lock_new(const struct lvn_spool *spool, bool exclusive, int *ret_fd,
                                        struct lvn_error *err);
+
+/* fsync of the folder that holds `path`, so that a folder made there is not lost. One that may be passed through but
+ * not opened is left to its owner. */
+LVN_MUST_CHECK bool lvn_spool_sync_parent(const char *path, struct lvn_error *err);
+
+/* The next number of the order of reception: larger than every one given before, by any process, also before a power
+ * cut. */
+LVN_MUST_CHECK bool lvn_spool_count(struct lvn_spool *spool, int64_t *ret_number, struct lvn_error *err);
 
 /* Remove facts in spool/new whose object never came: their process died between the two. */
 void lvn_spool_remove_orphans(const struct lvn_spool *spool);

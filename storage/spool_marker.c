@@ -13,12 +13,15 @@
 #include <unistd.h>
 
 #define MARKERS_MAX 65536U
-#define MARKER_MAX_BYTES (1024U * 1024U)
+#define STUDIES_MAX (1U << 20)
+#define RECENT_STUDIES 64U /* of interleaved studies: do not write their UIDs for each object */
+#define READ_BYTES 65536U
 
 struct lvn_spool_marker {
   int fd;
   int64_t byte_count;
-  char last_study_uid[LVN_UID_BYTES]; /* objects of one study come together: do not write its UID for each */
+  char recent[RECENT_STUDIES][LVN_UID_BYTES];
+  size_t next_recent;
   char path[LVN_PATH_BYTES];
 };
 
@@ -37,10 +40,19 @@ bool lvn_spool_marker_create(struct lvn_spool *spool, const char *association_id
   return true;
 }
 
+static bool is_recent(const struct lvn_spool_marker *marker, const char *study_instance_uid) {
+  for (size_t i = 0; i < RECENT_STUDIES; i++) {
+    if (strcmp(marker->recent[i], study_instance_uid) == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
 bool lvn_spool_marker_add_study(struct lvn_spool_marker *marker, const char *study_instance_uid,
                                 struct lvn_error *err) {
   char line[LVN_UID_BYTES + 1];
-  if (strcmp(marker->last_study_uid, study_instance_uid) == 0) {
+  if (is_recent(marker, study_instance_uid)) {
     return true;
   }
   int length = snprintf(line, sizeof line, "%s\n", study_instance_uid);
@@ -55,7 +67,8 @@ bool lvn_spool_marker_add_study(struct lvn_spool_marker *marker, const char *stu
     return false;
   }
   marker->byte_count += length;
-  (void)lvn_copy(marker->last_study_uid, sizeof marker->last_study_uid, study_instance_uid);
+  (void)lvn_copy(marker->recent[marker->next_recent], LVN_UID_BYTES, study_instance_uid);
+  marker->next_recent = (marker->next_recent + 1) % RECENT_STUDIES;
   return true;
 }
 
@@ -67,38 +80,123 @@ void lvn_spool_marker_destroy(struct lvn_spool_marker *marker) {
   }
 }
 
-static bool append_unique(struct lvn_file_names *uids, size_t *capacity, const char *uid, struct lvn_error *err) {
-  for (size_t i = 0; i < uids->count; i++) {
-    if (strcmp(uids->names[i], uid) == 0) {
-      return true;
-    }
+/* Study UIDs, each once: a hash table of places in `uids`, 0 for empty, else place + 1. */
+struct study_set {
+  struct lvn_file_names uids;
+  size_t uid_capacity;
+  uint32_t *places;
+  size_t place_count; /* a power of two, at least twice the number of UIDs */
+};
+
+static void study_set_clear(struct study_set *set) {
+  lvn_file_names_clear(&set->uids);
+  lvn_free(set->places);
+  *set = (struct study_set){0};
+}
+
+static uint64_t hash_text(const char *text) {
+  uint64_t hash = UINT64_C(14695981039346656037); /* FNV-1a */
+  for (; *text != '\0'; text++) {
+    hash = (hash ^ (uint8_t)*text) * UINT64_C(1099511628211);
   }
-  if (!lvn_grow(&uids->names, capacity, uids->count, sizeof *uids->names, MARKERS_MAX, err)) {
+  return hash ^ (hash >> 32);
+}
+
+/* The place that holds the UID, or the empty one where it belongs. */
+static uint32_t *find_place(const struct study_set *set, const char *uid) {
+  size_t i = (size_t)hash_text(uid) & (set->place_count - 1);
+  while (set->places[i] != 0 && strcmp(set->uids.names[set->places[i] - 1], uid) != 0) {
+    i = (i + 1) & (set->place_count - 1);
+  }
+  return &set->places[i];
+}
+
+static bool widen(struct study_set *set, struct lvn_error *err) {
+  size_t place_count = set->place_count == 0 ? 64 : 2 * set->place_count;
+  uint32_t *places = lvn_alloc(place_count, sizeof *places, err);
+  if (places == NULL) {
     return false;
   }
-  uids->names[uids->count] = lvn_strdup(uid, err);
-  if (uids->names[uids->count] == NULL) {
-    return false;
+  lvn_free(set->places);
+  set->places = places;
+  set->place_count = place_count;
+  for (size_t i = 0; i < set->uids.count; i++) {
+    *find_place(set, set->uids.names[i]) = (uint32_t)i + 1;
   }
-  uids->count++;
   return true;
 }
 
+static bool add_study(struct study_set *set, const char *uid, struct lvn_error *err) {
+  if (2 * (set->uids.count + 1) > set->place_count && !widen(set, err)) {
+    return false;
+  }
+  uint32_t *place = find_place(set, uid);
+  if (*place != 0) {
+    return true;
+  }
+  if (!lvn_grow(&set->uids.names, &set->uid_capacity, set->uids.count, sizeof *set->uids.names, STUDIES_MAX, err)) {
+    return lvn_error_prefix(err, "more than %u studies are being received", STUDIES_MAX);
+  }
+  set->uids.names[set->uids.count] = lvn_strdup(uid, err);
+  if (set->uids.names[set->uids.count] == NULL) {
+    return false;
+  }
+  *place = (uint32_t)++set->uids.count;
+  return true;
+}
+
+/* A line under construction, as its bytes come. */
+struct line {
+  char text[LVN_UID_BYTES];
+  size_t length;
+  bool is_too_long;
+};
+
 /* A last line without its newline is still being written: the object it announces is not committed yet. */
-static bool append_lines(char *text, struct lvn_file_names *uids, size_t *capacity, struct lvn_error *err) {
-  for (char *end = strchr(text, '\n'); end != NULL; text = end + 1, end = strchr(text, '\n')) {
-    *end = '\0';
-    if (lvn_uid_is_valid(text) && !append_unique(uids, capacity, text, err)) {
+static bool take_bytes(struct study_set *set, struct line *line, const char *bytes, size_t count,
+                       struct lvn_error *err) {
+  for (size_t i = 0; i < count; i++) {
+    if (bytes[i] != '\n') {
+      line->is_too_long = line->is_too_long || line->length + 1 >= sizeof line->text;
+      if (!line->is_too_long) {
+        line->text[line->length++] = bytes[i];
+      }
+      continue;
+    }
+    line->text[line->length] = '\0';
+    if (!line->is_too_long && lvn_uid_is_valid(line->text) && !add_study(set, line->text, err)) {
+      return false;
+    }
+    *line = (struct line){0};
+  }
+  return true;
+}
+
+static bool read_lines(int fd, const char *path, struct study_set *set, struct lvn_error *err) {
+  struct line line = {0};
+  LVN_AUTOFREE char *bytes = lvn_alloc(READ_BYTES, 1, err);
+  if (bytes == NULL) {
+    return false;
+  }
+  for (;;) {
+    ssize_t got = read(fd, bytes, READ_BYTES);
+    if (got < 0 && errno == EINTR) {
+      continue;
+    }
+    if (got < 0) {
+      return lvn_error_set_errno(err, errno, "cannot read '%s'", path);
+    }
+    if (got == 0) {
+      return true;
+    }
+    if (!take_bytes(set, &line, bytes, (size_t)got, err)) {
       return false;
     }
   }
-  return true;
 }
 
-static bool read_marker(const char *path, struct lvn_file_names *uids, size_t *capacity, struct lvn_error *err) {
+static bool read_marker(const char *path, struct study_set *set, struct lvn_error *err) {
   LVN_AUTOCLOSE int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-  LVN_AUTOFREE uint8_t *data = NULL;
-  size_t bytes = 0;
   if (fd < 0) {
     return errno == ENOENT || lvn_error_set_errno(err, errno, "cannot open '%s'", path);
   }
@@ -106,33 +204,46 @@ static bool read_marker(const char *path, struct lvn_file_names *uids, size_t *c
     (void)unlink(path);
     return true;
   }
-  if (!lvn_file_read(path, MARKER_MAX_BYTES, &data, &bytes, err)) {
-    return !lvn_file_exists(path); /* gone in between: the association ended */
-  }
-  return append_lines((char *)data, uids, capacity, err);
+  return read_lines(fd, path, set, err);
 }
 
 static int compare_text(const void *left, const void *right) {
   return strcmp(*(char *const *)left, *(char *const *)right);
 }
 
-bool lvn_spool_open_studies(struct lvn_spool *spool, struct lvn_file_names *ret_study_uids, struct lvn_error *err) {
+bool lvn_spool_find_open_studies(struct lvn_spool *spool, struct lvn_file_names *ret_study_uids, size_t *ret_unread,
+                                 struct lvn_error *err) {
   LVN_CLEANUP(lvn_file_names_clear) struct lvn_file_names markers = {0};
-  LVN_CLEANUP(lvn_file_names_clear) struct lvn_file_names uids = {0};
-  size_t capacity = 0;
+  LVN_CLEANUP(study_set_clear) struct study_set set = {0};
+  *ret_unread = 0;
   if (!lvn_file_list(spool->open_folder, MARKERS_MAX, &markers, err)) {
     return false;
   }
   for (size_t i = 0; i < markers.count; i++) {
     char path[LVN_PATH_BYTES];
-    if (!lvn_path_join(path, spool->open_folder, markers.names[i], err) || !read_marker(path, &uids, &capacity, err)) {
-      return false;
-    }
+    bool good = lvn_path_join(path, spool->open_folder, markers.names[i], err) && read_marker(path, &set, err);
+    *ret_unread += good ? 0 : 1;
   }
-  if (uids.count > 1) {
-    qsort(uids.names, uids.count, sizeof *uids.names, compare_text);
+  if (set.uids.count > 1) {
+    qsort(set.uids.names, set.uids.count, sizeof *set.uids.names, compare_text);
+  }
+  *ret_study_uids = set.uids;
+  set.uids = (struct lvn_file_names){0};
+  return true;
+}
+
+bool lvn_spool_open_studies(struct lvn_spool *spool, struct lvn_file_names *ret_study_uids, struct lvn_error *err) {
+  LVN_CLEANUP(lvn_file_names_clear) struct lvn_file_names uids = {0};
+  size_t unread = 0;
+  if (!lvn_spool_find_open_studies(spool, &uids, &unread, err) || unread > 0) {
+    return false;
   }
   *ret_study_uids = uids;
   uids = (struct lvn_file_names){0};
   return true;
+}
+
+bool lvn_spool_is_open_study(const struct lvn_file_names *open_studies, const char *study_instance_uid) {
+  return open_studies->count > 0 && bsearch(&study_instance_uid, open_studies->names, open_studies->count,
+                                            sizeof *open_studies->names, compare_text) != NULL;
 }

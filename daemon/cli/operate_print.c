@@ -74,6 +74,7 @@ static const char *text_or_dash(const json_t *answer, const char *key) {
 void lvn_operate_print_status(const json_t *answer) {
   size_t position;
   json_t *worker;
+  static const char *const attention[] = {"problem", "undelivered"};
   json_int_t free_bytes = json_integer_value(json_object_get(answer, "free_bytes"));
   (void)printf("%-12s %s, port %" JSON_INTEGER_FORMAT ", up since %s\n", "node", text_or_dash(answer, "ae_title"),
                json_integer_value(json_object_get(answer, "port")), text_or_dash(answer, "started"));
@@ -99,7 +100,9 @@ void lvn_operate_print_status(const json_t *answer) {
   if (strcmp(text_or_dash(answer, "retention"), "-") != 0) {
     (void)printf("%-12s %s\n", "retention", text_or_dash(answer, "retention"));
   }
-  if (strcmp(text_or_dash(answer, "problem"), "-") != 0) {
-    (void)printf("%-12s %s\n", "attention", text_or_dash(answer, "problem"));
+  for (size_t i = 0; i < sizeof attention / sizeof attention[0]; i++) {
+    if (strcmp(text_or_dash(answer, attention[i]), "-") != 0) {
+      (void)printf("%-12s %s\n", "attention", text_or_dash(answer, attention[i]));
+    }
   }
 }

@@ -34,13 +34,17 @@ enum lvn_index_role lvn_assembly_role(const char *sop_class_uid) {
   return LVN_INDEX_ROLE_OTHER;
 }
 
-static bool is_open(const struct lvn_file_names *open_studies, const char *study_uid) {
-  for (size_t i = 0; i < open_studies->count; i++) {
-    if (strcmp(open_studies->names[i], study_uid) == 0) {
-      return true;
-    }
+static bool find_open_studies(struct lvn_pipeline *pipeline, struct lvn_file_names *open_studies,
+                              struct lvn_error *err) {
+  size_t unread = 0;
+  if (!lvn_spool_find_open_studies(pipeline->spool, open_studies, &unread, err)) {
+    return false;
   }
-  return false;
+  if (unread > 0) {
+    lvn_log_error(LVN_LOG_ERROR, "markers-unreadable", err, "count=%zu action=others-not-held-back", unread);
+    lvn_pipeline_report(pipeline, "the list of what an association sends cannot be read: %.180s", err->message);
+  }
+  return true;
 }
 
 static bool decide(struct lvn_pipeline *pipeline, const struct lvn_index_study *study, int64_t now_ms,
@@ -62,6 +66,17 @@ static bool decide(struct lvn_pipeline *pipeline, const struct lvn_index_study *
   return lvn_index_study_settle(pipeline->index, study->study_uid, err);
 }
 
+/* When the study may be looked at. A time beyond any wait is of a clock that was set since, or of a rebuild. */
+static int64_t settle_time(const struct lvn_pipeline *pipeline, const struct lvn_index_study *study, int64_t now_ms) {
+  bool looks_whole = study->ct_series_count >= EARLY_CT_SERIES && study->roi_count > 0;
+  int64_t settle_at_ms = study->settle_at_ms;
+  if (looks_whole && study->last_received_ms + EARLY_SETTLE_MS < settle_at_ms) {
+    settle_at_ms = study->last_received_ms + EARLY_SETTLE_MS;
+  }
+  return settle_at_ms > now_ms + 1000 * (int64_t)pipeline->config.settle_seconds ? now_ms : settle_at_ms;
+}
+
+/* A study that fails is named, and holds up no other. */
 static bool settle_studies(struct lvn_pipeline *pipeline, int64_t now_ms, struct lvn_error *err) {
   LVN_CLEANUP(lvn_file_names_clear) struct lvn_file_names open_studies = {0};
   LVN_AUTOFREE struct lvn_index_study *studies = NULL;
@@ -70,27 +85,22 @@ static bool settle_studies(struct lvn_pipeline *pipeline, int64_t now_ms, struct
   if (!lvn_index_list_studies(pipeline->index, &filter, &studies, &count, err)) {
     return false;
   }
-  if (count > 0 && !lvn_spool_open_studies(pipeline->spool, &open_studies, err)) {
+  if (count > 0 && !find_open_studies(pipeline, &open_studies, err)) {
     return false;
   }
+  bool good = true;
   for (size_t i = 0; i < count; i++) {
     const struct lvn_index_study *study = &studies[i];
-    bool looks_whole = study->ct_series_count >= EARLY_CT_SERIES && study->roi_count > 0;
-    int64_t settle_at_ms = study->settle_at_ms;
-    if (is_open(&open_studies, study->study_uid)) {
-      lvn_pipeline_wake_at(pipeline, now_ms + OPEN_RECHECK_MS); /* the marker's removal wakes us sooner */
-      continue;
-    }
-    if (looks_whole && study->last_received_ms + EARLY_SETTLE_MS < settle_at_ms) {
-      settle_at_ms = study->last_received_ms + EARLY_SETTLE_MS;
-    }
-    if (settle_at_ms > now_ms) {
-      lvn_pipeline_wake_at(pipeline, settle_at_ms);
+    int64_t settle_at_ms = settle_time(pipeline, study, now_ms);
+    if (lvn_spool_is_open_study(&open_studies, study->study_uid)) {
+      lvn_pipeline_wake_in(pipeline, OPEN_RECHECK_MS); /* the marker's removal wakes us sooner */
+    } else if (settle_at_ms > now_ms) {
+      lvn_pipeline_wake_in(pipeline, settle_at_ms - now_ms);
     } else if (!decide(pipeline, study, now_ms, err)) {
-      return false;
+      good = lvn_error_prefix(err, "study %s", study->name);
     }
   }
-  return true;
+  return good;
 }
 
 static bool create_jobs(struct lvn_pipeline *pipeline, int64_t now_ms, struct lvn_error *err) {
@@ -100,29 +110,38 @@ static bool create_jobs(struct lvn_pipeline *pipeline, int64_t now_ms, struct lv
   if (!lvn_index_list_studies(pipeline->index, &filter, &studies, &count, err)) {
     return false;
   }
+  bool good = true;
   for (size_t i = 0; i < count; i++) {
     int64_t job_id = 0;
+    bool is_done = true;
     if (!pipeline->has_model) { /* the model is part of the job's name: the first worker's greeting tells it */
-      if (studies[i].sentence[0] == '\0' &&
-          !lvn_index_study_wait(pipeline->index, studies[i].study_uid, "waiting for the analysis worker", err)) {
-        return false;
-      }
-      continue;
+      is_done = studies[i].sentence[0] != '\0' ||
+                lvn_index_study_wait(pipeline->index, studies[i].study_uid, "waiting for the analysis worker", err);
+    } else if (!studies[i].has_live_job) {
+      is_done = lvn_index_job_create(pipeline->index, studies[i].study_uid, &pipeline->model, now_ms, &job_id, err);
     }
-    if (!studies[i].has_live_job &&
-        !lvn_index_job_create(pipeline->index, studies[i].study_uid, &pipeline->model, now_ms, &job_id, err)) {
-      return false;
+    if (!is_done) {
+      good = lvn_error_prefix(err, "study %s", studies[i].name);
     }
   }
-  return true;
+  return good;
 }
 
 void lvn_assembly_turn(struct lvn_pipeline *pipeline) {
   struct lvn_error err;
+  struct lvn_error reason;
   int64_t now_ms = lvn_clock_wall_ms();
-  if (!settle_studies(pipeline, now_ms, &err) || !create_jobs(pipeline, now_ms, &err)) {
+  if (lvn_pipeline_has_to_wait(pipeline, &pipeline->assembly_trouble)) {
+    return;
+  }
+  bool good = settle_studies(pipeline, now_ms, &err);
+  if (!create_jobs(pipeline, now_ms, &reason)) {
+    err = reason;
+    good = false;
+  }
+  if (!good) {
     lvn_log_error(LVN_LOG_ERROR, "assembly-failed", &err, "action=retry");
-    (void)lvn_copy(pipeline->problem, sizeof pipeline->problem, "studies cannot be assembled; see the log");
-    lvn_pipeline_wake_at(pipeline, now_ms + OPEN_RECHECK_MS);
+    lvn_pipeline_fail(pipeline, &pipeline->assembly_trouble, OPEN_RECHECK_MS, "studies cannot be assembled: %.200s",
+                      err.message);
   }
 }

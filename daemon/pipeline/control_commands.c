@@ -69,7 +69,9 @@ static json_t *answer_status(struct lvn_pipeline *pipeline) {
   struct lvn_error err;
   struct lvn_index_counts counts;
   uint64_t free_bytes = 0;
+  char undelivered[256];
   if (!lvn_index_count(pipeline->index, &counts, &err) ||
+      !lvn_metrics_describe_undelivered(pipeline, undelivered, sizeof undelivered, &err) ||
       !lvn_file_free_bytes(pipeline->config.state_folder, &free_bytes, &err)) {
     return refuse(&err);
   }
@@ -81,6 +83,7 @@ static json_t *answer_status(struct lvn_pipeline *pipeline) {
                            pack_workers(pipeline), "oldest_outbound", time_text(counts.oldest_outbound_ms), "last_sent",
                            time_text(counts.last_success_ms), "problem", pipeline->problem);
   (void)json_object_set_new(root, "retention", json_string(pipeline->retention_remark));
+  (void)json_object_set_new(root, "undelivered", json_string(undelivered));
   (void)json_object_set_new(root, "has_destination", json_boolean(has_destination(&pipeline->config)));
   return root;
 }
@@ -157,30 +160,57 @@ static json_t *answer_outbound(struct lvn_pipeline *pipeline, const json_t *requ
   return json_pack("{s:b, s:o}", "ok", 1, "outbound", array);
 }
 
-/* "Again" means the work itself: what an earlier run left in job.json no longer counts as its outcome. */
-static bool retry_study(struct lvn_pipeline *pipeline, const char *name, struct lvn_error *err) {
-  LVN_AUTOFREE struct lvn_index_job *jobs = NULL;
+/* A study given by UID or by its name in the log. */
+static bool find_study(struct lvn_pipeline *pipeline, const char *name, struct lvn_index_study *ret_study,
+                       struct lvn_error *err) {
+  LVN_AUTOFREE struct lvn_index_study *studies = NULL;
   size_t count = 0;
-  if (!lvn_index_study_retry(pipeline->index, name, err) ||
-      !lvn_index_list_jobs(pipeline->index, NULL, name, 1, &jobs, &count, err)) {
+  const struct lvn_index_study_filter filter = {.study_uid = name, .limit = 2};
+  if (!lvn_index_list_studies(pipeline->index, &filter, &studies, &count, err)) {
     return false;
   }
-  return count == 0 || lvn_jobfile_forget(&pipeline->config, jobs[0].job_id, err);
+  if (count != 1) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "there is no study '%.64s'", name);
+  }
+  *ret_study = studies[0];
+  return true;
+}
+
+/* Ends what lvn_index_begin() began: all of it is in the index, or nothing. */
+static bool end_change(struct lvn_pipeline *pipeline, bool good, struct lvn_error *err) {
+  if (good && lvn_index_commit(pipeline->index, err)) {
+    return true;
+  }
+  lvn_index_rollback(pipeline->index);
+  return false;
+}
+
+/* "Again" means the work itself: what an earlier run left in the job.json of the study's latest job, which is not
+ * always the one with the highest number, no longer counts as its outcome. */
+static bool retry_study(struct lvn_pipeline *pipeline, const char *name, struct lvn_error *err) {
+  struct lvn_index_study study = {0};
+  if (!find_study(pipeline, name, &study, err) || !lvn_index_begin(pipeline->index, err)) {
+    return false;
+  }
+  return end_change(pipeline,
+                    lvn_index_study_retry(pipeline->index, study.study_uid, err) &&
+                        (study.latest_job_id == 0 || lvn_jobfile_forget(&pipeline->config, study.latest_job_id, err)),
+                    err);
 }
 
 static bool retry_failed_outbound(struct lvn_pipeline *pipeline, json_int_t *ret_count, struct lvn_error *err) {
   LVN_AUTOFREE struct lvn_index_outbound *rows = NULL;
   size_t count = 0;
-  if (!lvn_index_list_outbound(pipeline->index, "failed", RETRY_LIMIT, &rows, &count, err)) {
+  if (!lvn_index_list_outbound(pipeline->index, "failed", RETRY_LIMIT, &rows, &count, err) ||
+      !lvn_index_begin(pipeline->index, err)) {
     return false;
   }
-  for (size_t i = 0; i < count; i++) {
-    if (!lvn_index_outbound_retry(pipeline->index, rows[i].outbound_id, err)) {
-      return false;
-    }
+  bool good = true;
+  for (size_t i = 0; good && i < count; i++) {
+    good = lvn_index_outbound_retry(pipeline->index, rows[i].outbound_id, err);
   }
   *ret_count = (json_int_t)count;
-  return true;
+  return end_change(pipeline, good, err);
 }
 
 static json_t *answer_retry(struct lvn_pipeline *pipeline, const json_t *request) {
@@ -214,6 +244,17 @@ static json_t *answer_release(struct lvn_pipeline *pipeline, const json_t *reque
   return lvn_index_study_release(pipeline->index, study, &err) ? agree() : refuse(&err);
 }
 
+/* The old index could not be opened again: the supervisor starts this role anew until it can. */
+static void end_without_index(struct lvn_pipeline *pipeline) {
+  struct lvn_error err;
+  struct lvn_index_counts counts;
+  if (!lvn_index_count(pipeline->index, &counts, &err)) {
+    lvn_log_error(LVN_LOG_ERROR, "index-lost", &err, "action=restart");
+    pipeline->stops = true;
+    pipeline->is_broken = true;
+  }
+}
+
 static json_t *answer_rebuild(struct lvn_pipeline *pipeline) {
   struct lvn_error err;
   struct lvn_rebuild_report report;
@@ -223,8 +264,14 @@ static json_t *answer_rebuild(struct lvn_pipeline *pipeline) {
   }
   bool good = lvn_rebuild(pipeline->index, pipeline->objects, &pipeline->config, &report, &err) &&
               lvn_index_last_event_id(pipeline->index, &pipeline->last_event_id, &err);
+  if (good) { /* the numbers of jobs and sends are others */
+    lvn_verdicts_clear(pipeline);
+    lvn_outbound_clear(pipeline);
+    pipeline->has_stale_waits = true; /* times of reception, by whatever clock */
+  }
   if (!good) {
     lvn_log_error(LVN_LOG_ERROR, "rebuild-failed", &err, "action=old-index-kept");
+    end_without_index(pipeline);
     return refuse(&err);
   }
   lvn_log(LVN_LOG_NOTICE, "event=index-rebuilt objects=%zu unreadable=%zu jobs=%zu results=%zu", report.objects,
@@ -282,12 +329,14 @@ static json_t *answer_inputs(struct lvn_pipeline *pipeline, const json_t *reques
   struct lvn_error err;
   LVN_AUTOFREE uint8_t *digests = NULL;
   size_t count = 0;
-  const char *study = text_of(request, "study");
-  if (study == NULL) {
+  const char *name = text_of(request, "study");
+  struct lvn_index_study study = {0};
+  if (name == NULL) {
     (void)lvn_error_set(&err, LVN_ERROR_USAGE, "inputs needs a study");
     return refuse(&err);
   }
-  if (!lvn_index_study_inputs(pipeline->index, study, &digests, &count, &err)) {
+  if (!find_study(pipeline, name, &study, &err) ||
+      !lvn_index_study_inputs(pipeline->index, study.study_uid, &digests, &count, &err)) {
     return refuse(&err);
   }
   json_t *paths = json_array();

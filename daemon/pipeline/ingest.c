@@ -10,6 +10,7 @@
 
 #define BATCH_MAX 128U
 #define RETRY_MS 5000
+#define HELD_MAX 4096U
 
 bool lvn_ingest_describe(const char *path, const struct lvn_spool_facts *facts, struct lvn_index_object *ret_object,
                          char ret_patient_id[LVN_UID_BYTES], char ret_issuer[LVN_UID_BYTES], struct lvn_error *err) {
@@ -26,21 +27,75 @@ bool lvn_ingest_describe(const char *path, const struct lvn_spool_facts *facts, 
   return true;
 }
 
-/* An acknowledged object that cannot be indexed is kept out of the way, never deleted: a person decides. */
-static void set_aside(struct lvn_pipeline *pipeline, const char *path, const struct lvn_error *reason) {
+static bool is_held(const struct lvn_pipeline *pipeline, const char *path) {
+  for (size_t i = 0; i < pipeline->held_paths.count; i++) {
+    if (strcmp(pipeline->held_paths.names[i], path) == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/* An object that has to stay in the spool for now: it is left out of the next batches, so that the others go on. */
+static void hold(struct lvn_pipeline *pipeline, const char *path, const struct lvn_error *reason) {
   struct lvn_error err;
+  struct lvn_file_names *held = &pipeline->held_paths;
+  lvn_log_error(LVN_LOG_ERROR, "object-held", reason, "action=retry");
+  if (!is_held(pipeline, path) &&
+      lvn_grow(&held->names, &pipeline->held_capacity, held->count, sizeof *held->names, HELD_MAX, &err)) {
+    held->names[held->count] = lvn_strdup(path, &err);
+    held->count += held->names[held->count] != NULL ? 1 : 0;
+  }
+  lvn_pipeline_fail(pipeline, &pipeline->held_trouble, RETRY_MS, "received objects stay in the spool: %.200s",
+                    reason->message);
+}
+
+static void release_held(struct lvn_pipeline *pipeline) {
+  lvn_file_names_clear(&pipeline->held_paths);
+  pipeline->held_capacity = 0;
+}
+
+/* Facts that lie beside the object go with it, and first: an object that is there has its facts. */
+static bool move_aside(struct lvn_pipeline *pipeline, const char *path, struct lvn_error *err) {
   char folder[LVN_PATH_BYTES];
   char target[LVN_PATH_BYTES];
-  const char *name = strrchr(path, '/');
-  pipeline->stats.objects_refused++;
-  lvn_log_error(LVN_LOG_ERROR, "object-unreadable", reason, "action=set_aside");
-  if (!lvn_path_join(folder, pipeline->config.state_folder, "unreadable", &err) ||
-      !lvn_file_make_folder(folder, 0700, &err) || !lvn_path_join(target, folder, name + 1, &err) ||
-      (rename(path, target) != 0 && !lvn_error_set_errno(&err, EIO, "cannot rename '%s'", path)) ||
-      !lvn_file_sync_folder(folder, &err)) {
-    lvn_log_error(LVN_LOG_ERROR, "set-aside-failed", &err, "action=retry");
-    pipeline->spool_retry_ms = lvn_clock_wall_ms() + RETRY_MS;
+  char facts[LVN_PATH_BYTES];
+  char facts_target[LVN_PATH_BYTES];
+  const char *name = strrchr(path, '/') + 1;
+  size_t stem = strlen(path) - strlen(".obj");
+  (void)snprintf(facts, sizeof facts, "%.*s.json", (int)stem, path);
+  if (!lvn_path_join(folder, pipeline->config.state_folder, "unreadable", err) ||
+      !lvn_file_make_folder(folder, 0700, err) || !lvn_path_join(target, folder, name, err) ||
+      !lvn_path_join(facts_target, folder, strrchr(facts, '/') + 1, err)) {
+    return false;
   }
+  if (link(facts, facts_target) != 0 && errno != ENOENT && errno != EEXIST) {
+    return lvn_error_set_errno(err, errno, "cannot link '%s' to '%s'", facts, facts_target);
+  }
+  if (rename(path, target) != 0) {
+    return lvn_error_set_errno(err, errno, "cannot rename '%s' to '%s'", path, target);
+  }
+  return lvn_file_sync_folder(folder, err) && lvn_file_sync_folder(pipeline->config.state_folder, err);
+}
+
+/* An acknowledged object that cannot be indexed is kept out of the way, never deleted: a person decides. False: it is
+ * still in the spool, and must stay there. */
+static bool set_aside(struct lvn_pipeline *pipeline, const char *path, const struct lvn_error *reason) {
+  struct lvn_error err;
+  if (!lvn_file_exists(path)) {
+    return true;
+  }
+  lvn_log_error(LVN_LOG_ERROR, "object-unreadable", reason, "action=set_aside");
+  bool is_aside = move_aside(pipeline, path, &err);
+  if (!is_aside) {
+    lvn_log_error(LVN_LOG_ERROR, "set-aside-failed", &err, "action=retry");
+    if (lvn_file_exists(path)) {
+      hold(pipeline, path, &err);
+      return false;
+    }
+  }
+  pipeline->stats.objects_refused++;
+  return true;
 }
 
 static void log_addition(const struct lvn_pipeline *pipeline, const struct lvn_index_object *object,
@@ -50,99 +105,130 @@ static void log_addition(const struct lvn_pipeline *pipeline, const struct lvn_i
   if (!lvn_index_study_name(pipeline->index, object->facts.study_instance_uid, name, &err)) {
     lvn_log_error(LVN_LOG_WARNING, "no-study-name", &err, "action=ignored");
   }
+  bool is_late = addition->is_new && addition->has_superseded && !addition->replaces;
+  if (is_late) {
+    lvn_log(
+        LVN_LOG_WARNING,
+        "event=older-version study=%s assoc=%s reason=\"a version of this object that was received later is in use\"",
+        name, object->facts.association_id);
+  }
   lvn_log(addition->patient_conflict ? LVN_LOG_WARNING : LVN_LOG_DEBUG,
           "event=indexed study=%s assoc=%s bytes=%llu new=%d replaces=%d own=%d conflict=%d reopened=%d", name,
           object->facts.association_id, (unsigned long long)object->facts.byte_count, addition->is_new,
           addition->replaces, addition->is_own, addition->patient_conflict, addition->reopened);
 }
 
-static bool index_one(struct lvn_pipeline *pipeline, const char *path, int64_t settle_at_ms, struct lvn_error *err) {
+enum taking { TAKEN, STAYS, FAILED };
+
+static enum taking index_one(struct lvn_pipeline *pipeline, const char *path, int64_t settle_at_ms,
+                             struct lvn_error *err) {
   struct lvn_index_object object;
   struct lvn_index_addition addition;
   struct lvn_spool_facts facts;
   char patient_id[LVN_UID_BYTES];
   char issuer[LVN_UID_BYTES];
   struct lvn_error reason;
-  if (!lvn_spool_read_facts(path, &facts, &reason) ||
-      !lvn_ingest_describe(path, &facts, &object, patient_id, issuer, &reason)) {
-    if (lvn_error_is_transient(&reason)) {
-      *err = reason;
-      return false;
-    }
-    set_aside(pipeline, path, &reason);
-    return true;
+  bool is_read = lvn_spool_read_facts(path, &facts, &reason) &&
+                 lvn_ingest_describe(path, &facts, &object, patient_id, issuer, &reason);
+  if (!is_read && !lvn_error_is_transient(&reason)) {
+    return set_aside(pipeline, path, &reason) ? TAKEN : STAYS;
   }
   bool placed = false;
-  if (!lvn_objects_link(pipeline->objects, path, facts.sha256, &placed, err) ||
-      !lvn_index_add(pipeline->index, &object, settle_at_ms, &addition, err) ||
+  if (is_read && !lvn_objects_link(pipeline->objects, path, facts.sha256, &placed, &reason)) {
+    is_read = false;
+    if (reason.code == LVN_ERROR_NOSPACE || !lvn_error_is_transient(&reason)) { /* of all, or for one by one */
+      *err = reason;
+      return FAILED;
+    }
+  }
+  if (!is_read) {
+    hold(pipeline, path, &reason);
+    return STAYS;
+  }
+  if (!lvn_index_add(pipeline->index, &object, settle_at_ms, &addition, err) ||
       (placed && !addition.is_new && !addition.is_own && !lvn_mending_note(pipeline, &object, settle_at_ms, err))) {
-    return false;
+    return FAILED;
   }
   if (addition.is_new) {
     pipeline->stats.objects_stored++;
     pipeline->stats.bytes_stored += facts.byte_count;
   }
   log_addition(pipeline, &object, &addition);
-  return true;
+  return TAKEN;
 }
 
 /* Links first, made durable before the index names them, then the index, then the first names go: a kill at any point
- * leaves the object in spool/new, and doing all of it again is harmless. */
-static bool take_batch(struct lvn_pipeline *pipeline, const struct lvn_file_names *paths, struct lvn_error *err) {
+ * leaves the object in spool/new, and doing all of it again is harmless. What is not stored elsewhere stays. */
+static bool take_batch(struct lvn_pipeline *pipeline, char **paths, size_t count, struct lvn_error *err) {
   int64_t settle_at_ms = lvn_clock_wall_ms() + 1000 * (int64_t)pipeline->config.settle_seconds;
+  enum taking takings[BATCH_MAX];
+  struct lvn_error reason;
   if (!lvn_index_begin(pipeline->index, err)) {
     return false;
   }
   bool good = true;
-  for (size_t i = 0; good && i < paths->count; i++) {
-    good = index_one(pipeline, paths->names[i], settle_at_ms, err);
+  for (size_t i = 0; good && i < count; i++) {
+    takings[i] = index_one(pipeline, paths[i], settle_at_ms, err);
+    good = takings[i] != FAILED;
   }
   if (!good || !lvn_objects_sync(pipeline->objects, err) || !lvn_index_commit(pipeline->index, err)) {
     lvn_index_rollback(pipeline->index);
     return false;
   }
-  for (size_t i = 0; i < paths->count; i++) {
-    if (!lvn_spool_remove(paths->names[i], err)) {
-      return false;
+  for (size_t i = 0; i < count; i++) {
+    if (takings[i] == TAKEN && !lvn_spool_remove(paths[i], &reason)) {
+      hold(pipeline, paths[i], &reason);
     }
   }
   return true;
 }
 
 /* An object that the index refuses must not hold up the others: each is tried alone. */
-static bool take_one_by_one(struct lvn_pipeline *pipeline, const struct lvn_file_names *paths, struct lvn_error *err) {
-  for (size_t i = 0; i < paths->count; i++) {
-    const struct lvn_file_names one = {.names = &paths->names[i], .count = 1};
-    if (take_batch(pipeline, &one, err)) {
+static bool take_one_by_one(struct lvn_pipeline *pipeline, char **paths, size_t count, struct lvn_error *err) {
+  for (size_t i = 0; i < count; i++) {
+    if (is_held(pipeline, paths[i]) || take_batch(pipeline, &paths[i], 1, err)) {
       continue;
     }
     if (lvn_error_is_transient(err)) {
       return false;
     }
-    set_aside(pipeline, paths->names[i], err);
+    (void)set_aside(pipeline, paths[i], err); /* or held */
   }
   return true;
 }
 
+/* The oldest that are not held, at most BATCH_MAX, at the front of `paths`. */
+static size_t choose(const struct lvn_pipeline *pipeline, struct lvn_file_names *paths) {
+  size_t chosen = 0;
+  for (size_t i = 0; i < paths->count && chosen < BATCH_MAX; i++) {
+    if (!is_held(pipeline, paths->names[i])) {
+      char *other = paths->names[chosen];
+      paths->names[chosen++] = paths->names[i];
+      paths->names[i] = other;
+    }
+  }
+  return chosen;
+}
+
 void lvn_ingest_turn(struct lvn_pipeline *pipeline) {
   struct lvn_error err;
-  int64_t now_ms = lvn_clock_wall_ms();
   LVN_CLEANUP(lvn_file_names_clear) struct lvn_file_names paths = {0};
-  if (now_ms < pipeline->spool_retry_ms) {
-    lvn_pipeline_wake_at(pipeline, pipeline->spool_retry_ms);
+  if (!lvn_pipeline_has_to_wait(pipeline, &pipeline->held_trouble)) {
+    release_held(pipeline);
+  }
+  if (lvn_pipeline_has_to_wait(pipeline, &pipeline->ingest_trouble)) {
     return;
   }
-  if (lvn_spool_list_new(pipeline->spool, BATCH_MAX, &paths, &err) &&
-      (paths.count == 0 || take_batch(pipeline, &paths, &err) ||
-       (!lvn_error_is_transient(&err) && take_one_by_one(pipeline, &paths, &err)))) {
-    if (paths.count == BATCH_MAX) {
-      lvn_pipeline_wake_at(pipeline, now_ms); /* there may be more */
+  bool good = lvn_spool_list_new(pipeline->spool, BATCH_MAX + pipeline->held_paths.count, &paths, &err);
+  size_t count = good ? choose(pipeline, &paths) : 0;
+  if (good && (count == 0 || take_batch(pipeline, paths.names, count, &err) ||
+               (!lvn_error_is_transient(&err) && take_one_by_one(pipeline, paths.names, count, &err)))) {
+    if (count == BATCH_MAX) {
+      lvn_pipeline_wake_in(pipeline, 0); /* there may be more */
     }
     return;
   }
   lvn_log_error(LVN_LOG_ERROR, "ingest-failed", &err, "action=retry");
-  (void)snprintf(pipeline->problem, sizeof pipeline->problem, "received objects cannot be indexed: %.200s",
-                 err.message);
-  pipeline->spool_retry_ms = now_ms + RETRY_MS;
-  lvn_pipeline_wake_at(pipeline, pipeline->spool_retry_ms);
+  lvn_pipeline_fail(pipeline, &pipeline->ingest_trouble, RETRY_MS, "received objects cannot be indexed: %.200s",
+                    err.message);
 }

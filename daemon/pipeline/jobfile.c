@@ -56,6 +56,14 @@ static json_t *pack_destinations(const struct lvn_jobfile *file) {
   return array;
 }
 
+/* The job's folder and results/ themselves survive a power cut, not only what is in them. */
+static bool make_durable_folder(const struct lvn_config *config, const char *folder, struct lvn_error *err) {
+  char results[LVN_PATH_BYTES];
+  return lvn_file_exists(folder) ||
+         (lvn_path_join(results, config->state_folder, "results", err) && lvn_file_make_folder(folder, 0700, err) &&
+          lvn_file_sync_folder(results, err) && lvn_file_sync_folder(config->state_folder, err));
+}
+
 static bool write_file(const struct lvn_config *config, const struct lvn_jobfile *file, struct lvn_error *err) {
   char path[LVN_PATH_BYTES];
   char folder[LVN_PATH_BYTES];
@@ -74,7 +82,7 @@ static bool write_file(const struct lvn_config *config, const struct lvn_jobfile
   if (text == NULL) {
     return lvn_error_set(err, LVN_ERROR_INTERNAL, "cannot write a job as JSON");
   }
-  return lvn_jobfile_folder(config, job->job_id, folder, err) && lvn_file_make_folder(folder, 0700, err) &&
+  return lvn_jobfile_folder(config, job->job_id, folder, err) && make_durable_folder(config, folder, err) &&
          file_path(config, job->job_id, path, err) && lvn_file_replace(path, text, strlen(text), 0600, err);
 }
 

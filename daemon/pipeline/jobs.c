@@ -11,13 +11,14 @@
 
 /* DESIGN: the worker speaks JSON lines. It greets with {"hello":{…}}, gets {"job":{…}}, answers {"done":{…}} or
  * {"failed":{…}}. The attempt is counted in the index before the job is sent, so a worker that dies, hangs (killed
- * after job_seconds_max) or answers nonsense has used one up. A job whose job.json already holds a whole outcome is not
- * done again: the pipeline was killed between the worker's answer and the index. */
+ * after job_seconds_max) or answers nonsense has used one up. What this node could not do (a full disk) is no attempt.
+ * A job whose job.json already holds a whole outcome is not done again: the pipeline was killed between the worker's
+ * answer and the index. What the worker said is recorded by verdicts.c. */
 
 #define LINE_MAX_BYTES (1U << 20)
 #define RESULTS_MAX 64U
 #define DESTINATIONS_MAX 64U
-#define RETRY_MS 5000
+#define DYING_SECONDS 10.0
 #define REPORT_CLASS "1.2.840.10008.5.1.4.1.1.88.34" /* Comprehensive 3D SR */
 
 size_t lvn_jobs_count_running(const struct lvn_pipeline *pipeline) {
@@ -48,21 +49,32 @@ void lvn_jobs_accept(struct lvn_pipeline *pipeline) {
   pipeline->stats.worker_connections++;
 }
 
+int64_t lvn_jobs_backoff_ms(int64_t count, int64_t factor) {
+  int64_t wait_ms = LVN_JOBS_RETRY_MS;
+  for (int64_t i = 1; i < count && wait_ms < LVN_JOBS_RETRY_MAX_MS; i++) {
+    wait_ms *= factor;
+  }
+  return wait_ms < LVN_JOBS_RETRY_MAX_MS ? wait_ms : LVN_JOBS_RETRY_MAX_MS;
+}
+
+enum fault { OF_STUDY, OF_ATTEMPT, OF_NODE }; /* it fails; it is retried a few times; until it works */
+
 static void fail_job(struct lvn_pipeline *pipeline, struct lvn_pipeline_worker *worker, const char *code,
-                     const char *message, bool transient) {
-  struct lvn_error err;
+                     const char *message, enum fault fault) {
   char quoted[LVN_INDEX_SENTENCE_BYTES + 64];
-  int64_t now_ms = lvn_clock_wall_ms();
+  struct lvn_verdict verdict = {
+      .job_id = worker->job_id, .is_transient = fault != OF_STUDY, .is_own_fault = fault == OF_NODE};
   if (worker->job_id == 0) {
     return;
   }
-  lvn_log(LVN_LOG_WARNING, "event=job-attempt-failed job=%lld study=%s error=%s transient=%d reason=%s",
-          (long long)worker->job_id, worker->study_name, code, transient,
+  lvn_log(LVN_LOG_WARNING, "event=job-attempt-failed job=%lld study=%s error=%s transient=%d counted=%d reason=%s",
+          (long long)worker->job_id, worker->study_name, code, verdict.is_transient, !verdict.is_own_fault,
           lvn_log_quote(quoted, sizeof quoted, message));
-  if (!lvn_index_job_fail(pipeline->index, worker->job_id, code, message, transient, now_ms, now_ms + RETRY_MS, &err)) {
-    lvn_log_error(LVN_LOG_ERROR, "job-not-recorded", &err, "job=%lld", (long long)worker->job_id);
-  }
+  (void)lvn_copy(verdict.study_name, sizeof verdict.study_name, worker->study_name);
+  (void)lvn_copy(verdict.code, sizeof verdict.code, code);
+  (void)lvn_copy(verdict.message, sizeof verdict.message, message);
   worker->job_id = 0;
+  lvn_verdicts_add(pipeline, &verdict);
 }
 
 static void lose_worker(struct lvn_pipeline *pipeline, struct lvn_pipeline_worker *worker, const char *reason) {
@@ -70,9 +82,9 @@ static void lose_worker(struct lvn_pipeline *pipeline, struct lvn_pipeline_worke
   lvn_log(LVN_LOG_NOTICE, "event=worker-gone worker=%ld job=%lld reason=\"%s\"", (long)worker->pid,
           (long long)worker->job_id, reason);
   if (worker->was_killed) {
-    fail_job(pipeline, worker, "timeout", "the analysis took longer than job_seconds_max", true);
+    fail_job(pipeline, worker, "timeout", "the analysis took longer than job_seconds_max", OF_ATTEMPT);
   } else {
-    fail_job(pipeline, worker, "crash", "the worker went away during the analysis", true);
+    fail_job(pipeline, worker, "crash", "the worker went away during the analysis", OF_ATTEMPT);
   }
   lvn_channel_destroy(worker->channel);
   size_t position = (size_t)(worker - pipeline->workers);
@@ -86,7 +98,6 @@ static const char *text_of(const json_t *object, const char *key) {
 }
 
 static bool greet(struct lvn_pipeline *pipeline, struct lvn_pipeline_worker *worker, const json_t *hello) {
-  struct lvn_error err;
   (void)lvn_copy(worker->model.name, sizeof worker->model.name, text_of(hello, "model_name"));
   (void)lvn_copy(worker->model.version, sizeof worker->model.version, text_of(hello, "model_version"));
   if (!lvn_sha256_from_text(text_of(hello, "model_digest"), worker->model.digest)) {
@@ -97,9 +108,6 @@ static bool greet(struct lvn_pipeline *pipeline, struct lvn_pipeline_worker *wor
   pipeline->has_model = true;
   lvn_log(LVN_LOG_NOTICE, "event=worker-ready worker=%ld model=%s version=%s", (long)worker->pid, worker->model.name,
           worker->model.version);
-  if (!lvn_index_job_cancel_other_models(pipeline->index, worker->model.digest, &err)) {
-    lvn_log_error(LVN_LOG_ERROR, "jobs-not-cancelled", &err, "action=ignored");
-  }
   return true;
 }
 
@@ -115,6 +123,9 @@ bool lvn_jobs_finish(struct lvn_pipeline *pipeline, int64_t job_id, const char *
   const struct lvn_index_study_filter filter = {.study_uid = job.study_uid, .limit = 1};
   if (!lvn_index_list_studies(pipeline->index, &filter, &studies, &study_count, err)) {
     return false;
+  }
+  if (study_count == 0) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "job %lld belongs to no study", (long long)job_id);
   }
   struct lvn_index_finish finish = {.job_id = job_id,
                                     .outcome = outcome,
@@ -160,47 +171,53 @@ static bool check_result(const json_t *item, const char *folder, struct lvn_inde
   return true;
 }
 
-static bool record_done(struct lvn_pipeline *pipeline, const struct lvn_pipeline_worker *worker, const json_t *done,
-                        struct lvn_error *err) {
-  struct lvn_jobfile file = {0};
+/* What the worker says, checked: an outcome, owned by *file also where the check fails. */
+static bool read_done(const struct lvn_pipeline *pipeline, const struct lvn_pipeline_worker *worker, const json_t *done,
+                      struct lvn_jobfile *file, struct lvn_error *err) {
   char folder[LVN_PATH_BYTES];
   const json_t *objects = json_object_get(done, "objects");
   size_t count = json_array_size(objects);
-  LVN_AUTOFREE struct lvn_index_result *results = lvn_alloc(count, sizeof *results, err);
   const char *outcome = text_of(done, "outcome");
-  if (results == NULL || !lvn_jobfile_folder(&pipeline->config, worker->job_id, folder, err)) {
-    return false;
-  }
   bool is_done = strcmp(outcome, "done") == 0;
   if ((!is_done && strcmp(outcome, "waiting") != 0 && strcmp(outcome, "refused") != 0) || count > RESULTS_MAX ||
       (is_done && count == 0)) {
     return lvn_error_set(err, LVN_ERROR_PROTOCOL, "outcome '%.20s' with %zu results", outcome, count);
   }
-  for (size_t i = 0; is_done && i < count; i++) {
-    if (!check_result(json_array_get(objects, i), folder, &results[i], err)) {
+  file->result_count = is_done ? count : 0;
+  file->results = lvn_alloc(file->result_count, sizeof *file->results, err);
+  if (file->results == NULL || !lvn_jobfile_folder(&pipeline->config, worker->job_id, folder, err)) {
+    return false;
+  }
+  for (size_t i = 0; i < file->result_count; i++) {
+    if (!check_result(json_array_get(objects, i), folder, &file->results[i], err)) {
       return false;
     }
   }
-  file.results = results;
-  file.result_count = is_done ? count : 0;
-  (void)lvn_copy(file.outcome, sizeof file.outcome, outcome);
-  (void)lvn_copy(file.sentence, sizeof file.sentence, text_of(done, "sentence"));
-  return lvn_index_job_get(pipeline->index, worker->job_id, &file.job, err) &&
-         lvn_jobfile_route(pipeline, &file, err) && lvn_jobfile_write(&pipeline->config, &file, err) &&
-         lvn_jobs_finish(pipeline, worker->job_id, outcome, file.sentence, results, file.result_count, err);
+  (void)lvn_copy(file->outcome, sizeof file->outcome, outcome);
+  (void)lvn_copy(file->sentence, sizeof file->sentence, text_of(done, "sentence"));
+  return true;
 }
 
 static bool take_done(struct lvn_pipeline *pipeline, struct lvn_pipeline_worker *worker, const json_t *done) {
   struct lvn_error err;
+  struct lvn_verdict verdict = {.job_id = worker->job_id,
+                                .seconds = lvn_clock_monotonic_seconds() - worker->job_started_at};
   if (worker->job_id == 0 || json_integer_value(json_object_get(done, "job_id")) != worker->job_id) {
     return false;
   }
-  if (record_done(pipeline, worker, done, &err)) {
-    lvn_pipeline_count_stage(pipeline, LVN_STAGE_ANALYSIS, lvn_clock_monotonic_seconds() - worker->job_started_at);
+  (void)lvn_copy(verdict.study_name, sizeof verdict.study_name, worker->study_name);
+  verdict.file = lvn_alloc(1, sizeof *verdict.file, &err);
+  if (verdict.file != NULL && read_done(pipeline, worker, done, verdict.file, &err)) {
     worker->job_id = 0;
-  } else {
-    fail_job(pipeline, worker, lvn_error_code_name(err.code), err.message, lvn_error_is_transient(&err));
+    lvn_verdicts_add(pipeline, &verdict);
+    return true;
   }
+  if (verdict.file != NULL) {
+    lvn_jobfile_clear(verdict.file);
+    lvn_free(verdict.file);
+  }
+  fail_job(pipeline, worker, lvn_error_code_name(err.code), err.message,
+           lvn_error_is_transient(&err) ? OF_ATTEMPT : OF_STUDY);
   return true;
 }
 
@@ -208,8 +225,13 @@ static bool take_failed(struct lvn_pipeline *pipeline, struct lvn_pipeline_worke
   if (worker->job_id == 0 || json_integer_value(json_object_get(failed, "job_id")) != worker->job_id) {
     return false;
   }
-  fail_job(pipeline, worker, text_of(failed, "code"), text_of(failed, "message"),
-           json_is_true(json_object_get(failed, "transient")));
+  const char *code = text_of(failed, "code");
+  bool is_transient = json_is_true(json_object_get(failed, "transient"));
+  bool has_no_space = strcmp(code, lvn_error_code_name(LVN_ERROR_NOSPACE)) == 0;
+  fail_job(pipeline, worker, code, text_of(failed, "message"),
+           has_no_space   ? OF_NODE
+           : is_transient ? OF_ATTEMPT
+                          : OF_STUDY);
   return true;
 }
 
@@ -242,20 +264,23 @@ void lvn_jobs_receive(struct lvn_pipeline *pipeline, struct lvn_pipeline_worker 
   }
 }
 
+/* NULL when not every path is in it: an analysis of some of the inputs would look like one of all. */
 static json_t *pack_paths(const struct lvn_pipeline *pipeline, const uint8_t *digests, size_t count) {
   struct lvn_error ignored;
   json_t *paths = json_array();
-  for (size_t i = 0; i < count; i++) {
+  for (size_t i = 0; paths != NULL && i < count; i++) {
     char path[LVN_PATH_BYTES];
-    if (lvn_objects_path(pipeline->objects, digests + i * LVN_SHA256_BYTES, path, &ignored)) {
-      (void)json_array_append_new(paths, json_string(path));
+    if (!lvn_objects_path(pipeline->objects, digests + i * LVN_SHA256_BYTES, path, &ignored) ||
+        json_array_append_new(paths, json_string(path)) != 0) {
+      json_decref(paths);
+      return NULL;
     }
   }
   return paths;
 }
 
-static bool send_job(struct lvn_pipeline *pipeline, struct lvn_pipeline_worker *worker, const struct lvn_index_job *job,
-                     struct lvn_error *err) {
+static bool make_order(struct lvn_pipeline *pipeline, const struct lvn_index_job *job, char **ret_line,
+                       struct lvn_error *err) {
   LVN_AUTOFREE uint8_t *digests = NULL;
   size_t count = 0;
   char folder[LVN_PATH_BYTES];
@@ -272,87 +297,157 @@ static bool send_job(struct lvn_pipeline *pipeline, struct lvn_pipeline_worker *
       "{s:{s:I, s:s, s:I, s:s, s:I, s:s, s:o}}", "job", "job_id", (json_int_t)job->job_id, "job_key", job->key,
       "wall_ms", (json_int_t)job->wall_ms, "replaced_key", replaces ? earlier.key : "", "replaced_wall_ms",
       (json_int_t)earlier.wall_ms, "output_folder", folder, "paths", pack_paths(pipeline, digests, count));
-  LVN_AUTOFREE char *line = root == NULL ? NULL : json_dumps(root, JSON_COMPACT);
-  if (line == NULL) {
-    return lvn_error_set(err, LVN_ERROR_NOMEM, "out of memory for a job");
-  }
-  return lvn_channel_send(worker->channel, line, err);
+  *ret_line = root == NULL ? NULL : json_dumps(root, JSON_COMPACT);
+  return *ret_line != NULL || lvn_error_set(err, LVN_ERROR_NOMEM, "out of memory for a job");
 }
 
 /* True when an earlier attempt had come to its end already. */
 static bool finish_from_file(struct lvn_pipeline *pipeline, const struct lvn_index_job *job) {
   struct lvn_error err;
-  struct lvn_jobfile file = {0};
   bool found = false;
-  if (!lvn_jobfile_read(&pipeline->config, job->job_id, &file, &found, &err) || !found) {
+  struct lvn_verdict verdict = {.job_id = job->job_id};
+  verdict.file = lvn_alloc(1, sizeof *verdict.file, &err);
+  if (verdict.file == NULL) {
     return false;
   }
-  bool is_same = strcmp(file.job.key, job->key) == 0 && file.outcome[0] != '\0' &&
-                 (strcmp(file.outcome, "done") != 0 || file.result_count > 0);
-  bool finished = is_same && lvn_jobs_finish(pipeline, job->job_id, file.outcome, file.sentence, file.results,
-                                             file.result_count, &err);
-  lvn_jobfile_clear(&file);
-  return finished;
+  const struct lvn_jobfile *file = verdict.file;
+  if (lvn_jobfile_read(&pipeline->config, job->job_id, verdict.file, &found, &err) && found &&
+      strcmp(file->job.key, job->key) == 0 && file->outcome[0] != '\0' &&
+      (strcmp(file->outcome, "done") != 0 || file->result_count > 0)) {
+    (void)lvn_copy(verdict.study_name, sizeof verdict.study_name, job->study_name);
+    lvn_verdicts_add(pipeline, &verdict);
+    return true;
+  }
+  lvn_jobfile_clear(verdict.file);
+  lvn_free(verdict.file);
+  return false;
 }
 
-/* One job for one idle worker; false: nothing is due. */
+static void start_work(struct lvn_pipeline *pipeline, struct lvn_pipeline_worker *worker,
+                       const struct lvn_index_job *job) {
+  worker->job_id = job->job_id;
+  worker->job_started_at = lvn_clock_monotonic_seconds();
+  worker->was_killed = false;
+  (void)lvn_copy(worker->study_name, sizeof worker->study_name, job->study_name);
+  lvn_log(LVN_LOG_INFO, "event=job-started job=%lld study=%s attempt=%lld worker=%ld", (long long)job->job_id,
+          job->study_name, (long long)job->attempt, (long)worker->pid);
+  if (job->attempt == 1) {
+    lvn_pipeline_count_stage(pipeline, LVN_STAGE_QUEUE, 1e-3 * (double)(lvn_clock_wall_ms() - job->wall_ms));
+  }
+}
+
+/* One job for one idle worker, which is lost when it cannot be told. False: no job can be claimed. */
 static bool dispatch(struct lvn_pipeline *pipeline, struct lvn_pipeline_worker *worker, struct lvn_error *err) {
   struct lvn_index_job job;
+  struct lvn_error reason;
+  LVN_AUTOFREE char *line = NULL;
   bool found = false;
-  int64_t now_ms = lvn_clock_wall_ms();
   do {
-    if (!lvn_index_job_claim(pipeline->index, now_ms, &job, &found, err)) {
+    if (!lvn_index_job_claim(pipeline->index, lvn_clock_wall_ms(), &job, &found, err)) {
       return false;
     }
   } while (found && finish_from_file(pipeline, &job));
   if (!found) {
     return true;
   }
-  worker->job_id = job.job_id;
-  worker->job_started_at = lvn_clock_monotonic_seconds();
-  worker->was_killed = false;
-  (void)lvn_copy(worker->study_name, sizeof worker->study_name, job.study_name);
-  lvn_log(LVN_LOG_INFO, "event=job-started job=%lld study=%s attempt=%lld worker=%ld", (long long)job.job_id,
-          job.study_name, (long long)job.attempt, (long)worker->pid);
-  if (job.attempt == 1) {
-    lvn_pipeline_count_stage(pipeline, LVN_STAGE_QUEUE, 1e-3 * (double)(now_ms - job.wall_ms));
+  start_work(pipeline, worker, &job);
+  if (!make_order(pipeline, &job, &line, &reason)) {
+    fail_job(pipeline, worker, lvn_error_code_name(reason.code), reason.message,
+             lvn_error_is_transient(&reason) ? OF_NODE : OF_STUDY);
+  } else if (!lvn_channel_send(worker->channel, line, &reason)) {
+    bool is_too_long = reason.code == LVN_ERROR_PROTOCOL;
+    fail_job(pipeline, worker, lvn_error_code_name(reason.code), reason.message, is_too_long ? OF_STUDY : OF_NODE);
+    if (!is_too_long) {
+      lose_worker(pipeline, worker, "it cannot be told its work");
+    }
   }
-  if (send_job(pipeline, worker, &job, err)) {
-    return true;
-  }
-  fail_job(pipeline, worker, lvn_error_code_name(err->code), err->message, true);
-  return false;
+  return true;
 }
 
+/* A process that cannot be killed (of another namespace, or deep in a driver) is given up: it is not listened to. */
 static void kill_late(struct lvn_pipeline *pipeline, struct lvn_pipeline_worker *worker) {
-  double limit_seconds = pipeline->config.job_seconds_max;
+  double limit_seconds = pipeline->config.job_seconds_max + (worker->was_killed ? DYING_SECONDS : 0.0);
   double age_seconds = lvn_clock_monotonic_seconds() - worker->job_started_at;
-  if (worker->job_id == 0 || worker->was_killed) {
+  if (worker->job_id == 0) {
     return;
   }
   if (age_seconds < limit_seconds) {
-    lvn_pipeline_wake_at(pipeline, lvn_clock_wall_ms() + (int64_t)(1000.0 * (limit_seconds - age_seconds)) + 10);
+    lvn_pipeline_wake_in(pipeline, (int64_t)(1000.0 * (limit_seconds - age_seconds)) + 10);
+    return;
+  }
+  if (worker->was_killed) {
+    lose_worker(pipeline, worker, "it does not die");
     return;
   }
   lvn_log(LVN_LOG_ERROR, "event=worker-killed worker=%ld job=%lld study=%s seconds=%.0f", (long)worker->pid,
           (long long)worker->job_id, worker->study_name, age_seconds);
   worker->was_killed = true;
   pipeline->stats.worker_kills++;
-  if (worker->pid > 1 && kill(worker->pid, SIGKILL) != 0) {
-    lvn_log(LVN_LOG_ERROR, "event=kill-failed worker=%ld errno=%d", (long)worker->pid, errno);
+  if (worker->pid <= 1 || kill(worker->pid, SIGKILL) != 0) {
+    lvn_log(LVN_LOG_ERROR, "event=kill-failed worker=%ld errno=%d", (long)worker->pid, worker->pid > 1 ? errno : 0);
+    lose_worker(pipeline, worker, "it cannot be killed");
+    return;
   }
+  lvn_pipeline_wake_in(pipeline, (int64_t)(1000.0 * DYING_SECONDS));
+}
+
+/* A running job that no worker has, and whose outcome waits nowhere, was lost on the way: it is queued again. */
+static bool sweep(struct lvn_pipeline *pipeline, struct lvn_error *err) {
+  size_t count = 0;
+  size_t swept = 0;
+  LVN_AUTOFREE int64_t *ids = lvn_alloc(LVN_PIPELINE_WORKERS_MAX + pipeline->verdict_count, sizeof *ids, err);
+  if (ids == NULL) {
+    return false;
+  }
+  for (size_t i = 0; i < pipeline->worker_count; i++) {
+    ids[count++] = pipeline->workers[i].job_id;
+  }
+  for (size_t i = 0; i < pipeline->verdict_count; i++) {
+    ids[count++] = pipeline->verdicts[i].job_id;
+  }
+  if (!lvn_index_sweep_jobs(pipeline->index, ids, count, &swept, err)) {
+    return false;
+  }
+  if (swept > 0) {
+    lvn_log(LVN_LOG_WARNING, "event=jobs-without-worker count=%zu action=queued-again", swept);
+  }
+  return true;
+}
+
+/* Whatever the index has to be told before a job may be given out. */
+static bool prepare(struct lvn_pipeline *pipeline, struct lvn_error *err) {
+  int64_t postponed = 0;
+  if (!sweep(pipeline, err) || !lvn_index_count_postponed(pipeline->index, &postponed, err)) {
+    return false;
+  }
+  if (postponed > 0) {
+    lvn_pipeline_report(pipeline, "%lld analyses wait until this node can do them (livervlm jobs says why)",
+                        (long long)postponed);
+  }
+  /* A job's UIDs name its model: no other one may do it. */
+  return !pipeline->has_model || lvn_index_job_cancel_other_models(pipeline->index, pipeline->model.digest, err);
 }
 
 void lvn_jobs_turn(struct lvn_pipeline *pipeline) {
-  struct lvn_error err;
-  for (size_t i = 0; i < pipeline->worker_count; i++) {
-    struct lvn_pipeline_worker *worker = &pipeline->workers[i];
+  struct lvn_error err = {0};
+  bool good = !lvn_pipeline_has_to_wait(pipeline, &pipeline->job_trouble);
+  bool is_prepared = good && prepare(pipeline, &err);
+  /* From the end: a worker that is lost is taken out of the array. */
+  for (size_t i = pipeline->worker_count; i > 0; i--) {
+    struct lvn_pipeline_worker *worker = &pipeline->workers[i - 1];
     bool is_idle = worker->has_greeted && worker->job_id == 0;
     bool is_current = memcmp(worker->model.digest, pipeline->model.digest, LVN_SHA256_BYTES) == 0;
-    if (!pipeline->stops && is_idle && is_current && !dispatch(pipeline, worker, &err)) {
-      lvn_log_error(LVN_LOG_ERROR, "dispatch-failed", &err, "action=retry");
-      lvn_pipeline_wake_at(pipeline, lvn_clock_wall_ms() + RETRY_MS);
+    if (is_prepared && !pipeline->stops && is_idle && is_current) {
+      is_prepared = dispatch(pipeline, worker, &err);
     }
-    kill_late(pipeline, worker); /* after the dispatch, so that a new job's limit wakes us too */
+  }
+  if (good && !is_prepared) {
+    lvn_log_error(LVN_LOG_ERROR, "dispatch-failed", &err, "action=retry");
+    lvn_pipeline_fail(pipeline, &pipeline->job_trouble, LVN_JOBS_RETRY_MS, "analyses cannot be started: %.200s",
+                      err.message);
+  }
+  /* After the dispatch, so that a new job's limit wakes us too. */
+  for (size_t i = pipeline->worker_count; i > 0; i--) {
+    kill_late(pipeline, &pipeline->workers[i - 1]);
   }
 }

@@ -81,21 +81,40 @@ char *lvn_metrics_text(struct lvn_pipeline *pipeline, struct lvn_error *err) {
   return lvn_steal(&bytes);
 }
 
+bool lvn_metrics_describe_undelivered(struct lvn_pipeline *pipeline, char *ret_text, size_t text_bytes,
+                                      struct lvn_error *err) {
+  int64_t count = 0;
+  if (!lvn_index_count_undelivered(pipeline->index, &count, err)) {
+    return false;
+  }
+  ret_text[0] = '\0';
+  if (count > 0) {
+    (void)snprintf(ret_text, text_bytes,
+                   "%" PRId64 " result%s could not be delivered (livervlm outbound --state failed says why,"
+                   " livervlm retry --failed-outbound sends again)",
+                   count, count == 1 ? "" : "s");
+  }
+  return true;
+}
+
 bool lvn_metrics_publish(struct lvn_pipeline *pipeline, struct lvn_error *err) {
   uint64_t free_bytes = 0;
   char problem[256];
+  char notice[256];
   if (pipeline->web == NULL) {
     return true;
   }
   LVN_AUTOFREE char *text = lvn_metrics_text(pipeline, err);
-  if (text == NULL || !lvn_file_free_bytes(pipeline->config.state_folder, &free_bytes, err)) {
+  if (text == NULL || !lvn_metrics_describe_undelivered(pipeline, notice, sizeof notice, err) ||
+      !lvn_file_free_bytes(pipeline->config.state_folder, &free_bytes, err)) {
     return false;
   }
   (void)lvn_copy(problem, sizeof problem, pipeline->problem);
   if (problem[0] == '\0' && free_bytes < pipeline->config.spool_low_water_bytes) {
     (void)snprintf(problem, sizeof problem, "only %" PRIu64 " MiB free for received objects", free_bytes >> 20);
-  } else if (problem[0] == '\0' && pipeline->worker_count == 0 && lvn_clock_wall_ms() - pipeline->started_ms > 60000) {
+  } else if (problem[0] == '\0' && pipeline->worker_count == 0 &&
+             lvn_pipeline_now_ms() - pipeline->started_at_ms > 60000) {
     (void)lvn_copy(problem, sizeof problem, "no analysis worker is connected");
   }
-  return lvn_web_publish(pipeline->web, text, problem, err);
+  return lvn_web_publish(pipeline->web, text, problem, notice, err);
 }

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,10 +27,47 @@
 #define SENDER_SECONDS 10.0
 #define EVENTS_PER_TURN 200U
 
-void lvn_pipeline_wake_at(struct lvn_pipeline *pipeline, int64_t at_ms) {
+int64_t lvn_pipeline_now_ms(void) {
+  return (int64_t)(1000.0 * lvn_clock_monotonic_seconds());
+}
+
+void lvn_pipeline_wake_in(struct lvn_pipeline *pipeline, int64_t delay_ms) {
+  int64_t at_ms = lvn_pipeline_now_ms() + (delay_ms < TURN_MAX_MS ? delay_ms : TURN_MAX_MS);
   if (at_ms < pipeline->wake_ms) {
     pipeline->wake_ms = at_ms;
   }
+}
+
+void lvn_pipeline_report(struct lvn_pipeline *pipeline, const char *format, ...) {
+  va_list args;
+  if (pipeline->problem[0] != '\0') {
+    return;
+  }
+  va_start(args, format);
+  (void)vsnprintf(pipeline->problem, sizeof pipeline->problem, format, args);
+  va_end(args);
+}
+
+void lvn_pipeline_fail(struct lvn_pipeline *pipeline, struct lvn_pipeline_trouble *trouble, int64_t delay_ms,
+                       const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  (void)vsnprintf(trouble->text, sizeof trouble->text, format, args);
+  va_end(args);
+  trouble->retry_ms = lvn_pipeline_now_ms() + delay_ms;
+  lvn_pipeline_report(pipeline, "%s", trouble->text);
+  lvn_pipeline_wake_in(pipeline, delay_ms);
+}
+
+bool lvn_pipeline_has_to_wait(struct lvn_pipeline *pipeline, struct lvn_pipeline_trouble *trouble) {
+  int64_t rest_ms = trouble->retry_ms - lvn_pipeline_now_ms();
+  if (trouble->text[0] == '\0' || rest_ms <= 0) {
+    trouble->text[0] = '\0';
+    return false;
+  }
+  lvn_pipeline_report(pipeline, "%s", trouble->text);
+  lvn_pipeline_wake_in(pipeline, rest_ms);
+  return true;
 }
 
 void lvn_pipeline_count_stage(struct lvn_pipeline *pipeline, enum lvn_pipeline_stage stage, double seconds) {
@@ -87,13 +125,27 @@ static bool rebuild_when_lost(struct lvn_pipeline *pipeline, struct lvn_error *e
   return true;
 }
 
+/* Numbers of receptions go on above those of the index, also where the spool's counter was lost. */
+static bool go_on_counting(struct lvn_pipeline *pipeline, struct lvn_error *err) {
+  int64_t sequence = 0;
+  struct lvn_error reason;
+  if (!lvn_index_last_sequence(pipeline->index, &sequence, err)) {
+    return false;
+  }
+  if (!lvn_spool_raise_counter(pipeline->spool, sequence, &reason)) { /* a full disk, which receives nothing either */
+    lvn_log_error(LVN_LOG_WARNING, "counter-not-raised", &reason, "action=ignored");
+  }
+  return true;
+}
+
 static bool open_all(struct lvn_pipeline *pipeline, struct lvn_error *err) {
   const struct lvn_config *config = &pipeline->config;
   if (!open_signals(pipeline, err) || !lvn_file_make_folder(config->run_folder, 0700, err) ||
       !lvn_index_open(config->state_folder, config->job_attempts_max, &pipeline->index, err) ||
       !lvn_objects_open(config->state_folder, &pipeline->objects, err) ||
       !lvn_spool_open(config->state_folder, &pipeline->spool, err) || !watch_spool(pipeline, err) ||
-      !rebuild_when_lost(pipeline, err) || !lvn_index_last_event_id(pipeline->index, &pipeline->last_event_id, err) ||
+      !rebuild_when_lost(pipeline, err) || !go_on_counting(pipeline, err) ||
+      !lvn_index_last_event_id(pipeline->index, &pipeline->last_event_id, err) ||
       !lvn_sender_create(&pipeline->sender, err) ||
       !listen_on(pipeline, LVN_CONTROL_SOCKET, &pipeline->control_fd, err) ||
       !listen_on(pipeline, LVN_WORKER_SOCKET, &pipeline->worker_fd, err)) {
@@ -112,6 +164,9 @@ static void close_all(struct lvn_pipeline *pipeline) {
   for (size_t i = 0; i < pipeline->worker_count; i++) {
     lvn_channel_destroy(pipeline->workers[i].channel);
   }
+  lvn_verdicts_clear(pipeline);
+  lvn_outbound_clear(pipeline);
+  lvn_file_names_clear(&pipeline->held_paths);
   lvn_spool_close(pipeline->spool);
   lvn_objects_close(pipeline->objects);
   lvn_index_close(pipeline->index);
@@ -182,7 +237,7 @@ static void log_events(struct lvn_pipeline *pipeline) {
     pipeline->last_event_id = event->event_id;
   }
   if (count == EVENTS_PER_TURN) {
-    lvn_pipeline_wake_at(pipeline, 0);
+    lvn_pipeline_wake_in(pipeline, 0);
   }
 }
 
@@ -208,7 +263,7 @@ static void warn_of_waiting(struct lvn_pipeline *pipeline, int64_t now_ms) {
 
 static void regular_turn(struct lvn_pipeline *pipeline) {
   struct lvn_error err;
-  int64_t now_ms = lvn_clock_wall_ms();
+  int64_t now_ms = lvn_pipeline_now_ms();
   lvn_retention_watch_disk(pipeline);
   if (now_ms >= pipeline->next_publish_ms) {
     if (!lvn_metrics_publish(pipeline, &err)) {
@@ -217,12 +272,12 @@ static void regular_turn(struct lvn_pipeline *pipeline) {
     pipeline->next_publish_ms = now_ms + PUBLISH_MS;
   }
   if (now_ms >= pipeline->next_minute_ms) {
-    warn_of_waiting(pipeline, now_ms);
+    warn_of_waiting(pipeline, lvn_clock_wall_ms());
     lvn_retention_turn(pipeline);
     pipeline->next_minute_ms = now_ms + MINUTE_MS;
   }
   if (pipeline->web != NULL) {
-    lvn_pipeline_wake_at(pipeline, pipeline->next_publish_ms);
+    lvn_pipeline_wake_in(pipeline, pipeline->next_publish_ms - now_ms);
   }
 }
 
@@ -230,18 +285,20 @@ static void take_turns(struct lvn_pipeline *pipeline) {
   struct lvn_error err;
   int64_t now_ms = lvn_clock_wall_ms();
   int64_t due_ms = INT64_MAX;
-  pipeline->wake_ms = now_ms + TURN_MAX_MS;
+  pipeline->wake_ms = lvn_pipeline_now_ms() + TURN_MAX_MS;
   pipeline->problem[0] = '\0';
+  lvn_clock_step_turn(pipeline);
   lvn_ingest_turn(pipeline);
   if (!pipeline->stops) {
     lvn_assembly_turn(pipeline);
   }
+  lvn_verdicts_turn(pipeline);
   lvn_jobs_turn(pipeline);
   lvn_outbound_turn(pipeline);
   log_events(pipeline);
   regular_turn(pipeline);
   if (lvn_index_next_due(pipeline->index, now_ms, &due_ms, &err)) {
-    lvn_pipeline_wake_at(pipeline, due_ms);
+    lvn_pipeline_wake_in(pipeline, due_ms - now_ms);
   }
 }
 
@@ -296,7 +353,7 @@ static void serve_sockets(struct lvn_pipeline *pipeline, const struct pollfd *po
 static void sleep_and_serve(struct lvn_pipeline *pipeline) {
   struct pollfd polls[LVN_PIPELINE_POLL_MAX];
   size_t count = fill_poll(pipeline, polls);
-  int64_t wait_ms = pipeline->wake_ms - lvn_clock_wall_ms();
+  int64_t wait_ms = pipeline->wake_ms - lvn_pipeline_now_ms();
   wait_ms = wait_ms < 0 ? 0 : wait_ms > TURN_MAX_MS ? TURN_MAX_MS : wait_ms;
   if (poll(polls, count, (int)wait_ms) <= 0) {
     return;
@@ -315,7 +372,7 @@ static void loop(struct lvn_pipeline *pipeline) {
       stop_at = lvn_clock_monotonic_seconds() + DRAIN_SECONDS;
     }
     if (pipeline->stops) {
-      lvn_pipeline_wake_at(pipeline, lvn_clock_wall_ms() + 100);
+      lvn_pipeline_wake_in(pipeline, 100);
     }
     if (stop_at > 0 && lvn_clock_monotonic_seconds() > stop_at) {
       lvn_log(LVN_LOG_WARNING, "event=drain-ended running=%zu sending=%zu action=queued-again-at-start",
@@ -323,6 +380,7 @@ static void loop(struct lvn_pipeline *pipeline) {
       break;
     }
   }
+  lvn_verdicts_turn(pipeline);
   lvn_outbound_turn(pipeline);
   log_events(pipeline);
 }
@@ -338,6 +396,9 @@ int lvn_pipeline_run(const char *config_path, const struct lvn_config *config) {
   pipeline->config = *config;
   pipeline->signal_fd = pipeline->inotify_fd = pipeline->control_fd = pipeline->worker_fd = -1;
   pipeline->started_ms = lvn_clock_wall_ms();
+  pipeline->started_at_ms = lvn_pipeline_now_ms();
+  pipeline->clock_lead_ms = pipeline->started_ms - pipeline->started_at_ms;
+  pipeline->has_stale_waits = true;
   bool good = open_all(pipeline, &err);
   if (good) {
     lvn_log(LVN_LOG_NOTICE, "event=pipeline-ready peers=%zu", config->peer_count);
@@ -347,5 +408,5 @@ int lvn_pipeline_run(const char *config_path, const struct lvn_config *config) {
     lvn_log_error(LVN_LOG_ERROR, "pipeline-failed", &err, "action=exit");
   }
   close_all(pipeline);
-  return good ? 0 : 1;
+  return good && !pipeline->is_broken ? 0 : 1;
 }

@@ -33,6 +33,26 @@ struct lvn_pipeline_worker {
 
 enum lvn_pipeline_stage { LVN_STAGE_SETTLE, LVN_STAGE_QUEUE, LVN_STAGE_ANALYSIS, LVN_STAGE_SEND, LVN_STAGE_COUNT };
 
+struct lvn_jobfile;
+
+/* What a worker said of a job, until the index has it. */
+struct lvn_verdict {
+  int64_t job_id;
+  char study_name[LVN_INDEX_STUDY_NAME_BYTES];
+  struct lvn_jobfile *file; /* owned; an outcome. NULL: a failure: */
+  char code[32];
+  char message[LVN_INDEX_SENTENCE_BYTES];
+  bool is_transient;
+  bool is_own_fault; /* this node could not do it: no attempt is counted */
+  double seconds;    /* of the analysis */
+};
+
+/* Something that failed and is tried again at a time, and says so in /health until it works. */
+struct lvn_pipeline_trouble {
+  int64_t retry_ms; /* monotonic */
+  char text[256];   /* empty: none */
+};
+
 struct lvn_pipeline_stats {
   double stage_seconds[LVN_STAGE_COUNT];
   uint64_t stage_count[LVN_STAGE_COUNT];
@@ -57,19 +77,39 @@ struct lvn_pipeline {
   int control_fd;
   int worker_fd;
   bool stops;
+  bool is_broken; /* it stops to be started anew */
   bool has_model; /* some worker has greeted since the start */
   struct lvn_index_model model;
   struct lvn_channel *controls[LVN_PIPELINE_CONTROLS_MAX];
   struct lvn_pipeline_worker workers[LVN_PIPELINE_WORKERS_MAX];
   size_t worker_count;
   struct lvn_pipeline_stats stats;
-  int64_t started_ms;
+  struct lvn_verdict *verdicts;
+  size_t verdict_count;
+  size_t verdict_capacity;
+  struct lvn_sender_answer *answers; /* of senders, that the index does not have yet */
+  size_t answer_count;
+  size_t answer_capacity;
+  struct lvn_file_names held_paths; /* in spool/new, which cannot be taken: tried again when held_trouble is over */
+  size_t held_capacity;
+  int64_t started_ms; /* wall clock */
   int64_t last_event_id;
+  /* Monotonic, as everything that is not stored: lvn_pipeline_now_ms(). */
+  int64_t started_at_ms;
   int64_t next_minute_ms;
   int64_t next_publish_ms;
-  int64_t spool_retry_ms; /* an object could not be taken: not tried again before */
   int64_t wake_ms;        /* the turn's answer: when something is due next */
-  char problem[256];      /* of the last turn, for /health */
+  int64_t clock_lead_ms;  /* of the wall clock before the monotonic one, in the last turn */
+  int64_t clock_shift_ms; /* by which stored waits have still to be moved */
+  bool has_stale_waits;   /* written before this process started, by whatever clock */
+  struct lvn_pipeline_trouble ingest_trouble;
+  struct lvn_pipeline_trouble held_trouble;
+  struct lvn_pipeline_trouble assembly_trouble;
+  struct lvn_pipeline_trouble verdict_trouble;
+  struct lvn_pipeline_trouble job_trouble;
+  struct lvn_pipeline_trouble outbound_trouble;
+  struct lvn_pipeline_trouble answer_trouble;
+  char problem[256]; /* of the last turn, for /health */
   struct lvn_clock_guard clock_guard;
   char retention_remark[256]; /* why nothing is removed though its time has come; empty: nothing is held back */
   int64_t sent_complete_to;   /* outbound row */
@@ -79,7 +119,15 @@ struct lvn_pipeline {
 void lvn_pipeline_json_cleanup(json_t **value);
 #define LVN_AUTOJSON LVN_CLEANUP(lvn_pipeline_json_cleanup)
 
-void lvn_pipeline_wake_at(struct lvn_pipeline *pipeline, int64_t at_ms);
+int64_t lvn_pipeline_now_ms(void); /* monotonic */
+void lvn_pipeline_wake_in(struct lvn_pipeline *pipeline, int64_t delay_ms);
+/* For /health and `livervlm status`: the first of a turn is shown. */
+void lvn_pipeline_report(struct lvn_pipeline *pipeline, const char *format, ...) LVN_PRINTF(2, 3);
+/* Reports it, and tries again after delay_ms. */
+void lvn_pipeline_fail(struct lvn_pipeline *pipeline, struct lvn_pipeline_trouble *trouble, int64_t delay_ms,
+                       const char *format, ...) LVN_PRINTF(4, 5);
+/* Is it too early to try again? Reports what is wrong if so; else the trouble is taken for over. */
+bool lvn_pipeline_has_to_wait(struct lvn_pipeline *pipeline, struct lvn_pipeline_trouble *trouble);
 void lvn_pipeline_count_stage(struct lvn_pipeline *pipeline, enum lvn_pipeline_stage stage, double seconds);
 
 /* ingest.c: everything that waits in the spool goes to the store and the index. */
@@ -97,11 +145,25 @@ enum lvn_index_role lvn_assembly_role(const char *sop_class_uid);
 void lvn_jobs_accept(struct lvn_pipeline *pipeline);
 void lvn_jobs_receive(struct lvn_pipeline *pipeline, struct lvn_pipeline_worker *worker);
 void lvn_jobs_turn(struct lvn_pipeline *pipeline);
+#define LVN_JOBS_RETRY_MS INT64_C(5000)
+#define LVN_JOBS_RETRY_MAX_MS INT64_C(300000)
+/* Wait before a job is done once more, the `count`-th time: five seconds, longer each time by `factor`. */
+int64_t lvn_jobs_backoff_ms(int64_t count, int64_t factor);
 size_t lvn_jobs_count_running(const struct lvn_pipeline *pipeline);
 /* Puts the finished job's outcome into the index, with the destinations of its results. */
 LVN_MUST_CHECK bool lvn_jobs_finish(struct lvn_pipeline *pipeline, int64_t job_id, const char *outcome,
                                     const char *sentence, const struct lvn_index_result *results, size_t result_count,
                                     struct lvn_error *err);
+
+/* verdicts.c: what workers said goes into the index; what cannot be recorded is kept and tried again. */
+void lvn_verdicts_turn(struct lvn_pipeline *pipeline);
+/* Takes what the verdict owns. */
+void lvn_verdicts_add(struct lvn_pipeline *pipeline, struct lvn_verdict *verdict);
+/* The index was made again: its jobs are others. */
+void lvn_verdicts_clear(struct lvn_pipeline *pipeline);
+
+/* clock_step.c: a clock that was set shortens no wait and makes none endless. */
+void lvn_clock_step_turn(struct lvn_pipeline *pipeline);
 
 /* jobfile.c: results/<job_id>/job.json, what a rebuild needs to know of a job. */
 struct lvn_jobfile {
@@ -131,6 +193,7 @@ void lvn_jobfile_clear(struct lvn_jobfile *file);
 
 /* outbound.c */
 void lvn_outbound_turn(struct lvn_pipeline *pipeline);
+void lvn_outbound_clear(struct lvn_pipeline *pipeline); /* as lvn_verdicts_clear() */
 /* Names of the peers that get the results of a study that came from this address and AE title: those of the sender's
  * results_to; else the peers with receives_results; else the sender itself, when it can be reached. */
 size_t lvn_outbound_destinations(const struct lvn_config *config, const char *source_aet, const char *source_address,
@@ -167,6 +230,9 @@ json_t *lvn_control_answer(struct lvn_pipeline *pipeline,
 
 /* metrics.c */
 LVN_MUST_CHECK bool lvn_metrics_publish(struct lvn_pipeline *pipeline, struct lvn_error *err);
+/* One line about the results that were given up, empty when there are none. */
+LVN_MUST_CHECK bool lvn_metrics_describe_undelivered(struct lvn_pipeline *pipeline, char *ret_text, size_t text_bytes,
+                                                     struct lvn_error *err);
 LVN_MUST_CHECK char *lvn_metrics_text(struct lvn_pipeline *pipeline, struct lvn_error *err);
 
 #endif

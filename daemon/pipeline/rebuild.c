@@ -42,6 +42,9 @@ static bool visit_object(void *user_data, const char *path, const uint8_t sha256
 static int compare_objects(const void *left_pointer, const void *right_pointer) {
   const struct lvn_spool_facts *left = &((const struct found_object *)left_pointer)->facts;
   const struct lvn_spool_facts *right = &((const struct found_object *)right_pointer)->facts;
+  if (left->sequence != right->sequence) {
+    return left->sequence < right->sequence ? -1 : 1;
+  }
   if (left->received_ms != right->received_ms) {
     return left->received_ms < right->received_ms ? -1 : 1;
   }

@@ -26,6 +26,7 @@ struct lane {
   struct lvn_sender_route route;
   struct lvn_index_outbound *rows; /* owned while busy */
   size_t row_count;
+  struct answer_node *spare; /* one for each row that is not answered yet */
   bool is_busy;
   pthread_cond_t wake;
   pthread_t thread;
@@ -42,13 +43,49 @@ struct lvn_sender {
 };
 
 enum lvn_index_send_verdict lvn_sender_judge(uint16_t status) {
-  if (status == 0x0000 || (status & 0xF000U) == 0xB000) {
+  switch (status) {
+  case 0x0000: /* success */
+  case 0x0001: /* warnings of PS3.7 annex C: the object was taken */
+  case 0x0107:
+  case 0x0116:
+  case 0x0111: /* "duplicate SOP instance": our UIDs belong to one content, and its answer was lost the last time */
+    return LVN_INDEX_SENT;
+  case 0x0110: /* processing failure: a database or disk behind the archive */
+  case 0x0210: /* duplicate invocation: an archive that has not forgotten the message before */
+  case 0x0213: /* resource limitation */
+  case 0xFE00: /* cancelled */
+    return LVN_INDEX_SEND_AGAIN;
+  default:
+    break;
+  }
+  if ((status & 0xF000U) == 0xB000) {
     return LVN_INDEX_SENT;
   }
-  if ((status & 0xFF00U) == 0xA700) {
-    return LVN_INDEX_SEND_AGAIN;
+  return (status & 0xFF00U) == 0xA700 ? LVN_INDEX_SEND_AGAIN : LVN_INDEX_SEND_FAILED;
+}
+
+static const char *describe(uint16_t status) {
+  switch (status) {
+  case 0x0110:
+    return " (processing failure)";
+  case 0x0111:
+    return " (it has this object already)";
+  case 0x0122:
+    return " (SOP class not supported)";
+  case 0x0124:
+    return " (not authorized)";
+  default:
+    break;
   }
-  return LVN_INDEX_SEND_FAILED;
+  switch (status & 0xFF00U) {
+  case 0xA700:
+    return " (out of resources)";
+  case 0xA900:
+    return " (data set does not match the SOP class)";
+  default:
+    break;
+  }
+  return (status & 0xF000U) == 0xC000 ? " (cannot understand)" : "";
 }
 
 int64_t lvn_sender_backoff_ms(int64_t attempt, unsigned first_seconds, unsigned max_seconds) {
@@ -59,13 +96,32 @@ int64_t lvn_sender_backoff_ms(int64_t attempt, unsigned first_seconds, unsigned 
   return (seconds < (int64_t)max_seconds ? seconds : (int64_t)max_seconds) * 1000;
 }
 
-static void post_answer(struct lvn_sender *sender, const struct lvn_sender_answer *answer) {
-  struct lvn_error ignored;
-  struct answer_node *node = lvn_alloc(1, sizeof *node, &ignored);
-  if (node == NULL) {
-    return; /* the row stays "sending" and is queued again at the next start */
+/* Room for every answer before anything is sent: what was sent can then always be told. */
+static bool prepare_answers(struct lane *lane, struct lvn_error *err) {
+  for (size_t i = 0; i < lane->row_count; i++) {
+    struct answer_node *node = lvn_alloc(1, sizeof *node, err);
+    if (node == NULL) {
+      return false;
+    }
+    node->next = lane->spare;
+    lane->spare = node;
   }
-  node->answer = *answer;
+  return true;
+}
+
+static void drop_answers(struct lane *lane) {
+  while (lane->spare != NULL) {
+    struct answer_node *node = lane->spare;
+    lane->spare = node->next;
+    lvn_free(node);
+  }
+}
+
+static void post_answer(struct lane *lane, const struct lvn_sender_answer *answer) {
+  struct lvn_sender *sender = lane->sender;
+  struct answer_node *node = lane->spare;
+  lane->spare = node->next;
+  *node = (struct answer_node){.answer = *answer};
   (void)pthread_mutex_lock(&sender->mutex);
   *sender->last = node;
   sender->last = &node->next;
@@ -87,9 +143,9 @@ static bool send_one(const struct lane *lane, struct lvn_scu *scu, const struct 
                      const struct lvn_index_outbound *row, struct lvn_sender_answer *ret_answer) {
   struct lvn_error err = {0};
   uint16_t status = 0;
-  char text[64];
+  char text[128];
   if (lvn_scu_store(scu, file, &status, &err)) {
-    (void)snprintf(text, sizeof text, status == 0 ? "stored" : "the peer answered 0x%04X", status);
+    (void)snprintf(text, sizeof text, status == 0 ? "stored" : "the peer answered 0x%04X%s", status, describe(status));
     fill_answer(lane, row, lvn_sender_judge(status), status, text, ret_answer);
     return true;
   }
@@ -98,6 +154,7 @@ static bool send_one(const struct lane *lane, struct lvn_scu *scu, const struct 
   return is_permanent;
 }
 
+/* Without memory nothing is sent and nothing answered: the rows are found without a sender. */
 static void send_batch(struct lane *lane) {
   struct lvn_error err = {0};
   struct lvn_scu *scu = NULL;
@@ -109,15 +166,18 @@ static void send_batch(struct lane *lane) {
                                     .connect_seconds = lane->route.connect_seconds,
                                     .dimse_seconds = lane->route.dimse_seconds};
   LVN_AUTOFREE struct lvn_scu_file *files = lvn_alloc(lane->row_count, sizeof *files, &err);
-  bool is_open = files != NULL;
-  for (size_t i = 0; is_open && i < lane->row_count; i++) {
+  if (files == NULL || !prepare_answers(lane, &err)) {
+    drop_answers(lane);
+    return;
+  }
+  for (size_t i = 0; i < lane->row_count; i++) {
     const struct lvn_index_outbound *row = &lane->rows[i];
     files[i] = (struct lvn_scu_file){.path = row->path,
                                      .sop_class_uid = row->sop_class_uid,
                                      .transfer_syntax_uid =
                                          row->transfer_syntax_uid[0] == '\0' ? NULL : row->transfer_syntax_uid};
   }
-  is_open = is_open && lvn_scu_open(&peer, files, lane->row_count, &scu, &err);
+  bool is_open = lvn_scu_open(&peer, files, lane->row_count, &scu, &err);
   for (size_t i = 0; i < lane->row_count; i++) {
     struct lvn_sender_answer answer;
     if (is_open) {
@@ -129,7 +189,7 @@ static void send_batch(struct lane *lane) {
       fill_answer(lane, &lane->rows[i], LVN_INDEX_SEND_AGAIN, -1, err.message, &answer);
     }
     answer.seconds = i + 1 == lane->row_count ? lvn_clock_monotonic_seconds() - start : 0;
-    post_answer(lane->sender, &answer);
+    post_answer(lane, &answer);
   }
   lvn_scu_close(scu);
 }
@@ -239,10 +299,24 @@ bool lvn_sender_is_busy(const struct lvn_sender *sender, const char *destination
   return is_busy;
 }
 
+/* Peers that were renamed leave lanes behind. */
+static struct lane *find_idle_lane(struct lvn_sender *sender) {
+  struct lane *idle = NULL;
+  (void)pthread_mutex_lock(&sender->mutex);
+  for (size_t i = 0; i < sender->lane_count && idle == NULL; i++) {
+    idle = sender->lanes[i]->is_busy ? NULL : sender->lanes[i];
+  }
+  (void)pthread_mutex_unlock(&sender->mutex);
+  return idle;
+}
+
 static struct lane *make_lane(struct lvn_sender *sender, const struct lvn_sender_route *route, struct lvn_error *err) {
   if (sender->lane_count == LVN_CONFIG_PEERS_MAX) {
-    (void)lvn_error_set(err, LVN_ERROR_INTERNAL, "more than %d destinations", LVN_CONFIG_PEERS_MAX);
-    return NULL;
+    struct lane *idle = find_idle_lane(sender);
+    if (idle == NULL) {
+      (void)lvn_error_set(err, LVN_ERROR_TIMEOUT, "%d other destinations are being sent to", LVN_CONFIG_PEERS_MAX);
+    }
+    return idle;
   }
   struct lane *lane = lvn_alloc(1, sizeof *lane, err);
   if (lane == NULL) {

@@ -161,7 +161,7 @@ static int serve(struct lvn_reception *reception, size_t slot, int socket_fd, pi
                                             .slot = slot,
                                             .is_over_limit = reception->connections[slot].is_over_limit};
   lvn_file_close_pointer(&reception->listen_fd);
-  if (!lvn_role_enter_child("lvn-assoc", parent_pid)) {
+  if (!lvn_role_enter_child("lvn-assoc", parent_pid, /* blocks_hangup= */ false)) {
     (void)close(socket_fd);
     return 1;
   }

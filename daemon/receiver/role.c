@@ -19,16 +19,19 @@
 #define STEADY_SECONDS 60.0 /* a role that lived longer starts anew without a history */
 #define READY_FD 3
 
-bool lvn_role_enter_child(const char *process_name, pid_t parent_pid) {
-  sigset_t none;
+bool lvn_role_enter_child(const char *process_name, pid_t parent_pid, bool blocks_hangup) {
+  sigset_t blocked;
   for (int i = 1; i < NSIG; i++) {
     (void)signal(i, SIG_DFL); /* refused for SIGKILL, SIGSTOP and libc's own, which is fine */
   }
   (void)prctl(PR_SET_NAME, process_name);
   (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
   (void)signal(SIGPIPE, SIG_IGN); /* a peer that goes away is an error of its connection */
-  (void)sigemptyset(&none);
-  (void)sigprocmask(SIG_SETMASK, &none, NULL);
+  (void)sigemptyset(&blocked);
+  if (blocks_hangup) {
+    (void)sigaddset(&blocked, SIGHUP);
+  }
+  (void)sigprocmask(SIG_SETMASK, &blocked, NULL);
   return getppid() == parent_pid; /* it may have died before PR_SET_PDEATHSIG */
 }
 
@@ -73,7 +76,8 @@ bool lvn_role_start(struct lvn_role_child *child, const char *config_path, const
   pid_t pid = fork();
   if (pid == 0) {
     int status = 1;
-    if (lvn_role_enter_child(child->role->process_name, parent_pid)) {
+    /* A role that reloads in place is not ended by a reload that comes before it listens: it hears of it then. */
+    if (lvn_role_enter_child(child->role->process_name, parent_pid, !child->role->restarts_on_reload)) {
       status = run_child(child->role, fds[1], config_path, config);
     }
     _exit(status); /* allow: a forked child must not run what the parent registered for its own end */

@@ -30,9 +30,9 @@ struct lvn_role_child {
   double pause_seconds;    /* before the next start */
 };
 
-/* What every forked child does first: takes a name, dies with its parent, no signal blocked, handled or (but SIGPIPE)
- * ignored. False when the parent is gone already. */
-LVN_MUST_CHECK bool lvn_role_enter_child(const char *process_name, pid_t parent_pid);
+/* What every forked child does first: takes a name, dies with its parent, no signal blocked (but SIGHUP on demand),
+ * handled or (but SIGPIPE) ignored. False when the parent is gone already. */
+LVN_MUST_CHECK bool lvn_role_enter_child(const char *process_name, pid_t parent_pid, bool blocks_hangup);
 
 /* The configured log_level. */
 enum lvn_log_level lvn_role_log_level(const struct lvn_config *config);

@@ -20,7 +20,6 @@ struct lvn_store {
   bool is_rejected;                   /* which has its log line */
   struct lvn_spool_marker *marker;
   struct lvn_store_counts counts;
-  int64_t received_ms; /* of the last object */
   char association_id[33];
   char calling_aet[17];
   char address[64];
@@ -186,11 +185,6 @@ static void data(void *user_data, const void *bytes, size_t count) {
 static uint16_t commit(struct lvn_store *store, const struct lvn_scan *scan) {
   struct lvn_error err;
   struct lvn_spool_facts facts = {.received_ms = lvn_clock_wall_ms()};
-  /* The order of reception decides which version of an object is current: no two have the same time. */
-  if (facts.received_ms <= store->received_ms) {
-    facts.received_ms = store->received_ms + 1;
-  }
-  store->received_ms = facts.received_ms;
   (void)lvn_copy(facts.sop_class_uid, sizeof facts.sop_class_uid, scan->sop_class_uid);
   (void)lvn_copy(facts.sop_instance_uid, sizeof facts.sop_instance_uid, scan->sop_instance_uid);
   (void)lvn_copy(facts.transfer_syntax_uid, sizeof facts.transfer_syntax_uid, store->transfer_syntax_uid);

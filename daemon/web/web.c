@@ -20,6 +20,7 @@ struct lvn_web {
   pthread_mutex_t mutex; /* guards what follows */
   char *metrics;
   char problem[256];
+  char notice[256];
   double published_at;
   char hosts[256]; /* written before the server starts */
 };
@@ -112,6 +113,8 @@ static enum MHD_Result reply_health(struct lvn_web *web, struct MHD_Connection *
   } else if (web->problem[0] != '\0') {
     (void)snprintf(line, sizeof line, "%s\n", web->problem);
     status = MHD_HTTP_SERVICE_UNAVAILABLE;
+  } else if (web->notice[0] != '\0') {
+    (void)snprintf(line, sizeof line, "ok; %s\n", web->notice);
   }
   (void)pthread_mutex_unlock(&web->mutex);
   return reply(connection, status, "text/plain; charset=utf-8", line);
@@ -198,7 +201,8 @@ void lvn_web_stop(struct lvn_web *web) {
   lvn_free(web);
 }
 
-bool lvn_web_publish(struct lvn_web *web, const char *metrics_text, const char *problem, struct lvn_error *err) {
+bool lvn_web_publish(struct lvn_web *web, const char *metrics_text, const char *problem, const char *notice,
+                     struct lvn_error *err) {
   char *copy = lvn_strdup(metrics_text, err);
   if (copy == NULL) {
     return false;
@@ -207,6 +211,7 @@ bool lvn_web_publish(struct lvn_web *web, const char *metrics_text, const char *
   lvn_free(web->metrics);
   web->metrics = copy;
   (void)lvn_copy(web->problem, sizeof web->problem, problem == NULL ? "" : problem);
+  (void)lvn_copy(web->notice, sizeof web->notice, notice == NULL ? "" : notice);
   web->published_at = lvn_clock_monotonic_seconds();
   (void)pthread_mutex_unlock(&web->mutex);
   return true;

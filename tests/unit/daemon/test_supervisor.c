@@ -58,7 +58,14 @@ static void note_reload(int signal_number) {
 static int run_pipeline(const char *path, const struct lvn_config *config) {
   struct sigaction action = {.sa_handler = note_reload};
   (void)path;
+  sigset_t mask;
+  (void)sigprocmask(SIG_BLOCK, NULL, &mask);
+  if (sigismember(&mask, SIGHUP) != 1) { /* a reload before this line would have ended it */
+    return 1;
+  }
   (void)sigaction(SIGHUP, &action, NULL);
+  (void)sigdelset(&mask, SIGHUP);
+  (void)sigprocmask(SIG_SETMASK, &mask, NULL);
   FILE *file = fopen("pipeline.pid", "we");
   if (file == NULL || chdir(config->state_folder) != 0) {
     return 1;

@@ -137,6 +137,81 @@ static void test_spool__half_a_study_is_not_announced(void **state) {
   lvn_spool_close(spool);
 }
 
+static int64_t size_of_marker(const char *name) {
+  char path[LVN_PATH_BYTES];
+  struct stat status;
+  (void)snprintf(path, sizeof path, "%s/spool/open/%s", test_folder, name);
+  assert_int_equal(stat(path, &status), 0);
+  return status.st_size;
+}
+
+static void test_spool__interleaved_studies_are_named_once(void **state) {
+  struct lvn_spool *spool = open_spool(test_folder);
+  struct lvn_spool_marker *marker = NULL;
+  static const char *const all[] = {"1.2.1", "1.2.2", "1.2.3"};
+  (void)state;
+  assert_good(lvn_spool_marker_create(spool, "a1", &marker, &err));
+  for (int i = 0; i < 20000; i++) { /* as a router sends that takes from several queues */
+    assert_good(lvn_spool_marker_add_study(marker, all[i % 3], &err));
+  }
+  assert_int_equal(size_of_marker("a1"), 18);
+  assert_studies(spool, 3, all);
+  lvn_spool_marker_destroy(marker);
+  lvn_spool_close(spool);
+}
+
+/* More studies than are remembered, each several times, beyond any buffer; half a line at the end, lines that are no
+ * UIDs. */
+static void test_spool__marker_of_any_size_is_read(void **state) {
+  struct lvn_spool *spool = open_spool(test_folder);
+  struct lvn_spool_marker *marker = NULL;
+  struct lvn_file_names uids = {0};
+  char uid[LVN_UID_BYTES];
+  char path[LVN_PATH_BYTES];
+  (void)state;
+  assert_good(lvn_spool_marker_create(spool, "a1", &marker, &err));
+  for (int i = 0; i < 60000; i++) {
+    (void)snprintf(uid, sizeof uid, "1.2.826.0.1.3680043.8.498.1234567890123456789012345678.%d", 10000 + i % 20000);
+    assert_good(lvn_spool_marker_add_study(marker, uid, &err));
+  }
+  assert_true(size_of_marker("a1") > 3000000);
+  (void)snprintf(path, sizeof path, "%s/spool/open/a1", test_folder);
+  FILE *file = fopen(path, "ae");
+  assert_non_null(file);
+  assert_true(fprintf(file, "no uid\n\n%0300d\n1.2.7\n1.2.8", 1) > 0);
+  assert_int_equal(fclose(file), 0);
+  assert_good(lvn_spool_open_studies(spool, &uids, &err));
+  assert_int_equal(uids.count, 20001);
+  assert_true(lvn_spool_is_open_study(&uids, uid));
+  assert_true(lvn_spool_is_open_study(&uids, "1.2.7"));
+  assert_false(lvn_spool_is_open_study(&uids, "1.2.8"));
+  lvn_file_names_clear(&uids);
+  assert_false(lvn_spool_is_open_study(&uids, "1.2.7"));
+  lvn_spool_marker_destroy(marker);
+  lvn_spool_close(spool);
+}
+
+static void test_spool__unreadable_marker_hides_no_other(void **state) {
+  struct lvn_spool *spool = open_spool(test_folder);
+  struct lvn_spool_marker *marker = NULL;
+  struct lvn_file_names uids = {0};
+  size_t unread = 0;
+  char path[LVN_PATH_BYTES];
+  (void)state;
+  assert_good(lvn_spool_marker_create(spool, "b1", &marker, &err));
+  assert_good(lvn_spool_marker_add_study(marker, "1.2.1", &err));
+  (void)snprintf(path, sizeof path, "%s/spool/open/a1", test_folder);
+  assert_int_equal(symlink("/nowhere", path), 0); /* is not followed */
+  assert_false(lvn_spool_open_studies(spool, &uids, &err));
+  assert_good(lvn_spool_find_open_studies(spool, &uids, &unread, &err));
+  assert_int_equal(unread, 1);
+  assert_int_equal(uids.count, 1);
+  assert_true(lvn_spool_is_open_study(&uids, "1.2.1"));
+  lvn_file_names_clear(&uids);
+  lvn_spool_marker_destroy(marker);
+  lvn_spool_close(spool);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       spool_test(test_spool__open_removes_what_the_dead_left_and_keeps_what_lives),
@@ -144,6 +219,9 @@ int main(void) {
       spool_test(test_spool__a_commit_survives_others_that_open),
       spool_test(test_spool__marker_lists_studies_while_its_process_lives),
       spool_test(test_spool__half_a_study_is_not_announced),
+      spool_test(test_spool__interleaved_studies_are_named_once),
+      spool_test(test_spool__marker_of_any_size_is_read),
+      spool_test(test_spool__unreadable_marker_hides_no_other),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
