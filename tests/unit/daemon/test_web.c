@@ -112,7 +112,7 @@ static void test_web__is_asked_by_its_own_names_only(void **state) {
   (void)state;
   pick_port();
   assert_true(lvn_web_start("127.0.0.1", port, "node.ward.test, proxy.test", &web, &err));
-  assert_true(lvn_web_publish(web, "livervlm_objects 7\n", NULL, &err));
+  assert_true(lvn_web_publish(web, "livervlm_objects 7\n", NULL, NULL, &err));
   for (size_t i = 0; i < sizeof allowed / sizeof allowed[0]; i++) {
     assert_host(allowed[i], true);
   }
