@@ -92,7 +92,9 @@ static bool settle_studies(struct lvn_pipeline *pipeline, int64_t now_ms, struct
   for (size_t i = 0; i < count; i++) {
     const struct lvn_index_study *study = &studies[i];
     int64_t settle_at_ms = settle_time(pipeline, study, now_ms);
-    if (lvn_spool_is_open_study(&open_studies, study->study_uid)) {
+    /* Objects of it that were acknowledged and cannot be taken yet: without them the analysis would be of less. */
+    if (lvn_spool_is_open_study(&open_studies, study->study_uid) ||
+        lvn_ingest_holds_study(pipeline, study->study_uid)) {
       lvn_pipeline_wake_in(pipeline, OPEN_RECHECK_MS); /* the marker's removal wakes us sooner */
     } else if (settle_at_ms > now_ms) {
       lvn_pipeline_wake_in(pipeline, settle_at_ms - now_ms);

@@ -50,6 +50,18 @@ static void hold(struct lvn_pipeline *pipeline, const char *path, const struct l
                     reason->message);
 }
 
+bool lvn_ingest_holds_study(const struct lvn_pipeline *pipeline, const char *study_uid) {
+  for (size_t i = 0; i < pipeline->held_paths.count; i++) {
+    struct lvn_error ignored; /* of whose study nothing is known: it must not hold up the others */
+    struct lvn_spool_facts facts;
+    if (lvn_spool_read_facts(pipeline->held_paths.names[i], &facts, &ignored) &&
+        strcmp(facts.study_instance_uid, study_uid) == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
 static void release_held(struct lvn_pipeline *pipeline) {
   lvn_file_names_clear(&pipeline->held_paths);
   pipeline->held_capacity = 0;

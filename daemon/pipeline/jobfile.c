@@ -80,7 +80,7 @@ static bool write_file(const struct lvn_config *config, const struct lvn_jobfile
       "sentence", file->sentence, "results", pack_results(file), "destinations", pack_destinations(file));
   LVN_AUTOFREE char *text = root == NULL ? NULL : json_dumps(root, JSON_INDENT(1));
   if (text == NULL) {
-    return lvn_error_set(err, LVN_ERROR_INTERNAL, "cannot write a job as JSON");
+    return lvn_error_set(err, LVN_ERROR_NOMEM, "out of memory for job.json");
   }
   return lvn_jobfile_folder(config, job->job_id, folder, err) && make_durable_folder(config, folder, err) &&
          file_path(config, job->job_id, path, err) && lvn_file_replace(path, text, strlen(text), 0600, err);

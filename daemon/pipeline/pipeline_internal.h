@@ -132,6 +132,8 @@ void lvn_pipeline_count_stage(struct lvn_pipeline *pipeline, enum lvn_pipeline_s
 
 /* ingest.c: everything that waits in the spool goes to the store and the index. */
 void lvn_ingest_turn(struct lvn_pipeline *pipeline);
+/* Does the spool hold an object of this study that could not be taken and is to be tried again? */
+LVN_MUST_CHECK bool lvn_ingest_holds_study(const struct lvn_pipeline *pipeline, const char *study_uid);
 /* Reads what the index needs of a stored object. */
 LVN_MUST_CHECK bool lvn_ingest_describe(const char *path, const struct lvn_spool_facts *facts,
                                         struct lvn_index_object *ret_object, char ret_patient_id[LVN_UID_BYTES],

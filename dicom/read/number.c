@@ -132,11 +132,10 @@ double lvn_number_read_time(const char *text, bool is_datetime) {
     seconds = seconds * 60.0 + value;
     at += 2;
   }
-  if (parts < 2) { /* an hour alone tells no phase from another */
+  if (parts < 3) { /* two phases can lie within one minute */
     return -1.0;
   }
-  seconds *= parts == 2 ? 60.0 : 1.0;
-  if (parts == 3 && (*at == '.' || *at == ',')) {
+  if (*at == '.' || *at == ',') {
     double place = 0.1;
     size_t digits = count_digits(at + 1);
     for (size_t i = 1; i <= digits; i++, place /= 10.0) {

@@ -24,7 +24,7 @@ enum lvn_number lvn_number_read(const char *text, size_t length, double *ret_val
 /* Was a value filled? */
 bool lvn_number_has_value(enum lvn_number read);
 
-/* Seconds since midnight of a TM ("HHMMSS.FFFFFF", shortened to "HHMM", or as ACR-NEMA wrote it with colons) or, with
+/* Seconds since midnight of a TM ("HHMMSS.FFFFFF", or as ACR-NEMA wrote it with colons) or, with
  * `is_datetime`, of a DT (a date of eight digits before it, an offset from UTC behind it); -1 when it is none. */
 double lvn_number_read_time(const char *text, bool is_datetime);
 

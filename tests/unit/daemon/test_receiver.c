@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -165,7 +166,7 @@ static void test_receiver__keeps_the_bytes_and_the_facts(void **state) {
   lvn_file_names_clear(&paths);
 }
 
-static void test_receiver__acknowledges_the_same_object_twice_and_keeps_one(void **state) {
+static void test_receiver__acknowledges_the_same_object_twice(void **state) {
   struct lvn_store_counts counts;
   (void)state;
   admit();
@@ -174,7 +175,15 @@ static void test_receiver__acknowledges_the_same_object_twice_and_keeps_one(void
   lvn_store_get_counts(store, &counts);
   assert_int_equal(counts.stored, 2);
   assert_int_equal(counts.duplicate, 1);
-  assert_int_equal(count_files("spool/new"), 1);
+  assert_int_equal(count_files("spool/new"), 2); /* two names of the same bytes: each reception counts */
+  LVN_CLEANUP(lvn_file_names_clear) struct lvn_file_names paths = {0};
+  struct stat first;
+  struct stat second;
+  assert_good(lvn_spool_list_new(spool, 10, &paths, &err));
+  assert_int_equal(paths.count, 2);
+  assert_int_equal(stat(paths.names[0], &first), 0);
+  assert_int_equal(stat(paths.names[1], &second), 0);
+  assert_true(first.st_ino == second.st_ino);
 }
 
 static void test_receiver__refuses_a_data_set_of_another_instance(void **state) {
@@ -339,7 +348,7 @@ static void test_meta__is_a_header_that_the_scanner_reads(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       case_of(test_receiver__keeps_the_bytes_and_the_facts),
-      case_of(test_receiver__acknowledges_the_same_object_twice_and_keeps_one),
+      case_of(test_receiver__acknowledges_the_same_object_twice),
       case_of(test_receiver__refuses_a_data_set_of_another_instance),
       case_of(test_receiver__refuses_what_it_cannot_read),
       case_of(test_receiver__logs_the_status_that_was_answered),
