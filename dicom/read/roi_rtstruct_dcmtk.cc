@@ -2,11 +2,16 @@
 // references are optional and, in files of several planning systems, point to images of another station.
 #include "dicom/read/roi_dcmtk.hh"
 
+#include <cmath>
 #include <cstdio>
 #include <map>
 
 namespace lvn {
 namespace {
+
+// By number: DCMTK has renamed them as retired.
+const DcmTagKey contour_slab_thickness(0x3006, 0x0044);
+const DcmTagKey contour_offset_vector(0x3006, 0x0045);
 
 struct Structure {
   std::string name;
@@ -46,16 +51,20 @@ std::map<int, Structure> read_structures(DcmItem &dataset, std::vector<int> &ord
   return structures;
 }
 
-std::vector<std::string> read_series(DcmItem &dataset) {
-  std::vector<std::string> uids;
+// The images that the set as a whole was drawn on.
+RoiSource read_source(DcmItem &dataset) {
+  RoiSource source;
   for (DcmItem *frame : items_of(dataset, DCM_ReferencedFrameOfReferenceSequence)) {
     for (DcmItem *study : items_of(*frame, DCM_RTReferencedStudySequence)) {
       for (DcmItem *series : items_of(*study, DCM_RTReferencedSeriesSequence)) {
-        uids.push_back(code_of(*series, DCM_SeriesInstanceUID));
+        source.series_uids.push_back(code_of(*series, DCM_SeriesInstanceUID));
+        for (DcmItem *image : items_of(*series, DCM_ContourImageSequence)) {
+          source.listed_images.push_back(reference_of(*image));
+        }
       }
     }
   }
-  return uids;
+  return source;
 }
 
 bool read_points(DcmItem &contour, const char *what, std::vector<double> &points, lvn_error *err) {
@@ -65,7 +74,7 @@ bool read_points(DcmItem &contour, const char *what, std::vector<double> &points
     return lvn_error_set(err, LVN_ERROR_DATA, "%s has no points", what);
   }
   const unsigned long values = element->getVM();
-  if (values % 3 != 0 || values < 9 || (declared >= 0 && static_cast<unsigned long>(declared) * 3 != values)) {
+  if (values % 3 != 0 || values == 0 || (declared >= 0 && static_cast<unsigned long>(declared) * 3 != values)) {
     return lvn_error_set(err, LVN_ERROR_DATA, "%s declares %d points but has %lu values", what, declared, values);
   }
   OFString text;
@@ -87,6 +96,9 @@ bool read_points(DcmItem &contour, const char *what, std::vector<double> &points
       at++;
     }
   }
+  if (*at != '\0') {
+    return lvn_error_set(err, LVN_ERROR_DATA, "%s has a coordinate that is no number", what);
+  }
   return true;
 }
 
@@ -101,32 +113,102 @@ bool is_helper_type(const std::string &type) {
   return false;
 }
 
+bool is_closed_type(const std::string &type) {
+  return type == "CLOSED_PLANAR" || type == "CLOSEDPLANAR_XOR" || type == "INTERPOLATED_PLANAR";
+}
+
+// Where one is declared, all contours of the ROI are combined by XOR (PS3.3 C.8.8.6.3).
+bool declares_xor(DcmItem &roi) {
+  for (DcmItem *contour : items_of(roi, DCM_ContourSequence)) {
+    if (code_of(*contour, DCM_ContourGeometricType) == "CLOSEDPLANAR_XOR") {
+      return true;
+    }
+  }
+  return false;
+}
+
+// Contour Slab Thickness, and Contour Offset Vector, which means nothing without it (PS3.3 C.8.8.6.2).
+double read_slab(DcmItem &contour, std::vector<double> &points) {
+  double offset[3];
+  const double thickness = number_of(contour, contour_slab_thickness, 0.0);
+  if (!std::isfinite(thickness) || thickness <= 0.0) {
+    return 0.0;
+  }
+  if (numbers_of(contour, contour_offset_vector, offset, 3) && std::isfinite(offset[0] + offset[1] + offset[2])) {
+    for (size_t i = 0; i < points.size(); i++) {
+      points[i] += offset[i % 3];
+    }
+  }
+  return thickness;
+}
+
+// Contours that are left out, by reason, so that an object with hundreds of them has one note.
+struct LeftOut {
+  size_t not_closed = 0;
+  size_t few_points = 0;
+  size_t no_area = 0;
+
+  void tell(RoiReader &reader, unsigned number) const {
+    const auto say = [&](size_t count, const char *why) {
+      if (count > 0) {
+        reader.add_note("ROI " + std::to_string(number) + ": " + std::to_string(count) +
+                        (count == 1 ? " contour" : " contours") + " left out, " + why);
+      }
+    };
+    say(not_closed, "no closed outline");
+    say(few_points, "of fewer than three points");
+    say(no_area, "enclosing no area");
+  }
+};
+
+bool read_contour(RoiReader &reader, DcmItem &contour, const char *what, const RoiSource &common, OutlineRule rule,
+                  RoiDraft &draft, LeftOut &left_out, lvn_error *err) {
+  RoiSource source = common;
+  Outline how;
+  std::vector<double> points;
+  size_t stack = 0;
+  if (!is_closed_type(code_of(contour, DCM_ContourGeometricType))) {
+    left_out.not_closed++;
+    return true;
+  }
+  if (!read_points(contour, what, points, err)) {
+    return false;
+  }
+  if (points.size() < 9) {
+    left_out.few_points++;
+    return true;
+  }
+  how.rule = rule;
+  how.slab_mm = read_slab(contour, points);
+  for (DcmItem *image : items_of(contour, DCM_ContourImageSequence)) {
+    source.images.push_back(reference_of(*image));
+  }
+  if (!reader.choose_stack(source, points, what, stack, err) || !reader.claim_stack(draft, stack, what, err)) {
+    return false;
+  }
+  how.named_slice = named_slice_of(reader.study, stack, source.images);
+  const size_t before = draft.outlines.size();
+  if (!reader.add_outline(draft, points, how, what, err)) {
+    return false;
+  }
+  left_out.no_area += draft.outlines.size() == before ? 1 : 0;
+  return true;
+}
+
 } // namespace
 
 static bool read_contours(RoiReader &reader, DcmItem &roi, const RoiSource &common, RoiDraft &draft, lvn_error *err) {
+  const OutlineRule rule = declares_xor(roi) ? OutlineRule::exclusive : OutlineRule::nested;
+  LeftOut left_out;
   unsigned number = 0;
   for (DcmItem *contour : items_of(roi, DCM_ContourSequence)) {
     char what[64];
-    RoiSource source = common;
-    std::vector<double> points;
-    size_t stack = 0;
-    const std::string type = code_of(*contour, DCM_ContourGeometricType);
     (void)std::snprintf(what, sizeof what, "ROI %u, contour %u", draft.number, ++number);
-    if (type != "CLOSED_PLANAR" && type != "CLOSEDPLANAR_XOR" && type != "INTERPOLATED_PLANAR") {
-      reader.add_note(std::string(what) + " left out: it is no closed outline");
-      continue;
-    }
-    if (!read_points(*contour, what, points, err)) {
-      return false;
-    }
-    for (DcmItem *image : items_of(*contour, DCM_ContourImageSequence)) {
-      source.sop_instance_uids.push_back(code_of(*image, DCM_ReferencedSOPInstanceUID));
-    }
-    if (!reader.choose_stack(source, points, what, stack, err) || !reader.claim_stack(draft, stack, what, err) ||
-        !reader.fill_polygon(draft, points, true, what, err)) {
+    if (!read_contour(reader, *contour, what, common, rule, draft, left_out, err)) {
       return false;
     }
   }
+  left_out.tell(reader, draft.number);
   return true;
 }
 
@@ -138,7 +220,7 @@ bool RoiReader::read_rtstruct(const lvn_other_object &object, lvn_error *err) {
   }
   DcmItem &dataset = *file.getDataset();
   std::map<int, Structure> structures = read_structures(dataset, order);
-  const std::vector<std::string> series = read_series(dataset);
+  RoiSource source = read_source(dataset);
   size_t position = 0;
   for (DcmItem *roi : items_of(dataset, DCM_ROIContourSequence)) {
     int number = integer_of(*roi, DCM_ReferencedROINumber, -1);
@@ -162,11 +244,11 @@ bool RoiReader::read_rtstruct(const lvn_other_object &object, lvn_error *err) {
     if (leave_out(draft.number, draft.label, "")) {
       continue;
     }
-    const RoiSource source = {{}, series, structure.frame_of_reference_uid};
+    source.frame_of_reference_uid = structure.frame_of_reference_uid;
     if (!read_contours(*this, *roi, source, draft, err)) {
       return false;
     }
-    if (draft.stack != SIZE_MAX) {
+    if (!draft.outlines.empty()) {
       drafts.push_back(std::move(draft));
     }
   }
