@@ -19,7 +19,9 @@ constexpr double same_outline_share = 0.2;
 // Rounded coordinates leave slivers of an inner outline outside the outer one.
 constexpr double inside_share = 0.01;
 constexpr double inside_pixels = 0.01;
-constexpr double gap_max_steps = 2.5; // farther apart, two planes are two parts of a lesion
+// Farther apart, two planes are two parts of a lesion.
+constexpr double gap_max_steps = 2.5;
+constexpr double gap_max_slices = 1.25;
 
 // How the outlines of one plane lie to one another.
 struct Node {
@@ -281,7 +283,7 @@ double Drawing::own_slices(size_t plane, const Group &group) const {
   double sum = 0.0;
   for (const int side : {-1, 1}) {
     const double gap = gap_of(plane, group, side);
-    sum += (gap > gap_max_steps * step ? step : gap) / 2.0;
+    sum += (gap > std::max(gap_max_steps * step, gap_max_slices) ? step : gap) / 2.0;
   }
   return sum;
 }
