@@ -22,6 +22,7 @@ constexpr double inside_pixels = 0.01;
 // Farther apart, two planes are two parts of a lesion.
 constexpr double gap_max_steps = 2.5;
 constexpr double gap_max_slices = 1.25;
+constexpr double stripe_min_slices = 1.5;
 
 // How the outlines of one plane lie to one another.
 struct Node {
@@ -413,7 +414,10 @@ bool check_volumes(const Sums &sums, const lvn_grid &grid, OutlineReport &report
     return lvn_error_set(err, LVN_ERROR_DATA, "its outlines enclose %.2f ml but its mask has %.2f ml",
                          sums.drawn * voxel_ml, report.mask_ml);
   }
-  if (std::fabs(voxels - sums.outlines) > 0.25 * std::max(voxels, sums.outlines) + sums.largest + sums.edge) {
+  // Outlines on every second slice leave out half of the lesion, however few they are.
+  const bool is_striped = report.slices_without >= 2 && report.outline_step_mm > stripe_min_slices * grid.spacing_mm[2];
+  if (is_striped ||
+      std::fabs(voxels - sums.outlines) > 0.25 * std::max(voxels, sums.outlines) + sums.largest + sums.edge) {
     return lvn_error_set(
         err, LVN_ERROR_DATA,
         "its outlines, %.2f mm apart, enclose %.2f ml but its mask on slices %.2f mm apart has %.2f ml",

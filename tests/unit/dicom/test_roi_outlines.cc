@@ -235,6 +235,10 @@ void test_roi_outlines__notices_slices_without(void **) {
   assert_false(draw_outlines(outlines, grid, voxels, report, &err));
   assert_non_null(std::strstr(err.message, "its outlines, 10.00 mm apart, enclose 22."));
   assert_non_null(std::strstr(err.message, "slices 5.00 mm apart has 11."));
+  outlines.resize(3);
+  assert_false(draw_outlines(outlines, grid, voxels, report, &err));
+  outlines.push_back(outline(circle(50, 40, 15), 7));
+  outlines.push_back(outline(circle(50, 40, 15), 9));
   for (Outline &each : outlines) {
     each.slab_mm = 10.0;
   }
