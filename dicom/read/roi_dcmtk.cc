@@ -90,15 +90,7 @@ bool make_roi(const lvn_study &study, const lvn_other_object &object, const RoiD
   put_text(roi.source_sop_class_uid, LVN_UID_BYTES, object.sop_class_uid);
   roi.source_kind = object.kind;
   roi.stack_index = draft.stack;
-  if (!lvn_mask_create(&study.stacks[draft.stack].info.grid, &roi.mask, err)) {
-    return false;
-  }
-  const lvn_grid &grid = roi.mask.grid;
-  draft.inside.for_each([&](long x, long y, long z) {
-    roi.mask.inside[(static_cast<size_t>(z) * grid.size[1] + static_cast<size_t>(y)) * grid.size[0] +
-                    static_cast<size_t>(x)] = 1;
-  });
-  return true;
+  return make_mask(draft.inside, study.stacks[draft.stack].info.grid, roi.mask, err);
 }
 
 struct Found {

@@ -102,6 +102,27 @@ void Voxels::unite(long z, const Patch &patch) {
   mine.unite(patch);
 }
 
+bool make_mask(const Voxels &voxels, const lvn_grid &grid, lvn_mask &ret_mask, lvn_error *err) {
+  uint32_t first[3] = {UINT32_MAX, UINT32_MAX, UINT32_MAX};
+  uint32_t last[3] = {0, 0, 0};
+  voxels.for_each([&](long x, long y, long z) {
+    const uint32_t at[3] = {static_cast<uint32_t>(x), static_cast<uint32_t>(y), static_cast<uint32_t>(z)};
+    for (int axis = 0; axis < 3; axis++) {
+      first[axis] = std::min(first[axis], at[axis]);
+      last[axis] = std::max(last[axis], at[axis]);
+    }
+  });
+  const uint32_t size[3] = {last[0] - first[0] + 1, last[1] - first[1] + 1, last[2] - first[2] + 1};
+  if (!lvn_mask_create_box(&grid, first, size, &ret_mask, err)) {
+    return false;
+  }
+  voxels.for_each([&](long x, long y, long z) {
+    const size_t row = (static_cast<size_t>(z) - first[2]) * size[1] + static_cast<size_t>(y) - first[1];
+    ret_mask.inside[row * size[0] + static_cast<size_t>(x) - first[0]] = 1;
+  });
+  return true;
+}
+
 void Voxels::unite(const Voxels &other) {
   for (const auto &slice : other.slices_) {
     unite(slice.first, slice.second);

@@ -3,6 +3,9 @@
 #ifndef LVN_DICOM_READ_ROI_VOXELS_DCMTK_HH
 #define LVN_DICOM_READ_ROI_VOXELS_DCMTK_HH
 
+#include "daemon/base/error.h"
+#include "daemon/base/grid.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -54,6 +57,9 @@ public:
 private:
   std::map<long, Patch> slices_;
 };
+
+// The smallest mask that holds the voxels, at least one.
+LVN_MUST_CHECK bool make_mask(const Voxels &voxels, const lvn_grid &grid, lvn_mask &ret_mask, lvn_error *err);
 
 } // namespace lvn
 
