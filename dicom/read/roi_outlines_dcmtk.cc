@@ -242,6 +242,7 @@ struct Drawing {
   std::vector<Plane> &planes;
   std::vector<std::vector<Group>> groups; // of each plane
   double step = 1.0;                      // usual distance of planes in slices
+  bool unites_planes = false;             // of one slice, instead of the nearest
 
   double gap_of(size_t plane, const Group &group, int side) const;
   void find_step();
@@ -386,7 +387,7 @@ bool draw_slice(const Drawing &drawing, long slice, Voxels &voxels, std::vector<
       if (!drawing.fill_group(drawing.planes[p], group, patch, err)) {
         return false;
       }
-      if (drawn.meets(slice, patch)) {
+      if (!drawing.unites_planes && drawn.meets(slice, patch)) {
         continue;
       }
       fresh.unite(slice, patch);
@@ -398,7 +399,8 @@ bool draw_slice(const Drawing &drawing, long slice, Voxels &voxels, std::vector<
   }
   voxels.unite(drawn);
   sums.voxels += drawn.count();
-  sums.drawn += area;
+  // Outlines of several planes lie over one another: their areas do not add up.
+  sums.drawn += drawing.unites_planes ? static_cast<double>(drawn.count()) : area;
   sums.largest = std::max(sums.largest, area);
   return true;
 }
@@ -426,13 +428,46 @@ bool check_volumes(const Sums &sums, const lvn_grid &grid, OutlineReport &report
   return true;
 }
 
+// Adds to `voxels` when the volumes agree.
+bool draw_slices(const Drawing &drawing, Voxels &voxels, OutlineReport &report, lvn_error *err) {
+  const std::vector<Plane> &planes = drawing.planes;
+  Voxels drawn;
+  Sums sums;
+  report = OutlineReport();
+  for (size_t p = 0; p < planes.size(); p++) {
+    for (const Group &group : drawing.groups[p]) {
+      sums.outlines += group.area * drawing.own_slices(p, group);
+    }
+  }
+  std::vector<bool> used(planes.size(), false);
+  long last = -1;
+  const long from = planes.empty() ? 0 : std::max(0L, planes.front().slice);
+  const long to = planes.empty() ? -1 : std::min(planes.back().slice, static_cast<long>(drawing.grid.size[2]) - 1);
+  for (long slice = from; slice <= to; slice++) {
+    const size_t before = sums.voxels;
+    if (!draw_slice(drawing, slice, drawn, used, sums, err)) {
+      return false;
+    }
+    if (sums.voxels > before) {
+      report.slices_without += last < 0 ? 0 : static_cast<size_t>(slice - last - 1);
+      last = slice;
+    }
+  }
+  report.planes_left_out = static_cast<size_t>(std::count(used.begin(), used.end(), false));
+  report.outline_step_mm = drawing.step * drawing.grid.spacing_mm[2];
+  if (!check_volumes(sums, drawing.grid, report, err)) {
+    return false;
+  }
+  voxels.unite(drawn);
+  return true;
+}
+
 } // namespace
 
 bool draw_outlines(std::vector<Outline> outlines, const lvn_grid &grid, Voxels &voxels, OutlineReport &ret_report,
                    lvn_error *err) {
   std::vector<Plane> planes = make_planes(outlines, grid);
-  Drawing drawing{grid, planes, {}, 1.0};
-  Sums sums;
+  Drawing drawing{grid, planes, {}, 1.0, false};
   for (Plane &plane : planes) {
     if (plane.nodes.size() > outlines_max_per_plane) {
       return lvn_error_set(err, LVN_ERROR_DATA, "has %zu outlines in one plane; at most %zu are read",
@@ -447,31 +482,16 @@ bool draw_outlines(std::vector<Outline> outlines, const lvn_grid &grid, Voxels &
     }
   }
   drawing.find_step();
-  for (size_t p = 0; p < planes.size(); p++) {
-    for (const Group &group : drawing.groups[p]) {
-      sums.outlines += group.area * drawing.own_slices(p, group);
-    }
+  if (draw_slices(drawing, voxels, ret_report, err)) {
+    return true;
   }
-  std::vector<bool> used(planes.size(), false);
-  long last = -1;
-  const long from = planes.empty() ? 0 : planes.front().slice;
-  const long to = planes.empty() ? -1 : planes.back().slice;
-  for (long slice = from; slice <= to; slice++) {
-    const size_t before = sums.voxels;
-    if (slice < 0 || slice >= static_cast<long>(grid.size[2])) {
-      continue;
-    }
-    if (!draw_slice(drawing, slice, voxels, used, sums, err)) {
-      return false;
-    }
-    if (sums.voxels > before) {
-      ret_report.slices_without += last < 0 ? 0 : static_cast<size_t>(slice - last - 1);
-      last = slice;
-    }
+  // The nearest outline may be the tip of a lesion that hardly reaches the slice: then all outlines of a slice serve
+  // it.
+  if (err->code != LVN_ERROR_DATA || ret_report.planes_left_out == 0) {
+    return false;
   }
-  ret_report.planes_left_out = static_cast<size_t>(std::count(used.begin(), used.end(), false));
-  ret_report.outline_step_mm = drawing.step * grid.spacing_mm[2];
-  return check_volumes(sums, grid, ret_report, err);
+  drawing.unites_planes = true;
+  return draw_slices(drawing, voxels, ret_report, err);
 }
 
 } // namespace lvn

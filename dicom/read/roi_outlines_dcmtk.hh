@@ -43,9 +43,9 @@ struct OutlineReport {
 std::vector<Polygon> split_keyhole(const Polygon &points);
 
 // Adds the voxels to `voxels`. Each slice takes the outlines of the plane nearest to it, since planning systems
-// interpolate outlines at distances of their own; from other planes it takes only what meets none of these. Refuses
-// (LVN_ERROR_DATA, a sentence that goes on from the name of the ROI) when voxels and outlines disagree in volume by
-// more than pixels can explain, whatever the cause.
+// interpolate outlines at distances of their own; from other planes it takes only what meets none of these, unless too
+// little would be left. Refuses (LVN_ERROR_DATA, a sentence that goes on from the name of the ROI) when voxels and
+// outlines disagree in volume by more than pixels can explain, whatever the cause.
 LVN_MUST_CHECK bool draw_outlines(std::vector<Outline> outlines, const lvn_grid &grid, Voxels &voxels,
                                   OutlineReport &ret_report, lvn_error *err);
 

@@ -101,8 +101,8 @@ ImageReference reference_of(DcmItem &item) {
   const std::string numbers = code_of(item, DCM_ReferencedFrameNumber);
   for (const char *at = numbers.c_str(); *at != '\0';) {
     char *end = nullptr;
-    const long number = std::strtol(at, &end, 10);
-    if (end != at && number > 0 && number <= INT32_MAX) {
+    const unsigned long long number = std::strtoull(at, &end, 10);
+    if (end != at && number > 0 && number <= INT32_MAX) { // "-1" wraps round to far beyond
       image.frames.push_back(static_cast<uint32_t>(number));
     }
     for (at = end == at ? at + 1 : end; *at == '\\' || *at == ' '; at++) {

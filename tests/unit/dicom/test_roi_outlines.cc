@@ -266,8 +266,8 @@ void test_roi_outlines__refuses_what_lies_off_the_images(void **) {
 // Small lesions, of few pixels and slices, are not refused for what pixels and slices do to them.
 void test_roi_outlines__accepts_small_lesions(void **) {
   for (double radius_mm = 1.5; radius_mm < 8.0; radius_mm += 0.25) {
-    for (const double step_mm : {1.0, 1.7, 2.5, 5.0}) {
-      for (double first_mm = 0.0; first_mm < step_mm; first_mm += 0.45) {
+    for (const double step_mm : {1.0, 1.7, 2.5, 3.3, 5.0}) {
+      for (double first_mm = 0.0; first_mm < step_mm; first_mm += 0.31) {
         const std::vector<Outline> outlines = ball(radius_mm, step_mm, first_mm);
         if (!outlines.empty()) {
           (void)count(outlines);
