@@ -10,20 +10,19 @@
 
 /* Extent of a slice's mask along a direction of the slice plane, measured over the pixels' corners. */
 static double caliper_mm(const struct lvn_mask *mask, uint32_t slice, double angle) {
-  const uint32_t width = mask->grid.size[0];
-  const uint32_t height = mask->grid.size[1];
-  const uint8_t *inside = mask->inside + (size_t)slice * width * height;
+  const uint32_t width = mask->size[0];
+  const uint8_t *inside = lvn_mask_get_slice(mask, slice);
   double along_x = cos(angle) * mask->grid.spacing_mm[0];
   double along_y = sin(angle) * mask->grid.spacing_mm[1];
   double reach = 0.5 * (fabs(along_x) + fabs(along_y));
   double low = INFINITY;
   double high = -INFINITY;
-  for (uint32_t y = 0; y < height; y++) {
+  for (uint32_t y = 0; inside != NULL && y < mask->size[1]; y++) {
     /* Only a row's outermost pixels can be extreme. */
     const uint8_t *row = inside + (size_t)y * width;
     const uint8_t *ends[2] = {memchr(row, 1, width), memrchr(row, 1, width)};
     for (int end = 0; ends[0] != NULL && end < 2; end++) {
-      double position = along_x * (double)(ends[end] - row) + along_y * y;
+      double position = along_x * (double)(ends[end] - row + mask->first[0]) + along_y * (y + mask->first[1]);
       low = fmin(low, position - reach);
       high = fmax(high, position + reach);
     }
@@ -47,14 +46,10 @@ void lvn_measure_diameters(const struct lvn_mask *mask, uint32_t slice, double *
 }
 
 uint32_t lvn_measure_largest_slice(const struct lvn_mask *mask) {
-  size_t plane = (size_t)mask->grid.size[0] * mask->grid.size[1];
   size_t best_area = 0;
   uint32_t best = 0;
-  for (uint32_t z = 0; z < mask->grid.size[2]; z++) {
-    size_t area = 0;
-    for (size_t i = 0; i < plane; i++) {
-      area += mask->inside[z * plane + i] != 0;
-    }
+  for (uint32_t z = mask->first[2]; z < mask->first[2] + mask->size[2]; z++) {
+    size_t area = lvn_mask_count_slice(mask, z);
     if (area > best_area) {
       best_area = area;
       best = z;

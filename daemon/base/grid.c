@@ -115,17 +115,65 @@ float lvn_volume_sample(const struct lvn_volume *volume, const double lps_mm[3])
   return weight_sum >= 0.5 ? (float)(sum / weight_sum) : (float)LVN_HU_PADDING;
 }
 
-bool lvn_mask_create(const struct lvn_grid *grid, struct lvn_mask *ret_mask, struct lvn_error *err) {
+bool lvn_mask_create_box(const struct lvn_grid *grid, const uint32_t first[3], const uint32_t size[3],
+                         struct lvn_mask *ret_mask, struct lvn_error *err) {
+  struct lvn_mask mask = {.grid = *grid};
   size_t count = 0;
   if (!lvn_grid_voxel_count(grid, &count, err)) {
     return false;
   }
-  uint8_t *inside = lvn_alloc(count, 1, err);
-  if (inside == NULL) {
+  count = 1;
+  for (int axis = 0; axis < 3; axis++) {
+    if (size[axis] == 0 || first[axis] >= grid->size[axis] || size[axis] > grid->size[axis] - first[axis]) {
+      return lvn_error_set(err, LVN_ERROR_INTERNAL, "a box of %u voxels from voxel %u does not fit %u", size[axis],
+                           first[axis], grid->size[axis]);
+    }
+    mask.first[axis] = first[axis];
+    mask.size[axis] = size[axis];
+    count *= size[axis];
+  }
+  mask.inside = lvn_alloc(count, 1, err);
+  if (mask.inside == NULL) {
     return false;
   }
-  *ret_mask = (struct lvn_mask){.grid = *grid, .inside = inside};
+  *ret_mask = mask;
   return true;
+}
+
+bool lvn_mask_create(const struct lvn_grid *grid, struct lvn_mask *ret_mask, struct lvn_error *err) {
+  size_t count = 0;
+  return lvn_grid_voxel_count(grid, &count, err) &&
+         lvn_mask_create_box(grid, (const uint32_t[3]){0, 0, 0}, grid->size, ret_mask, err);
+}
+
+bool lvn_mask_contains(const struct lvn_mask *mask, int64_t x, int64_t y, int64_t z) {
+  const int64_t at[3] = {x, y, z};
+  size_t offset = 0;
+  for (int axis = 2; axis >= 0; axis--) {
+    int64_t within = at[axis] - mask->first[axis];
+    if (within < 0 || within >= mask->size[axis]) {
+      return false;
+    }
+    offset = offset * mask->size[axis] + (size_t)within;
+  }
+  return mask->inside[offset] != 0;
+}
+
+const uint8_t *lvn_mask_get_slice(const struct lvn_mask *mask, uint32_t slice) {
+  if (slice < mask->first[2] || slice - mask->first[2] >= mask->size[2]) {
+    return NULL;
+  }
+  return mask->inside + (size_t)(slice - mask->first[2]) * mask->size[0] * mask->size[1];
+}
+
+size_t lvn_mask_count_slice(const struct lvn_mask *mask, uint32_t slice) {
+  const uint8_t *inside = lvn_mask_get_slice(mask, slice);
+  size_t pixels = (size_t)mask->size[0] * mask->size[1];
+  size_t count = 0;
+  for (size_t i = 0; inside != NULL && i < pixels; i++) {
+    count += inside[i] != 0;
+  }
+  return count;
 }
 
 void lvn_mask_clear(struct lvn_mask *mask) {
@@ -140,10 +188,10 @@ size_t lvn_mask_measure(const struct lvn_mask *mask, uint32_t ret_first[3], uint
   double sum[3] = {0.0, 0.0, 0.0};
   size_t count = 0;
   const uint8_t *voxel = mask->inside;
-  for (uint32_t z = 0; z < mask->grid.size[2]; z++) {
-    for (uint32_t y = 0; y < mask->grid.size[1]; y++) {
-      for (uint32_t x = 0; x < mask->grid.size[0]; x++) {
-        const uint32_t at[3] = {x, y, z};
+  for (uint32_t z = 0; z < mask->size[2]; z++) {
+    for (uint32_t y = 0; y < mask->size[1]; y++) {
+      for (uint32_t x = 0; x < mask->size[0]; x++) {
+        const uint32_t at[3] = {mask->first[0] + x, mask->first[1] + y, mask->first[2] + z};
         if (*voxel++ == 0) {
           continue;
         }

@@ -47,15 +47,27 @@ void lvn_volume_clear(struct lvn_volume *volume);
  * its spacing. */
 float lvn_volume_sample(const struct lvn_volume *volume, const double lps_mm[3]);
 
-/* Owned, 1 inside and 0 outside. */
+/* Voxels of a grid, kept in a box of it: all else is outside. Owned, 1 inside and 0 outside, x innermost. */
 struct lvn_mask {
   struct lvn_grid grid;
-  uint8_t *inside;
+  uint32_t first[3]; /* the box's first voxel on the grid */
+  uint32_t size[3];  /* of the box */
+  uint8_t *inside;   /* of the box's voxels */
 };
+/* A box of the whole grid. */
 LVN_MUST_CHECK bool lvn_mask_create(const struct lvn_grid *grid, struct lvn_mask *ret_mask, struct lvn_error *err);
+/* LVN_ERROR_INTERNAL when the box is empty or leaves the grid. */
+LVN_MUST_CHECK bool lvn_mask_create_box(const struct lvn_grid *grid, const uint32_t first[3], const uint32_t size[3],
+                                        struct lvn_mask *ret_mask, struct lvn_error *err);
+/* Of a voxel of the grid, which may lie anywhere. */
+LVN_MUST_CHECK bool lvn_mask_contains(const struct lvn_mask *mask, int64_t x, int64_t y, int64_t z);
+/* The box's pixels in a slice of the grid; NULL outside of the box. */
+const uint8_t *lvn_mask_get_slice(const struct lvn_mask *mask, uint32_t slice);
+/* Voxels inside in a slice of the grid. */
+size_t lvn_mask_count_slice(const struct lvn_mask *mask, uint32_t slice);
 void lvn_mask_clear(struct lvn_mask *mask);
-/* Number of voxels inside, their bounding box (inclusive indices) and centroid in patient mm. The last two are filled
- * only when the count is not 0. Each ret_ may be NULL. */
+/* Number of voxels inside, their bounding box (inclusive indices of the grid) and centroid in patient mm. The last two
+ * are filled only when the count is not 0. Each ret_ may be NULL. */
 size_t lvn_mask_measure(const struct lvn_mask *mask, uint32_t ret_first[3], uint32_t ret_last[3],
                         double ret_centroid_mm[3]);
 

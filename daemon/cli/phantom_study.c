@@ -221,8 +221,10 @@ static bool write_mask(const struct writing *writing, size_t lesion, const uint3
   memcpy(file, header, head);
   uint8_t *out = file + head;
   for (size_t z = first[2]; z <= last[2]; z++) {
-    for (size_t y = first[1]; y <= last[1]; y++, out += size[0]) {
-      memcpy(out, mask->inside + (z * grid->size[1] + y) * grid->size[0] + first[0], size[0]);
+    for (size_t y = first[1]; y <= last[1]; y++) {
+      for (size_t x = first[0]; x <= last[0]; x++) {
+        *out++ = lvn_mask_contains(mask, (int64_t)x, (int64_t)y, (int64_t)z);
+      }
     }
   }
   (void)snprintf(name, sizeof name, "truth_mask_%zu.nrrd", lesion + 1);
@@ -248,7 +250,7 @@ static uint32_t key_slice(const struct lvn_mask *mask, const uint32_t first[3], 
     double sum[2] = {0.0, 0.0};
     for (uint32_t y = first[1]; y <= last[1]; y++) {
       for (uint32_t x = first[0]; x <= last[0]; x++) {
-        if (mask->inside[((size_t)z * mask->grid.size[1] + y) * mask->grid.size[0] + x] != 0) {
+        if (lvn_mask_contains(mask, x, y, z)) {
           count++;
           sum[0] += x;
           sum[1] += y;

@@ -23,7 +23,7 @@ struct lvn_roi {
   char source_sop_class_uid[LVN_UID_BYTES];
   enum lvn_object_kind source_kind;
   size_t stack_index;   /* drawn on this stack */
-  struct lvn_mask mask; /* on that stack's grid; owned, at least one voxel inside */
+  struct lvn_mask mask; /* on that stack's grid, in the box of its voxels; owned, at least one inside */
 };
 
 struct lvn_roi_list {

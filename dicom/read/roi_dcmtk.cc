@@ -1,7 +1,6 @@
 #include "dicom/read/roi_dcmtk.hh"
 #include "daemon/base/guard.hh"
 #include "daemon/base/memory.h"
-#include "dicom/read/roi_raster.h"
 
 #include <algorithm>
 #include <cmath>
@@ -55,131 +54,17 @@ bool RoiReader::read(const lvn_other_object &object, lvn_error *err) {
   return true;
 }
 
-static bool is_in_plane(const lvn_stack &stack, const std::vector<double> &points_mm) {
-  long plane = -1;
-  for (size_t i = 0; i + 2 < points_mm.size(); i += 3) {
-    double index[3];
-    lvn_grid_to_index(&stack.grid, &points_mm[i], index);
-    const long nearest = std::lround(index[2]);
-    if (std::fabs(index[2] - static_cast<double>(nearest)) > 0.5 || nearest < 0 ||
-        nearest >= static_cast<long>(stack.grid.size[2]) || (plane >= 0 && nearest != plane)) {
-      return false;
-    }
-    plane = nearest;
-  }
-  return true;
-}
-
-bool RoiReader::choose_stack(const RoiSource &source, const std::vector<double> &points_mm, const char *what,
-                             size_t &ret_stack, lvn_error *err) const {
-  for (const std::string &uid : source.sop_instance_uids) {
-    if (lvn_study_find_slice(&study, uid.c_str(), 0, &ret_stack, nullptr)) {
-      return true;
-    }
-  }
-  std::vector<size_t> same_frame;
-  std::vector<size_t> same_series;
-  for (size_t s = 0; s < study.stacks.size(); s++) {
-    const lvn_stack &stack = study.stacks[s].info;
-    if (stack.aside != LVN_ASIDE_NONE || !is_in_plane(stack, points_mm)) {
-      continue;
-    }
-    const bool is_listed = std::find(source.series_uids.begin(), source.series_uids.end(), stack.series_instance_uid) !=
-                           source.series_uids.end();
-    if (is_listed) {
-      same_series.push_back(s);
-    } else if (!source.frame_of_reference_uid.empty() &&
-               source.frame_of_reference_uid == stack.frame_of_reference_uid) {
-      same_frame.push_back(s);
-    }
-  }
-  const std::vector<size_t> &found = same_series.empty() ? same_frame : same_series;
-  if (found.empty()) {
-    return lvn_error_set(err, LVN_ERROR_DATA,
-                         "%s does not lie on a CT slice of this study: another frame of reference, or an absent slice",
-                         what);
-  }
-  if (found.size() > 1) {
-    return lvn_error_set(err, LVN_ERROR_DATA, "%s does not say which images it was drawn on: series %d and %d both fit",
-                         what, study.stacks[found[0]].info.series_number, study.stacks[found[1]].info.series_number);
-  }
-  ret_stack = found[0];
-  return true;
-}
-
-bool RoiReader::claim_stack(RoiDraft &draft, size_t stack, const char *what, lvn_error *err) const {
-  const lvn_stack &info = study.stacks[stack].info;
-  if (info.aside != LVN_ASIDE_NONE) {
-    return lvn_error_set(err, LVN_ERROR_DATA, "%s is drawn on series %d, which is excluded (%s%s%s)", what,
-                         info.series_number, lvn_aside_name(info.aside), info.geometry_problem[0] == '\0' ? "" : ": ",
-                         info.geometry_problem);
-  }
-  if (draft.stack != SIZE_MAX && draft.stack != stack) {
-    return lvn_error_set(err, LVN_ERROR_DATA, "%s is drawn on two series, %d and %d", what,
-                         study.stacks[draft.stack].info.series_number, info.series_number);
-  }
-  draft.stack = stack;
-  if (draft.inside.empty()) {
-    size_t count = 0;
-    if (!lvn_grid_voxel_count(&info.grid, &count, err)) {
-      return false;
-    }
-    draft.inside.assign(count, 0);
-  }
-  return true;
-}
-
-bool RoiReader::fill_polygon(RoiDraft &draft, const std::vector<double> &points_mm, bool is_xor, const char *what,
-                             lvn_error *err) const {
-  const lvn_grid &grid = study.stacks[draft.stack].info.grid;
-  const size_t slice_voxels = static_cast<size_t>(grid.size[0]) * grid.size[1];
-  std::vector<double> points;
-  long plane = 0;
-  if (!is_in_plane(study.stacks[draft.stack].info, points_mm)) {
-    return lvn_error_set(err, LVN_ERROR_DATA, "%s does not lie in one slice of series %d: absent, or oblique", what,
-                         study.stacks[draft.stack].info.series_number);
-  }
-  for (size_t i = 0; i + 2 < points_mm.size(); i += 3) {
-    double index[3];
-    lvn_grid_to_index(&grid, &points_mm[i], index);
-    if (!std::isfinite(index[0]) || !std::isfinite(index[1]) || std::fabs(index[0]) > 1e6 ||
-        std::fabs(index[1]) > 1e6) {
-      return lvn_error_set(err, LVN_ERROR_DATA, "%s has a point far outside the image", what);
-    }
-    // Voxel centres lie exactly where contours traced along pixels run: a nanometre decides nothing.
-    points.push_back(std::round(index[0] * 1e6) / 1e6);
-    points.push_back(std::round(index[1] * 1e6) / 1e6);
-    plane = std::lround(index[2]);
-  }
-  uint8_t *slice = draft.inside.data() + static_cast<size_t>(plane) * slice_voxels;
-  std::vector<uint8_t> drawn;
-  if (!is_xor) {
-    drawn.assign(slice_voxels, 0);
-  }
-  (void)lvn_raster_flip_polygon(reinterpret_cast<const double(*)[2]>(points.data()), points.size() / 2, grid.size[0],
-                                grid.size[1], is_xor ? slice : drawn.data());
-  for (size_t i = 0; i < drawn.size(); i++) {
-    slice[i] |= drawn[i];
-  }
-  return true;
-}
-
-void image_to_patient(const lvn_study &study, size_t stack, size_t slice, double column, double row, double ret_mm[3]) {
-  const Stack &s = study.stacks[stack];
-  for (int i = 0; i < 3; i++) {
-    ret_mm[i] = s.slices[slice].position_mm[i] + s.plane.direction[0][i] * s.plane.spacing_mm[0] * (column - 0.5) +
-                s.plane.direction[1][i] * s.plane.spacing_mm[1] * (row - 0.5);
-  }
-}
-
 namespace {
 
 bool read_object(const lvn_other_object &object, RoiReader &reader, lvn_error *err) {
   if (!reader.read(object, err)) {
     return lvn_error_prefix(err, "%s", kind_name(object.kind));
   }
-  for (const RoiDraft &draft : reader.drafts) {
-    if (std::find(draft.inside.begin(), draft.inside.end(), 1) == draft.inside.end()) {
+  for (RoiDraft &draft : reader.drafts) {
+    if (!reader.draw(draft, err)) {
+      return lvn_error_prefix(err, "%s", kind_name(object.kind));
+    }
+    if (draft.inside.is_empty()) {
       return lvn_error_set(err, LVN_ERROR_DATA, "%s: ROI %u covers no pixel", kind_name(object.kind), draft.number);
     }
   }
@@ -204,11 +89,7 @@ bool make_roi(const lvn_study &study, const lvn_other_object &object, const RoiD
   put_text(roi.source_sop_class_uid, LVN_UID_BYTES, object.sop_class_uid);
   roi.source_kind = object.kind;
   roi.stack_index = draft.stack;
-  if (!lvn_mask_create(&study.stacks[draft.stack].info.grid, &roi.mask, err)) {
-    return false;
-  }
-  std::copy(draft.inside.begin(), draft.inside.end(), roi.mask.inside);
-  return true;
+  return make_mask(draft.inside, study.stacks[draft.stack].info.grid, roi.mask, err);
 }
 
 struct Found {
@@ -237,13 +118,9 @@ bool make_list(const lvn_study &study, const std::vector<Found> &found, const Ro
   return true;
 }
 
-size_t count_inside(const RoiDraft &draft) {
-  return static_cast<size_t>(std::count(draft.inside.begin(), draft.inside.end(), 1));
-}
-
 // More than half of the smaller one lies in the other? Compared in patient space where the stacks differ.
 bool is_same_lesion(const lvn_study &study, const RoiDraft &a, const RoiDraft &b) {
-  const RoiDraft &small = count_inside(a) <= count_inside(b) ? a : b;
+  const RoiDraft &small = a.inside.count() <= b.inside.count() ? a : b;
   const RoiDraft &large = &small == &a ? b : a;
   const lvn_grid &from = study.stacks[small.stack].info.grid;
   const lvn_grid &to = study.stacks[large.stack].info.grid;
@@ -252,27 +129,15 @@ bool is_same_lesion(const lvn_study &study, const RoiDraft &a, const RoiDraft &b
                   study.stacks[b.stack].info.frame_of_reference_uid) != 0) {
     return false;
   }
-  for (size_t i = 0; i < small.inside.size(); i++) {
-    if (small.inside[i] == 0) {
-      continue;
-    }
-    const size_t row = i / from.size[0];
-    const double index[3] = {static_cast<double>(i % from.size[0]), static_cast<double>(row % from.size[1]),
-                             static_cast<double>(row / from.size[1])};
+  small.inside.for_each([&](long x, long y, long z) {
+    const double index[3] = {static_cast<double>(x), static_cast<double>(y), static_cast<double>(z)};
     double mm[3];
     double at[3];
     lvn_grid_to_patient(&from, index, mm);
     lvn_grid_to_index(&to, mm, at);
-    const long x = std::lround(at[0]);
-    const long y = std::lround(at[1]);
-    const long z = std::lround(at[2]);
-    if (x >= 0 && y >= 0 && z >= 0 && x < static_cast<long>(to.size[0]) && y < static_cast<long>(to.size[1]) &&
-        z < static_cast<long>(to.size[2])) {
-      shared += large.inside[(static_cast<size_t>(z) * to.size[1] + static_cast<size_t>(y)) * to.size[0] +
-                             static_cast<size_t>(x)];
-    }
-  }
-  return 2 * shared > count_inside(small);
+    shared += large.inside.contains(std::lround(at[0]), std::lround(at[1]), std::lround(at[2])) ? 1 : 0;
+  });
+  return 2 * shared > small.inside.count();
 }
 
 // Draws what the plans want, and tells versions of one lesion by their overlap.

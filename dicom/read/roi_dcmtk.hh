@@ -3,7 +3,9 @@
 #define LVN_DICOM_READ_ROI_DCMTK_HH
 
 #include "dicom/read/roi.h"
+#include "dicom/read/roi_outlines_dcmtk.hh"
 #include "dicom/read/roi_select_dcmtk.hh"
+#include "dicom/read/roi_voxels_dcmtk.hh"
 #include "dicom/read/study_dcmtk.hh"
 
 #include <memory>
@@ -18,12 +20,21 @@ struct RoiDraft {
   std::string tracking_uid; // "" when the source has none
   unsigned number = 0;      // of the ROI, segment or group in its object, for messages: labels may hold anything
   size_t stack = SIZE_MAX;
-  std::vector<uint8_t> inside; // on the stack's grid; empty until something is drawn
+  std::vector<Outline> outlines; // not yet drawn
+  Voxels inside;                 // on the stack's grid
 };
 
-// What an object says about the images it was drawn on.
+// An item of the Image SOP Instance Reference Macro (PS3.3 10.3).
+struct ImageReference {
+  std::string sop_instance_uid;
+  std::vector<uint32_t> frames; // 1-based; none means all of the instance's
+};
+
+// What an object says about the images it was drawn on. What the drawing itself names goes before what the object
+// lists.
 struct RoiSource {
-  std::vector<std::string> sop_instance_uids;
+  std::vector<ImageReference> images;
+  std::vector<ImageReference> listed_images;
   std::vector<std::string> series_uids;
   std::string frame_of_reference_uid;
 };
@@ -53,10 +64,11 @@ struct RoiReader {
                     lvn_error *err) const;
   // Is this stack one to draw on? Sets the draft's stack, or refuses when it already has another.
   bool claim_stack(RoiDraft &draft, size_t stack, const char *what, lvn_error *err) const;
-  // Fill a closed planar polygon in patient mm (x y z triples) on the draft's stack. XOR makes holes of contours within
-  // contours; else the union with what is there.
-  bool fill_polygon(RoiDraft &draft, const std::vector<double> &points_mm, bool is_xor, const char *what,
-                    lvn_error *err) const;
+  // Keep a closed planar polygon in patient mm (x y z triples) to be drawn on the draft's stack.
+  bool add_outline(RoiDraft &draft, const std::vector<double> &points_mm, const Outline &how, const char *what,
+                   lvn_error *err) const;
+  // Draw the outlines of a draft and compare volumes.
+  bool draw(RoiDraft &draft, lvn_error *err);
 
   bool read_rtstruct(const lvn_other_object &object, lvn_error *err);
   bool read_seg(const lvn_other_object &object, lvn_error *err);
@@ -64,6 +76,14 @@ struct RoiReader {
   bool read_gsps(const lvn_other_object &object, lvn_error *err);
 };
 
+ImageReference reference_of(DcmItem &item);
+// The slice that a reference names in a stack; SIZE_MAX when none, or several.
+size_t named_slice_of(const lvn_study &study, size_t stack, const std::vector<ImageReference> &images);
+// Do the images that are in the study belong to one stack at most?
+bool is_of_one_stack(const lvn_study &study, const std::vector<ImageReference> &images);
+// An image coordinate without a frame number says nothing in an instance of many frames.
+bool check_frame_named(const lvn_study &study, const std::string &sop_instance_uid, uint32_t frame, const char *what,
+                       lvn_error *err);
 // Patient mm of a point in image coordinates: (0,0) is the top-left corner of the top-left pixel (PS3.3 C.18.6.1.2).
 void image_to_patient(const lvn_study &study, size_t stack, size_t slice, double column, double row, double ret_mm[3]);
 

@@ -1,46 +1,39 @@
 #include "dicom/read/roi_raster.h"
 
+#include "daemon/base/memory.h"
+
 #include <math.h>
 #include <string.h>
 
 #define RLE_HEADER_BYTES 64
 #define RLE_SEGMENTS_MAX 15
 
-/* Is (x, y) inside by the even-odd rule? Edges count for the half-open interval of rows [upper, lower), so that a
- * vertex is met once. */
-static void flip_row(const double (*points)[2], size_t count, uint32_t columns, double y, uint8_t *row,
-                     size_t *inside) {
-  /* Each crossing flips all pixels to its right; what is flipped an odd number of times is inside. */
+/* Turns at the pixels of one row, at the first pixel to the right of each edge that crosses it. Edges count for the
+ * half-open interval of rows [upper, lower), so that a vertex is met once. */
+static void count_turns(const double (*points)[2], size_t count, uint32_t columns, double y, int32_t *turns) {
   for (size_t i = 0, j = count - 1; i < count; j = i++) {
     const double *a = points[j];
     const double *b = points[i];
-    double crossing = 0.0;
-    double first = 0.0;
     if ((a[1] <= y) == (b[1] <= y)) {
       continue;
     }
-    crossing = a[0] + (y - a[1]) / (b[1] - a[1]) * (b[0] - a[0]);
-    first = ceil(crossing);
-    if (first >= (double)columns) {
-      continue;
+    double first = ceil(a[0] + (y - a[1]) / (b[1] - a[1]) * (b[0] - a[0]));
+    if (first < (double)columns) {
+      turns[first > 0.0 ? (uint32_t)first : 0] += a[1] <= y ? 1 : -1;
     }
-    for (uint32_t x = first > 0.0 ? (uint32_t)first : 0; x < columns; x++) {
-      row[x] ^= 2;
-    }
-  }
-  for (uint32_t x = 0; x < columns; x++) {
-    *inside += row[x] >> 1;
-    row[x] = (uint8_t)((row[x] & 1) ^ (row[x] >> 1));
   }
 }
 
-size_t lvn_raster_flip_polygon(const double (*points)[2], size_t count, uint32_t columns, uint32_t rows,
-                               uint8_t *slice) {
-  size_t inside = 0;
+bool lvn_raster_fill_polygon(const double (*points)[2], size_t count, uint32_t columns, uint32_t rows, uint8_t *slice,
+                             struct lvn_error *err) {
   double top = INFINITY;
   double bottom = -INFINITY;
   if (count < 3) {
-    return 0;
+    return true;
+  }
+  LVN_AUTOFREE int32_t *turns = lvn_alloc(columns, sizeof *turns, err);
+  if (turns == NULL) {
+    return false;
   }
   for (size_t i = 0; i < count; i++) {
     top = fmin(top, points[i][1]);
@@ -49,9 +42,16 @@ size_t lvn_raster_flip_polygon(const double (*points)[2], size_t count, uint32_t
   top = fmax(ceil(top), 0.0);
   bottom = fmin(floor(bottom), (double)rows - 1.0);
   for (double y = top; y <= bottom; y += 1.0) {
-    flip_row(points, count, columns, y, slice + (size_t)y * columns, &inside);
+    uint8_t *row = slice + (size_t)y * columns;
+    int32_t winding = 0;
+    memset(turns, 0, columns * sizeof *turns);
+    count_turns(points, count, columns, y, turns);
+    for (uint32_t x = 0; x < columns; x++) {
+      winding += turns[x];
+      row[x] = winding != 0 ? 1 : row[x];
+    }
   }
-  return inside;
+  return true;
 }
 
 void lvn_raster_ellipse(const double centre[2], const double major[2], const double minor[2], double (*ret_points)[2]) {

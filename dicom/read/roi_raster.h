@@ -1,4 +1,4 @@
-/* Outlines to pixels, by the even-odd rule at pixel centres. Pure C, private to dicom/read. */
+/* Outlines to pixels, at pixel centres. Pure C, private to dicom/read. */
 #ifndef LVN_DICOM_READ_ROI_RASTER_H
 #define LVN_DICOM_READ_ROI_RASTER_H
 
@@ -11,12 +11,12 @@
 extern "C" {
 #endif
 
-/* Flip (XOR) the pixels of one slice whose centre lies inside the closed polygon, so that a contour inside a contour
- * makes a hole. Coordinates are pixel indices: (0, 0) is the centre of the first pixel. A centre on an edge belongs to
- * the inside on the left and upper edges only, so that neighbours share no pixel. Returns the number of pixels inside
- * the polygon. Points must be finite. */
-size_t lvn_raster_flip_polygon(const double (*points)[2], size_t count, uint32_t columns, uint32_t rows,
-                               uint8_t *slice);
+/* Set the pixels of one slice whose centre lies inside the closed polygon by the non-zero rule: an outline that runs
+ * over itself, or is listed twice, counts once, and what the inner way round of a keyhole excludes stays outside.
+ * Coordinates are pixel indices: (0, 0) is the centre of the first pixel. A centre on an edge belongs to the inside on
+ * the left and upper edges only, so that neighbours share no pixel. Points must be finite. */
+LVN_MUST_CHECK bool lvn_raster_fill_polygon(const double (*points)[2], size_t count, uint32_t columns, uint32_t rows,
+                                            uint8_t *slice, struct lvn_error *err);
 
 /* Points on an ellipse by centre and two half axes, in any plane coordinates; `ret_points` has
  * LVN_RASTER_ELLIPSE_POINTS elements. */

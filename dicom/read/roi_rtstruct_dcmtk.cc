@@ -3,12 +3,16 @@
 #include "dicom/read/number.h"
 #include "dicom/read/roi_dcmtk.hh"
 
+#include <algorithm>
 #include <cstdio>
-#include <cstring>
 #include <map>
 
 namespace lvn {
 namespace {
+
+// By number: DCMTK has renamed them as retired.
+const DcmTagKey contour_slab_thickness(0x3006, 0x0044);
+const DcmTagKey contour_offset_vector(0x3006, 0x0045);
 
 struct Structure {
   std::string name;
@@ -52,43 +56,46 @@ std::map<int, Structure> read_structures(DcmItem &dataset, std::vector<int> &ord
   return structures;
 }
 
-std::vector<std::string> read_series(DcmItem &dataset) {
-  std::vector<std::string> uids;
+// The images that the set as a whole was drawn on.
+RoiSource read_source(DcmItem &dataset) {
+  RoiSource source;
   for (DcmItem *frame : items_of(dataset, DCM_ReferencedFrameOfReferenceSequence)) {
     for (DcmItem *study : items_of(*frame, DCM_RTReferencedStudySequence)) {
       for (DcmItem *series : items_of(*study, DCM_RTReferencedSeriesSequence)) {
-        uids.push_back(code_of(*series, DCM_SeriesInstanceUID));
+        source.series_uids.push_back(code_of(*series, DCM_SeriesInstanceUID));
+        for (DcmItem *image : items_of(*series, DCM_ContourImageSequence)) {
+          source.listed_images.push_back(reference_of(*image));
+        }
       }
     }
   }
-  return uids;
+  return source;
 }
 
-bool read_points(DcmItem &contour, const char *what, std::vector<double> &points, lvn_error *err) {
-  DcmElement *element = nullptr;
+// No points where the contour has none.
+bool read_points(DcmItem &contour, const char *what, std::vector<double> &points, bool &ret_comma, lvn_error *err) {
   const int declared = integer_of(contour, DCM_NumberOfContourPoints, -1);
-  if (contour.findAndGetElement(DCM_ContourData, element).bad() || element == nullptr) {
-    return lvn_error_set(err, LVN_ERROR_DATA, "%s has no points", what);
+  std::string text;
+  if (!bytes_of(contour, DCM_ContourData, text)) {
+    return declared <= 0 || lvn_error_set(err, LVN_ERROR_DATA, "%s declares %d points but has none", what, declared);
   }
-  const unsigned long values = element->getVM();
-  if (values % 3 != 0 || values < 9 || (declared >= 0 && static_cast<unsigned long>(declared) * 3 != values)) {
-    return lvn_error_set(err, LVN_ERROR_DATA, "%s declares %d points but has %lu values", what, declared, values);
+  const std::vector<std::string> components = components_of(text);
+  const size_t values = components.size();
+  if (values % 3 != 0) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "%s has %zu values, which are no whole points", what, values);
   }
-  OFString text;
-  points.clear();
-  // One pass over the text: element-wise access would walk it again for every value.
-  if (element->getOFStringArray(text).bad()) {
-    return lvn_error_set(err, LVN_ERROR_DATA, "%s has points that cannot be read", what);
+  if (declared >= 0 && static_cast<size_t>(declared) * 3 != values) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "%s declares %d points but has %zu values", what, declared, values);
   }
-  const char *at = text.c_str();
-  for (unsigned long i = 0; i < values; i++) {
+  points.reserve(values);
+  for (const std::string &component : components) {
     double value = 0.0;
-    const size_t length = std::strcspn(at, "\\");
-    if (!lvn_number_has_value(lvn_number_read(at, length, &value)) || !(value > -1e6 && value < 1e6)) {
+    const lvn_number read = lvn_number_read(component.data(), component.size(), &value);
+    if (!lvn_number_has_value(read) || !(value > -1e6 && value < 1e6)) {
       return lvn_error_set(err, LVN_ERROR_DATA, "%s has a coordinate that is no number", what);
     }
+    ret_comma = ret_comma || read != LVN_NUMBER_GOOD;
     points.push_back(value);
-    at += length + (at[length] == '\\' ? 1 : 0);
   }
   return true;
 }
@@ -128,32 +135,106 @@ void list_images(const RoiReader &reader, DcmItem &roi, RoiReferences &reference
   }
 }
 
+// Where one is declared, all contours of the ROI are combined by XOR (PS3.3 C.8.8.6.3).
+bool declares_xor(DcmItem &roi) {
+  for (DcmItem *contour : items_of(roi, DCM_ContourSequence)) {
+    if (code_of(*contour, DCM_ContourGeometricType) == "CLOSEDPLANAR_XOR") {
+      return true;
+    }
+  }
+  return false;
+}
+
+// Contour Slab Thickness, and Contour Offset Vector, which means nothing without it (PS3.3 C.8.8.6.2).
+bool read_slab(DcmItem &contour, const char *what, std::vector<double> &points, double &ret_slab_mm, lvn_error *err) {
+  double offset[3];
+  std::string problem;
+  ret_slab_mm = numbers_of(contour, contour_slab_thickness, offset, 1, &problem) ? std::max(offset[0], 0.0) : 0.0;
+  if (!problem.empty()) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "%s has a Contour Slab Thickness that is no number", what);
+  }
+  if (ret_slab_mm > 0.0 && numbers_of(contour, contour_offset_vector, offset, 3, &problem)) {
+    for (size_t i = 0; i < points.size(); i++) {
+      points[i] += offset[i % 3];
+    }
+  }
+  return problem.empty() ||
+         lvn_error_set(err, LVN_ERROR_DATA, "%s has a Contour Offset Vector that is not three numbers", what);
+}
+
+// What is worth a note, counted, so that an object with hundreds of contours has few: those left out, by reason.
+struct ContourNotes {
+  size_t not_closed = 0;
+  size_t few_points = 0;
+  size_t no_area = 0;
+  bool has_comma = false;
+
+  void tell(RoiReader &reader, unsigned number) const {
+    const auto say = [&](size_t count, const char *why) {
+      if (count > 0) {
+        reader.add_note("ROI " + std::to_string(number) + ": " + std::to_string(count) +
+                        (count == 1 ? " contour" : " contours") + " left out, " + why);
+      }
+    };
+    say(not_closed, "no closed outline");
+    say(few_points, "of fewer than three points");
+    say(no_area, "enclosing no area");
+    if (has_comma) {
+      reader.add_note("ROI " + std::to_string(number) + ": coordinates were read with a decimal comma");
+    }
+  }
+};
+
+bool read_contour(RoiReader &reader, DcmItem &contour, const char *what, const RoiSource &common, OutlineRule rule,
+                  RoiDraft &draft, ContourNotes &notes, lvn_error *err) {
+  RoiSource source = common;
+  Outline how;
+  std::vector<double> points;
+  size_t stack = 0;
+  if (!is_outline(contour)) {
+    notes.not_closed++;
+    return true;
+  }
+  if (!read_points(contour, what, points, notes.has_comma, err)) {
+    return false;
+  }
+  if (points.size() < 9) {
+    notes.few_points++;
+    return true;
+  }
+  how.rule = rule;
+  if (!read_slab(contour, what, points, how.slab_mm, err)) {
+    return false;
+  }
+  for (DcmItem *image : items_of(contour, DCM_ContourImageSequence)) {
+    source.images.push_back(reference_of(*image));
+  }
+  if (!reader.choose_stack(source, points, what, stack, err) || !reader.claim_stack(draft, stack, what, err)) {
+    return false;
+  }
+  how.named_slice = named_slice_of(reader.study, stack, source.images);
+  const size_t before = draft.outlines.size();
+  if (!reader.add_outline(draft, points, how, what, err)) {
+    return false;
+  }
+  notes.no_area += draft.outlines.size() == before ? 1 : 0;
+  return true;
+}
+
 } // namespace
 
 static bool read_contours(RoiReader &reader, DcmItem &roi, const RoiSource &common, RoiDraft &draft, lvn_error *err) {
+  const OutlineRule rule = declares_xor(roi) ? OutlineRule::exclusive : OutlineRule::nested;
+  ContourNotes notes;
   unsigned number = 0;
   for (DcmItem *contour : items_of(roi, DCM_ContourSequence)) {
     char what[64];
-    RoiSource source = common;
-    std::vector<double> points;
-    size_t stack = 0;
-    const std::string type = code_of(*contour, DCM_ContourGeometricType);
     (void)std::snprintf(what, sizeof what, "ROI %u, contour %u", draft.number, ++number);
-    if (type != "CLOSED_PLANAR" && type != "CLOSEDPLANAR_XOR" && type != "INTERPOLATED_PLANAR") {
-      reader.add_note(std::string(what) + " left out: it is no closed outline");
-      continue;
-    }
-    if (!read_points(*contour, what, points, err)) {
-      return false;
-    }
-    for (DcmItem *image : items_of(*contour, DCM_ContourImageSequence)) {
-      source.sop_instance_uids.push_back(code_of(*image, DCM_ReferencedSOPInstanceUID));
-    }
-    if (!reader.choose_stack(source, points, what, stack, err) || !reader.claim_stack(draft, stack, what, err) ||
-        !reader.fill_polygon(draft, points, true, what, err)) {
+    if (!read_contour(reader, *contour, what, common, rule, draft, notes, err)) {
       return false;
     }
   }
+  notes.tell(reader, draft.number);
   return true;
 }
 
@@ -165,7 +246,7 @@ bool RoiReader::read_rtstruct(const lvn_other_object &object, lvn_error *err) {
   }
   DcmItem &dataset = *file.getDataset();
   std::map<int, Structure> structures = read_structures(dataset, order);
-  const std::vector<std::string> series = read_series(dataset);
+  RoiSource source = read_source(dataset);
   references.read(dataset, study.uid);
   size_t position = 0;
   for (DcmItem *roi : items_of(dataset, DCM_ROIContourSequence)) {
@@ -183,18 +264,19 @@ bool RoiReader::read_rtstruct(const lvn_other_object &object, lvn_error *err) {
       without_area.push_back(draft.number);
       continue;
     }
-    RoiEntry entry = {draft.number, draft.label, "", structure.verdict, structure.is_automatic, false, {}, series};
+    RoiEntry entry = {draft.number,           draft.label, "", structure.verdict,
+                      structure.is_automatic, false,       {}, source.series_uids};
     if (is_listing) {
       list_images(*this, *roi, references, entry);
     }
     if (!wants(std::move(entry))) {
       continue;
     }
-    const RoiSource source = {{}, series, structure.frame_of_reference_uid};
+    source.frame_of_reference_uid = structure.frame_of_reference_uid;
     if (!read_contours(*this, *roi, source, draft, err)) {
       return false;
     }
-    if (draft.stack != SIZE_MAX) {
+    if (!draft.outlines.empty()) {
       drafts.push_back(std::move(draft));
     }
   }

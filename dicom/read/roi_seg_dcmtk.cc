@@ -1,57 +1,20 @@
 // Segmentations: binary, fractional and label map (PS3.3 C.8.20), read with dcmdata alone, since dcmseg 3.6.7 knows
 // neither label maps nor RLE. Frames are sparse, in any order, and 1-bit frames are not aligned to bytes (C.8.20.2).
-#include "dicom/read/j2k.h"
-#include "dicom/read/roi_dcmtk.hh"
-#include "dicom/read/roi_raster.h"
-
-#include <dcmtk/dcmdata/dcpixel.h>
-#include <dcmtk/dcmdata/dcpixseq.h>
-#include <dcmtk/dcmdata/dcpxitem.h>
+#include "dicom/read/roi_seg_dcmtk.hh"
+#include "dicom/read/roi_lattice_dcmtk.hh"
 
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
-#include <map>
 
 namespace lvn {
 namespace {
 
-constexpr uint64_t seg_max_values = UINT64_C(1) << 30;
+constexpr uint64_t seg_max_values = UINT64_C(1) << 29; // two bytes each
+constexpr uint64_t seg_max_bits = UINT64_C(1) << 33;   // unpacked frame by frame
 
-enum class SegType { binary, fractional, labelmap };
-
-struct Segment {
-  std::string label;
-  RoiVerdict verdict;
-  bool is_automatic = false;
-  bool is_wanted = false;
-  std::string tracking_id;
-  std::string tracking_uid;
-};
-
-struct SegFrame {
-  size_t number = 0; // in the object, from 0: frames that are not wanted are not kept
-  int segment = -1;
-  bool has_geometry = false;
-  double position[3]{};
-  double orientation[6]{};
-  double spacing[2]{}; // [0] between columns
-  std::vector<std::string> source_uids;
-};
-
-struct Seg {
-  SegType type = SegType::binary;
-  Pixels pixels;
-  unsigned maximum_fraction = 255;
-  int background = 0;
-  std::map<int, Segment> segments;
-  std::vector<SegFrame> frames;
-  std::vector<std::string> series_uids;
-  std::vector<std::string> sop_uids;
-  std::string frame_of_reference_uid;
-  std::vector<uint16_t> values; // columns * rows * frames
-};
+constexpr double same_plane_mm = 0.02;
 
 template <typename Visit> void for_each_item(DcmItem *parent, const DcmTagKey &key, Visit &&visit) {
   DcmSequenceOfItems *sequence = nullptr;
@@ -83,8 +46,12 @@ void read_references(DcmItem &dataset, Seg &seg) {
   for_each_item(&dataset, DCM_ReferencedSeriesSequence, [&](DcmItem &series) {
     seg.series_uids.push_back(code_of(series, DCM_SeriesInstanceUID));
     for_each_item(&series, DCM_ReferencedInstanceSequence,
-                  [&](DcmItem &instance) { seg.sop_uids.push_back(code_of(instance, DCM_ReferencedSOPInstanceUID)); });
+                  [&](DcmItem &instance) { seg.images.push_back(reference_of(instance)); });
   });
+}
+
+bool read_numbers(DcmItem *item, const DcmTagKey &key, double *values, size_t count, SegFrame &frame) {
+  return item != nullptr && numbers_of(*item, key, values, count, &frame.problem, &frame.note);
 }
 
 void read_frame(DcmItem *own, DcmItem *shared, SegFrame &frame) {
@@ -96,19 +63,26 @@ void read_frame(DcmItem *own, DcmItem *shared, SegFrame &frame) {
   double spacing[2] = {0.0, 0.0};
   frame.segment = item == nullptr ? -1 : integer_of(*item, DCM_ReferencedSegmentNumber, -1);
   item = group(DCM_PlanePositionSequence);
-  frame.has_geometry = item != nullptr && numbers_of(*item, DCM_ImagePositionPatient, frame.position, 3);
+  frame.has_geometry = read_numbers(item, DCM_ImagePositionPatient, frame.position, 3, frame);
   item = group(DCM_PlaneOrientationSequence);
   frame.has_geometry =
-      frame.has_geometry && item != nullptr && numbers_of(*item, DCM_ImageOrientationPatient, frame.orientation, 6);
+      read_numbers(item, DCM_ImageOrientationPatient, frame.orientation, 6, frame) && frame.has_geometry;
   item = group(DCM_PixelMeasuresSequence);
-  frame.has_geometry = frame.has_geometry && item != nullptr && numbers_of(*item, DCM_PixelSpacing, spacing, 2);
+  frame.has_geometry = read_numbers(item, DCM_PixelSpacing, spacing, 2, frame) && frame.has_geometry;
+  if (frame.has_geometry && !(spacing[0] > 0.0 && spacing[1] > 0.0)) {
+    frame.has_geometry = false;
+    frame.problem = "Pixel Spacing is not above 0";
+  }
+  if (item != nullptr) {
+    frame.between_mm = std::fabs(number_of(*item, DCM_SpacingBetweenSlices, 0.0));
+    frame.thickness_mm = number_of(*item, DCM_SliceThickness, 0.0);
+  }
   frame.spacing[0] = spacing[1];
   frame.spacing[1] = spacing[0];
   for (DcmItem *level : {own, shared}) {
     for_each_item(level, DCM_DerivationImageSequence, [&](DcmItem &derivation) {
-      for_each_item(&derivation, DCM_SourceImageSequence, [&](DcmItem &source) {
-        frame.source_uids.push_back(code_of(source, DCM_ReferencedSOPInstanceUID));
-      });
+      for_each_item(&derivation, DCM_SourceImageSequence,
+                    [&](DcmItem &source) { frame.sources.push_back(reference_of(source)); });
     });
   }
 }
@@ -122,7 +96,6 @@ void read_frames(DcmItem &dataset, Seg &seg) {
   DcmItem *shared = first_item(&dataset, DCM_SharedFunctionalGroupsSequence);
   for_each_item(&dataset, DCM_PerFrameFunctionalGroupsSequence, [&](DcmItem &own) {
     SegFrame frame;
-    frame.number = seg.frames.size();
     read_frame(&own, shared, frame);
     seg.frames.push_back(frame);
   });
@@ -147,6 +120,12 @@ bool read_header(DcmItem &dataset, const lvn_other_object &object, Seg &seg, lvn
   seg.background = get(DCM_PixelPaddingValue, 0);
   const int frames = integer_of(dataset, DCM_NumberOfFrames, 1);
   pixels.frames = frames < 1 ? 1 : static_cast<uint32_t>(frames);
+  uint64_t count = static_cast<uint64_t>(pixels.rows) * pixels.columns;
+  if (__builtin_mul_overflow(count, static_cast<uint64_t>(pixels.frames), &count) || count == 0 ||
+      count > (pixels.bits_allocated == 1 ? seg_max_bits : seg_max_values)) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "%u frames of %u x %u pixels are not supported", pixels.frames,
+                         pixels.columns, pixels.rows);
+  }
   read_frames(dataset, seg);
   if (seg.frames.size() != pixels.frames) {
     return lvn_error_set(err, LVN_ERROR_DATA, "%u frames but functional groups for %zu", pixels.frames,
@@ -157,219 +136,223 @@ bool read_header(DcmItem &dataset, const lvn_other_object &object, Seg &seg, lvn
   return true;
 }
 
-// Only frames of wanted segments stay; a label map's frames hold all segments.
-bool keep_wanted_frames(Seg &seg, std::map<int, Segment> &listed, lvn_error *err) {
-  if (seg.type != SegType::labelmap) {
-    seg.frames.erase(std::remove_if(seg.frames.begin(), seg.frames.end(),
-                                    [&](const SegFrame &frame) { return !listed[frame.segment].is_wanted; }),
-                     seg.frames.end());
-  }
-  // One-bit frames are unpacked one by one, all others at once.
-  const size_t frames = seg.pixels.bits_allocated == 1 ? seg.frames.size() : seg.pixels.frames;
-  uint64_t count = static_cast<uint64_t>(seg.pixels.rows) * seg.pixels.columns;
-  if (__builtin_mul_overflow(count, static_cast<uint64_t>(frames), &count) || count == 0 || count > seg_max_values) {
-    return lvn_error_set(err, LVN_ERROR_DATA, "%u frames of %u x %u pixels are not supported", seg.pixels.frames,
-                         seg.pixels.columns, seg.pixels.rows);
-  }
-  return true;
-}
-
-// 1 bit per pixel, least significant first, frames one behind the other without alignment (PS3.5 8.1.1).
-bool unpack_bits(DcmItem &dataset, Seg &seg, lvn_error *err) {
-  const Uint8 *bytes = nullptr;
-  unsigned long count = 0;
-  const size_t pixels = static_cast<size_t>(seg.pixels.rows) * seg.pixels.columns;
-  const size_t bits = pixels * seg.pixels.frames;
-  if (dataset.findAndGetUint8Array(DCM_PixelData, bytes, &count).bad() || bytes == nullptr || count < (bits + 7) / 8) {
-    return lvn_error_set(err, LVN_ERROR_DATA, "%lu bytes of pixel data where %zu are needed", count, (bits + 7) / 8);
-  }
-  for (size_t f = 0; f < seg.frames.size(); f++) {
-    for (size_t i = 0; i < pixels; i++) {
-      const size_t bit = seg.frames[f].number * pixels + i;
-      seg.values[f * pixels + i] = bytes[bit / 8] >> (bit % 8) & 1;
-    }
-  }
-  return true;
-}
-
-// One RLE frame: bits packed in bytes, or one byte per pixel, as writers differ on 1-bit images.
-bool unpack_rle_frame(Seg &seg, size_t frame, const uint8_t *packed, size_t packed_bytes, lvn_error *err) {
-  const size_t pixels = static_cast<size_t>(seg.pixels.rows) * seg.pixels.columns;
-  uint16_t *target = seg.values.data() + frame * pixels;
-  const size_t segments = seg.pixels.bits_allocated > 8 ? seg.pixels.bits_allocated / 8U : 1;
-  if (seg.pixels.bits_allocated == 1 && lvn_raster_measure_rle(packed, packed_bytes, pixels) < pixels) {
-    std::vector<uint8_t> bytes((pixels + 7) / 8);
-    if (!lvn_raster_unpack_rle(packed, packed_bytes, 1, bytes.size(), bytes.data(), err)) {
-      return false;
-    }
-    for (size_t i = 0; i < pixels; i++) {
-      target[i] = bytes[i / 8] >> (i % 8) & 1;
-    }
-    return true;
-  }
-  std::vector<uint8_t> bytes(pixels * segments);
-  if (!lvn_raster_unpack_rle(packed, packed_bytes, segments, pixels, bytes.data(), err)) {
-    return false;
-  }
-  for (size_t i = 0; i < pixels; i++) {
-    const unsigned high = segments == 2 ? bytes[i] : 0U;
-    const unsigned low = segments == 2 ? bytes[pixels + i] : bytes[i];
-    target[i] = static_cast<uint16_t>(high << 8 | low);
-  }
-  return true;
-}
-
-bool unpack_rle(DcmItem &dataset, Seg &seg, lvn_error *err) {
-  DcmElement *element = nullptr;
-  DcmPixelSequence *sequence = nullptr;
-  (void)dataset.findAndGetElement(DCM_PixelData, element);
-  auto *data = dynamic_cast<DcmPixelData *>(element);
-  if (data == nullptr || data->getEncapsulatedRepresentation(EXS_RLELossless, nullptr, sequence).bad() ||
-      sequence == nullptr || sequence->card() != seg.pixels.frames + 1UL || seg.pixels.bits_allocated > 16) {
-    return lvn_error_set(err, LVN_ERROR_DATA, "the RLE fragments do not match the %u frames", seg.pixels.frames);
-  }
-  for (size_t f = 0; f < seg.frames.size(); f++) {
-    const auto i = static_cast<unsigned long>(seg.frames[f].number + 1);
-    DcmPixelItem *item = nullptr;
-    Uint8 *bytes = nullptr;
-    if (sequence->getItem(item, i).bad() || item->getUint8Array(bytes).bad() || bytes == nullptr) {
-      return lvn_error_set(err, LVN_ERROR_DATA, "RLE fragment %lu cannot be read", i);
-    }
-    if (!unpack_rle_frame(seg, f, bytes, item->getLength(), err)) {
-      return lvn_error_prefix(err, "frame %lu", i);
-    }
-  }
-  return true;
-}
-
-bool load_values(DcmFileFormat &file, Seg &seg, lvn_error *err) {
-  DcmDataset &dataset = *file.getDataset();
-  const DcmXfer syntax(dataset.getOriginalXfer());
-  const size_t pixels = static_cast<size_t>(seg.pixels.rows) * seg.pixels.columns;
-  seg.values.assign(pixels * seg.frames.size(), 0);
-  seg.pixels.transfer_syntax_uid = syntax.getXferID();
-  if (syntax.getXfer() == EXS_RLELossless) {
-    return unpack_rle(dataset, seg, err);
-  }
-  if (seg.pixels.bits_allocated == 1) {
-    return syntax.isEncapsulated()
-               ? lvn_error_set(err, LVN_ERROR_DATA, "1-bit pixel data in transfer syntax %s are not supported",
-                               syntax.getXferID())
-               : unpack_bits(dataset, seg, err);
-  }
-  std::vector<uint16_t> all;
-  if (!decode_pixels(seg.pixels, all, err)) {
-    return false;
-  }
-  if (all.size() < pixels * seg.pixels.frames) {
-    return lvn_error_set(err, LVN_ERROR_DATA, "the pixel data are too short for %u frames", seg.pixels.frames);
-  }
-  for (size_t f = 0; f < seg.frames.size(); f++) {
-    const auto from = all.begin() + static_cast<std::ptrdiff_t>(seg.frames[f].number * pixels);
-    std::copy(from, from + static_cast<std::ptrdiff_t>(pixels),
-              seg.values.begin() + static_cast<std::ptrdiff_t>(f * pixels));
-  }
-  return true;
-}
-
-bool is_inside(const Seg &seg, const SegFrame &frame, int segment, uint16_t value) {
+bool is_inside(const Seg &seg, int segment, uint16_t value) {
   switch (seg.type) {
   case SegType::binary:
-    return frame.segment == segment && value != 0;
+    return value != 0;
   case SegType::fractional:
-    return frame.segment == segment && 2U * value >= seg.maximum_fraction && value > 0;
+    return 2U * value >= seg.maximum_fraction && value > 0;
   case SegType::labelmap:
     return value == segment;
   }
   return false;
 }
 
-bool is_any_inside(const Seg &seg, size_t frame, int segment) {
-  const size_t pixels = static_cast<size_t>(seg.pixels.rows) * seg.pixels.columns;
-  for (size_t i = 0; i < pixels; i++) {
-    if (is_inside(seg, seg.frames[frame], segment, seg.values[frame * pixels + i])) {
-      return true;
-    }
-  }
-  return false;
+double along(const SegFrame &frame, const double normal[3]) {
+  return frame.position[0] * normal[0] + frame.position[1] * normal[1] + frame.position[2] * normal[2];
 }
 
-// Same orientation and pixel size as the stack? A frame on another raster would have to be bent.
-bool check_raster(const lvn_stack &stack, const SegFrame &frame, const char *what, lvn_error *err) {
+// How far apart the segmentation's own planes are. Frames without content are often not written, so that the smallest
+// distance that occurs may span several of them: then what the object states goes before it.
+void find_step(Seg &seg) {
+  double normal[3];
   lvn_plane plane{};
-  bool is_same = lvn_plane_from_orientation(frame.orientation, &plane);
-  for (int axis = 0; axis < 2 && is_same; axis++) {
-    is_same = std::fabs(frame.spacing[axis] / stack.grid.spacing_mm[axis] - 1.0) < 0.005;
-    for (int i = 0; i < 3; i++) {
-      is_same = is_same && std::fabs(plane.direction[axis][i] - stack.grid.direction[axis][i]) < 2e-3;
+  std::vector<double> places;
+  const SegFrame *first = nullptr;
+  for (const SegFrame &frame : seg.frames) {
+    if (!frame.has_geometry || (first == nullptr && !lvn_plane_from_orientation(frame.orientation, &plane))) {
+      continue;
     }
+    if (first == nullptr) {
+      first = &frame;
+      lvn_plane_normal(&plane, normal);
+    }
+    places.push_back(along(frame, normal));
   }
-  return is_same ||
-         lvn_error_set(err, LVN_ERROR_DATA, "%s has another orientation or pixel size than series %d it is drawn on",
-                       what, stack.series_number);
+  std::sort(places.begin(), places.end());
+  double gap = 0.0;
+  for (size_t i = 1; i < places.size(); i++) {
+    const double here = places[i] - places[i - 1];
+    gap = here > same_plane_mm && (gap == 0.0 || here < gap) ? here : gap;
+  }
+  seg.gap_mm = gap;
+  seg.step_mm = gap;
+  if (first != nullptr && first->between_mm > 0.0) {
+    seg.step_mm = gap > 0.0 ? std::min(gap, first->between_mm) : first->between_mm;
+  } else if (first != nullptr && first->thickness_mm > 0.0 && first->thickness_mm < gap) {
+    seg.step_mm = first->thickness_mm;
+  }
 }
 
-// The frame's pixels of one segment onto the stack's plane that it lies in.
-bool draw_frame(const lvn_study &study, const Seg &seg, size_t number, int segment, RoiDraft &draft, const char *what,
-                lvn_error *err) {
-  const SegFrame &frame = seg.frames[number];
-  const lvn_stack &stack = study.stacks[draft.stack].info;
-  const lvn_grid &grid = stack.grid;
-  double index[3];
-  if (!check_raster(stack, frame, what, err)) {
-    return false;
-  }
-  lvn_grid_to_index(&grid, frame.position, index);
-  const long plane = std::lround(index[2]);
-  const long x0 = std::lround(index[0]);
-  const long y0 = std::lround(index[1]);
-  if (plane < 0 || plane >= static_cast<long>(grid.size[2]) ||
-      std::fabs(index[2] - static_cast<double>(plane)) > 0.45) {
-    return lvn_error_set(err, LVN_ERROR_DATA, "%s does not lie on a slice of series %d", what, stack.series_number);
-  }
-  const uint16_t *value = seg.values.data() + number * seg.pixels.rows * seg.pixels.columns;
-  for (long y = 0; y < seg.pixels.rows; y++) {
-    for (long x = 0; x < seg.pixels.columns; x++, value++) {
-      if (!is_inside(seg, frame, segment, *value)) {
-        continue;
-      }
-      if (x + x0 < 0 || y + y0 < 0 || x + x0 >= static_cast<long>(grid.size[0]) ||
-          y + y0 >= static_cast<long>(grid.size[1])) {
-        return lvn_error_set(err, LVN_ERROR_DATA, "%s has pixels outside the images of series %d", what,
-                             stack.series_number);
-      }
-      draft.inside[(static_cast<size_t>(plane) * grid.size[1] + static_cast<size_t>(y + y0)) * grid.size[0] +
-                   static_cast<size_t>(x + x0)] = 1;
+// Frames of one segment in one place are one: united before they are drawn and counted.
+struct Plane {
+  Raster raster;
+  std::vector<uint8_t> inside;
+  size_t frame = 0; // the first of them
+};
+
+bool is_same_raster(const Raster &a, const Raster &b) {
+  double apart = 0.0;
+  for (int i = 0; i < 3; i++) {
+    apart = std::max(apart, std::fabs(a.origin_mm[i] - b.origin_mm[i]));
+    for (int axis = 0; axis < 2; axis++) {
+      apart = std::max(apart, std::fabs(a.direction[axis][i] - b.direction[axis][i]));
     }
   }
+  return apart < same_plane_mm;
+}
+
+bool make_raster(const Seg &seg, const SegFrame &frame, const char *what, Raster &raster, lvn_error *err) {
+  lvn_plane plane{};
+  if (!frame.has_geometry) {
+    return frame.problem.empty()
+               ? lvn_error_set(err, LVN_ERROR_DATA, "%s has no position, orientation or pixel spacing", what)
+               : lvn_error_set(err, LVN_ERROR_DATA, "%s: %s", what, frame.problem.c_str());
+  }
+  if (!lvn_plane_from_orientation(frame.orientation, &plane)) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "%s has an orientation that is none", what);
+  }
+  std::memcpy(raster.origin_mm, frame.position, sizeof raster.origin_mm);
+  std::memcpy(raster.direction, plane.direction, sizeof raster.direction);
+  std::memcpy(raster.spacing_mm, frame.spacing, sizeof raster.spacing_mm);
+  raster.step_mm = seg.step_mm;
+  raster.gap_mm = seg.gap_mm;
+  raster.columns = seg.pixels.columns;
+  raster.rows = seg.pixels.rows;
   return true;
 }
 
-// The middle of the first row's ends and of the last row: enough to find the plane.
-std::vector<double> corners_of(const SegFrame &frame) {
-  return std::vector<double>(frame.position, frame.position + 3);
+// Patient position of the first pixel inside: the raster's own corner may lie outside the images.
+std::vector<double> point_of(const Raster &raster, const std::vector<uint8_t> &inside) {
+  const auto first = static_cast<long>(std::find(inside.begin(), inside.end(), 1) - inside.begin());
+  std::vector<double> point(3);
+  for (size_t i = 0; i < 3; i++) {
+    point[i] = raster.origin_mm[i] +
+               static_cast<double>(first % raster.columns) * raster.spacing_mm[0] * raster.direction[0][i] +
+               static_cast<double>(first / raster.columns) * raster.spacing_mm[1] * raster.direction[1][i];
+  }
+  return point;
 }
 
-bool draw_segment(const RoiReader &reader, const Seg &seg, int segment, RoiDraft &draft, lvn_error *err) {
+struct SegmentDrawing {
+  RoiReader &reader;
+  Seg &seg;
+  int segment;
+  RoiDraft &draft;
+  std::vector<Plane> planes; // that hold something
+
+  bool collect(lvn_error *err);
+  bool draw(lvn_error *err);
+  bool check_volume(size_t pixels, double largest, lvn_error *err) const;
+};
+
+bool SegmentDrawing::collect(lvn_error *err) {
+  const size_t pixels = static_cast<size_t>(seg.pixels.rows) * seg.pixels.columns;
   for (size_t f = 0; f < seg.frames.size(); f++) {
     const SegFrame &frame = seg.frames[f];
     char what[64];
+    Plane plane;
     size_t stack = 0;
-    (void)std::snprintf(what, sizeof what, "ROI %u, frame %zu", draft.number, frame.number + 1);
-    if (!is_any_inside(seg, f, segment)) {
+    if (seg.type != SegType::labelmap && frame.segment != segment) {
       continue;
     }
-    if (!frame.has_geometry) {
-      return lvn_error_set(err, LVN_ERROR_DATA, "%s has no position, orientation or pixel spacing", what);
-    }
-    RoiSource source = {frame.source_uids, seg.series_uids, seg.frame_of_reference_uid};
-    source.sop_instance_uids.insert(source.sop_instance_uids.end(), seg.sop_uids.begin(), seg.sop_uids.end());
-    if (!reader.choose_stack(source, corners_of(frame), what, stack, err) ||
-        !reader.claim_stack(draft, stack, what, err) || !draw_frame(reader.study, seg, f, segment, draft, what, err)) {
+    const uint16_t *values = values_of(seg, f, err);
+    if (values == nullptr) {
       return false;
+    }
+    plane.inside.resize(pixels);
+    for (size_t i = 0; i < pixels; i++) {
+      plane.inside[i] = is_inside(seg, segment, values[i]) ? 1 : 0;
+    }
+    if (std::find(plane.inside.begin(), plane.inside.end(), 1) == plane.inside.end()) {
+      continue;
+    }
+    (void)std::snprintf(what, sizeof what, "ROI %u, frame %zu", draft.number, f + 1);
+    if (!make_raster(seg, frame, what, plane.raster, err)) {
+      return false;
+    }
+    const RoiSource source = {frame.sources, seg.images, seg.series_uids, seg.frame_of_reference_uid};
+    if (!reader.choose_stack(source, point_of(plane.raster, plane.inside), what, stack, err) ||
+        !reader.claim_stack(draft, stack, what, err)) {
+      return false;
+    }
+    plane.frame = f;
+    const auto same = std::find_if(planes.begin(), planes.end(),
+                                   [&](const Plane &other) { return is_same_raster(plane.raster, other.raster); });
+    if (same == planes.end()) {
+      planes.push_back(std::move(plane));
+    } else {
+      std::transform(same->inside.begin(), same->inside.end(), plane.inside.begin(), same->inside.begin(),
+                     [](uint8_t a, uint8_t b) { return static_cast<uint8_t>(a | b); });
     }
   }
   return true;
+}
+
+// The mask against what the segmentation counts itself. Resampled, a mask may be off by half of what its rims pass, and
+// by a slice at both ends together.
+bool SegmentDrawing::check_volume(size_t pixels, double largest, lvn_error *err) const {
+  const lvn_grid &grid = reader.study.stacks[draft.stack].info.grid;
+  const Raster &raster = planes.front().raster;
+  const double step = raster.step_mm;
+  const double pixel_mm2 = raster.spacing_mm[0] * raster.spacing_mm[1];
+  const double own_ml = static_cast<double>(pixels) * pixel_mm2 * step / 1000.0;
+  const double voxel_ml = grid.spacing_mm[0] * grid.spacing_mm[1] * grid.spacing_mm[2] / 1000.0;
+  const double mask_ml = static_cast<double>(draft.inside.count()) * voxel_ml;
+  const double slab_ml = largest * pixel_mm2 * std::max(step, grid.spacing_mm[2]) / 1000.0;
+  if (std::fabs(own_ml - mask_ml) > 0.25 * std::max(own_ml, mask_ml) + slab_ml) {
+    return lvn_error_set(err, LVN_ERROR_DATA,
+                         "ROI %u: its segmentation has %.2f ml but its mask on series %d has %.2f ml", draft.number,
+                         own_ml, reader.study.stacks[draft.stack].info.series_number, mask_ml);
+  }
+  return true;
+}
+
+bool SegmentDrawing::draw(lvn_error *err) {
+  if (!collect(err)) {
+    return false;
+  }
+  if (planes.empty()) {
+    return true;
+  }
+  const lvn_stack &stack = reader.study.stacks[draft.stack].info;
+  const std::string &how_read = seg.frames[planes.front().frame].note;
+  if (!how_read.empty()) {
+    reader.add_note("ROI " + std::to_string(draft.number) + ": " + how_read);
+  }
+  bool is_other = false;
+  double largest = 0.0;
+  size_t pixels = 0;
+  for (Plane &plane : planes) {
+    const LatticeFit fit =
+        is_other ? LatticeFit::other : draw_same_lattice(stack.grid, plane.raster, plane.inside, draft.inside);
+    if (fit == LatticeFit::outside) {
+      return lvn_error_set(err, LVN_ERROR_DATA, "ROI %u, frame %zu has pixels outside the images of series %d",
+                           draft.number, plane.frame + 1, stack.series_number);
+    }
+    is_other = fit == LatticeFit::other;
+    if (is_other) {
+      break;
+    }
+  }
+  if (!is_other) {
+    return true;
+  }
+  draft.inside = Voxels();
+  for (Plane &plane : planes) {
+    if (!(plane.raster.step_mm > 0.0)) {
+      plane.raster.step_mm = stack.grid.spacing_mm[2];
+    }
+    const auto count = static_cast<size_t>(std::count(plane.inside.begin(), plane.inside.end(), 1));
+    pixels += count;
+    largest = std::max(largest, static_cast<double>(count));
+    draw_nearest(stack.grid, plane.raster, plane.inside, draft.inside);
+  }
+  char text[160];
+  (void)std::snprintf(text, sizeof text, "ROI %u is resampled to series %d: its segmentation has other voxels",
+                      draft.number, stack.series_number);
+  reader.add_note(text);
+  return check_volume(pixels, largest, err);
 }
 
 bool has_frame(const Seg &seg, int segment) {
@@ -386,13 +369,13 @@ RoiEntry entry_of(const lvn_study &study, const Seg &seg, int number, const Segm
   entry.is_automatic = segment.is_automatic;
   entry.series = seg.series_uids;
   for (const SegFrame &frame : seg.frames) {
-    if (frame.source_uids.empty() || (seg.type != SegType::labelmap && frame.segment != number)) {
+    if (frame.sources.empty() || (seg.type != SegType::labelmap && frame.segment != number)) {
       continue;
     }
-    const auto known = std::find_if(frame.source_uids.begin(), frame.source_uids.end(), [&](const std::string &uid) {
-      return lvn_study_find_slice(&study, uid.c_str(), 0, nullptr, nullptr);
+    const auto known = std::find_if(frame.sources.begin(), frame.sources.end(), [&](const ImageReference &image) {
+      return lvn_study_find_slice(&study, image.sop_instance_uid.c_str(), 0, nullptr, nullptr);
     });
-    entry.images.push_back(known == frame.source_uids.end() ? frame.source_uids.front() : *known);
+    entry.images.push_back((known == frame.sources.end() ? frame.sources.front() : *known).sop_instance_uid);
   }
   return entry;
 }
@@ -439,9 +422,10 @@ bool RoiReader::read_seg(const lvn_other_object &object, lvn_error *err) {
     return true;
   }
   if (!load_file(object.path, true, file, err) || !read_header(*file.getDataset(), object, seg, err) ||
-      !keep_wanted_frames(seg, listed.segments, err) || !load_values(file, seg, err)) {
+      !find_values(file, seg, err)) {
     return false;
   }
+  find_step(seg);
   for (const auto &entry : seg.segments) {
     const Segment &segment = entry.second;
     RoiDraft draft;
@@ -452,7 +436,8 @@ bool RoiReader::read_seg(const lvn_other_object &object, lvn_error *err) {
     draft.label = segment.label;
     draft.tracking_id = segment.tracking_id;
     draft.tracking_uid = segment.tracking_uid;
-    if (!draw_segment(*this, seg, entry.first, draft, err)) {
+    SegmentDrawing drawing{*this, seg, entry.first, draft, {}};
+    if (!drawing.draw(err)) {
       return false;
     }
     if (draft.stack == SIZE_MAX) {

@@ -63,8 +63,7 @@ bool collect_group(DcmItem &container, Group &group, unsigned depth, lvn_error *
       group.regions.push_back({&item, true});
     } else if (type == "IMAGE") {
       DcmItem *reference = first_item(&item, DCM_ReferencedSOPSequence);
-      group.source.sop_instance_uids.push_back(
-          reference == nullptr ? "" : code_of(*reference, DCM_ReferencedSOPInstanceUID));
+      group.source.images.push_back(reference == nullptr ? ImageReference{} : reference_of(*reference));
     } else if (type == "UIDREF" && code == "121232") {
       group.source.series_uids.push_back(code_of(item, DCM_UID));
     } else if (type == "NUM" || type == "CONTAINER") {
@@ -199,6 +198,25 @@ bool is_line_tool(const std::string &tracking_id) {
   return false;
 }
 
+// Why there is nothing to draw on: the sentence names the series, where one is known.
+bool refuse_image(const RoiReader &reader, const std::string &image_uid, uint32_t frame, const char *what,
+                  lvn_error *err) {
+  const auto places = reader.study.places.find(image_uid);
+  const auto home = reader.references.images.find(image_uid);
+  if (places != reader.study.places.end() && !places->second.empty()) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "%s is drawn on frame %u of an image of series %d that has no such frame",
+                         what, frame, reader.study.stacks[places->second[0].stack].info.series_number);
+  }
+  for (const Stack &stack : reader.study.stacks) {
+    if (home != reader.references.images.end() && home->second.series == stack.info.series_instance_uid) {
+      return lvn_error_set(err, LVN_ERROR_DATA, "%s is drawn on an image that is absent from series %d", what,
+                           stack.info.series_number);
+    }
+  }
+  return lvn_error_set(err, LVN_ERROR_DATA, "%s is drawn on an image that is not among the CT slices of this study",
+                       what);
+}
+
 // One drawing on one image, in image coordinates.
 bool draw_on_image(const RoiReader &reader, RoiDraft &draft, const std::string &type, const std::vector<double> &values,
                    bool closes, const std::string &image_uid, uint32_t frame, const char *what, bool *ret_drawn,
@@ -206,10 +224,14 @@ bool draw_on_image(const RoiReader &reader, RoiDraft &draft, const std::string &
   size_t stack = 0;
   size_t slice = 0;
   std::vector<Point> points;
+  Outline how;
   *ret_drawn = false;
+  how.rule = OutlineRule::united;
+  if (!check_frame_named(reader.study, image_uid, frame, what, err)) {
+    return false;
+  }
   if (!lvn_study_find_slice(&reader.study, image_uid.c_str(), frame, &stack, &slice)) {
-    return lvn_error_set(err, LVN_ERROR_DATA, "%s is drawn on image %s, which is not among the CT slices", what,
-                         image_uid.c_str());
+    return refuse_image(reader, image_uid, frame, what, err);
   }
   for (size_t i = 0; i + 1 < values.size(); i += 2) {
     Point mm{};
@@ -220,8 +242,12 @@ bool draw_on_image(const RoiReader &reader, RoiDraft &draft, const std::string &
   if (outline.empty()) {
     return true;
   }
-  *ret_drawn = true;
-  return reader.claim_stack(draft, stack, what, err) && reader.fill_polygon(draft, outline, false, what, err);
+  const size_t before = draft.outlines.size();
+  if (!reader.claim_stack(draft, stack, what, err) || !reader.add_outline(draft, outline, how, what, err)) {
+    return false;
+  }
+  *ret_drawn = draft.outlines.size() > before;
+  return true;
 }
 
 bool draw_scoord(const RoiReader &reader, RoiDraft &draft, DcmItem &item, bool closes, const char *what,
@@ -245,28 +271,15 @@ bool draw_scoord(const RoiReader &reader, RoiDraft &draft, DcmItem &item, bool c
                                                                closes, image_uid, frame, what, ret_drawn, err);
 }
 
-// Measurements of one group may be taken from several series; then they do not tell which one was drawn on.
-bool name_one_stack(const RoiReader &reader, const std::vector<std::string> &uids) {
-  size_t known = SIZE_MAX;
-  for (const std::string &uid : uids) {
-    size_t stack = 0;
-    if (lvn_study_find_slice(&reader.study, uid.c_str(), 0, &stack, nullptr)) {
-      if (known != SIZE_MAX && stack != known) {
-        return false;
-      }
-      known = stack;
-    }
-  }
-  return true;
-}
-
 bool draw_scoord3d(const RoiReader &reader, RoiDraft &draft, DcmItem &item, const RoiSource &group_source,
                    const char *what, bool *ret_drawn, lvn_error *err) {
   std::vector<double> values;
   std::vector<Point> points;
   RoiSource source;
+  Outline how;
   size_t stack = 0;
   *ret_drawn = false;
+  how.rule = OutlineRule::united;
   if (!read_floats(item, values, err, what)) {
     return false;
   }
@@ -281,20 +294,21 @@ bool draw_scoord3d(const RoiReader &reader, RoiDraft &draft, DcmItem &item, cons
   (void)for_each_item(item, DCM_ContentSequence, [&](DcmItem &child) {
     DcmItem *reference = first_item(&child, DCM_ReferencedSOPSequence);
     if (reference != nullptr) {
-      source.sop_instance_uids.push_back(code_of(*reference, DCM_ReferencedSOPInstanceUID));
+      source.images.push_back(reference_of(*reference));
     }
     return true;
   });
-  if (source.sop_instance_uids.empty() && name_one_stack(reader, group_source.sop_instance_uids)) {
-    source.sop_instance_uids = group_source.sop_instance_uids;
+  // Measurements of one group may be taken from several series; then they do not tell which one was drawn on.
+  if (source.images.empty() && is_of_one_stack(reader.study, group_source.images)) {
+    source.images = group_source.images;
     source.series_uids = group_source.series_uids;
   }
   *ret_drawn = true;
   return reader.choose_stack(source, outline, what, stack, err) && reader.claim_stack(draft, stack, what, err) &&
-         reader.fill_polygon(draft, outline, false, what, err);
+         reader.add_outline(draft, outline, how, what, err);
 }
 
-bool draw_segment(const RoiReader &reader, RoiDraft &draft, DcmItem &item, const char *what, lvn_error *err) {
+bool draw_segment(RoiReader &reader, RoiDraft &draft, DcmItem &item, const char *what, lvn_error *err) {
   const RoiReader *listed = nullptr;
   RoiReader segments(reader.study);
   std::set<size_t> wanted;
@@ -308,13 +322,14 @@ bool draw_segment(const RoiReader &reader, RoiDraft &draft, DcmItem &item, const
   if (!segments.read(*object, err)) {
     return lvn_error_prefix(err, "%s", what);
   }
+  for (const std::string &note : segments.notes) {
+    reader.add_note(std::string(what) + ", of a segmentation: " + note);
+  }
   for (const RoiDraft &found : segments.drafts) {
     if (!reader.claim_stack(draft, found.stack, what, err)) {
       return false;
     }
-    for (size_t i = 0; i < found.inside.size(); i++) {
-      draft.inside[i] |= found.inside[i];
-    }
+    draft.inside.unite(found.inside);
   }
   return true;
 }
@@ -397,7 +412,7 @@ bool RoiReader::read_sr(const lvn_other_object &object, lvn_error *err) {
     if (!draw_group(*this, group, draft, err)) {
       return false;
     }
-    if (draft.stack == SIZE_MAX) {
+    if (draft.outlines.empty() && draft.inside.is_empty()) {
       add_note(name + " left out: its drawing encloses no area");
     } else {
       drafts.push_back(std::move(draft));

@@ -90,9 +90,9 @@ RoiEntry describe_group(RoiReader &reader, const Group &group, unsigned number) 
   }
   const bool has_no_own_images = entry.images.empty();
   // A SCOORD3D names no image: those that its measurements were taken from tell.
-  for (const std::string &uid : group.source.sop_instance_uids) {
-    if (is_drawn && !entry.is_in_pixels && !uid.empty() && has_no_own_images) {
-      entry.images.push_back(uid);
+  for (const ImageReference &image : group.source.images) {
+    if (is_drawn && !entry.is_in_pixels && !image.sop_instance_uid.empty() && has_no_own_images) {
+      entry.images.push_back(image.sop_instance_uid);
     }
   }
   if (has_no_own_images && entry.series.empty()) {

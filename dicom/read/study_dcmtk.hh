@@ -103,6 +103,11 @@ struct Place {
 std::string text_of(DcmItem &item, const DcmTagKey &key);
 // Values joined by '\', trimmed, as bytes: for CS, UI, DA and the like.
 std::string code_of(DcmItem &item, const DcmTagKey &key);
+// All bytes of a value, those behind a NUL too, whatever its VR: writers turn a DS of more than 64 KiB into UN. False
+// when it is absent or empty.
+bool bytes_of(DcmItem &item, const DcmTagKey &key, std::string &bytes);
+// The components of "1\2\3", an empty one too.
+std::vector<std::string> components_of(const std::string &bytes);
 // Exactly `count` finite numbers; false when the attribute is absent or holds anything else. `ret_problem` and
 // `ret_note` (either may be NULL) are filled when its text is no number, or was read with a decimal comma.
 bool numbers_of(DcmItem &item, const DcmTagKey &key, double *values, size_t count, std::string *ret_problem = nullptr,

@@ -39,7 +39,29 @@ std::string quote(const std::string &text) {
   return quoted + (text.size() > 32 ? "…\"" : "\"");
 }
 
-// All bytes of a value, those behind a NUL too; false when it is absent or empty.
+std::string without_padding(const std::string &bytes) {
+  const size_t last = bytes.find_last_not_of(std::string(" \0", 2));
+  return last == std::string::npos ? std::string() : bytes.substr(0, last + 1);
+}
+
+// Some writers repeat a single value; values that differ are not one.
+bool is_repetition(const std::vector<std::string> &components) {
+  for (const std::string &component : components) {
+    if (without_padding(component) != without_padding(components.front())) {
+      return false;
+    }
+  }
+  return true;
+}
+
+void add(std::string *target, const std::string &text) {
+  if (target != nullptr && target->empty()) {
+    *target = text;
+  }
+}
+
+} // namespace
+
 bool bytes_of(DcmItem &item, const DcmTagKey &key, std::string &bytes) {
   DcmElement *element = nullptr;
   if (item.findAndGetElement(key, element).bad() || element == nullptr || element->getLength() == 0) {
@@ -60,12 +82,6 @@ bool bytes_of(DcmItem &item, const DcmTagKey &key, std::string &bytes) {
   return bytes.find_first_not_of(std::string(" \0", 2)) != std::string::npos;
 }
 
-std::string without_padding(const std::string &bytes) {
-  const size_t last = bytes.find_last_not_of(std::string(" \0", 2));
-  return last == std::string::npos ? std::string() : bytes.substr(0, last + 1);
-}
-
-// The components of "1\2\3", an empty one too.
 std::vector<std::string> components_of(const std::string &bytes) {
   std::vector<std::string> components;
   size_t from = 0;
@@ -76,24 +92,6 @@ std::vector<std::string> components_of(const std::string &bytes) {
   components.push_back(bytes.substr(from));
   return components;
 }
-
-// Some writers repeat a single value; values that differ are not one.
-bool is_repetition(const std::vector<std::string> &components) {
-  for (const std::string &component : components) {
-    if (without_padding(component) != without_padding(components.front())) {
-      return false;
-    }
-  }
-  return true;
-}
-
-void add(std::string *target, const std::string &text) {
-  if (target != nullptr && target->empty()) {
-    *target = text;
-  }
-}
-
-} // namespace
 
 bool numbers_of(DcmItem &item, const DcmTagKey &key, double *values, size_t count, std::string *ret_problem,
                 std::string *ret_note) {

@@ -222,14 +222,24 @@ static bool join_holes(struct lvn_contour_list *outers, const struct lvn_contour
   return true;
 }
 
+/* From the box's corners to the grid's. */
+static void move(struct lvn_contour_list *list, uint32_t columns, uint32_t rows) {
+  for (size_t i = 0; i < list->count; i++) {
+    for (size_t p = 0; p < list->items[i].count; p++) {
+      list->items[i].points[p].column += columns;
+      list->items[i].points[p].row += rows;
+    }
+  }
+}
+
 bool lvn_contour_trace(const struct lvn_mask *mask, uint32_t slice, struct lvn_contour_list *ret_list,
                        struct lvn_error *err) {
-  size_t pixels = (size_t)mask->grid.size[0] * mask->grid.size[1];
+  size_t pixels = (size_t)mask->size[0] * mask->size[1];
   LVN_CLEANUP(lvn_contour_list_clear) struct lvn_contour_list outers = {NULL, 0};
   LVN_CLEANUP(lvn_contour_list_clear) struct lvn_contour_list holes = {NULL, 0};
-  struct tracer tracer = {mask->inside + pixels * slice, NULL, mask->grid.size[0], mask->grid.size[1]};
+  struct tracer tracer = {lvn_mask_get_slice(mask, slice), NULL, mask->size[0], mask->size[1]};
   *ret_list = (struct lvn_contour_list){NULL, 0};
-  if (memchr(tracer.inside, 1, pixels) == NULL) {
+  if (tracer.inside == NULL || memchr(tracer.inside, 1, pixels) == NULL) {
     return true;
   }
   LVN_AUTOFREE uint8_t *walked = lvn_alloc(pixels, 1, err);
@@ -240,6 +250,7 @@ bool lvn_contour_trace(const struct lvn_mask *mask, uint32_t slice, struct lvn_c
   if (!trace_loops(&tracer, &outers, &holes, err) || !join_holes(&outers, &holes, err)) {
     return false;
   }
+  move(&outers, mask->first[0], mask->first[1]);
   *ret_list = outers;
   outers = (struct lvn_contour_list){NULL, 0};
   return true;

@@ -21,8 +21,7 @@ std::vector<struct frame> list_frames(const struct lvn_grid &grid, const struct 
   std::vector<struct frame> frames;
   for (size_t roi = 0; roi < roi_count; roi++) {
     for (uint32_t slice = 0; slice < grid.size[2]; slice++) {
-      const uint8_t *inside = rois[roi].mask->inside + slice_pixels(grid) * slice;
-      if (std::memchr(inside, 1, slice_pixels(grid)) != nullptr) {
+      if (lvn_mask_count_slice(rois[roi].mask, slice) > 0) {
         frames.push_back({roi, slice});
       }
     }
@@ -36,9 +35,9 @@ std::vector<uint8_t> pack_bits(const struct lvn_grid &grid, const struct lvn_wri
   const size_t pixels = slice_pixels(grid);
   std::vector<uint8_t> bits((pixels * frames.size() + 7) / 8);
   for (size_t f = 0; f < frames.size(); f++) {
-    const uint8_t *inside = rois[frames[f].roi].mask->inside + pixels * frames[f].slice;
     for (size_t i = 0; i < pixels; i++) {
-      if (inside[i] != 0) {
+      if (lvn_mask_contains(rois[frames[f].roi].mask, static_cast<int64_t>(i % grid.size[0]),
+                            static_cast<int64_t>(i / grid.size[0]), frames[f].slice)) {
         const size_t bit = f * pixels + i;
         bits[bit / 8] = static_cast<uint8_t>(bits[bit / 8] | (1U << (bit % 8)));
       }

@@ -28,16 +28,6 @@ static void place_box(const struct lvn_mask *lesion, const uint32_t first[3], co
   }
 }
 
-static size_t slice_area(const struct lvn_mask *lesion, uint32_t slice) {
-  size_t pixels = (size_t)lesion->grid.size[0] * lesion->grid.size[1];
-  const uint8_t *inside = lesion->inside + slice * pixels;
-  size_t area = 0;
-  for (size_t i = 0; i < pixels; i++) {
-    area += inside[i] != 0;
-  }
-  return area;
-}
-
 /* The slices that hold lesion are cut into equal runs, as many as may be kept, and the largest area of each run is
  * taken: spread over the lesion, and the largest of all is always among them. */
 static bool choose_slices(const struct lvn_mask *lesion, uint32_t first, uint32_t last, uint32_t max_slices,
@@ -50,7 +40,7 @@ static bool choose_slices(const struct lvn_mask *lesion, uint32_t first, uint32_
     return false;
   }
   for (size_t i = 0; i < span; i++) {
-    area[i] = slice_area(lesion, first + (uint32_t)i);
+    area[i] = lvn_mask_count_slice(lesion, first + (uint32_t)i);
     if (area[i] > 0) {
       held[held_count++] = (uint32_t)i;
     }
@@ -77,14 +67,11 @@ static bool choose_slices(const struct lvn_mask *lesion, uint32_t first, uint32_
 }
 
 static void sample_mask(const struct lvn_mask *lesion, const struct lvn_crop *crop, struct lvn_crop_slice *slice) {
-  const uint32_t *size = lesion->grid.size;
-  const uint8_t *inside = lesion->inside + (size_t)slice->fixed_slice_index * size[0] * size[1];
   for (size_t row = 0; row < LVN_CROP_SIDE; row++) {
     long j = lround(crop->first_index[1] + (double)row * crop->step_index[1]);
     for (size_t column = 0; column < LVN_CROP_SIDE; column++) {
       long i = lround(crop->first_index[0] + (double)column * crop->step_index[0]);
-      bool on_grid = i >= 0 && j >= 0 && i < (long)size[0] && j < (long)size[1];
-      slice->mask[row * LVN_CROP_SIDE + column] = on_grid && inside[(size_t)j * size[0] + (size_t)i] != 0;
+      slice->mask[row * LVN_CROP_SIDE + column] = lvn_mask_contains(lesion, i, j, slice->fixed_slice_index);
     }
   }
 }

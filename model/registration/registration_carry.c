@@ -7,7 +7,7 @@
 /* Moving indices that the mask's voxels reach, with a voxel to spare on each side; false when all lie off the grid. */
 static bool find_box(const struct lvn_registration *registration, const struct lvn_mask *lesion,
                      const struct lvn_grid *moving, double low[3], double high[3]) {
-  const uint32_t *size = lesion->grid.size;
+  const uint32_t *size = lesion->size;
   bool any = false;
   for (int a = 0; a < 3; a++) {
     low[a] = HUGE_VAL;
@@ -19,7 +19,8 @@ static bool find_box(const struct lvn_registration *registration, const struct l
     }
     const size_t slice = (size_t)size[0] * size[1];
     const size_t voxel[3] = {i % size[0], i % slice / size[0], i / slice};
-    const double at[3] = {(double)voxel[0], (double)voxel[1], (double)voxel[2]};
+    const double at[3] = {(double)(lesion->first[0] + voxel[0]), (double)(lesion->first[1] + voxel[1]),
+                          (double)(lesion->first[2] + voxel[2])};
     double fixed_mm[3];
     double moving_mm[3];
     double index[3];
@@ -43,17 +44,15 @@ static bool comes_from(const struct lvn_registration *registration, const struct
                        const double moving_mm[3]) {
   double fixed_mm[3];
   double index[3];
-  size_t offset = 0;
   lvn_registration_unmap(registration, moving_mm, fixed_mm);
   lvn_grid_to_index(&lesion->grid, fixed_mm, index);
-  for (int a = 2; a >= 0; a--) {
-    double nearest = floor(index[a] + 0.5);
-    if (!(nearest >= 0.0 && nearest < (double)lesion->grid.size[a])) {
+  for (int a = 0; a < 3; a++) {
+    index[a] = floor(index[a] + 0.5);
+    if (!(index[a] >= 0.0 && index[a] < (double)lesion->grid.size[a])) {
       return false;
     }
-    offset = offset * lesion->grid.size[a] + (size_t)nearest;
   }
-  return lesion->inside[offset] != 0;
+  return lvn_mask_contains(lesion, (int64_t)index[0], (int64_t)index[1], (int64_t)index[2]);
 }
 
 static void fill_box(const struct lvn_registration *registration, const struct lvn_mask *lesion,

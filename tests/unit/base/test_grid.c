@@ -97,6 +97,41 @@ static void test_mask__measure_gives_box_and_centroid(void **state) {
   lvn_mask_clear(&mask);
 }
 
+static void test_mask__box_stands_for_the_whole_grid(void **state) {
+  const uint32_t from[3] = {1, 2, 1};
+  const uint32_t size[3] = {3, 2, 1};
+  const uint32_t too_many[3] = {3, 3, 1};
+  struct lvn_error err = {0};
+  struct lvn_mask box;
+  struct lvn_mask whole;
+  uint32_t first[2][3];
+  uint32_t last[2][3];
+  double centroid[2][3];
+  (void)state;
+  assert_false(lvn_mask_create_box(&oblique, from, too_many, &box, &err));
+  assert_true(lvn_mask_create_box(&oblique, from, size, &box, &err));
+  assert_true(lvn_mask_create(&oblique, &whole, &err));
+  box.inside[0] = box.inside[2] = box.inside[4] = 1; /* (1,2,1), (3,2,1) and (2,3,1) */
+  whole.inside[1 + 5 * (2 + 4 * 1)] = whole.inside[3 + 5 * (2 + 4 * 1)] = whole.inside[2 + 5 * (3 + 4 * 1)] = 1;
+  for (int64_t z = -1; z < 4; z++) {
+    for (int64_t y = -1; y < 6; y++) {
+      for (int64_t x = -1; x < 7; x++) {
+        assert_int_equal(lvn_mask_contains(&box, x, y, z), lvn_mask_contains(&whole, x, y, z));
+      }
+    }
+  }
+  assert_int_equal(lvn_mask_measure(&box, first[0], last[0], centroid[0]), 3);
+  assert_int_equal(lvn_mask_measure(&whole, first[1], last[1], centroid[1]), 3);
+  assert_memory_equal(first[0], first[1], sizeof first[0]);
+  assert_memory_equal(last[0], last[1], sizeof last[0]);
+  assert_memory_equal(centroid[0], centroid[1], sizeof centroid[0]);
+  assert_int_equal(lvn_mask_count_slice(&box, 1), 3);
+  assert_int_equal(lvn_mask_count_slice(&box, 0), 0);
+  assert_null(lvn_mask_get_slice(&box, 2));
+  lvn_mask_clear(&box);
+  lvn_mask_clear(&whole);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_grid__index_and_patient_are_inverse),
@@ -104,6 +139,7 @@ int main(void) {
       cmocka_unit_test(test_grid__voxel_count_refuses_empty_and_huge),
       cmocka_unit_test(test_volume__sample_leaves_padding_out),
       cmocka_unit_test(test_mask__measure_gives_box_and_centroid),
+      cmocka_unit_test(test_mask__box_stands_for_the_whole_grid),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

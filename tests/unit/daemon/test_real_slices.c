@@ -105,7 +105,8 @@ static struct lvn_mask draw_lesion(double ret_centre_mm[3]) {
                              (double)(i / ((size_t)fixed.grid.size[0] * fixed.grid.size[1]))};
     double at_mm[3];
     lvn_grid_to_patient(&fixed.grid, index, at_mm);
-    lesion.inside[i] = is_near(at_mm, ret_centre_mm, RADIUS_MM) && liver->inside[i] != 0;
+    lesion.inside[i] = is_near(at_mm, ret_centre_mm, RADIUS_MM) &&
+                       lvn_mask_contains(liver, (int64_t)index[0], (int64_t)index[1], (int64_t)index[2]);
   }
   assert_true(lvn_mask_measure(&lesion, NULL, NULL, ret_centre_mm) > 0);
   return lesion;
@@ -124,7 +125,8 @@ static double measure(const struct lvn_registration *registration, const double 
                              (double)(i / ((size_t)fixed.grid.size[0] * fixed.grid.size[1]))};
     double at_mm[3];
     lvn_grid_to_patient(&fixed.grid, index, at_mm);
-    if (liver->inside[i] != 0 && is_near(at_mm, centre_mm, NEAR_MM)) {
+    if (lvn_mask_contains(liver, (int64_t)index[0], (int64_t)index[1], (int64_t)index[2]) &&
+        is_near(at_mm, centre_mm, NEAR_MM)) {
       go_to(at_mm, shift_mm, truth_mm);
       lvn_registration_map(registration, at_mm, found_mm);
       sum += hypot(truth_mm[0] - found_mm[0], truth_mm[1] - found_mm[1]);

@@ -246,15 +246,41 @@ static void test_aside__knows_what_is_no_phase(void **state) {
   }
 }
 
+static size_t fill(const double (*points)[2], size_t count, uint32_t columns, uint32_t rows, uint8_t *slice) {
+  struct lvn_error err;
+  size_t inside = 0;
+  assert_true(lvn_raster_fill_polygon(points, count, columns, rows, slice, &err));
+  for (size_t i = 0; i < (size_t)columns * rows; i++) {
+    inside += slice[i];
+  }
+  return inside;
+}
+
 static void test_roi_raster__fills_by_pixel_centres(void **state) {
   const double square[4][2] = {{0.5, 0.5}, {3.5, 0.5}, {3.5, 2.5}, {0.5, 2.5}};
-  const double hole[4][2] = {{1.5, 0.6}, {2.5, 0.6}, {2.5, 1.5}, {1.5, 1.5}};
   uint8_t slice[5 * 4] = {0};
-  static const uint8_t expected[5 * 4] = {0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 0, 1, 1, 1, 0, 0, 0, 0, 0, 0};
+  static const uint8_t expected[5 * 4] = {0, 0, 0, 0, 0, 0, 1, 1, 1, 0, 0, 1, 1, 1, 0, 0, 0, 0, 0, 0};
   (void)state;
-  assert_int_equal(lvn_raster_flip_polygon(square, 4, 5, 4, slice), 6);
-  assert_int_equal(lvn_raster_flip_polygon(hole, 4, 5, 4, slice), 1);
+  assert_int_equal(fill(square, 4, 5, 4, slice), 6);
   assert_memory_equal(slice, expected, sizeof expected);
+}
+
+/* An outline listed twice, and one that runs over itself either way round, count once; a keyhole's inner way, which
+ * runs against the outer one, is left out. */
+static void test_roi_raster__counts_windings(void **state) {
+  const double twice[8][2] = {{0.5, 0.5}, {3.5, 0.5}, {3.5, 2.5}, {0.5, 2.5},
+                              {0.5, 0.5}, {3.5, 0.5}, {3.5, 2.5}, {0.5, 2.5}};
+  const double eight[4][2] = {{-0.5, -0.5}, {4.5, 3.5}, {4.5, -0.5}, {-0.5, 3.5}};
+  const double keyhole[10][2] = {{-0.5, -0.5}, {4.5, -0.5}, {4.5, 3.5}, {-0.5, 3.5}, {-0.5, 0.5},
+                                 {1.5, 0.5},   {1.5, 2.5},  {2.5, 2.5}, {2.5, 0.5},  {-0.5, 0.5}};
+  uint8_t slice[5 * 4] = {0};
+  (void)state;
+  assert_int_equal(fill(twice, 8, 5, 4, slice), 6);
+  memset(slice, 0, sizeof slice);
+  assert_int_equal(fill(eight, 4, 5, 4, slice), 12);
+  memset(slice, 0, sizeof slice);
+  assert_int_equal(fill(keyhole, 10, 5, 4, slice), 18);
+  assert_int_equal(slice[1 * 5 + 2], 0);
 }
 
 /* Two neighbours with a common edge through pixel centres share no pixel and leave none out. */
@@ -262,11 +288,12 @@ static void test_roi_raster__gives_shared_edges_to_one_side(void **state) {
   const double left[4][2] = {{0, 0}, {2, 0}, {2, 4}, {0, 4}};
   const double right[4][2] = {{2, 0}, {4, 0}, {4, 4}, {2, 4}};
   uint8_t slice[5 * 5] = {0};
+  uint8_t other[5 * 5] = {0};
   (void)state;
-  assert_int_equal(lvn_raster_flip_polygon(left, 4, 5, 5, slice), 8);
-  assert_int_equal(lvn_raster_flip_polygon(right, 4, 5, 5, slice), 8);
+  assert_int_equal(fill(left, 4, 5, 5, slice), 8);
+  assert_int_equal(fill(right, 4, 5, 5, other), 8);
   for (size_t i = 0; i < 25; i++) {
-    assert_int_equal(slice[i], i % 5 < 4 && i / 5 < 4);
+    assert_int_equal(slice[i] + other[i], i % 5 < 4 && i / 5 < 4);
   }
 }
 
@@ -282,10 +309,11 @@ static void test_roi_raster__clips_and_measures_ellipses(void **state) {
   slice = lvn_alloc((size_t)100 * 80, 1, &err);
   assert_non_null(slice);
   lvn_raster_ellipse(centre, major, minor, points);
-  double area = (double)lvn_raster_flip_polygon(points, LVN_RASTER_ELLIPSE_POINTS, 100, 80, slice);
+  double area = (double)fill(points, LVN_RASTER_ELLIPSE_POINTS, 100, 80, slice);
   assert_true(fabs(area / (M_PI * 200.0) - 1.0) < 0.02);
-  assert_int_equal(lvn_raster_flip_polygon(big, 4, 100, 80, slice), 8000);
-  assert_int_equal(lvn_raster_flip_polygon(big, 2, 100, 80, slice), 0);
+  memset(slice, 0, (size_t)100 * 80);
+  assert_int_equal(fill(big, 2, 100, 80, slice), 0);
+  assert_int_equal(fill(big, 4, 100, 80, slice), 8000);
   lvn_free(slice);
 }
 
@@ -321,6 +349,7 @@ int main(void) {
       cmocka_unit_test(test_geometry__checks_orientation),
       cmocka_unit_test(test_aside__knows_what_is_no_phase),
       cmocka_unit_test(test_roi_raster__fills_by_pixel_centres),
+      cmocka_unit_test(test_roi_raster__counts_windings),
       cmocka_unit_test(test_roi_raster__gives_shared_edges_to_one_side),
       cmocka_unit_test(test_roi_raster__clips_and_measures_ellipses),
       cmocka_unit_test(test_roi_raster__unpacks_rle_within_bounds),
