@@ -302,7 +302,9 @@ static size_t make_groups(const struct lvn_phase_candidate *candidates, size_t c
     zero = zero < 0.0 ? seconds : zero;
     if (work->leader[i] == i) {
       work->groups[groups] =
-          (struct lvn_phase_group){.seconds = seconds < 0.0 ? NAN : lvn_phase_seconds_between(zero, seconds)};
+          (struct lvn_phase_group){.seconds = seconds < 0.0 ? NAN : lvn_phase_seconds_between(zero, seconds),
+                                   .series_instance_uid = candidates[i].stack->series_instance_uid,
+                                   .temporal_position = candidates[i].stack->temporal_position};
       work->group_of[i] = groups++;
     } else {
       work->group_of[i] = work->group_of[work->leader[i]];

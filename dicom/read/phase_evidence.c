@@ -9,6 +9,10 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Two places of a series show one vessel when they are this much alike. */
+#define SAME_AORTA_HU 12.0
+#define SAME_AORTA_SHARE 0.08
+
 void lvn_phase_add_evidence(struct lvn_phase_verdict *verdict, const double weight[LVN_PHASE_COUNT], const char *format,
                             ...) {
   if (verdict->evidence_count >= LVN_PHASE_EVIDENCE_MAX) {
@@ -133,10 +137,16 @@ void lvn_phase_weigh_header(const struct lvn_stack *stack, const struct lvn_phas
   weigh_delay(stack, context, verdict);
 }
 
-/* A place that another series hands on is half a witness: patients breathe between the phases. */
+/* A place that another series hands on is half a witness: patients breathe between the phases. Not where what the
+ * series shows by itself says the same. */
+static bool is_half_a_witness(const struct lvn_phase_image *image) {
+  return image->aorta_by_position &&
+         !(fabs(image->elsewhere_hu - image->aorta_hu) <= fmax(SAME_AORTA_HU, SAME_AORTA_SHARE * image->aorta_hu));
+}
+
 static void say_aorta(const struct lvn_phase_image *image, const double weight[LVN_PHASE_COUNT],
                       struct lvn_phase_verdict *verdict) {
-  if (!image->aorta_by_position) {
+  if (!is_half_a_witness(image)) {
     lvn_phase_add_evidence(verdict, weight, "aorta %.0f HU", image->aorta_hu);
   } else if (isnan(image->elsewhere_hu)) {
     lvn_phase_add_evidence(verdict, weight, "aorta %.0f HU at the place where another series shows it",
@@ -169,7 +179,7 @@ void lvn_phase_weigh_image(const struct lvn_phase_image *image, struct lvn_phase
   };
   balance(weight, 4.5);
   for (int p = 0; p < LVN_PHASE_COUNT; p++) {
-    weight[p] *= image->aorta_by_position ? 0.5 : 1.0;
+    weight[p] *= is_half_a_witness(image) ? 0.5 : 1.0;
   }
   say_aorta(image, weight, verdict);
 }

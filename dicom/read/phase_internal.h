@@ -34,6 +34,9 @@ struct lvn_phase_opinion {
 struct lvn_phase_group {
   double weight[LVN_PHASE_COUNT];
   double seconds; /* against the first acquisition with a time; NAN when unknown */
+  /* Where the time is unknown: its place in the order of one series' passes, -1 when that is unknown too. */
+  const char *series_instance_uid; /* borrowed */
+  int temporal_position;
   double members;
 };
 /* Probabilities of each acquisition's phase from the weights and the pauses between all of them. */

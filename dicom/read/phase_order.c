@@ -19,7 +19,11 @@
 static double gap_score(const struct lvn_phase_group *a, enum lvn_phase pa, const struct lvn_phase_group *b,
                         enum lvn_phase pb) {
   if (isnan(a->seconds) || isnan(b->seconds)) {
-    return pa == pb ? -SAME_PHASE_AGAIN : 0.0;
+    bool is_ordered = a->temporal_position >= 0 && b->temporal_position >= 0 &&
+                      a->temporal_position != b->temporal_position &&
+                      strcmp(a->series_instance_uid, b->series_instance_uid) == 0;
+    bool is_wrong = is_ordered && (a->temporal_position < b->temporal_position ? pa > pb : pa < pb);
+    return pa == pb ? -SAME_PHASE_AGAIN : is_wrong ? -WRONG_ORDER : 0.0;
   }
   if (a->seconds > b->seconds) {
     return gap_score(b, pb, a, pa);
