@@ -26,6 +26,8 @@ static struct lvn_capture_request make_request(void) {
   struct lvn_capture_request request = {.mask = mask,
                                         .heat = heat,
                                         .sample_spacing_mm = 0.25,
+                                        .window_low_hu = -100.0,
+                                        .window_high_hu = 250.0,
                                         .has_probability = true,
                                         .probability = {0.1, 0.2, 0.6, 0.1},
                                         .top_class = LVN_CLASS_HCC,

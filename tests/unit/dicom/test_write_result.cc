@@ -62,6 +62,7 @@ struct lvn_result_lesion make_lesion(const struct lvn_picture *picture) {
   struct lvn_result_lesion lesion = {};
   lesion.tracking_id = "Lesion 1";
   lesion.tracking_uid = "2.25.1";
+  lesion.algorithm_parameters = "3 phases";
   lesion.right_edge = 'L';
   lesion.lower_edge = 'P';
   lesion.image = images[2];
@@ -111,7 +112,7 @@ int setup(void **state) {
   r.template_path = f->template_path.c_str();
   r.job_key = "job-1";
   r.wall_ms = 1795320000000;
-  r.device = {"LIVERVLM", "node1", "demo-phantom", "1.0.0", "2.25.99", "0.1.0", "3 phases"};
+  r.device = {"LIVERVLM", "node1", "demo-phantom", "1.0.0", "2.25.99", "0.1.0"};
   r.phases = f->phases;
   r.phase_count = 3;
   r.evidence = images;
