@@ -54,10 +54,10 @@ static bool look_for_lesion(const struct lvn_case *study_case, size_t index, str
   if (!lvn_case_crop(study_case, index, &options, &crop, err) || !lvn_roi_gate_judge(&crop, &outcome->gate, err)) {
     return false;
   }
-  if (!outcome->gate.is_lesion) {
+  const char *reason = lvn_roi_gate_reason(&outcome->gate);
+  if (reason != NULL) {
     outcome->prediction.abstained = true;
-    (void)lvn_copy(outcome->prediction.abstention_reason, sizeof outcome->prediction.abstention_reason,
-                   LVN_ROI_GATE_REASON);
+    (void)lvn_copy(outcome->prediction.abstention_reason, sizeof outcome->prediction.abstention_reason, reason);
   }
   return true;
 }

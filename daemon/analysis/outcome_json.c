@@ -142,8 +142,8 @@ static json_t *prediction_json(const struct lvn_lesion_outcome *outcome) {
   }
   if (outcome->gate.is_judged) {
     (void)json_object_set_new(object, "surroundings",
-                              json_pack("{s:o,s:o}", "contrast_hu", number(outcome->gate.contrast_hu), "odd_share",
-                                        number(outcome->gate.odd_share)));
+                              json_pack("{s:o,s:o,s:o}", "contrast_hu", number(outcome->gate.contrast_hu), "odd_share",
+                                        number(outcome->gate.odd_share), "fat_share", number(outcome->gate.fat_share)));
   }
   (void)json_object_set_new(object, "abstained", json_boolean(p->abstained));
   (void)json_object_set_new(object, "abstention_reason", text(p->abstention_reason));

@@ -26,6 +26,9 @@
 #define ODD_TIMES 8
 #define ODD_SHARE_MAX 0.33
 #define CONTRAST_MIN_HU 5.0
+/* None of the classes holds as much of it, and an outline that is a little too wide does not either. */
+#define FAT_HU (-30.0F)
+#define FAT_SHARE_MAX 0.25
 
 enum part { PART_NEITHER = 0, PART_REGION, PART_RING };
 
@@ -157,6 +160,14 @@ static bool explain(const struct places *places, const struct place *place,
   return true;
 }
 
+static bool is_fat(const struct place *place) {
+  bool all = true;
+  for (size_t phase = 0; phase < LVN_PHASE_NETWORK_COUNT; phase++) {
+    all = all && place->hu[phase] < FAT_HU;
+  }
+  return all;
+}
+
 static int compare_floats(const void *left, const void *right) {
   float a = *(const float *)left;
   float b = *(const float *)right;
@@ -167,12 +178,14 @@ static bool compare(const struct places *places, struct lvn_roi_gate *gate, stru
   LVN_AUTOFREE float *difference =
       lvn_alloc(LVN_PHASE_NETWORK_COUNT * places->region_count, sizeof *difference, err); /* a row a phase */
   size_t explained = 0;
+  size_t fat = 0;
   double square = 0.0;
   if (difference == NULL) {
     return false;
   }
   for (size_t i = 0; i < places->count; i++) {
     float found_hu[LVN_PHASE_NETWORK_COUNT];
+    fat += places->items[i].part == PART_REGION && is_fat(&places->items[i]);
     if (places->items[i].part == PART_REGION && explain(places, &places->items[i], found_hu)) {
       for (size_t phase = 0; phase < LVN_PHASE_NETWORK_COUNT; phase++) {
         difference[phase * places->region_count + explained] = found_hu[phase];
@@ -186,6 +199,7 @@ static bool compare(const struct places *places, struct lvn_roi_gate *gate, stru
     square += (double)row[explained / 2] * row[explained / 2];
   }
   gate->odd_share = 1.0 - (double)explained / (double)places->region_count;
+  gate->fat_share = (double)fat / (double)places->region_count;
   gate->contrast_hu = sqrt(square);
   gate->is_lesion = gate->odd_share > ODD_SHARE_MAX || gate->contrast_hu > CONTRAST_MIN_HU;
   return true;
@@ -204,4 +218,17 @@ bool lvn_roi_gate_judge(const struct lvn_crop *crop, struct lvn_roi_gate *ret_ga
     *ret_gate = gate;
   }
   return good;
+}
+
+const char *lvn_roi_gate_reason(const struct lvn_roi_gate *gate) {
+  if (!gate->is_judged) {
+    return NULL;
+  }
+  if (!gate->is_lesion) {
+    return "The outlined region does not differ from the tissue around it in any phase: no lesion is seen in the "
+           "outline.";
+  }
+  return gate->fat_share > FAT_SHARE_MAX ? "More than a quarter of the outlined region is fat or air: the outline does "
+                                           "not lie on a lesion of the liver."
+                                         : NULL;
 }

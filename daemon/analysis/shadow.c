@@ -36,7 +36,7 @@ static bool answer(struct lvn_classifier *shadow, const struct lvn_case *study_c
       !lvn_classifier_run(shadow, &crop, &prediction, err)) {
     return lvn_error_prefix(err, "lesion %zu", index + 1);
   }
-  if (!outcome->has_probability || !outcome->gate.is_lesion) {
+  if (!outcome->has_probability || lvn_roi_gate_reason(&outcome->gate) != NULL) {
     prediction.abstained = true;
     (void)lvn_copy(prediction.abstention_reason, sizeof prediction.abstention_reason,
                    outcome->prediction.abstention_reason);

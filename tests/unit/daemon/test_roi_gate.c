@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -159,6 +160,31 @@ static void test_roi_gate__small_and_large_regions(void **state) {
   }
 }
 
+static int exophytic(int phase, double x, double y, double radius_mm) {
+  return is_inside(x, y, radius_mm - 1.0) ? vessel_hu[phase] : y < 0.0 ? -100 : liver_hu[phase];
+}
+
+/* Fat on a side that has none about it: neither alike nor a lesion. */
+static int much_fat(int phase, double x, double y, double radius_mm) {
+  return is_inside(x, y, radius_mm) && y > 0.3 * radius_mm - 3.0 ? -100 : cyst(phase, x, y, radius_mm);
+}
+
+static void test_roi_gate__reasons(void **state) {
+  const struct scene in_fat = {"mostly fat", much_fat, true};
+  const struct scene beside_fat = {"a lesion that stands out into fat", exophytic, true};
+  struct lvn_roi_gate gate = judge(&in_fat, EXTENT_MM);
+  (void)state;
+  assert_true(gate.is_lesion);
+  assert_non_null(lvn_roi_gate_reason(&gate));
+  assert_non_null(strstr(lvn_roi_gate_reason(&gate), "fat or air"));
+  gate = judge(&scenes[0], EXTENT_MM);
+  assert_non_null(strstr(lvn_roi_gate_reason(&gate), "no lesion is seen"));
+  gate = judge(&beside_fat, EXTENT_MM);
+  assert_null(lvn_roi_gate_reason(&gate));
+  gate = (struct lvn_roi_gate){.is_lesion = true};
+  assert_null(lvn_roi_gate_reason(&gate));
+}
+
 /* Without a comparison nothing is claimed. */
 static void test_roi_gate__without_region_is_not_judged(void **state) {
   struct lvn_error err = {0};
@@ -180,6 +206,7 @@ static void test_roi_gate__without_region_is_not_judged(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_roi_gate__tells_tissue_from_lesions),
                                      cmocka_unit_test(test_roi_gate__small_and_large_regions),
+                                     cmocka_unit_test(test_roi_gate__reasons),
                                      cmocka_unit_test(test_roi_gate__without_region_is_not_judged)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
