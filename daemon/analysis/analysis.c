@@ -2,10 +2,12 @@
 
 #include "daemon/analysis/case.h"
 #include "daemon/analysis/outcome.h"
+#include "daemon/analysis/roi_gate.h"
 #include "daemon/analysis/shadow.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/memory.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -37,6 +39,29 @@ static void distrust_unaligned(const struct lvn_case_lesion *lesion, struct lvn_
   }
 }
 
+/* A region that shows no lesion has no class, whatever the network says; its numbers are kept. */
+static bool look_for_lesion(const struct lvn_case *study_case, size_t index, struct lvn_lesion_outcome *outcome,
+                            struct lvn_error *err) {
+  const struct lvn_case_lesion *lesion = &study_case->lesions[index];
+  LVN_CLEANUP(lvn_crop_clear) struct lvn_crop crop = {0};
+  struct lvn_crop_options options;
+  double extent_mm = 0.0;
+  for (int axis = 0; axis < 2; axis++) {
+    extent_mm = fmax(extent_mm, (lesion->last_voxel[axis] - lesion->first_voxel[axis] + 1U) *
+                                    lesion->roi->mask.grid.spacing_mm[axis]);
+  }
+  lvn_roi_gate_crop_options(extent_mm, &options);
+  if (!lvn_case_crop(study_case, index, &options, &crop, err) || !lvn_roi_gate_judge(&crop, &outcome->gate, err)) {
+    return false;
+  }
+  const char *reason = lvn_roi_gate_reason(&outcome->gate);
+  if (reason != NULL) {
+    outcome->prediction.abstained = true;
+    (void)lvn_copy(outcome->prediction.abstention_reason, sizeof outcome->prediction.abstention_reason, reason);
+  }
+  return true;
+}
+
 static bool classify(struct lvn_classifier *classifier, const struct lvn_case *study_case,
                      struct lvn_lesion_outcome *outcomes, struct lvn_error *err) {
   for (size_t i = 0; i < study_case->lesion_count; i++) {
@@ -46,6 +71,10 @@ static bool classify(struct lvn_classifier *classifier, const struct lvn_case *s
     outcomes[i].has_probability = true;
     for (int phase = 0; phase < LVN_PHASE_NETWORK_COUNT; phase++) {
       outcomes[i].has_probability = outcomes[i].has_probability && study_case->lesions[i].crop.phase_present[phase];
+    }
+    /* The gravest reason is told last: phases that are not aligned cannot be compared either. */
+    if (!look_for_lesion(study_case, i, &outcomes[i], err)) {
+      return lvn_error_prefix(err, "lesion %zu", i + 1);
     }
     distrust_unaligned(&study_case->lesions[i], &outcomes[i]);
   }

@@ -15,9 +15,6 @@
 #define ROW_TWO_TOP 496.0
 #define PANEL_LEFT 1104.0
 #define PANEL_WIDTH 312.0
-/* The network's own window, so that the reader sees what it saw. */
-#define WINDOW_LOW_HU (-100.0)
-#define WINDOW_HIGH_HU 250.0
 
 static const struct lvn_colour background = {0.055, 0.063, 0.078};
 static const struct lvn_colour panel = {0.094, 0.106, 0.129};
@@ -109,7 +106,8 @@ static void draw_phase(cairo_t *cr, const struct lvn_capture_request *request, i
   if (phase->hounsfield == NULL) {
     draw_empty_tile(cr, x, ROW_ONE_TOP, "This phase is missing.");
   } else {
-    lvn_draw_crop(cr, x, ROW_ONE_TOP, TILE_SIDE, phase->hounsfield, LVN_CAPTURE_SIDE, WINDOW_LOW_HU, WINDOW_HIGH_HU);
+    lvn_draw_crop(cr, x, ROW_ONE_TOP, TILE_SIDE, phase->hounsfield, LVN_CAPTURE_SIDE, request->window_low_hu,
+                  request->window_high_hu);
     lvn_draw_outline(cr, x, ROW_ONE_TOP, TILE_SIDE, request->mask, LVN_CAPTURE_SIDE,
                      phase->is_unusable ? red : outline_colour);
     draw_scale_bar(cr, x, ROW_ONE_TOP, request->sample_spacing_mm);
@@ -140,7 +138,8 @@ static void draw_explanation(cairo_t *cr, const struct lvn_capture_request *requ
     draw_empty_tile(cr, x, ROW_TWO_TOP, "No overlay: the network's answer is not used.");
     return;
   }
-  lvn_draw_crop(cr, x, ROW_TWO_TOP, TILE_SIDE, phase->hounsfield, LVN_CAPTURE_SIDE, WINDOW_LOW_HU, WINDOW_HIGH_HU);
+  lvn_draw_crop(cr, x, ROW_TWO_TOP, TILE_SIDE, phase->hounsfield, LVN_CAPTURE_SIDE, request->window_low_hu,
+                request->window_high_hu);
   lvn_draw_heat(cr, x, ROW_TWO_TOP, TILE_SIDE, request->heat, LVN_CAPTURE_SIDE);
   lvn_draw_outline(cr, x, ROW_TWO_TOP, TILE_SIDE, request->mask, LVN_CAPTURE_SIDE, outline_colour);
   lvn_draw_frame(cr, x, ROW_TWO_TOP, TILE_SIDE, TILE_SIDE, 1, dim);
@@ -240,10 +239,11 @@ static void draw_footer(cairo_t *cr, const struct lvn_capture_request *request) 
                  request->trained_on != NULL ? ", trained on " : "",
                  request->trained_on != NULL ? request->trained_on : "");
   lvn_draw_text(cr, TILE_LEFT, 848, 1392, &style, text);
-  lvn_draw_text(
-      cr, TILE_LEFT, 872, 1392, &style,
-      "Window -100 to 250 HU. Slice of the lesion's largest outline. Other phases are resampled onto the phase "
-      "that the ROI was drawn on.");
+  (void)snprintf(text, sizeof text,
+                 "Window %.0f to %.0f HU. Slice of the lesion's largest outline. Other phases are resampled onto the "
+                 "phase that the ROI was drawn on.",
+                 request->window_low_hu, request->window_high_hu);
+  lvn_draw_text(cr, TILE_LEFT, 872, 1392, &style, text);
 }
 
 static void draw_all(cairo_t *cr, const struct lvn_capture_request *request) {

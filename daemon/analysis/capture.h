@@ -30,6 +30,8 @@ struct lvn_capture_request {
   const uint8_t *mask;                                      /* [224][224], 0 or not */
   const float *heat;        /* [224][224] of the top class, drawn up to its own maximum; NULL: none */
   double sample_spacing_mm; /* for the scale bar */
+  double window_low_hu;     /* black and white: the network's own window, so that the reader sees what it saw */
+  double window_high_hu;
   char left_edge; /* 'R', 'L', 'A', 'P', 'H' or 'F': where the picture's edges lie in the patient; 0: not said */
   char top_edge;
   bool has_probability;

@@ -16,16 +16,18 @@ _Static_assert(sizeof(((struct lvn_analysis_result *)0)->objects) /
                "every result object has a place in the analysis result");
 
 #define EVIDENCE_TEXT_BYTES 512
+#define PARAMETERS_BYTES 256
 
 /* All that a result request borrows, kept together for one clean-up. */
 struct request_parts {
-  struct lvn_result_phase phases[LVN_PHASE_COUNT];
-  char phase_evidence[LVN_PHASE_COUNT][EVIDENCE_TEXT_BYTES];
+  struct lvn_result_phase *phases;
+  char (*phase_evidence)[EVIDENCE_TEXT_BYTES];
   size_t phase_count;
   struct lvn_reference_set evidence;
   struct lvn_result_reference *roi_objects;
   size_t roi_object_count;
   struct lvn_result_lesion *lesions;
+  char (*parameters)[PARAMETERS_BYTES]; /* per lesion */
   struct lvn_result_contour **contours; /* per lesion */
   size_t *contour_counts;
   size_t lesion_count;
@@ -44,6 +46,9 @@ static void parts_clear(struct request_parts *parts) {
   lvn_free(parts->contours);
   lvn_free(parts->contour_counts);
   lvn_free(parts->lesions);
+  lvn_free(parts->parameters);
+  lvn_free(parts->phases);
+  lvn_free(parts->phase_evidence);
   lvn_free(parts->roi_objects);
   lvn_reference_set_clear(&parts->evidence);
 }
@@ -61,21 +66,42 @@ static void join_evidence(const struct lvn_phase_verdict *verdict, char text[EVI
   }
 }
 
-static void fill_phases(const struct lvn_case *c, struct request_parts *parts) {
-  const struct lvn_case_lesion *first = &c->lesions[0];
-  for (int phase = 0; phase < LVN_PHASE_NETWORK_COUNT; phase++) {
-    const struct lvn_case_stack *entry = &c->stacks[first->stack_index[phase]];
-    struct lvn_result_phase *target = &parts->phases[parts->phase_count];
-    char *evidence = parts->phase_evidence[parts->phase_count];
-    size_t slice = lvn_reference_slice(c, first, phase, first->crop.slices[first->crop.key_slice].fixed_slice_index);
-    join_evidence(&entry->verdict, evidence);
-    *target = (struct lvn_result_phase){.phase = (enum lvn_phase)phase,
-                                        .series_instance_uid = entry->stack->series_instance_uid,
-                                        .key_image = lvn_reference_of(entry->stack, slice),
-                                        .series_number = entry->stack->series_number,
-                                        .evidence = evidence};
-    parts->phase_count++;
+static bool is_phase_known(const struct request_parts *parts, enum lvn_phase phase, const char *series_uid) {
+  for (size_t i = 0; i < parts->phase_count; i++) {
+    if (parts->phases[i].phase == phase && strcmp(parts->phases[i].series_instance_uid, series_uid) == 0) {
+      return true;
+    }
   }
+  return false;
+}
+
+/* Phase by phase, each series that a lesion was compared in: a lesion that was drawn on another series of a phase than
+ * the chosen one uses its own. */
+static bool fill_phases(const struct lvn_case *c, struct request_parts *parts, struct lvn_error *err) {
+  const size_t most = c->lesion_count * LVN_PHASE_NETWORK_COUNT;
+  parts->phases = lvn_alloc(most, sizeof *parts->phases, err);
+  parts->phase_evidence = lvn_alloc(most, sizeof *parts->phase_evidence, err);
+  if (parts->phases == NULL || parts->phase_evidence == NULL) {
+    return false;
+  }
+  for (size_t at = 0; at < most; at++) {
+    const int phase = (int)(at / c->lesion_count);
+    const struct lvn_case_lesion *lesion = &c->lesions[at % c->lesion_count];
+    const struct lvn_case_stack *entry = &c->stacks[lesion->stack_index[phase]];
+    if (is_phase_known(parts, (enum lvn_phase)phase, entry->stack->series_instance_uid)) {
+      continue;
+    }
+    char *evidence = parts->phase_evidence[parts->phase_count];
+    uint32_t key = lesion->crop.slices[lesion->crop.key_slice].fixed_slice_index;
+    join_evidence(&entry->verdict, evidence);
+    parts->phases[parts->phase_count++] = (struct lvn_result_phase){
+        .phase = (enum lvn_phase)phase,
+        .series_instance_uid = entry->stack->series_instance_uid,
+        .key_image = lvn_reference_of(entry->stack, lvn_reference_slice(c, lesion, phase, key)),
+        .series_number = entry->stack->series_number,
+        .evidence = evidence};
+  }
+  return true;
 }
 
 /* Outline of the lesion on its key slice, as closed SCOORD polylines. */
@@ -119,8 +145,31 @@ static void fill_registration(const struct lvn_case_lesion *lesion, struct lvn_r
   }
 }
 
+static int series_number_of(const struct lvn_case *c, const struct lvn_case_lesion *lesion, enum lvn_phase phase) {
+  return c->stacks[lesion->stack_index[phase]].stack->series_number;
+}
+
+/* Which series this lesion was compared in, as text and as images. */
+static void fill_sources(const struct lvn_case *c, size_t index, const struct lvn_classifier_info *info,
+                         struct request_parts *parts) {
+  const struct lvn_case_lesion *lesion = &c->lesions[index];
+  uint32_t key = lesion->crop.slices[lesion->crop.key_slice].fixed_slice_index;
+  (void)snprintf(parts->parameters[index], PARAMETERS_BYTES,
+                 "NC series %d, ART series %d, PV series %d; ROI crop margin %.2f, at least %.0f mm, %ux%u",
+                 series_number_of(c, lesion, LVN_PHASE_NC), series_number_of(c, lesion, LVN_PHASE_ART),
+                 series_number_of(c, lesion, LVN_PHASE_PV), info->crop.margin, info->crop.min_side_mm, LVN_CROP_SIDE,
+                 LVN_CROP_SIDE);
+  parts->lesions[index].algorithm_parameters = parts->parameters[index];
+  for (int phase = 0; phase < LVN_PHASE_NETWORK_COUNT; phase++) {
+    const struct lvn_stack *stack = c->stacks[lesion->stack_index[phase]].stack;
+    parts->lesions[index].source[phase] =
+        (struct lvn_result_source){.series_number = stack->series_number,
+                                   .image = lvn_reference_of(stack, lvn_reference_slice(c, lesion, phase, key))};
+  }
+}
+
 static bool fill_lesion(const struct lvn_case *c, size_t index, const struct lvn_lesion_outcome *outcome,
-                        struct request_parts *parts, struct lvn_error *err) {
+                        const struct lvn_classifier_info *info, struct request_parts *parts, struct lvn_error *err) {
   const struct lvn_case_lesion *lesion = &c->lesions[index];
   const struct lvn_stack *stack = c->stacks[lesion->roi->stack_index].stack;
   struct lvn_result_lesion *target = &parts->lesions[index];
@@ -145,6 +194,7 @@ static bool fill_lesion(const struct lvn_case *c, size_t index, const struct lvn
       .capture = &outcome->capture};
   memcpy(target->probability, outcome->prediction.probability, sizeof target->probability);
   fill_registration(lesion, target);
+  fill_sources(c, index, info, parts);
   return true;
 }
 
@@ -172,42 +222,30 @@ static void fill_roi_objects(const struct lvn_case *c, struct request_parts *par
   }
 }
 
-static bool fill_parts(const struct lvn_case *c, const struct lvn_lesion_outcome *outcomes, struct request_parts *parts,
-                       struct lvn_error *err) {
-  fill_phases(c, parts);
+static bool fill_parts(const struct lvn_case *c, const struct lvn_lesion_outcome *outcomes,
+                       const struct lvn_classifier_info *info, struct request_parts *parts, struct lvn_error *err) {
   parts->lesion_count = c->lesion_count;
   parts->lesions = lvn_alloc(c->lesion_count, sizeof *parts->lesions, err);
+  parts->parameters = lvn_alloc(c->lesion_count, sizeof *parts->parameters, err);
   parts->contours = lvn_alloc(c->lesion_count, sizeof *parts->contours, err);
   parts->contour_counts = lvn_alloc(c->lesion_count, sizeof *parts->contour_counts, err);
   parts->roi_objects = lvn_alloc(c->lesion_count, sizeof *parts->roi_objects, err);
-  if (parts->lesions == NULL || parts->contours == NULL || parts->contour_counts == NULL ||
-      parts->roi_objects == NULL) {
+  if (parts->lesions == NULL || parts->parameters == NULL || parts->contours == NULL || parts->contour_counts == NULL ||
+      parts->roi_objects == NULL || !fill_phases(c, parts, err)) {
     return false;
   }
   fill_roi_objects(c, parts);
   for (size_t i = 0; i < c->lesion_count; i++) {
-    if (!fill_lesion(c, i, &outcomes[i], parts, err)) {
+    if (!fill_lesion(c, i, &outcomes[i], info, parts, err)) {
       return lvn_error_prefix(err, "lesion %zu", i + 1);
     }
   }
   return lvn_reference_set_collect(c, &parts->evidence, err);
 }
 
-/* "3 phases: NC series 2, ART series 3, PV series 4; crop margin 1.4" */
-static void describe_parameters(const struct lvn_case *c, const struct lvn_classifier_info *info, char text[256]) {
-  const struct lvn_case_lesion *first = &c->lesions[0];
-  (void)snprintf(text, 256, "NC series %d, ART series %d, PV series %d; ROI crop margin %.2f, at least %.0f mm, %ux%u",
-                 c->stacks[first->stack_index[LVN_PHASE_NC]].stack->series_number,
-                 c->stacks[first->stack_index[LVN_PHASE_ART]].stack->series_number,
-                 c->stacks[first->stack_index[LVN_PHASE_PV]].stack->series_number, info->crop.margin,
-                 info->crop.min_side_mm, LVN_CROP_SIDE, LVN_CROP_SIDE);
-}
-
 static bool write_objects(const struct lvn_case *c, const struct request_parts *parts,
                           const struct lvn_classifier_info *info, const struct lvn_analysis_request *request,
                           struct lvn_analysis_result *ret_result, struct lvn_error *err) {
-  char parameters[256];
-  describe_parameters(c, info, parameters);
   const struct lvn_result_request result_request = {.template_path = lvn_study_get_template_path(c->study),
                                                     .job_key = request->job_key,
                                                     .wall_ms = request->wall_ms,
@@ -218,8 +256,7 @@ static bool write_objects(const struct lvn_case *c, const struct request_parts *
                                                                .model_name = info->name,
                                                                .model_version = info->version,
                                                                .device_uid = info->device_uid,
-                                                               .software_version = LVN_VERSION,
-                                                               .algorithm_parameters = parameters},
+                                                               .software_version = LVN_VERSION},
                                                     .phases = parts->phases,
                                                     .phase_count = parts->phase_count,
                                                     .evidence = parts->evidence.items,
@@ -256,7 +293,7 @@ bool lvn_outcome_write(const struct lvn_case *study_case, struct lvn_lesion_outc
   }
   double rendered = lvn_clock_monotonic_seconds();
   timings->render_seconds = rendered - start;
-  bool good = fill_parts(study_case, outcomes, &parts, err) &&
+  bool good = fill_parts(study_case, outcomes, info, &parts, err) &&
               write_objects(study_case, &parts, info, request, ret_result, err);
   parts_clear(&parts);
   timings->write_seconds = lvn_clock_monotonic_seconds() - rendered;

@@ -5,6 +5,7 @@
 
 #include "daemon/analysis/analysis.h"
 #include "daemon/analysis/case.h"
+#include "daemon/analysis/roi_gate.h"
 #include "model/network/classifier.h"
 
 #ifdef __cplusplus
@@ -15,7 +16,8 @@ struct lvn_lesion_outcome {
   bool has_probability; /* false: a phase could not be aligned, or is missing: the network's answer must not be believed
                          */
   struct lvn_prediction prediction; /* owned; abstained and its reason include the node's own */
-  struct lvn_picture capture;       /* owned */
+  struct lvn_roi_gate gate;
+  struct lvn_picture capture; /* owned */
 };
 
 struct lvn_outcome_timings {

@@ -140,6 +140,11 @@ static json_t *prediction_json(const struct lvn_lesion_outcome *outcome) {
     (void)json_object_set_new(object, "feature_distance", number(p->feature_distance));
     (void)json_object_set_new(object, "order_disagreement", number(p->order_disagreement));
   }
+  if (outcome->gate.is_judged) {
+    (void)json_object_set_new(object, "surroundings",
+                              json_pack("{s:o,s:o,s:o}", "contrast_hu", number(outcome->gate.contrast_hu), "odd_share",
+                                        number(outcome->gate.odd_share), "fat_share", number(outcome->gate.fat_share)));
+  }
   (void)json_object_set_new(object, "abstained", json_boolean(p->abstained));
   (void)json_object_set_new(object, "abstention_reason", text(p->abstention_reason));
   return object;

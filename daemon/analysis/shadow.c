@@ -26,7 +26,8 @@ static json_t *answer_json(const struct lvn_prediction *prediction, bool has_pro
                    prediction->abstained, "abstention_reason", prediction->abstention_reason);
 }
 
-/* The same lesion through the second model: its own crop, and the same distrust of a phase that was not aligned. */
+/* The same lesion through the second model: its own crop, and the same distrust of a phase that was not aligned or a
+ * region that shows no lesion. */
 static bool answer(struct lvn_classifier *shadow, const struct lvn_case *study_case, size_t index,
                    const struct lvn_lesion_outcome *outcome, json_t *lesions, struct lvn_error *err) {
   LVN_CLEANUP(lvn_crop_clear) struct lvn_crop crop = {0};
@@ -35,7 +36,7 @@ static bool answer(struct lvn_classifier *shadow, const struct lvn_case *study_c
       !lvn_classifier_run(shadow, &crop, &prediction, err)) {
     return lvn_error_prefix(err, "lesion %zu", index + 1);
   }
-  if (!outcome->has_probability) {
+  if (!outcome->has_probability || lvn_roi_gate_reason(&outcome->gate) != NULL) {
     prediction.abstained = true;
     (void)lvn_copy(prediction.abstention_reason, sizeof prediction.abstention_reason,
                    outcome->prediction.abstention_reason);

@@ -15,6 +15,7 @@
 #define LABEL_WIDTH 64.0
 #define HEADER_HEIGHT 30.0
 #define CAPTION_HEIGHT 18.0
+/* The usual window of liver lesions: a data set belongs to no package whose own window could be taken. */
 #define LOW_HU (-100.0)
 #define HIGH_HU 250.0
 #define PNG_BYTES_MAX (64U << 20U)

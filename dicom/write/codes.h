@@ -47,6 +47,7 @@ struct lvn_code {
   X(FINDING_SITE, "363698007", "SCT", "Finding Site")                                                                  \
   X(IMAGE_REGION, "111030", "DCM", "Image Region")                                                                     \
   X(ILLUSTRATION_OF_ROI, "121200", "DCM", "Illustration of ROI")                                                       \
+  X(SOURCE_OF_MEASUREMENT, "121112", "DCM", "Source of Measurement")                                                   \
   X(ALGORITHM_NAME, "111001", "DCM", "Algorithm Name")                                                                 \
   X(ALGORITHM_VERSION, "111003", "DCM", "Algorithm Version")                                                           \
   X(ALGORITHM_PARAMETERS, "111002", "DCM", "Algorithm Parameters")                                                     \

@@ -21,10 +21,11 @@ struct lvn_result_reference {
   uint32_t frame_number; /* 0: single-frame */
 };
 
+/* One per phase and series: lesions of one study may use different series of a phase. */
 struct lvn_result_phase {
   enum lvn_phase phase;
   const char *series_instance_uid;
-  struct lvn_result_reference key_image; /* the slice of this phase nearest to the first lesion's key slice */
+  struct lvn_result_reference key_image; /* nearest to the key slice of the first lesion that uses this series */
   int series_number;
   const char *evidence; /* one line, e.g. "description, 35 s after injection, aorta 310 HU" */
 };
@@ -34,9 +35,17 @@ struct lvn_result_contour {
   size_t point_count;
 };
 
+/* What a lesion was compared in. */
+struct lvn_result_source {
+  int series_number;
+  struct lvn_result_reference image; /* nearest to the lesion's key slice; sop_instance_uid NULL: not said */
+};
+
 struct lvn_result_lesion {
   const char *tracking_id;
   const char *tracking_uid;
+  const char *algorithm_parameters; /* one line: "NC series 2, ART series 3, …" */
+  struct lvn_result_source source[LVN_PHASE_NETWORK_COUNT];
   char right_edge; /* where the capture's right and lower edges lie in the patient: 'L', 'P', … */
   char lower_edge;
   struct lvn_result_reference image; /* the slice that the contour lies on */
@@ -65,11 +74,10 @@ struct lvn_result_lesion {
 struct lvn_result_device {
   const char *ae_title;
   const char *station_name;
-  const char *model_name;           /* "demo-phantom" */
-  const char *model_version;        /* "1.0.0" */
-  const char *device_uid;           /* follows the model manifest's digest */
-  const char *software_version;     /* of the node */
-  const char *algorithm_parameters; /* one line */
+  const char *model_name;       /* "demo-phantom" */
+  const char *model_version;    /* "1.0.0" */
+  const char *device_uid;       /* follows the model manifest's digest */
+  const char *software_version; /* of the node */
 };
 
 struct lvn_result_request {

@@ -37,10 +37,10 @@ void put_image_library(DcmItem &root, const struct lvn_result_request &request) 
 }
 
 // TID 4019, in each group since a group may be read alone.
-void put_algorithm(DcmItem &group, const struct lvn_result_device &device) {
+void put_algorithm(DcmItem &group, const struct lvn_result_device &device, const char *parameters) {
   sr_text(group, sr_modifies, LVN_CODE_ALGORITHM_NAME, plain_text(device.model_name, text_max));
   sr_text(group, sr_modifies, LVN_CODE_ALGORITHM_VERSION, plain_text(device.model_version, text_max));
-  sr_text(group, sr_modifies, LVN_CODE_ALGORITHM_PARAMETERS, plain_text(device.algorithm_parameters, text_max));
+  sr_text(group, sr_modifies, LVN_CODE_ALGORITHM_PARAMETERS, plain_text(parameters, text_max));
   sr_code(group, sr_modifies, LVN_CODE_ALGORITHM_FAMILY, *lvn_code_get(LVN_CODE_ARTIFICIAL_INTELLIGENCE));
 }
 
@@ -74,11 +74,18 @@ void put_size(DcmItem &group, const struct lvn_result_lesion &lesion) {
 
 void put_phase_measurements(DcmItem &group, const struct lvn_result_lesion &lesion, enum lvn_phase phase) {
   const auto &registration = lesion.registration[phase];
-  const std::string name = lvn_phase_long_name(phase);
+  const struct lvn_result_source &source = lesion.source[phase];
+  const bool has_source = source.image.sop_instance_uid != nullptr;
+  const std::string name = lvn_phase_long_name(phase) +
+                           (has_source ? " (series " + std::to_string(source.series_number) + ")" : std::string());
   if (std::isfinite(lesion.mean_hu[phase])) {
     DcmItem &number =
         sr_number(group, lvn_code_mean_hu(phase), rounded(lesion.mean_hu[phase], 0.1), LVN_CODE_HOUNSFIELD);
     sr_code(number, sr_modifies, LVN_CODE_DERIVATION, *lvn_code_get(LVN_CODE_MEAN));
+    if (has_source) { // TID 320
+      sr_image(number, sr_inferred_from, LVN_CODE_SOURCE_OF_MEASUREMENT, source.image.sop_class_uid,
+               source.image.sop_instance_uid, source.image.frame_number);
+    }
   }
   if (registration.is_reference) {
     sr_text(group, sr_contains, LVN_CODE_ALIGNMENT_STATE, name + ": the ROI was drawn on this phase");
@@ -120,7 +127,7 @@ void put_group(DcmItem &measurements, const struct lvn_result_request &request, 
           tracking_id.empty() ? "Lesion " + std::to_string(lesion_index + 1) : tracking_id);
   sr_uid(group, sr_has_context, LVN_CODE_TRACKING_UID, lesion.tracking_uid);
   sr_code(group, sr_contains, LVN_CODE_FINDING, *lvn_code_get(finding));
-  put_algorithm(group, request.device);
+  put_algorithm(group, request.device, lesion.algorithm_parameters);
   sr_code(group, sr_modifies, LVN_CODE_FINDING_SITE, *lvn_code_get(LVN_CODE_LIVER));
   put_regions(group, lesion);
   if (lesion.capture != nullptr) {
@@ -182,6 +189,11 @@ void put_evidence(DcmDataset &dataset, const struct lvn_result_request &request,
   for (size_t i = 0; i < request.lesion_count; i++) {
     const struct lvn_result_reference &image = request.lesions[i].image;
     evidence.add(image.series_instance_uid, image.sop_class_uid, image.sop_instance_uid);
+    for (const struct lvn_result_source &source : request.lesions[i].source) {
+      if (source.image.sop_instance_uid != nullptr) {
+        evidence.add(source.image.series_instance_uid, source.image.sop_class_uid, source.image.sop_instance_uid);
+      }
+    }
   }
   for (size_t i = 0; i < request.roi_object_count; i++) {
     const struct lvn_result_reference &object = request.roi_objects[i];

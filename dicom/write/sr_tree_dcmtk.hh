@@ -16,6 +16,7 @@ constexpr const char *sr_has_context = "HAS OBS CONTEXT";
 constexpr const char *sr_modifies = "HAS CONCEPT MOD";
 constexpr const char *sr_acquisition = "HAS ACQ CONTEXT";
 constexpr const char *sr_selected_from = "SELECTED FROM";
+constexpr const char *sr_inferred_from = "INFERRED FROM";
 
 DcmItem &sr_container(DcmItem &parent, enum lvn_code_id name, const char *template_id);
 DcmItem &sr_text(DcmItem &parent, const char *relationship, enum lvn_code_id name, const std::string &text);

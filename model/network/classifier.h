@@ -29,6 +29,8 @@ struct lvn_classifier_info {
   const char *trained_on; /* one line of the card: "synthetic phantoms" */
   uint8_t manifest_sha256[LVN_SHA256_BYTES];
   struct lvn_crop_options crop; /* the package's preprocessing */
+  double window_low_hu;
+  double window_high_hu;
 };
 
 /* One lesion's answer. */

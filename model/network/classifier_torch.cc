@@ -101,6 +101,8 @@ void fill_info(lvn_classifier &classifier, const torch::Device &device) {
   classifier.info.trained_on = package.trained_on;
   std::memcpy(classifier.info.manifest_sha256, package.manifest_sha256, LVN_SHA256_BYTES);
   classifier.info.crop = package.recipe.crop;
+  classifier.info.window_low_hu = package.recipe.window_low_hu;
+  classifier.info.window_high_hu = package.recipe.window_high_hu;
 }
 
 bool open_classifier(const lvn_classifier_options &options, lvn_classifier &classifier, struct lvn_error *err) {

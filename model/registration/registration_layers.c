@@ -129,7 +129,7 @@ static void add_cell(const struct tally *cell, struct tally *tally) {
 static void ask_cell(const struct question *ask, const int64_t first[3], struct tally *tally) {
   struct tally cell = {0};
   int64_t at[3];
-  for (at[2] = first[2]; at[2]<first[2] + CELL; at[2] += ask->reach_z> 0 ? THINNING : 1) {
+  for (at[2] = first[2]; at[2] < (first[2] + CELL); at[2] += (ask->reach_z > 0 ? THINNING : 1)) {
     for (at[1] = first[1]; at[1] < first[1] + CELL; at[1] += THINNING) {
       for (at[0] = first[0]; at[0] < first[0] + CELL; at[0] += THINNING) {
         double from_mm[3];

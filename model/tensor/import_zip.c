@@ -36,7 +36,7 @@ static bool read_entry(struct archive *archive, const char *name, size_t max_byt
   }
   zip_file_t *file = zip_fopen_index(archive->zip, status.index, 0);
   size_t used = 0;
-  for (zip_int64_t got = 1; file != NULL && got > 0 && used<status.size; used += got> 0 ? (size_t)got : 0) {
+  for (zip_int64_t got = 1; file != NULL && got > 0 && used < status.size; used += (got > 0 ? (size_t)got : 0)) {
     got = zip_fread(file, data + used, status.size - used);
   }
   /* libzip compares the checksum when the end was read. */

@@ -166,12 +166,15 @@ double distance_quantile(const Network &network, const std::vector<LesionOutput>
   return distances[static_cast<size_t>(std::ceil(at))];
 }
 
-// One key slice of two held-out lesions, with the cosines that the packaged weights give.
+// One key slice of two held-out lesions, of two classes where there are two, with the cosines that the packaged weights
+// give.
 void write_vectors(const Network &network, const TrainingData &data, const std::string &path) {
   std::vector<torch::Tensor> inputs;
+  auto first_label = data.lesions[0].label;
   for (const TrainingLesion &lesion : data.lesions) {
     if (lesion.role == Role::kHeldOut && static_cast<int64_t>(inputs.size()) < kVectors &&
-        (inputs.empty() || lesion.label != data.lesions[0].label)) {
+        (inputs.empty() || lesion.label != first_label)) {
+      first_label = inputs.empty() ? lesion.label : first_label;
       inputs.push_back(data.hounsfield[lesion.first_slice + lesion.key_slice]);
     }
   }

@@ -26,6 +26,8 @@ static struct lvn_capture_request make_request(void) {
   struct lvn_capture_request request = {.mask = mask,
                                         .heat = heat,
                                         .sample_spacing_mm = 0.25,
+                                        .window_low_hu = -100.0,
+                                        .window_high_hu = 250.0,
                                         .has_probability = true,
                                         .probability = {0.1, 0.2, 0.6, 0.1},
                                         .top_class = LVN_CLASS_HCC,
@@ -81,6 +83,21 @@ static void test_capture__window_is_the_networks(void **state) {
     assert_in_range(rgb[0], (unsigned)(expected > 2 ? expected - 2 : 0), (unsigned)expected + 2);
     assert_int_equal(rgb[0], rgb[1]);
     assert_int_equal(rgb[0], rgb[2]);
+  }
+  lvn_picture_clear(&picture);
+}
+
+/* Another package's window: what was black becomes grey. */
+static void test_capture__another_window(void **state) {
+  (void)state;
+  struct lvn_picture picture = {0};
+  struct lvn_capture_request request = make_request();
+  request.window_low_hu = -200.0;
+  request.window_high_hu = 200.0;
+  render(&request, &picture);
+  for (int k = 0; k < LVN_PHASE_NETWORK_COUNT; k++) {
+    unsigned expected = (unsigned)lround(255 * (100.0 + 100.0 * k) / 400);
+    assert_in_range(sample(&picture, k, FIRST_ROW, 200, 30)[0], expected - 2, expected + 2);
   }
   lvn_picture_clear(&picture);
 }
@@ -265,6 +282,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_capture__edges_are_marked_in_the_first_row),
       cmocka_unit_test(test_capture__window_is_the_networks),
+      cmocka_unit_test(test_capture__another_window),
       cmocka_unit_test(test_capture__outline_stands_on_the_masks_border),
       cmocka_unit_test(test_capture__heat_only_in_the_second_row_and_where_it_is),
       cmocka_unit_test(test_capture__heat_is_drawn_up_to_its_own_maximum),

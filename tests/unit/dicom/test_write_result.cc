@@ -62,6 +62,7 @@ struct lvn_result_lesion make_lesion(const struct lvn_picture *picture) {
   struct lvn_result_lesion lesion = {};
   lesion.tracking_id = "Lesion 1";
   lesion.tracking_uid = "2.25.1";
+  lesion.algorithm_parameters = "3 phases";
   lesion.right_edge = 'L';
   lesion.lower_edge = 'P';
   lesion.image = images[2];
@@ -111,7 +112,7 @@ int setup(void **state) {
   r.template_path = f->template_path.c_str();
   r.job_key = "job-1";
   r.wall_ms = 1795320000000;
-  r.device = {"LIVERVLM", "node1", "demo-phantom", "1.0.0", "2.25.99", "0.1.0", "3 phases"};
+  r.device = {"LIVERVLM", "node1", "demo-phantom", "1.0.0", "2.25.99", "0.1.0"};
   r.phases = f->phases;
   r.phase_count = 3;
   r.evidence = images;
@@ -286,6 +287,44 @@ void test_write_result__every_roi_object_is_evidence(void **state) {
   assert_true(file.loadFile(f->objects[3].path).good());
   assert_true((instances_of_series(*file.getDataset(), "1.2.3.200") == std::vector<std::string>{"1.2.3.20"}));
   assert_true((instances_of_series(*file.getDataset(), "1.2.3.201") == std::vector<std::string>{"1.2.3.21"}));
+}
+
+// Lesions that were drawn on different series of a phase: the study names all, each lesion its own.
+void test_write_result__each_lesion_names_its_own_series(void **state) {
+  auto *f = static_cast<fixture *>(*state);
+  const struct lvn_result_reference other = {UID_CTImageStorage, "1.2.3.13", "1.2.3.103", 0};
+  const struct lvn_result_phase phases[4] = {
+      f->phases[0], f->phases[1], f->phases[2], {LVN_PHASE_PV, "1.2.3.103", other, 5, "75 s"}};
+  DcmFileFormat file;
+  f->request.phases = phases;
+  f->request.phase_count = 4;
+  f->request.lesion_count = 2;
+  for (int i = 0; i < 2; i++) {
+    struct lvn_result_lesion &lesion = f->lesions[i];
+    lesion.algorithm_parameters = i == 0 ? "PV series 4" : "PV series 5";
+    for (int phase = 0; phase < LVN_PHASE_NETWORK_COUNT; phase++) {
+      lesion.source[phase] = {2 + phase, images[phase]};
+      lesion.mean_hu[phase] = 50;
+    }
+  }
+  f->lesions[1].image = other;
+  f->lesions[1].source[LVN_PHASE_PV] = {5, other};
+  write(f);
+  assert_true(file.loadFile(f->objects[2].path).good());
+  DcmDataset &dataset = *file.getDataset();
+  const char *const pv_images[] = {"1.2.3.12", "1.2.3.13"};
+  for (int i = 0; i < 2; i++) {
+    DcmItem &group = content(dataset, "125007", i);
+    DcmItem &image = item_at(content(content(group, "MEAN_HU_PV", 0), "121112", 0), DCM_ReferencedSOPSequence, 0);
+    assert_string_equal(string_of(image, DCM_ReferencedSOPInstanceUID).c_str(), pv_images[i]);
+    assert_int_equal(count_content(group, "121112"), 3);
+    assert_string_equal(string_of(content(group, "111002", 0), DCM_TextValue).c_str(),
+                        f->lesions[i].algorithm_parameters);
+    const std::string state_text = string_of(content(group, "REG_STATE", 2), DCM_TextValue);
+    assert_non_null(std::strstr(state_text.c_str(), i == 0 ? "series 4" : "series 5"));
+  }
+  assert_int_equal(count_content(dataset, "PHASE_EVIDENCE"), 4);
+  assert_true((instances_of_series(dataset, "1.2.3.103") == std::vector<std::string>{"1.2.3.13"}));
 }
 
 void test_write_result__same_request_same_bytes(void **state) {
@@ -488,7 +527,7 @@ int main() {
       CASE(foreign_text_becomes_ascii),       CASE(impossible_requests_are_refused),
       CASE(check_finds_damaged_reports),      CASE(check_finds_damaged_captures),
       CASE(check_refuses_other_files),        CASE(replaced_report_is_named),
-      CASE(capture_says_how_the_patient_lay),
+      CASE(capture_says_how_the_patient_lay), CASE(each_lesion_names_its_own_series),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
 }
