@@ -3,7 +3,7 @@
 #ifndef LVN_CONFIG_CONFIG_H
 #define LVN_CONFIG_CONFIG_H
 
-#include "daemon/base/error.h"
+#include "base/error.h"
 
 #include <stddef.h>
 #include <stdint.h>

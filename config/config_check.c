@@ -1,7 +1,7 @@
 /* Rules between keys, and suggestions for mistyped words. */
 #include "config/config_keys.h"
 
-#include "daemon/base/sha256.h"
+#include "base/sha256.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* Addresses, networks and lists: who a caller is, by its numeric address. */
+#include "base/memory.h"
 #include "config/config_keys.h"
-#include "daemon/base/memory.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,9 +1,9 @@
 /* From a file to a configuration. inih splits the lines; the reader below gives it one line at a time, so that the
  * number of the line at fault is known, a line that inih's buffer would cut in two is refused, and an indented line is
  * a line like any other (inih would append it to the key above). */
+#include "base/file.h"
+#include "base/memory.h"
 #include "config/config_keys.h"
-#include "daemon/base/file.h"
-#include "daemon/base/memory.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* One value: from text into its field, from its field to text. */
+#include "base/memory.h"
 #include "config/config_keys.h"
-#include "daemon/base/memory.h"
 
 #include <errno.h>
 #include <inttypes.h>

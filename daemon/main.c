@@ -1,7 +1,7 @@
 /* livervlmd: the node. Reads the configuration, then is a role, or the supervisor of them all. */
+#include "base/log.h"
+#include "base/memory.h"
 #include "config/config.h"
-#include "daemon/base/log.h"
-#include "daemon/base/memory.h"
 #include "daemon/pipeline/pipeline.h"
 #include "daemon/receiver/receiver.h"
 #include "daemon/worker_load.h"

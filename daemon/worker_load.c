@@ -1,7 +1,7 @@
 #include "daemon/worker_load.h"
 
-#include "daemon/base/file.h"
-#include "daemon/base/log.h"
+#include "base/file.h"
+#include "base/log.h"
 #include "daemon/receiver/role.h"
 #include "daemon/worker/module/module.h"
 

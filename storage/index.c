@@ -7,7 +7,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include "daemon/base/clock.h"
+#include "base/clock.h"
 #include "storage/index_internal.h"
 #include "storage/intact.h"
 #include "storage/spool_internal.h"

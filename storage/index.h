@@ -4,8 +4,8 @@
 #ifndef LVN_STORAGE_INDEX_H
 #define LVN_STORAGE_INDEX_H
 
-#include "daemon/base/error.h"
-#include "daemon/base/sha256.h"
+#include "base/error.h"
+#include "base/sha256.h"
 #include "storage/spool.h"
 
 #include <stddef.h>

@@ -3,7 +3,7 @@
 #ifndef LVN_STORAGE_INDEX_INTERNAL_H
 #define LVN_STORAGE_INDEX_INTERNAL_H
 
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "storage/index.h"
 
 #include <sqlite3.h>

@@ -2,9 +2,9 @@
 #ifndef LVN_STORAGE_INTACT_H
 #define LVN_STORAGE_INTACT_H
 
-#include "daemon/base/error.h"
-#include "daemon/base/file.h"
-#include "daemon/base/sha256.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/sha256.h"
 
 #ifdef __cplusplus
 extern "C" {

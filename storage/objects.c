@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "storage/intact.h"
 
 #define FOLDER_COUNT 256U

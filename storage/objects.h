@@ -4,9 +4,9 @@
 #ifndef LVN_STORAGE_OBJECTS_H
 #define LVN_STORAGE_OBJECTS_H
 
-#include "daemon/base/error.h"
-#include "daemon/base/file.h"
-#include "daemon/base/sha256.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/sha256.h"
 #include "storage/spool.h"
 
 #ifdef __cplusplus

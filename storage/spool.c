@@ -1,7 +1,7 @@
 #include "storage/intact.h"
 #include "storage/spool_internal.h"
 
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -12,9 +12,9 @@
 #ifndef LVN_STORAGE_SPOOL_H
 #define LVN_STORAGE_SPOOL_H
 
-#include "daemon/base/error.h"
-#include "daemon/base/file.h"
-#include "daemon/base/sha256.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/sha256.h"
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 #include "storage/spool_internal.h"
 
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* Markers of open associations: the pipeline must not call a study complete while somebody is still sending it. */
 #include "storage/spool_internal.h"
 
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 
 #include <errno.h>
 #include <fcntl.h>

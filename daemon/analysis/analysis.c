@@ -1,11 +1,11 @@
 #include "daemon/analysis/analysis.h"
 
+#include "base/clock.h"
+#include "base/memory.h"
 #include "daemon/analysis/case.h"
 #include "daemon/analysis/outcome.h"
 #include "daemon/analysis/roi_gate.h"
 #include "daemon/analysis/shadow.h"
-#include "daemon/base/clock.h"
-#include "daemon/base/memory.h"
 
 #include <math.h>
 #include <stdio.h>

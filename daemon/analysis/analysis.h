@@ -4,8 +4,8 @@
 #ifndef LVN_DAEMON_ANALYSIS_H
 #define LVN_DAEMON_ANALYSIS_H
 
-#include "daemon/base/error.h"
-#include "daemon/base/vocabulary.h"
+#include "base/error.h"
+#include "base/vocabulary.h"
 #include "model/network/classifier.h"
 
 #ifdef __cplusplus

@@ -1,7 +1,7 @@
 #include "daemon/analysis/candidates.h"
 
+#include "base/memory.h"
 #include "daemon/analysis/values.h"
-#include "daemon/base/memory.h"
 
 #include <math.h>
 #include <stdio.h>

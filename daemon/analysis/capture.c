@@ -1,6 +1,6 @@
 #include "daemon/analysis/capture.h"
 
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "model/draw/draw.h"
 
 #include <cairo.h>

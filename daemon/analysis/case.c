@@ -1,10 +1,10 @@
 #include "daemon/analysis/case.h"
 
+#include "base/clock.h"
+#include "base/memory.h"
 #include "daemon/analysis/candidates.h"
 #include "daemon/analysis/measure.h"
 #include "daemon/analysis/values.h"
-#include "daemon/base/clock.h"
-#include "daemon/base/memory.h"
 
 #include <math.h>
 #include <stdio.h>

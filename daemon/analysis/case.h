@@ -4,10 +4,10 @@
 #ifndef LVN_DAEMON_ANALYSIS_CASE_H
 #define LVN_DAEMON_ANALYSIS_CASE_H
 
+#include "base/error.h"
+#include "base/grid.h"
+#include "base/vocabulary.h"
 #include "daemon/analysis/analysis.h"
-#include "daemon/base/error.h"
-#include "daemon/base/grid.h"
-#include "daemon/base/vocabulary.h"
 #include "dicom/read/phase.h"
 #include "dicom/read/roi.h"
 #include "dicom/read/study.h"

@@ -1,7 +1,7 @@
 #include "daemon/analysis/intake.h"
 
-#include "daemon/base/file.h"
-#include "daemon/base/memory.h"
+#include "base/file.h"
+#include "base/memory.h"
 #include "dicom/read/scan.h"
 
 #include <errno.h>

@@ -2,8 +2,8 @@
 #ifndef LVN_DAEMON_ANALYSIS_INTAKE_H
 #define LVN_DAEMON_ANALYSIS_INTAKE_H
 
-#include "daemon/base/error.h"
-#include "daemon/base/sha256.h"
+#include "base/error.h"
+#include "base/sha256.h"
 
 #include <stddef.h>
 

@@ -2,8 +2,8 @@
 #ifndef LVN_DAEMON_ANALYSIS_MEASURE_H
 #define LVN_DAEMON_ANALYSIS_MEASURE_H
 
-#include "daemon/base/grid.h"
-#include "daemon/base/vocabulary.h"
+#include "base/grid.h"
+#include "base/vocabulary.h"
 #include "model/image/crop.h"
 
 #ifdef __cplusplus

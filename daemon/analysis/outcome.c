@@ -1,8 +1,8 @@
 #include "daemon/analysis/outcome.h"
 
+#include "base/clock.h"
+#include "base/memory.h"
 #include "daemon/analysis/references.h"
-#include "daemon/base/clock.h"
-#include "daemon/base/memory.h"
 #include "dicom/write/contour.h"
 #include "dicom/write/result.h"
 

@@ -1,10 +1,10 @@
 #include "daemon/analysis/outcome.h"
 
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/sha256.h"
 #include "daemon/analysis/measure.h"
-#include "daemon/base/clock.h"
-#include "daemon/base/file.h"
-#include "daemon/base/memory.h"
-#include "daemon/base/sha256.h"
 #include "dicom/write/contour.h"
 
 #include <math.h>

@@ -1,6 +1,6 @@
 #include "daemon/analysis/references.h"
 
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 
 #include <math.h>
 #include <string.h>

@@ -2,8 +2,8 @@
 #ifndef LVN_DAEMON_ANALYSIS_REFERENCES_H
 #define LVN_DAEMON_ANALYSIS_REFERENCES_H
 
+#include "base/error.h"
 #include "daemon/analysis/case.h"
-#include "daemon/base/error.h"
 #include "dicom/write/result.h"
 
 #ifdef __cplusplus

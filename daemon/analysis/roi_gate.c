@@ -4,7 +4,7 @@
  * chosen on phantoms; docs/model.md says what they give on others. */
 #include "daemon/analysis/roi_gate.h"
 
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 
 #include <math.h>
 #include <stdlib.h>

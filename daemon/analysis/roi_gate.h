@@ -3,7 +3,7 @@
 #ifndef LVN_DAEMON_ANALYSIS_ROI_GATE_H
 #define LVN_DAEMON_ANALYSIS_ROI_GATE_H
 
-#include "daemon/base/error.h"
+#include "base/error.h"
 #include "model/image/crop.h"
 
 #ifdef __cplusplus

@@ -1,10 +1,10 @@
 #include "daemon/analysis/shadow.h"
 
-#include "daemon/base/clock.h"
-#include "daemon/base/file.h"
-#include "daemon/base/log.h"
-#include "daemon/base/memory.h"
-#include "daemon/base/sha256.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/sha256.h"
 #include "model/tensor/json.h"
 
 #include <string.h>

@@ -1,6 +1,6 @@
 #include "daemon/analysis/values.h"
 
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "dicom/read/hounsfield.h"
 #include "dicom/read/same_images.h"
 

@@ -1,9 +1,9 @@
 /* livervlm analyze: the node's whole analysis of a folder of DICOM files, without network or daemon. */
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/memory.h"
 #include "daemon/analysis/analysis.h"
 #include "daemon/analysis/intake.h"
-#include "daemon/base/clock.h"
-#include "daemon/base/file.h"
-#include "daemon/base/memory.h"
 #include "daemon/cli/commands.h"
 #include "daemon/cli/default_package.h"
 #include "daemon/cli/options.h"

@@ -1,6 +1,6 @@
 /* livervlm check-config: what the node would say about a configuration, without starting it. */
+#include "base/memory.h"
 #include "config/config.h"
-#include "daemon/base/memory.h"
 #include "daemon/cli/commands.h"
 #include "daemon/cli/options.h"
 

@@ -1,7 +1,7 @@
 /* livervlm dataset build: a training set from DICOM cases. */
+#include "base/file.h"
+#include "base/memory.h"
 #include "config/config.h"
-#include "daemon/base/file.h"
-#include "daemon/base/memory.h"
 #include "daemon/cli/commands.h"
 #include "daemon/cli/operate.h"
 #include "daemon/cli/options.h"

@@ -1,5 +1,5 @@
 /* livervlm dataset show: what a data set holds, and what is wrong with it. */
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "daemon/cli/commands.h"
 #include "daemon/cli/options.h"
 #include "daemon/dataset/sheet.h"

@@ -2,8 +2,8 @@
 #ifndef LVN_CLI_DEFAULT_PACKAGE_H
 #define LVN_CLI_DEFAULT_PACKAGE_H
 
-#include "daemon/base/error.h"
-#include "daemon/base/file.h"
+#include "base/error.h"
+#include "base/file.h"
 
 #ifdef __cplusplus
 extern "C" {

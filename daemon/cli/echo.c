@@ -1,7 +1,7 @@
 /* livervlm echo: C-ECHO to the configured peers, from this machine, under the node's own AE title. */
+#include "base/clock.h"
+#include "base/memory.h"
 #include "config/config.h"
-#include "daemon/base/clock.h"
-#include "daemon/base/memory.h"
 #include "daemon/cli/commands.h"
 #include "daemon/cli/operate.h"
 #include "daemon/cli/options.h"

@@ -1,6 +1,6 @@
 /* livervlm evaluate: how one model, or the models of a cross-validation, do on a data set. */
-#include "daemon/base/file.h"
-#include "daemon/base/memory.h"
+#include "base/file.h"
+#include "base/memory.h"
 #include "daemon/cli/commands.h"
 #include "daemon/cli/options.h"
 #include "model/evaluation/evaluation_write.h"

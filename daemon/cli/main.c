@@ -1,5 +1,5 @@
 /* livervlm: finds the sub-command and hands over. */
-#include "daemon/base/runtime.h"
+#include "base/runtime.h"
 #include "daemon/cli/commands.h"
 #include "daemon/cli/options.h"
 

@@ -1,7 +1,7 @@
 /* livervlm model: what packages there are, and whether they are what they claim. */
 #include "daemon/cli/model.h"
-#include "daemon/base/file.h"
-#include "daemon/base/memory.h"
+#include "base/file.h"
+#include "base/memory.h"
 #include "daemon/cli/commands.h"
 #include "daemon/cli/operate.h"
 #include "daemon/cli/options.h"

@@ -1,8 +1,8 @@
 /* livervlm model compare: what the shadow package would have said, against what the node said. */
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/vocabulary.h"
 #include "daemon/analysis/shadow.h"
-#include "daemon/base/file.h"
-#include "daemon/base/memory.h"
-#include "daemon/base/vocabulary.h"
 #include "daemon/cli/model.h"
 #include "daemon/cli/operate.h"
 #include "daemon/cli/options.h"

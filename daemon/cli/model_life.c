@@ -1,6 +1,6 @@
 /* livervlm model import, promote, rollback: how a package comes into use. */
-#include "daemon/base/file.h"
-#include "daemon/base/memory.h"
+#include "base/file.h"
+#include "base/memory.h"
 #include "daemon/cli/commands.h"
 #include "daemon/cli/model.h"
 #include "daemon/cli/operate.h"

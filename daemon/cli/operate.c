@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "daemon/base/file.h"
-#include "daemon/base/memory.h"
+#include "base/file.h"
+#include "base/memory.h"
 #include "daemon/cli/commands.h"
 #include "daemon/cli/options.h"
 #include "daemon/cli/owner.h"

@@ -2,8 +2,8 @@
 #ifndef LVN_CLI_OPERATE_H
 #define LVN_CLI_OPERATE_H
 
+#include "base/error.h"
 #include "config/config.h"
-#include "daemon/base/error.h"
 
 #include <jansson.h>
 

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 
 #define CELL_BYTES 640
 #define COLUMNS_MAX 16

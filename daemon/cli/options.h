@@ -3,7 +3,7 @@
 #ifndef LVN_CLI_OPTIONS_H
 #define LVN_CLI_OPTIONS_H
 
-#include "daemon/base/error.h"
+#include "base/error.h"
 
 #include <stddef.h>
 #include <stdint.h>

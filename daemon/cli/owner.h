@@ -2,7 +2,7 @@
 #ifndef LVN_CLI_OWNER_H
 #define LVN_CLI_OWNER_H
 
-#include "daemon/base/error.h"
+#include "base/error.h"
 
 #ifdef __cplusplus
 extern "C" {

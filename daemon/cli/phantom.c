@@ -1,6 +1,6 @@
 /* livervlm phantom: writes studies of the parametric abdomen, to commission a site without patient data. */
-#include "daemon/base/file.h"
-#include "daemon/base/memory.h"
+#include "base/file.h"
+#include "base/memory.h"
 #include "daemon/cli/commands.h"
 #include "daemon/cli/options.h"
 #include "daemon/cli/phantom_study.h"

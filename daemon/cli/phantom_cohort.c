@@ -1,8 +1,8 @@
 /* A cohort of phantoms in the shape of the MPCT-FLLs data set: 85 patients with one lesion each, 30 cysts, 16 focal
  * nodular hyperplasias, 19 hepatocellular carcinomas, 20 haemangiomas, 489 lesion slices of 5 or 7 mm, and five folds
  * of 17 patients with the slices per class and fold that the Liver-VLM paper lists. */
-#include "daemon/base/file.h"
-#include "daemon/base/memory.h"
+#include "base/file.h"
+#include "base/memory.h"
 #include "daemon/cli/phantom_study.h"
 
 #include <math.h>

@@ -1,8 +1,8 @@
 #include "daemon/cli/phantom_study.h"
 
-#include "daemon/base/file.h"
-#include "daemon/base/memory.h"
-#include "daemon/base/sha256.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/sha256.h"
 #include "dicom/write/phantom_objects.h"
 
 #include <inttypes.h>

@@ -2,8 +2,8 @@
 #ifndef LVN_CLI_PHANTOM_STUDY_H
 #define LVN_CLI_PHANTOM_STUDY_H
 
-#include "daemon/base/error.h"
-#include "daemon/base/vocabulary.h"
+#include "base/error.h"
+#include "base/vocabulary.h"
 #include "model/phantom/phantom.h"
 
 #ifdef __cplusplus

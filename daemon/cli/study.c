@@ -3,7 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "daemon/cli/commands.h"
 #include "daemon/cli/operate.h"
 #include "daemon/cli/options.h"

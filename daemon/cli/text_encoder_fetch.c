@@ -1,7 +1,7 @@
 /* livervlm text-encoder fetch: for sites with internet; the others copy the three files into a folder. */
-#include "daemon/base/file.h"
-#include "daemon/base/memory.h"
-#include "daemon/base/sha256.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/sha256.h"
 #include "daemon/cli/options.h"
 #include "daemon/cli/text_encoder.h"
 

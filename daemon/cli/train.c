@@ -1,7 +1,7 @@
 /* livervlm train: a model package, a cross-validation or a study from a data set. */
 #include "daemon/cli/train.h"
-#include "daemon/base/file.h"
-#include "daemon/base/memory.h"
+#include "base/file.h"
+#include "base/memory.h"
 #include "daemon/cli/commands.h"
 #include "daemon/cli/options.h"
 #include "model/train/recipe.h"

@@ -1,6 +1,6 @@
 /* Cross-validation and studies of `livervlm train`. */
-#include "daemon/base/file.h"
-#include "daemon/base/memory.h"
+#include "base/file.h"
+#include "base/memory.h"
 #include "daemon/cli/train.h"
 #include "model/study/study.h"
 #include "model/train/dataset_audit.h"

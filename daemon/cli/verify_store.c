@@ -6,10 +6,10 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include "daemon/base/clock.h"
-#include "daemon/base/file.h"
-#include "daemon/base/log.h"
-#include "daemon/base/memory.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/memory.h"
 #include "daemon/cli/commands.h"
 #include "daemon/cli/operate.h"
 #include "daemon/cli/options.h"

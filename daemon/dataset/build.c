@@ -1,7 +1,7 @@
 #include "daemon/dataset/build.h"
 
-#include "daemon/base/clock.h"
-#include "daemon/base/memory.h"
+#include "base/clock.h"
+#include "base/memory.h"
 #include "daemon/dataset/build_internal.h"
 #include "daemon/dataset/pool.h"
 #include "model/tensor/json.h"

@@ -4,9 +4,9 @@
 #ifndef LVN_DAEMON_DATASET_BUILD_H
 #define LVN_DAEMON_DATASET_BUILD_H
 
+#include "base/error.h"
+#include "base/file.h"
 #include "daemon/analysis/case.h"
-#include "daemon/base/error.h"
-#include "daemon/base/file.h"
 
 #ifdef __cplusplus
 extern "C" {

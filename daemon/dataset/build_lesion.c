@@ -1,6 +1,6 @@
 /* In a process of its own: one study from files to lesion files of the data set. */
+#include "base/memory.h"
 #include "daemon/analysis/references.h"
-#include "daemon/base/memory.h"
 #include "daemon/dataset/build_internal.h"
 #include "dicom/read/scan.h"
 #include "model/tensor/json.h"

@@ -1,6 +1,6 @@
 #include "daemon/dataset/build_internal.h"
 
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "dicom/read/scan.h"
 #include "model/tensor/json.h"
 

@@ -9,8 +9,8 @@
 #ifndef LVN_DAEMON_DATASET_CASES_H
 #define LVN_DAEMON_DATASET_CASES_H
 
-#include "daemon/base/error.h"
-#include "daemon/base/vocabulary.h"
+#include "base/error.h"
+#include "base/vocabulary.h"
 #include "model/train/dataset.h"
 
 #include <stddef.h>

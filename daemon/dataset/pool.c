@@ -1,7 +1,7 @@
 #include "daemon/dataset/pool.h"
 
-#include "daemon/base/clock.h"
-#include "daemon/base/file.h"
+#include "base/clock.h"
+#include "base/file.h"
 
 #include <errno.h>
 #include <fcntl.h>

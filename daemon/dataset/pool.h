@@ -2,7 +2,7 @@
 #ifndef LVN_DAEMON_DATASET_POOL_H
 #define LVN_DAEMON_DATASET_POOL_H
 
-#include "daemon/base/error.h"
+#include "base/error.h"
 
 #include <stddef.h>
 

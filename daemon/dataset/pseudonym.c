@@ -1,7 +1,7 @@
 #include "daemon/dataset/pseudonym.h"
 
-#include "daemon/base/file.h"
-#include "daemon/base/memory.h"
+#include "base/file.h"
+#include "base/memory.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -4,8 +4,8 @@
 #ifndef LVN_DAEMON_DATASET_PSEUDONYM_H
 #define LVN_DAEMON_DATASET_PSEUDONYM_H
 
-#include "daemon/base/error.h"
-#include "daemon/base/sha256.h"
+#include "base/error.h"
+#include "base/sha256.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -1,7 +1,7 @@
 #include "daemon/dataset/sheet.h"
 
-#include "daemon/base/file.h"
-#include "daemon/base/memory.h"
+#include "base/file.h"
+#include "base/memory.h"
 #include "model/draw/draw.h"
 
 #include <stdio.h>

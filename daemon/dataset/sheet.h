@@ -4,7 +4,7 @@
 #ifndef LVN_DAEMON_DATASET_SHEET_H
 #define LVN_DAEMON_DATASET_SHEET_H
 
-#include "daemon/base/error.h"
+#include "base/error.h"
 #include "model/train/dataset.h"
 
 #ifdef __cplusplus

@@ -1,7 +1,7 @@
 #include <string.h>
 
-#include "daemon/base/clock.h"
-#include "daemon/base/log.h"
+#include "base/clock.h"
+#include "base/log.h"
 #include "daemon/pipeline/pipeline_internal.h"
 
 /* A study that already looks whole (three CT series and a ROI, nobody adding to it) is not kept waiting for the quiet

@@ -2,7 +2,7 @@
 #ifndef LVN_DAEMON_PIPELINE_CHANNEL_H
 #define LVN_DAEMON_PIPELINE_CHANNEL_H
 
-#include "daemon/base/error.h"
+#include "base/error.h"
 
 #include <stddef.h>
 #include <sys/types.h>

@@ -1,7 +1,7 @@
 #include <stdlib.h>
 
-#include "daemon/base/clock.h"
-#include "daemon/base/log.h"
+#include "base/clock.h"
+#include "base/log.h"
 #include "daemon/pipeline/pipeline_internal.h"
 
 /* DESIGN: what is not stored waits by the monotonic clock. What is stored (a study that settles, a job or a send that

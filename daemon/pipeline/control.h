@@ -9,8 +9,8 @@
 #ifndef LVN_DAEMON_PIPELINE_CONTROL_H
 #define LVN_DAEMON_PIPELINE_CONTROL_H
 
+#include "base/error.h"
 #include "config/config.h"
-#include "daemon/base/error.h"
 
 #include <stddef.h>
 

@@ -1,4 +1,4 @@
-#include "daemon/base/log.h"
+#include "base/log.h"
 #include "daemon/pipeline/pipeline_internal.h"
 
 #define REQUEST_MAX_BYTES 65536U

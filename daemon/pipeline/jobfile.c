@@ -3,7 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "daemon/base/clock.h"
+#include "base/clock.h"
 #include "daemon/pipeline/pipeline_internal.h"
 
 #define FILE_MAX_BYTES (1U << 20)

@@ -1,4 +1,4 @@
-#include "daemon/base/log.h"
+#include "base/log.h"
 #include "daemon/pipeline/pipeline_internal.h"
 #include "storage/index_keep.h"
 

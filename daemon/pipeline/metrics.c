@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "daemon/base/clock.h"
+#include "base/clock.h"
 #include "daemon/pipeline/pipeline_internal.h"
 
 #define TEXT_BYTES 16384U

@@ -1,8 +1,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "daemon/base/clock.h"
-#include "daemon/base/log.h"
+#include "base/clock.h"
+#include "base/log.h"
 #include "daemon/pipeline/pipeline_internal.h"
 
 /* DESIGN: a row in sending belongs to the lane of its destination, or to an answer that the index could not take yet.

@@ -10,8 +10,8 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "daemon/base/clock.h"
-#include "daemon/base/log.h"
+#include "base/clock.h"
+#include "base/log.h"
 #include "daemon/pipeline/control.h"
 #include "daemon/pipeline/pipeline_internal.h"
 #include "daemon/pipeline/rebuild.h"

@@ -2,8 +2,8 @@
 #ifndef LVN_DAEMON_PIPELINE_INTERNAL_H
 #define LVN_DAEMON_PIPELINE_INTERNAL_H
 
+#include "base/memory.h"
 #include "config/config.h"
-#include "daemon/base/memory.h"
 #include "daemon/pipeline/channel.h"
 #include "daemon/pipeline/clock_guard.h"
 #include "daemon/pipeline/sender.h"

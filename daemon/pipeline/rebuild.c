@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/base/log.h"
+#include "base/log.h"
 #include "daemon/pipeline/pipeline_internal.h"
 #include "daemon/pipeline/removal.h"
 

@@ -6,8 +6,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "daemon/base/clock.h"
-#include "daemon/base/log.h"
+#include "base/clock.h"
+#include "base/log.h"
 #include "daemon/pipeline/pipeline_internal.h"
 #include "daemon/pipeline/removal.h"
 #include "storage/index_keep.h"

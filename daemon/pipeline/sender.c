@@ -7,9 +7,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "daemon/base/clock.h"
-#include "daemon/base/file.h"
-#include "daemon/base/memory.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/memory.h"
 #include "dicom/net/scu.h"
 
 /* DESIGN: `mutex` guards every field of every lane and the answers. A lane's thread sleeps on the lane's condition

@@ -3,8 +3,8 @@
 #ifndef LVN_DAEMON_PIPELINE_SENDER_H
 #define LVN_DAEMON_PIPELINE_SENDER_H
 
+#include "base/error.h"
 #include "config/config.h"
-#include "daemon/base/error.h"
 #include "storage/index.h"
 
 #ifdef __cplusplus

@@ -1,8 +1,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "daemon/base/clock.h"
-#include "daemon/base/log.h"
+#include "base/clock.h"
+#include "base/log.h"
 #include "daemon/pipeline/pipeline_internal.h"
 
 /* DESIGN: a worker's answer must not be lost because the disk is full for the moment that it comes in. It is recorded

@@ -4,8 +4,8 @@
 #ifndef LVN_DAEMON_VERIFY_H
 #define LVN_DAEMON_VERIFY_H
 
+#include "base/error.h"
 #include "config/config.h"
-#include "daemon/base/error.h"
 
 #include <jansson.h>
 

@@ -1,7 +1,7 @@
 #include "daemon/receiver/listener.h"
 
-#include "daemon/base/file.h"
-#include "daemon/base/memory.h"
+#include "base/file.h"
+#include "base/memory.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -2,7 +2,7 @@
 #ifndef LVN_DAEMON_RECEIVER_LISTENER_H
 #define LVN_DAEMON_RECEIVER_LISTENER_H
 
-#include "daemon/base/error.h"
+#include "base/error.h"
 
 #include <stddef.h>
 #include <stdint.h>

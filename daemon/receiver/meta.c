@@ -1,7 +1,7 @@
 #include "daemon/receiver/meta.h"
 
-#include "daemon/base/identity.h"
-#include "daemon/base/sha256.h"
+#include "base/identity.h"
+#include "base/sha256.h"
 
 #include <string.h>
 

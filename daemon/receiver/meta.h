@@ -3,7 +3,7 @@
 #ifndef LVN_DAEMON_RECEIVER_META_H
 #define LVN_DAEMON_RECEIVER_META_H
 
-#include "daemon/base/error.h"
+#include "base/error.h"
 
 #include <stddef.h>
 #include <stdint.h>

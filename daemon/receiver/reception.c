@@ -1,9 +1,9 @@
 #include "daemon/receiver/reception.h"
 
-#include "daemon/base/clock.h"
-#include "daemon/base/file.h"
-#include "daemon/base/log.h"
-#include "daemon/base/memory.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/memory.h"
 #include "daemon/receiver/listener.h"
 #include "daemon/receiver/role.h"
 #include "daemon/receiver/store.h"

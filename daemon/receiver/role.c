@@ -1,8 +1,8 @@
 #include "daemon/receiver/role.h"
 
-#include "daemon/base/clock.h"
-#include "daemon/base/file.h"
-#include "daemon/base/log.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
 
 #include <errno.h>
 #include <fcntl.h>

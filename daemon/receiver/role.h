@@ -2,8 +2,8 @@
 #ifndef LVN_DAEMON_RECEIVER_ROLE_H
 #define LVN_DAEMON_RECEIVER_ROLE_H
 
+#include "base/log.h"
 #include "config/config.h"
-#include "daemon/base/log.h"
 
 #include <sys/types.h>
 

@@ -1,6 +1,6 @@
 #include "daemon/receiver/slots.h"
 
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 
 #include <errno.h>
 #include <stdatomic.h>

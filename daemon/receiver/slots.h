@@ -4,7 +4,7 @@
 #ifndef LVN_DAEMON_RECEIVER_SLOTS_H
 #define LVN_DAEMON_RECEIVER_SLOTS_H
 
-#include "daemon/base/error.h"
+#include "base/error.h"
 
 #include <stddef.h>
 

@@ -1,9 +1,9 @@
 #include "daemon/receiver/store.h"
 
-#include "daemon/base/clock.h"
-#include "daemon/base/file.h"
-#include "daemon/base/log.h"
-#include "daemon/base/memory.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/memory.h"
 #include "daemon/receiver/meta.h"
 #include "dicom/read/scan.h"
 

@@ -1,10 +1,10 @@
 #include "daemon/receiver/receiver.h"
 
-#include "daemon/base/clock.h"
-#include "daemon/base/file.h"
-#include "daemon/base/log.h"
-#include "daemon/base/memory.h"
-#include "daemon/base/notify.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/notify.h"
 #include "daemon/receiver/reception.h"
 
 #include <errno.h>

@@ -8,8 +8,8 @@
 #include <string.h>
 #include <strings.h>
 
-#include "daemon/base/clock.h"
-#include "daemon/base/memory.h"
+#include "base/clock.h"
+#include "base/memory.h"
 
 #define SILENCE_MAX_SECONDS 20.0
 #define CONNECTIONS_MAX 16U

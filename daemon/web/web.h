@@ -3,7 +3,7 @@
 #ifndef LVN_DAEMON_WEB_H
 #define LVN_DAEMON_WEB_H
 
-#include "daemon/base/error.h"
+#include "base/error.h"
 
 #include <stdint.h>
 

@@ -1,8 +1,8 @@
 #include "daemon/worker/wire.h"
 
-#include "daemon/base/file.h"
-#include "daemon/base/memory.h"
-#include "daemon/base/sha256.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/sha256.h"
 
 #include <errno.h>
 #include <poll.h>

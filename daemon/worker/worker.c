@@ -1,10 +1,10 @@
 #include "daemon/worker/worker.h"
 
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/memory.h"
 #include "daemon/analysis/analysis.h"
-#include "daemon/base/clock.h"
-#include "daemon/base/file.h"
-#include "daemon/base/log.h"
-#include "daemon/base/memory.h"
 #include "daemon/worker/wire.h"
 
 #include <errno.h>

@@ -4,8 +4,8 @@
 #ifndef LVN_DICOM_NET_ASSOCIATION_H
 #define LVN_DICOM_NET_ASSOCIATION_H
 
-#include "daemon/base/error.h"
-#include "daemon/base/sha256.h"
+#include "base/error.h"
+#include "base/sha256.h"
 
 #include <stddef.h>
 #include <stdint.h>

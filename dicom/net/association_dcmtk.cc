@@ -1,7 +1,7 @@
 #include "dicom/net/association.h"
 
-#include "daemon/base/clock.h"
-#include "daemon/base/guard.hh"
+#include "base/clock.h"
+#include "base/guard.hh"
 #include "dicom/net/command.h"
 #include "dicom/net/dul_dcmtk.hh"
 

@@ -4,7 +4,7 @@
 #ifndef LVN_DICOM_NET_COMMAND_H
 #define LVN_DICOM_NET_COMMAND_H
 
-#include "daemon/base/error.h"
+#include "base/error.h"
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 #include "dicom/net/dul_dcmtk.hh"
 
-#include "daemon/base/identity.h"
+#include "base/identity.h"
 
 #include <cstdlib>
 #include <cstring>

@@ -2,7 +2,7 @@
 #ifndef LVN_DICOM_NET_DUL_DCMTK_HH
 #define LVN_DICOM_NET_DUL_DCMTK_HH
 
-#include "daemon/base/error.h"
+#include "base/error.h"
 
 #include <cstddef>
 

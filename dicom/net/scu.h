@@ -2,7 +2,7 @@
 #ifndef LVN_DICOM_NET_SCU_H
 #define LVN_DICOM_NET_SCU_H
 
-#include "daemon/base/error.h"
+#include "base/error.h"
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 #include "dicom/net/scu.h"
 
-#include "daemon/base/guard.hh"
+#include "base/guard.hh"
 #include "dicom/net/dul_dcmtk.hh"
 
 #include <cstring>

@@ -3,8 +3,8 @@
 #ifndef LVN_DICOM_READ_GEOMETRY_H
 #define LVN_DICOM_READ_GEOMETRY_H
 
-#include "daemon/base/error.h"
-#include "daemon/base/grid.h"
+#include "base/error.h"
+#include "base/grid.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -1,6 +1,6 @@
 // Headers of CT objects: classic, Enhanced and Legacy Converted Enhanced, the last two by functional groups
 // (PS3.3 C.7.6.16), each frame read as one slice.
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "dicom/read/number.h"
 #include "dicom/read/study_dcmtk.hh"
 #include "dicom/read/text_dcmtk.hh"

@@ -1,6 +1,6 @@
 #include "dicom/read/j2k.h"
 
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 
 #include <openjpeg.h>
 #include <stdio.h>

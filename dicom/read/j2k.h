@@ -2,7 +2,7 @@
 #ifndef LVN_DICOM_READ_J2K_H
 #define LVN_DICOM_READ_J2K_H
 
-#include "daemon/base/error.h"
+#include "base/error.h"
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
 #include "dicom/read/load_dcmtk.hh"
 
-#include "daemon/base/memory.h"
-#include "daemon/base/sha256.h"
+#include "base/memory.h"
+#include "base/sha256.h"
 #include "dicom/read/scan.h"
 
 #include <cctype>

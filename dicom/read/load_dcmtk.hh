@@ -3,7 +3,7 @@
 #ifndef LVN_DICOM_READ_LOAD_DCMTK_HH
 #define LVN_DICOM_READ_LOAD_DCMTK_HH
 
-#include "daemon/base/error.h"
+#include "base/error.h"
 
 #include <string>
 

@@ -1,6 +1,6 @@
 #include "dicom/read/number.h"
 
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 
 #include <ctype.h>
 #include <math.h>

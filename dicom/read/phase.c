@@ -1,7 +1,7 @@
 /* The set as a whole: evidence of each stack, stacks of one acquisition together, the acquisitions in their order. */
 #include "dicom/read/phase.h"
 
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "dicom/read/phase_internal.h"
 
 #include <ctype.h>

@@ -3,9 +3,9 @@
 #ifndef LVN_DICOM_READ_PHASE_H
 #define LVN_DICOM_READ_PHASE_H
 
-#include "daemon/base/error.h"
-#include "daemon/base/grid.h"
-#include "daemon/base/vocabulary.h"
+#include "base/error.h"
+#include "base/grid.h"
+#include "base/vocabulary.h"
 #include "dicom/read/study.h"
 
 #ifdef __cplusplus

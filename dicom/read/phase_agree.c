@@ -1,5 +1,5 @@
 /* Where the series of a study agree that the aorta is, and what each of them shows there. */
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "dicom/read/phase.h"
 #include "dicom/read/phase_slice.h"
 

@@ -1,6 +1,6 @@
 /* The aorta without organ masks: a round, even vessel just before the spine, a little to the left, in the same place on
  * many slices. Works on slices averaged to about 2 mm. */
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "dicom/read/phase.h"
 #include "dicom/read/phase_slice.h"
 

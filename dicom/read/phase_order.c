@@ -1,7 +1,7 @@
 /* The order of the phases in time: contrast passes through them one way. Evidence of each acquisition and the pauses
  * between acquisitions are summed for assignments of phases to acquisitions; the sums are log-likelihoods, and an
  * acquisition's probabilities are the marginals. */
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "dicom/read/phase_internal.h"
 
 #include <math.h>

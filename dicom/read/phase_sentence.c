@@ -1,5 +1,5 @@
 /* The one sentence that says what a study waits for, in a radiographer's words. */
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "dicom/read/phase_internal.h"
 
 #include <stdint.h>

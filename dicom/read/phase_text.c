@@ -1,6 +1,6 @@
 /* Words that name a contrast phase, in the languages scanners are used in. The order is the meaning: what a rule
  * matches is taken out, so "without" must come before "contrast" and "late arterial" before "late". */
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "dicom/read/phase_internal.h"
 
 #include <ctype.h>

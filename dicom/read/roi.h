@@ -4,9 +4,9 @@
 #ifndef LVN_DICOM_READ_ROI_H
 #define LVN_DICOM_READ_ROI_H
 
-#include "daemon/base/error.h"
-#include "daemon/base/grid.h"
-#include "daemon/base/sha256.h"
+#include "base/error.h"
+#include "base/grid.h"
+#include "base/sha256.h"
 #include "dicom/read/study.h"
 
 #ifdef __cplusplus

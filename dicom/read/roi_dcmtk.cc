@@ -1,6 +1,6 @@
 #include "dicom/read/roi_dcmtk.hh"
-#include "daemon/base/guard.hh"
-#include "daemon/base/memory.h"
+#include "base/guard.hh"
+#include "base/memory.h"
 
 #include <algorithm>
 #include <cmath>

@@ -3,7 +3,7 @@
 #ifndef LVN_DICOM_READ_ROI_LATTICE_DCMTK_HH
 #define LVN_DICOM_READ_ROI_LATTICE_DCMTK_HH
 
-#include "daemon/base/grid.h"
+#include "base/grid.h"
 #include "dicom/read/roi_voxels_dcmtk.hh"
 
 namespace lvn {

@@ -2,8 +2,8 @@
 #ifndef LVN_DICOM_READ_ROI_OUTLINES_DCMTK_HH
 #define LVN_DICOM_READ_ROI_OUTLINES_DCMTK_HH
 
-#include "daemon/base/error.h"
-#include "daemon/base/grid.h"
+#include "base/error.h"
+#include "base/grid.h"
 #include "dicom/read/roi_spans_dcmtk.hh"
 #include "dicom/read/roi_voxels_dcmtk.hh"
 

@@ -1,6 +1,6 @@
 #include "dicom/read/roi_raster.h"
 
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 
 #include <math.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 #ifndef LVN_DICOM_READ_ROI_RASTER_H
 #define LVN_DICOM_READ_ROI_RASTER_H
 
-#include "daemon/base/error.h"
+#include "base/error.h"
 
 #include <stddef.h>
 #include <stdint.h>

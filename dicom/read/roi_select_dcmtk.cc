@@ -1,5 +1,5 @@
 #include "dicom/read/roi_select_dcmtk.hh"
-#include "daemon/base/guard.hh"
+#include "base/guard.hh"
 #include "dicom/read/roi_dcmtk.hh"
 #include "dicom/read/roi_time.h"
 

@@ -3,8 +3,8 @@
 #ifndef LVN_DICOM_READ_ROI_VOXELS_DCMTK_HH
 #define LVN_DICOM_READ_ROI_VOXELS_DCMTK_HH
 
-#include "daemon/base/error.h"
-#include "daemon/base/grid.h"
+#include "base/error.h"
+#include "base/grid.h"
 
 #include <cstddef>
 #include <cstdint>

@@ -1,6 +1,6 @@
 #include "dicom/read/same_images.h"
 
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -2,8 +2,8 @@
 #ifndef LVN_DICOM_READ_SAME_IMAGES_H
 #define LVN_DICOM_READ_SAME_IMAGES_H
 
-#include "daemon/base/error.h"
-#include "daemon/base/grid.h"
+#include "base/error.h"
+#include "base/grid.h"
 
 #ifdef __cplusplus
 extern "C" {

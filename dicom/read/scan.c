@@ -10,7 +10,7 @@
  * reason not to keep it. */
 #include "dicom/read/scan.h"
 
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "dicom/read/scan_internal.h"
 
 #include <inttypes.h>

@@ -5,8 +5,8 @@
 #ifndef LVN_DICOM_READ_SCAN_H
 #define LVN_DICOM_READ_SCAN_H
 
-#include "daemon/base/error.h"
-#include "daemon/base/sha256.h"
+#include "base/error.h"
+#include "base/sha256.h"
 
 #include <stddef.h>
 #include <stdint.h>

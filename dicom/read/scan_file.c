@@ -1,8 +1,8 @@
 /* What lies around a data set: preamble, file meta information and transfer syntax, any of which may be missing or
  * untrue (PS3.10 7.1). */
-#include "daemon/base/file.h"
-#include "daemon/base/identity.h"
-#include "daemon/base/memory.h"
+#include "base/file.h"
+#include "base/identity.h"
+#include "base/memory.h"
 #include "dicom/read/scan_internal.h"
 
 #include <errno.h>

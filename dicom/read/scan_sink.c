@@ -1,6 +1,6 @@
 /* The mended copy: what the scan has seen, written so that every parser reads the same in it. All sequences and items
  * get an undefined length and a delimiter, which spares knowing a length before its content. */
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "dicom/read/scan_internal.h"
 
 #include <string.h>

@@ -1,6 +1,6 @@
 #include "dicom/read/scan_stream.h"
 
-#include "daemon/base/sha256.h"
+#include "base/sha256.h"
 
 #include <errno.h>
 #include <string.h>

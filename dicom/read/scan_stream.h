@@ -3,7 +3,7 @@
 #ifndef LVN_DICOM_READ_SCAN_STREAM_H
 #define LVN_DICOM_READ_SCAN_STREAM_H
 
-#include "daemon/base/error.h"
+#include "base/error.h"
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 #include "dicom/read/spectral.h"
 
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "dicom/read/phase_internal.h"
 
 #include <ctype.h>

@@ -1,6 +1,6 @@
 #include "dicom/read/stack_compare_dcmtk.hh"
 
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "dicom/read/parting_dcmtk.hh"
 #include "dicom/read/spectral.h"
 

@@ -1,7 +1,7 @@
 // Groups slices into stacks. Slices of one series belong together when matrix, orientation, spacing, frame of reference
 // and kernel agree; what else tells acquisitions apart is tried where slices lie in the same places or between one
 // another (parting_dcmtk.hh).
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "dicom/read/aside.h"
 #include "dicom/read/parting_dcmtk.hh"
 #include "dicom/read/stack_compare_dcmtk.hh"

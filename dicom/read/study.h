@@ -6,9 +6,9 @@
 #ifndef LVN_DICOM_READ_STUDY_H
 #define LVN_DICOM_READ_STUDY_H
 
-#include "daemon/base/error.h"
-#include "daemon/base/grid.h"
-#include "daemon/base/sha256.h"
+#include "base/error.h"
+#include "base/grid.h"
+#include "base/sha256.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 #include "dicom/write/build_dcmtk.hh"
 
-#include "daemon/base/file.h"
-#include "daemon/base/identity.h"
+#include "base/file.h"
+#include "base/identity.h"
 
 #include <dcmtk/dcmdata/dcostrmb.h>
 #include <dcmtk/dcmdata/dcpixseq.h>

@@ -2,8 +2,8 @@
 #ifndef LVN_DICOM_WRITE_BUILD_HH
 #define LVN_DICOM_WRITE_BUILD_HH
 
-#include "daemon/base/error.h"
-#include "daemon/base/sha256.h"
+#include "base/error.h"
+#include "base/sha256.h"
 #include "dicom/write/codes.h"
 
 #include <dcmtk/config/osconfig.h>

@@ -1,6 +1,6 @@
 #include "dicom/write/contour.h"
 
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 
 #include <string.h>
 

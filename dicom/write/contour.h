@@ -2,8 +2,8 @@
 #ifndef LVN_DICOM_WRITE_CONTOUR_H
 #define LVN_DICOM_WRITE_CONTOUR_H
 
-#include "daemon/base/error.h"
-#include "daemon/base/grid.h"
+#include "base/error.h"
+#include "base/grid.h"
 
 #ifdef __cplusplus
 extern "C" {

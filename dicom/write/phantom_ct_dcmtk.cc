@@ -1,5 +1,5 @@
-#include "daemon/base/file.h"
-#include "daemon/base/guard.hh"
+#include "base/file.h"
+#include "base/guard.hh"
 #include "dicom/write/phantom_common_dcmtk.hh"
 
 #include <algorithm>

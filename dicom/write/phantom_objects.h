@@ -3,9 +3,9 @@
 #ifndef LVN_DICOM_WRITE_PHANTOM_OBJECTS_H
 #define LVN_DICOM_WRITE_PHANTOM_OBJECTS_H
 
-#include "daemon/base/error.h"
-#include "daemon/base/grid.h"
-#include "daemon/base/sha256.h"
+#include "base/error.h"
+#include "base/grid.h"
+#include "base/sha256.h"
 
 #ifdef __cplusplus
 extern "C" {

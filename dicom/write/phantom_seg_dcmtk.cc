@@ -1,4 +1,4 @@
-#include "daemon/base/guard.hh"
+#include "base/guard.hh"
 #include "dicom/write/phantom_common_dcmtk.hh"
 
 #include <cstring>

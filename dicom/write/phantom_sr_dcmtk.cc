@@ -1,5 +1,5 @@
-#include "daemon/base/guard.hh"
-#include "daemon/base/memory.h"
+#include "base/guard.hh"
+#include "base/memory.h"
 #include "dicom/write/contour.h"
 #include "dicom/write/phantom_common_dcmtk.hh"
 #include "dicom/write/sr_tree_dcmtk.hh"

@@ -4,10 +4,10 @@
 #ifndef LVN_DICOM_WRITE_RESULT_H
 #define LVN_DICOM_WRITE_RESULT_H
 
-#include "daemon/base/error.h"
-#include "daemon/base/grid.h"
-#include "daemon/base/sha256.h"
-#include "daemon/base/vocabulary.h"
+#include "base/error.h"
+#include "base/grid.h"
+#include "base/sha256.h"
+#include "base/vocabulary.h"
 
 #ifdef __cplusplus
 extern "C" {

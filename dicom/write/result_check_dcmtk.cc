@@ -1,4 +1,4 @@
-#include "daemon/base/guard.hh"
+#include "base/guard.hh"
 #include "dicom/write/result.h"
 
 #include <dcmtk/config/osconfig.h>

@@ -1,6 +1,6 @@
 #include "dicom/write/result_common_dcmtk.hh"
 
-#include "daemon/base/clock.h"
+#include "base/clock.h"
 #include "dicom/read/load_dcmtk.hh"
 
 #include <stdexcept>

@@ -1,6 +1,6 @@
-#include "daemon/base/file.h"
-#include "daemon/base/guard.hh"
-#include "daemon/base/memory.h"
+#include "base/file.h"
+#include "base/guard.hh"
+#include "base/memory.h"
 #include "dicom/write/result_common_dcmtk.hh"
 
 #include <cmath>

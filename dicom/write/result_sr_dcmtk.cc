@@ -1,4 +1,4 @@
-#include "daemon/base/clock.h"
+#include "base/clock.h"
 #include "dicom/write/result_common_dcmtk.hh"
 #include "dicom/write/sr_tree_dcmtk.hh"
 

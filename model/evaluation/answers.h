@@ -3,8 +3,8 @@
 #ifndef LVN_MODEL_EVALUATION_ANSWERS_H
 #define LVN_MODEL_EVALUATION_ANSWERS_H
 
-#include "daemon/base/error.h"
-#include "daemon/base/vocabulary.h"
+#include "base/error.h"
+#include "base/vocabulary.h"
 #include "model/network/classifier.h"
 #include "model/train/dataset.h"
 #include "model/train/predictions.h"

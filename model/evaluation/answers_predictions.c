@@ -1,5 +1,5 @@
 /* Answers from a cross-validation's predictions.csv: every lesion by the model that had not seen its patient. */
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "model/evaluation/answers_parts.h"
 #include "model/train/calibrate.h"
 

@@ -1,6 +1,6 @@
 #include "model/evaluation/evaluation.h"
 
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "model/evaluation/evaluation_parts.h"
 #include "model/evaluation/rules.h"
 

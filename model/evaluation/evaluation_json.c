@@ -1,5 +1,5 @@
-#include "daemon/base/clock.h"
-#include "daemon/base/memory.h"
+#include "base/clock.h"
+#include "base/memory.h"
 #include "model/evaluation/evaluation_write.h"
 #include "model/evaluation/levels.h"
 #include "model/tensor/json.h"

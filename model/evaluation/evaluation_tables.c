@@ -1,5 +1,5 @@
-#include "daemon/base/file.h"
-#include "daemon/base/memory.h"
+#include "base/file.h"
+#include "base/memory.h"
 #include "model/evaluation/evaluation_write.h"
 #include "model/evaluation/levels.h"
 

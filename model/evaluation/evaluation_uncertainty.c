@@ -1,5 +1,5 @@
 /* Calibration, conformal sets, distance from what was seen, and the curves. */
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "model/evaluation/evaluation_parts.h"
 #include "model/stats/conformal.h"
 #include "model/stats/mahalanobis.h"

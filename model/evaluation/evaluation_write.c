@@ -1,7 +1,7 @@
 #include "model/evaluation/evaluation_write.h"
 
-#include "daemon/base/file.h"
-#include "daemon/base/memory.h"
+#include "base/file.h"
+#include "base/memory.h"
 
 #include <errno.h>
 #include <math.h>

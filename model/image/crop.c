@@ -1,6 +1,6 @@
 #include "model/image/crop.h"
 
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "model/image/sampler.h"
 
 #include <math.h>

@@ -6,9 +6,9 @@
 #ifndef LVN_MODEL_CROP_H
 #define LVN_MODEL_CROP_H
 
-#include "daemon/base/error.h"
-#include "daemon/base/grid.h"
-#include "daemon/base/vocabulary.h"
+#include "base/error.h"
+#include "base/grid.h"
+#include "base/vocabulary.h"
 #include "model/registration/registration.h"
 
 #ifdef __cplusplus

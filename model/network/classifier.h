@@ -4,9 +4,9 @@
 #ifndef LVN_MODEL_CLASSIFIER_H
 #define LVN_MODEL_CLASSIFIER_H
 
-#include "daemon/base/error.h"
-#include "daemon/base/sha256.h"
-#include "daemon/base/vocabulary.h"
+#include "base/error.h"
+#include "base/sha256.h"
+#include "base/vocabulary.h"
 #include "model/image/crop.h"
 
 #ifdef __cplusplus

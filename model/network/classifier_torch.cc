@@ -1,7 +1,7 @@
 #include "model/network/classifier.h"
 
-#include "daemon/base/guard.hh"
-#include "daemon/base/memory.h"
+#include "base/guard.hh"
+#include "base/memory.h"
 #include "model/network/network_torch.hh"
 #include "model/network/package.h"
 

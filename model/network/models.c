@@ -1,7 +1,7 @@
 #include "model/network/models.h"
 
-#include "daemon/base/clock.h"
-#include "daemon/base/memory.h"
+#include "base/clock.h"
+#include "base/memory.h"
 #include "model/tensor/json.h"
 
 #include <errno.h>

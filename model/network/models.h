@@ -8,8 +8,8 @@
 #ifndef LVN_MODEL_MODELS_H
 #define LVN_MODEL_MODELS_H
 
-#include "daemon/base/error.h"
-#include "daemon/base/file.h"
+#include "base/error.h"
+#include "base/file.h"
 #include "model/network/package.h"
 
 #ifdef __cplusplus

@@ -1,6 +1,6 @@
 #include "model/network/network_torch.hh"
 
-#include "daemon/base/vocabulary.h"
+#include "base/vocabulary.h"
 
 #include <cmath>
 #include <limits>

@@ -8,9 +8,9 @@
 #ifndef LVN_MODEL_PACKAGE_H
 #define LVN_MODEL_PACKAGE_H
 
-#include "daemon/base/error.h"
-#include "daemon/base/file.h"
-#include "daemon/base/sha256.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/sha256.h"
 #include "model/image/crop.h"
 
 #include <jansson.h>

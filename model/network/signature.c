@@ -1,5 +1,5 @@
 /* Ed25519 over a package's manifest. */
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "model/network/package.h"
 
 #include <openssl/err.h>

@@ -1,6 +1,6 @@
 #include "model/phantom/phantom.h"
 
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "model/phantom/phantom_internal.h"
 #include "model/phantom/phantom_place.h"
 

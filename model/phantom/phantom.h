@@ -4,9 +4,9 @@
 #ifndef LVN_MODEL_PHANTOM_H
 #define LVN_MODEL_PHANTOM_H
 
-#include "daemon/base/error.h"
-#include "daemon/base/grid.h"
-#include "daemon/base/vocabulary.h"
+#include "base/error.h"
+#include "base/grid.h"
+#include "base/vocabulary.h"
 
 #ifdef __cplusplus
 extern "C" {

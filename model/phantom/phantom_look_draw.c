@@ -10,7 +10,7 @@
  *   Quinn and Benjamin, Radiology 1992;182:545; Kim et al., Radiology 2001;219:699; giant ones keep a cleft.
  * Ranges overlap on purpose: hypovascular tumours, flash-filling haemangioma against the other arterial enhancers, weak
  * washout against late fill; what then tells them apart is texture. */
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "model/phantom/phantom_internal.h"
 
 #include <math.h>

@@ -2,7 +2,7 @@
  * pixels the shapes that can matter are found by their distance; a voxel away from every surface takes one sample,
  * one at a surface up to 4 in the plane x 5 through the slice (partial volume). Threads take slices from one counter;
  * nothing depends on which thread draws which. */
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "model/phantom/phantom_internal.h"
 
 #include <math.h>

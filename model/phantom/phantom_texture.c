@@ -1,5 +1,5 @@
 /* Parenchymal grain and quantum noise, both as periodic tiles that rendering only looks up. */
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "model/phantom/phantom_internal.h"
 
 #include <math.h>

@@ -2,8 +2,8 @@
  * at 2.5 mm, of the simplest displacement that the images bear out; and both again on the way back, since an alignment
  * that cannot find home is none. Either direction uses the same four boxes of descriptors. */
 #include "model/registration/registration.h"
-#include "daemon/base/clock.h"
-#include "daemon/base/memory.h"
+#include "base/clock.h"
+#include "base/memory.h"
 #include "model/registration/registration_internal.h"
 
 #include <math.h>

@@ -4,8 +4,8 @@
 #ifndef LVN_MODEL_REGISTRATION_H
 #define LVN_MODEL_REGISTRATION_H
 
-#include "daemon/base/error.h"
-#include "daemon/base/grid.h"
+#include "base/error.h"
+#include "base/grid.h"
 
 #ifdef __cplusplus
 extern "C" {

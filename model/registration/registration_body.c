@@ -1,7 +1,7 @@
 /* Is it the same body? Skin, fat and skeleton do not breathe with the liver and take up no contrast agent, but differ
  * from one person to the next far more than livers do. Both volumes are read coarsely as air, fat or soft tissue and
  * laid on one another; a few centimetres of play allow for a patient who moved on the table. */
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "model/registration/registration_internal.h"
 
 #include <math.h>

@@ -1,4 +1,4 @@
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "model/registration/registration_internal.h"
 
 #include <math.h>

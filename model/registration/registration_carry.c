@@ -1,5 +1,5 @@
 /* The lesion's mask in another phase: each voxel there asks where it comes from, so that the mask has no gaps. */
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "model/registration/registration.h"
 
 #include <math.h>

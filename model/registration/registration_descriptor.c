@@ -1,6 +1,6 @@
 /* MIND-SSC (Heinrich et al., MICCAI 2013): how alike the patches around a voxel are, pair by pair. It does not mind
  * what contrast agent does to the grey values. */
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "model/registration/registration_internal.h"
 
 #include <math.h>

@@ -1,7 +1,7 @@
 /* Sub-voxel alignment from whole-voxel shifts only. Descriptors read between voxels are smoother, hence seem more
  * alike, and pull every interpolating search towards half-voxel positions; here one displacement, of more or fewer
  * parameters, is fitted to the quadratics through the blocks' costs. */
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "model/registration/registration_costs.h"
 
 #include <math.h>

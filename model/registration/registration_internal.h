@@ -5,8 +5,8 @@
 #ifndef LVN_MODEL_REGISTRATION_INTERNAL_H
 #define LVN_MODEL_REGISTRATION_INTERNAL_H
 
-#include "daemon/base/error.h"
-#include "daemon/base/grid.h"
+#include "base/error.h"
+#include "base/grid.h"
 #include "model/registration/registration.h"
 
 #include <stddef.h>

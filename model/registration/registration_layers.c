@@ -2,7 +2,7 @@
  * of what lies near them (globally smooth fields are wrong at the wall: PMC4112204). Two layers explain a
  * neighbourhood: each voxel moves with the lesion or has stayed. The shift that explains most when every voxel may
  * choose is the moving layer's; voxels that staying explains better lose their vote. */
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "model/registration/registration_internal.h"
 
 #include <math.h>

@@ -1,7 +1,7 @@
 /* What has a vote in the search: the liver about the lesion. It moves with the lesion, while ribs, muscle, spine and
  * the great vessels stay, and they are what the strongest edges of the neighbourhood belong to. The liver is the
  * coherent body of the grey value that is commonest about the lesion, with what it encloses: vessels, lesions. */
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "model/registration/registration_internal.h"
 
 #include <math.h>

@@ -1,5 +1,5 @@
 /* Each block of the neighbourhood is compared at whole shifts, and asked what it thinks of a transform. */
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "model/registration/registration_costs.h"
 
 #include <math.h>

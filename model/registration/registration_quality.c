@@ -8,7 +8,7 @@
  * regression of the logarithm of the error at the lesion's centre.
  * Coefficients by tests/bench/registration/calibrate.py; what they reach: docs/decisions/0009. Fitted on phantoms, so
  * they hold for phantoms. */
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "model/registration/registration_internal.h"
 
 #include <math.h>

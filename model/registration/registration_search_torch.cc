@@ -1,5 +1,5 @@
 // The exhaustive translation search by FFT, the same tensor code on CPU and CUDA.
-#include "daemon/base/guard.hh"
+#include "base/guard.hh"
 #include "model/registration/registration_internal.h"
 
 #include <torch/torch.h>

@@ -2,7 +2,7 @@
 #ifndef LVN_MODEL_REPORT_MARKUP_H
 #define LVN_MODEL_REPORT_MARKUP_H
 
-#include "daemon/base/error.h"
+#include "base/error.h"
 #include "model/stats/distribution.h"
 
 #include <stddef.h>

@@ -1,6 +1,6 @@
 #include "model/report/plot.h"
 
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 
 #include <cairo-svg.h>
 #include <cairo.h>

@@ -3,7 +3,7 @@
 #ifndef LVN_MODEL_REPORT_PLOT_H
 #define LVN_MODEL_REPORT_PLOT_H
 
-#include "daemon/base/error.h"
+#include "base/error.h"
 #include "model/draw/draw.h"
 
 #include <stddef.h>

@@ -1,8 +1,8 @@
 #include "model/report/report.h"
 
-#include "daemon/base/clock.h"
-#include "daemon/base/file.h"
-#include "daemon/base/memory.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/memory.h"
 #include "model/report/markup.h"
 #include "model/report/report_parts.h"
 #include "model/tensor/json.h"

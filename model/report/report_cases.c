@@ -1,4 +1,4 @@
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "model/report/markup.h"
 #include "model/report/report_parts.h"
 

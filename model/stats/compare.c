@@ -1,6 +1,6 @@
 #include "model/stats/compare.h"
 
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "model/stats/distribution.h"
 #include "model/stats/roc.h"
 

@@ -2,7 +2,7 @@
 #ifndef LVN_MODEL_STATS_COMPARE_H
 #define LVN_MODEL_STATS_COMPARE_H
 
-#include "daemon/base/error.h"
+#include "base/error.h"
 
 #include <stddef.h>
 

@@ -1,6 +1,6 @@
 #include "model/stats/mahalanobis.h"
 
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 
 #include <gsl/gsl_blas.h>
 #include <gsl/gsl_errno.h>

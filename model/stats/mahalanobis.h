@@ -3,8 +3,8 @@
 #ifndef LVN_MODEL_STATS_MAHALANOBIS_H
 #define LVN_MODEL_STATS_MAHALANOBIS_H
 
-#include "daemon/base/error.h"
-#include "daemon/base/vocabulary.h"
+#include "base/error.h"
+#include "base/vocabulary.h"
 
 #include <stddef.h>
 

@@ -4,7 +4,7 @@
 #ifndef LVN_MODEL_STATS_ROC_H
 #define LVN_MODEL_STATS_ROC_H
 
-#include "daemon/base/error.h"
+#include "base/error.h"
 
 #include <stddef.h>
 

@@ -1,6 +1,6 @@
 #include "model/stats/selective.h"
 
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "model/stats/roc.h"
 
 #include <math.h>

@@ -3,7 +3,7 @@
 #ifndef LVN_MODEL_STATS_SELECTIVE_H
 #define LVN_MODEL_STATS_SELECTIVE_H
 
-#include "daemon/base/error.h"
+#include "base/error.h"
 
 #include <stddef.h>
 

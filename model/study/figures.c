@@ -1,6 +1,6 @@
 #include "model/study/figures.h"
 
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "model/train/calibrate.h"
 
 #include <math.h>

@@ -7,9 +7,9 @@
 #ifndef LVN_MODEL_STUDY_H
 #define LVN_MODEL_STUDY_H
 
-#include "daemon/base/error.h"
-#include "daemon/base/file.h"
-#include "daemon/base/sha256.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/sha256.h"
 #include "model/train/folds.h"
 #include "model/train/trainer.h"
 

@@ -1,4 +1,4 @@
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "model/study/figures.h"
 #include "model/tensor/json.h"
 

@@ -1,6 +1,6 @@
 /* One process per fold: a crash or a failure costs that fold alone, and torch's threads are started in the children
  * only, after the fork. */
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "model/study/study.h"
 #include "model/train/predictions.h"
 

@@ -1,6 +1,6 @@
 /* A state_dict since PyTorch 1.6: a zip with NAME/data.pkl and NAME/data/<key> for each storage, stored uncompressed.
  */
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "model/tensor/import_internal.h"
 
 #include <string.h>

@@ -1,7 +1,7 @@
 #include "model/tensor/json.h"
 
-#include "daemon/base/file.h"
-#include "daemon/base/memory.h"
+#include "base/file.h"
+#include "base/memory.h"
 
 #include <string.h>
 

@@ -2,7 +2,7 @@
 #ifndef LVN_MODEL_JSON_H
 #define LVN_MODEL_JSON_H
 
-#include "daemon/base/error.h"
+#include "base/error.h"
 
 #include <jansson.h>
 

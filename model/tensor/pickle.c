@@ -1,6 +1,6 @@
 #include "model/tensor/pickle.h"
 
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 
 #include <string.h>
 

@@ -5,7 +5,7 @@
 #ifndef LVN_MODEL_PICKLE_H
 #define LVN_MODEL_PICKLE_H
 
-#include "daemon/base/error.h"
+#include "base/error.h"
 #include "model/tensor/safetensors.h"
 
 #ifdef __cplusplus

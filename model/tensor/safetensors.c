@@ -1,7 +1,7 @@
 #include "model/tensor/safetensors.h"
 
-#include "daemon/base/file.h"
-#include "daemon/base/memory.h"
+#include "base/file.h"
+#include "base/memory.h"
 #include "model/tensor/json.h"
 
 #include <inttypes.h>

@@ -2,7 +2,7 @@
 #ifndef LVN_MODEL_TENSOR_TORCH_HH
 #define LVN_MODEL_TENSOR_TORCH_HH
 
-#include "daemon/base/error.h"
+#include "base/error.h"
 #include "model/tensor/safetensors.h"
 
 #include <torch/torch.h>

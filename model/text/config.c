@@ -1,6 +1,6 @@
 #include "model/text/config.h"
 
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "model/tensor/json.h"
 
 #include <string.h>

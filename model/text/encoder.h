@@ -5,8 +5,8 @@
 #ifndef LVN_MODEL_ENCODER_H
 #define LVN_MODEL_ENCODER_H
 
-#include "daemon/base/error.h"
-#include "daemon/base/sha256.h"
+#include "base/error.h"
+#include "base/sha256.h"
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
 #include "model/text/encoder.h"
 
-#include "daemon/base/file.h"
-#include "daemon/base/guard.hh"
+#include "base/file.h"
+#include "base/guard.hh"
 #include "model/tensor/import.h"
 #include "model/tensor/tensor_torch.hh"
 #include "model/text/config.h"

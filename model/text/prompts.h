@@ -3,7 +3,7 @@
 #ifndef LVN_MODEL_PROMPTS_H
 #define LVN_MODEL_PROMPTS_H
 
-#include "daemon/base/vocabulary.h"
+#include "base/vocabulary.h"
 
 #include <stddef.h>
 

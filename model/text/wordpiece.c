@@ -1,7 +1,7 @@
 #include "model/text/wordpiece.h"
 
-#include "daemon/base/file.h"
-#include "daemon/base/memory.h"
+#include "base/file.h"
+#include "base/memory.h"
 
 #include <stdlib.h>
 #include <string.h>

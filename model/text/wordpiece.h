@@ -6,7 +6,7 @@
 #ifndef LVN_MODEL_WORDPIECE_H
 #define LVN_MODEL_WORDPIECE_H
 
-#include "daemon/base/error.h"
+#include "base/error.h"
 
 #include <stddef.h>
 #include <stdint.h>

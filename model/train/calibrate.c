@@ -1,6 +1,6 @@
 #include "model/train/calibrate.h"
 
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -2,8 +2,8 @@
 #ifndef LVN_MODEL_CALIBRATE_H
 #define LVN_MODEL_CALIBRATE_H
 
-#include "daemon/base/error.h"
-#include "daemon/base/vocabulary.h"
+#include "base/error.h"
+#include "base/vocabulary.h"
 
 #include <stddef.h>
 

@@ -1,7 +1,7 @@
 #include "model/train/card.h"
 
-#include "daemon/base/clock.h"
-#include "daemon/base/memory.h"
+#include "base/clock.h"
+#include "base/memory.h"
 
 #include <errno.h>
 #include <stdio.h>

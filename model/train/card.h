@@ -4,7 +4,7 @@
 #ifndef LVN_MODEL_CARD_H
 #define LVN_MODEL_CARD_H
 
-#include "daemon/base/error.h"
+#include "base/error.h"
 #include "model/network/package.h"
 #include "model/train/trainer.h"
 

@@ -1,6 +1,6 @@
 #include "model/train/data_torch.hh"
 
-#include "daemon/base/vocabulary.h"
+#include "base/vocabulary.h"
 #include "model/tensor/tensor_torch.hh"
 #include "model/train/dataset_format.h"
 

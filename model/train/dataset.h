@@ -6,9 +6,9 @@
 #ifndef LVN_MODEL_DATASET_H
 #define LVN_MODEL_DATASET_H
 
-#include "daemon/base/error.h"
-#include "daemon/base/sha256.h"
-#include "daemon/base/vocabulary.h"
+#include "base/error.h"
+#include "base/sha256.h"
+#include "base/vocabulary.h"
 #include "model/image/crop.h"
 
 #include <jansson.h>

@@ -1,6 +1,6 @@
 #include "model/train/dataset_audit.h"
 
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 
 #include <stdlib.h>
 #include <string.h>

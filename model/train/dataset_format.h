@@ -2,7 +2,7 @@
 #ifndef LVN_MODEL_DATASET_FORMAT_H
 #define LVN_MODEL_DATASET_FORMAT_H
 
-#include "daemon/base/file.h"
+#include "base/file.h"
 #include "model/image/crop.h"
 
 #ifdef __cplusplus

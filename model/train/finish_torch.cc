@@ -1,7 +1,7 @@
 #include "model/train/finish_torch.hh"
 
-#include "daemon/base/file.h"
-#include "daemon/base/memory.h"
+#include "base/file.h"
+#include "base/memory.h"
 #include "model/network/network_torch.hh"
 #include "model/network/package.h"
 #include "model/tensor/json.h"

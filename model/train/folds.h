@@ -3,7 +3,7 @@
 #ifndef LVN_MODEL_FOLDS_H
 #define LVN_MODEL_FOLDS_H
 
-#include "daemon/base/error.h"
+#include "base/error.h"
 #include "model/train/dataset.h"
 
 #ifdef __cplusplus

@@ -1,8 +1,8 @@
 #include "model/train/loop_torch.hh"
 
-#include "daemon/base/clock.h"
-#include "daemon/base/file.h"
-#include "daemon/base/memory.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/memory.h"
 #include "model/tensor/json.h"
 #include "model/tensor/tensor_torch.hh"
 

@@ -1,7 +1,7 @@
 #include "model/train/phantom_dataset.h"
 
-#include "daemon/base/clock.h"
-#include "daemon/base/memory.h"
+#include "base/clock.h"
+#include "base/memory.h"
 #include "model/image/crop.h"
 #include "model/phantom/phantom.h"
 #include "model/registration/registration.h"

@@ -4,7 +4,7 @@
 #ifndef LVN_MODEL_PHANTOM_DATASET_H
 #define LVN_MODEL_PHANTOM_DATASET_H
 
-#include "daemon/base/error.h"
+#include "base/error.h"
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
 #include "model/train/predictions.h"
 
-#include "daemon/base/file.h"
-#include "daemon/base/memory.h"
+#include "base/file.h"
+#include "base/memory.h"
 #include "model/train/dataset_format.h"
 
 #include <math.h>

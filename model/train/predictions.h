@@ -5,8 +5,8 @@
 #ifndef LVN_MODEL_PREDICTIONS_H
 #define LVN_MODEL_PREDICTIONS_H
 
-#include "daemon/base/error.h"
-#include "daemon/base/vocabulary.h"
+#include "base/error.h"
+#include "base/vocabulary.h"
 #include "model/train/dataset.h"
 
 #ifdef __cplusplus

@@ -2,8 +2,8 @@
  * of the line at fault is known. */
 #include "model/train/recipe.h"
 
-#include "daemon/base/file.h"
-#include "daemon/base/memory.h"
+#include "base/file.h"
+#include "base/memory.h"
 #include "model/train/recipe_keys.h"
 
 #include <string.h>

@@ -4,7 +4,7 @@
 #ifndef LVN_MODEL_RECIPE_H
 #define LVN_MODEL_RECIPE_H
 
-#include "daemon/base/error.h"
+#include "base/error.h"
 #include "model/image/crop.h"
 
 #include <stdint.h>

@@ -1,5 +1,5 @@
 /* One value of a recipe: from text into its field, from its field to text. */
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "model/train/recipe_keys.h"
 
 #include <math.h>

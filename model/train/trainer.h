@@ -4,7 +4,7 @@
 #ifndef LVN_MODEL_TRAINER_H
 #define LVN_MODEL_TRAINER_H
 
-#include "daemon/base/error.h"
+#include "base/error.h"
 #include "model/train/folds.h"
 #include "model/train/recipe.h"
 

@@ -1,9 +1,9 @@
 #include "model/train/trainer.h"
 
-#include "daemon/base/file.h"
-#include "daemon/base/guard.hh"
-#include "daemon/base/memory.h"
-#include "daemon/base/sha256.h"
+#include "base/file.h"
+#include "base/guard.hh"
+#include "base/memory.h"
+#include "base/sha256.h"
 #include "model/network/package.h"
 #include "model/tensor/tensor_torch.hh"
 #include "model/text/prompts.h"

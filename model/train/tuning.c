@@ -1,8 +1,8 @@
 #include "model/train/tuning.h"
 
-#include "daemon/base/file.h"
-#include "daemon/base/memory.h"
-#include "daemon/base/sha256.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/sha256.h"
 #include "model/tensor/json.h"
 #include "model/train/calibrate.h"
 #include "model/train/predictions.h"

@@ -1,6 +1,6 @@
 #include "model/train/views_torch.hh"
 
-#include "daemon/base/vocabulary.h"
+#include "base/vocabulary.h"
 #include "model/text/prompts.h"
 
 #include <array>

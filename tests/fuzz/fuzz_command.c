@@ -1,5 +1,5 @@
 /* The reader of command sets on hostile bytes. */
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "dicom/net/command.h"
 #include "tests/fuzz/target.h"
 

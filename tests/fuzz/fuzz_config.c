@@ -1,6 +1,6 @@
 /* Any bytes as a configuration file; what loads must also print, compare and answer for an address. */
+#include "base/memory.h"
 #include "config/config_keys.h"
-#include "daemon/base/memory.h"
 #include "tests/fuzz/target.h"
 
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* The scanner on hostile bytes. The first byte chooses transfer syntax and completeness, the rest is the data set. What
  * has no problem is mended, and the copy must have none and be of the same object. */
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "dicom/read/scan.h"
 #include "tests/fuzz/target.h"
 

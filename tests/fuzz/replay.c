@@ -1,7 +1,7 @@
 /* Feeds every file of the named folders to a fuzz target: what a fuzzer once found stays found. Exit 2 when
  * there was nothing to feed, so that an empty corpus is not taken for a passed test. */
-#include "daemon/base/file.h"
-#include "daemon/base/memory.h"
+#include "base/file.h"
+#include "base/memory.h"
 #include "tests/fuzz/target.h"
 
 #include <stdio.h>

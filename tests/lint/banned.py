@@ -12,8 +12,8 @@ BANNED = {
     r"(atoi|atol|atof|strtol|sscanf)\s*\(": "hides errors; use strtoull or strtod and look at errno and the end",
     r"(system|popen)\s*\(": "runs a shell",
     r"(exit|_exit|abort)\s*\(": "return the error to main",
-    r"(gmtime|localtime)\s*\(": "is not thread-safe; use daemon/base/clock.h",
-    r"(usleep|rand|srand)\s*\(": "use daemon/base/clock.h, lvn_file_random or the phantom's generator",
+    r"(gmtime|localtime)\s*\(": "is not thread-safe; use base/clock.h",
+    r"(usleep|rand|srand)\s*\(": "use base/clock.h, lvn_file_random or the phantom's generator",
     r"off_t\b": "changes its size; use int64_t or uint64_t",
 }
 MEMORY = re.compile(r"(?<![\w.>])(malloc|calloc|realloc|free|reallocarray)\s*\(")
@@ -32,7 +32,7 @@ def strip(source):
 
 
 def line_faults(path, code, original):
-    in_base = path.startswith("daemon/base/")
+    in_base = path.startswith("base/")
     in_tests = path.startswith("tests/")
     for word, why in BANNED.items():
         found = re.search(r"(?<![\w.>])(std::)?" + word, code)
@@ -43,7 +43,7 @@ def line_faults(path, code, original):
     if ALLOWED.search(original):
         return
     if MEMORY.search(code) and not in_base and not in_tests:
-        yield "allocation belongs in daemon/base; use lvn_alloc, lvn_grow, lvn_free"
+        yield "allocation belongs in base; use lvn_alloc, lvn_grow, lvn_free"
     if SQLITE.search(code) and not path.startswith(("storage/", "tests/unit/storage/")):
         yield "SQLite belongs in storage/"
 
@@ -132,7 +132,7 @@ SELF_TEST = {
     "model/k.cc": "namespace {\nclass A {\n  int f() const {\n" + "    g();\n" * 120 + "  }\n};\n}\n",
     "dicom/h.cc": "void f() {\n  std::abort();\n}\n",
     "dicom/i.c": "void f(char *a) {\n  strcpy(a, a); /* allow: */\n}\n",
-    "daemon/base/j.c": "off_t f;\n",
+    "base/j.c": "off_t f;\n",
 }
 
 if __name__ == "__main__":

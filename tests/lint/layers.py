@@ -6,13 +6,13 @@ import sys
 
 import tree
 
-ROOMS = ("daemon/base", "config", "storage", "dicom", "model", "daemon")
+ROOMS = ("base", "config", "storage", "dicom", "model", "daemon")
 ALLOWED = {
-    "daemon/base": ("daemon/base",),
-    "config": ("daemon/base", "config"),
-    "storage": ("daemon/base", "storage"),
-    "dicom": ("daemon/base", "dicom"),
-    "model": ("daemon/base", "model"),
+    "base": ("base",),
+    "config": ("base", "config"),
+    "storage": ("base", "storage"),
+    "dicom": ("base", "dicom"),
+    "model": ("base", "model"),
     "daemon": ROOMS,
 }
 # header pattern -> files that may include it
@@ -20,7 +20,7 @@ GUARDED = (
     (r"dcmtk/", r"^dicom/.*_dcmtk\.(cc|hh)$", "DCMTK belongs in dicom/**/*_dcmtk.cc"),
     (r"(torch|ATen|c10)/", r"^(model/.*_torch\.(cc|hh)|cmake/torch_pch\.cc)$", "torch belongs in model/**/*_torch.cc"),
     (r"sqlite3\.h$", r"^storage/", "SQLite belongs in storage/"),
-    (r"openssl/", r"^(daemon/base/sha256\.c|model/network/|model/train/|model/package/|daemon/cli/|"
+    (r"openssl/", r"^(base/sha256\.c|model/network/|model/train/|model/package/|daemon/cli/|"
      r"daemon/dataset/pseudonym\.c)", "OpenSSL belongs in base/sha256.c, the model package's signature and pseudonyms"),
     (r"csv\.h$", r"^daemon/dataset/", "libcsv belongs in daemon/dataset"),
     (r"zip\.h$", r"^model/tensor/", "libzip belongs in model/tensor"),
@@ -52,7 +52,7 @@ def fault(path, quote, header):
     for pattern, where, why in GUARDED:
         if re.match(pattern, header) and not re.match(where, path) and not path.startswith("tests/"):
             return why
-    if room == "daemon/base" and quote == "<" and not BASE_MAY.match(header):
+    if room == "base" and quote == "<" and not BASE_MAY.match(header):
         return "base includes libc alone"
     if path.endswith((".c", ".h")) and re.match(r"(dcmtk|torch|ATen|c10)/", header):
         return "C++ libraries stay behind C headers"
@@ -76,7 +76,7 @@ SELF_TEST = {
     "dicom/c.c": '#include <dcmtk/dcmdata/dctk.h>\n',
     "model/d.cc": "#include <torch/torch.h>\n",
     "daemon/e.c": "#include <sqlite3.h>\n",
-    "daemon/base/f.c": '#include "config/config.h"\n',
+    "base/f.c": '#include "config/config.h"\n',
     "dicom/g.h": '#include "scan.h"\n',
     "config/h.h": '#include "daemon/web/web.h"\n',
 }

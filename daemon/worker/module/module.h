@@ -3,8 +3,8 @@
 #ifndef LVN_DAEMON_WORKER_MODULE_H
 #define LVN_DAEMON_WORKER_MODULE_H
 
+#include "base/log.h"
 #include "config/config.h"
-#include "daemon/base/log.h"
 
 #ifdef __cplusplus
 extern "C" {

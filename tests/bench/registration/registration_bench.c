@@ -7,9 +7,9 @@
  * to PV; every fourth shows the lesion in PV only; every sixth ends 20 mm above the place. The liver slides along the
  * wall: ribs, spine and muscle stay. About the lesion each pair is also tried with what cannot be aligned. Points and
  * truth come from the analytic map, never from a warped image. */
-#include "daemon/base/clock.h"
-#include "daemon/base/memory.h"
-#include "daemon/base/runtime.h"
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/runtime.h"
 #include "model/phantom/phantom_internal.h"
 #include "model/registration/registration_internal.h"
 

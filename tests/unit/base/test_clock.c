@@ -1,5 +1,5 @@
 /* Times as DICOM and people write them: local, as scanners do. */
-#include "daemon/base/clock.h"
+#include "base/clock.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-#include "daemon/base/grid.h"
+#include "base/grid.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "daemon/base/notify.h"
+#include "base/notify.h"
 #include "tests/unit/scratch.h"
 
 /* `name` as in NOTIFY_SOCKET. */

@@ -1,5 +1,5 @@
 /* The program starts itself anew once, so that libgomp reads the policy; the tests run in the second life. */
-#include "daemon/base/runtime.h"
+#include "base/runtime.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

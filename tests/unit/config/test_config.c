@@ -1,6 +1,6 @@
+#include "base/memory.h"
 #include "config/config.h"
 #include "config/config_keys.h"
-#include "daemon/base/memory.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

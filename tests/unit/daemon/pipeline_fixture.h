@@ -24,10 +24,10 @@
 #include <cmocka.h>
 #include <jansson.h>
 
-#include "daemon/base/clock.h"
-#include "daemon/base/file.h"
-#include "daemon/base/log.h"
-#include "daemon/base/memory.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/memory.h"
 #include "daemon/pipeline/channel.h"
 #include "daemon/pipeline/control.h"
 #include "daemon/pipeline/pipeline.h"

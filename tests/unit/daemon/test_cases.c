@@ -1,5 +1,5 @@
 /* The list of cases that a data set is built from. */
-#include "daemon/base/file.h"
+#include "base/file.h"
 #include "daemon/dataset/cases.h"
 #include "daemon/dataset/pool.h"
 #include "daemon/dataset/pseudonym.h"

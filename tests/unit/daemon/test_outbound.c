@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-#include "daemon/base/clock.h"
-#include "daemon/base/memory.h"
+#include "base/clock.h"
+#include "base/memory.h"
 #include "daemon/pipeline/pipeline_internal.h"
 
 static void add_peer(struct lvn_config *config, const char *name, const char *results_to, uint16_t port,

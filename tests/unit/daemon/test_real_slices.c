@@ -1,6 +1,6 @@
 /* Three real abdominal slices, deformed by a known field and with contrast agent in the liver: alignment finds the
  * field where the liver is. tests/data/README.md says where the slices come from. */
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "dicom/read/roi.h"
 #include "dicom/read/study.h"
 #include "model/registration/registration.h"

@@ -13,10 +13,10 @@
 
 #include <cmocka.h>
 
-#include "daemon/base/file.h"
-#include "daemon/base/identity.h"
-#include "daemon/base/log.h"
-#include "daemon/base/memory.h"
+#include "base/file.h"
+#include "base/identity.h"
+#include "base/log.h"
+#include "base/memory.h"
 #include "daemon/receiver/meta.h"
 #include "daemon/receiver/slots.h"
 #include "daemon/receiver/store.h"

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "daemon/base/clock.h"
+#include "base/clock.h"
 #include "daemon/pipeline/pipeline_internal.h"
 #include "daemon/pipeline/removal.h"
 #include "dicom/read/scan.h"

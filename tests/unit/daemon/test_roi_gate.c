@@ -1,6 +1,6 @@
 #include "daemon/analysis/roi_gate.h"
 
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 
 #include <math.h>
 #include <setjmp.h>

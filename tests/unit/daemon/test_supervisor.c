@@ -20,10 +20,10 @@
 
 #include <cmocka.h>
 
-#include "daemon/base/clock.h"
-#include "daemon/base/file.h"
-#include "daemon/base/log.h"
-#include "daemon/base/memory.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/memory.h"
 #include "daemon/receiver/receiver.h"
 #include "tests/unit/scratch.h"
 

@@ -3,9 +3,9 @@
 #ifndef LVN_TESTS_ASSOCIATION_FIXTURE_H
 #define LVN_TESTS_ASSOCIATION_FIXTURE_H
 
-#include "daemon/base/clock.h"
-#include "daemon/base/file.h"
-#include "daemon/base/identity.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/identity.h"
 #include "dicom/net/association.h"
 #include "dicom/net/scu.h"
 

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 
 struct bytes {
   uint8_t *data;

@@ -2,7 +2,7 @@
 #ifndef LVN_TESTS_SCAN_FIXTURE_H
 #define LVN_TESTS_SCAN_FIXTURE_H
 
-#include "daemon/base/file.h"
+#include "base/file.h"
 #include "dicom/read/scan.h"
 #include "tests/unit/dicom/dicom_bytes.h"
 

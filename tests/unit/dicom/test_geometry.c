@@ -1,4 +1,4 @@
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "dicom/read/aside.h"
 #include "dicom/read/geometry.h"
 #include "dicom/read/roi_raster.h"

@@ -1,5 +1,5 @@
 /* Numbers that are HU, and the mistakes that make them something else; on painted bodies and on real slices. */
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "dicom/read/hounsfield.h"
 #include "dicom/read/study.h"
 

@@ -1,6 +1,6 @@
 /* Contrast phases from words, times, attributes and the aorta's HU. The description strings are of the kinds that
  * scanners and technologists write. */
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "dicom/read/phase.h"
 #include "dicom/read/phase_internal.h"
 

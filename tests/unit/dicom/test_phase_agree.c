@@ -1,5 +1,5 @@
 /* The aorta in several series of one patient who breathes: painted bodies with what lies about a real aorta. */
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "dicom/read/phase.h"
 
 #include <setjmp.h>

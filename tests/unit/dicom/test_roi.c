@@ -1,4 +1,4 @@
-#include "daemon/base/file.h"
+#include "base/file.h"
 #include "dicom/read/roi.h"
 #include "dicom/write/phantom_objects.h"
 #include "tests/unit/dicom/dicom_bytes.h"

@@ -1,5 +1,5 @@
 /* Which slices of a series make which stack. */
-#include "daemon/base/file.h"
+#include "base/file.h"
 #include "dicom/read/study.h"
 #include "tests/unit/dicom/dicom_bytes.h"
 

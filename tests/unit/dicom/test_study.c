@@ -1,4 +1,4 @@
-#include "daemon/base/file.h"
+#include "base/file.h"
 #include "dicom/read/study.h"
 #include "tests/unit/dicom/dicom_bytes.h"
 

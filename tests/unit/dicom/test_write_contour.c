@@ -1,4 +1,4 @@
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "dicom/write/contour.h"
 
 #include <setjmp.h>

@@ -1,5 +1,5 @@
 // What the phantom writers wrote, read again by DCMTK alone.
-#include "daemon/base/file.h"
+#include "base/file.h"
 #include "dicom/write/phantom_objects.h"
 
 #include <dcmtk/config/osconfig.h>

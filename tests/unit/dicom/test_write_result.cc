@@ -1,5 +1,5 @@
 // The result objects, and that the check of them can fail: each case damages one thing.
-#include "daemon/base/file.h"
+#include "base/file.h"
 #include "dicom/write/phantom_objects.h"
 #include "dicom/write/result.h"
 

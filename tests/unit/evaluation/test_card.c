@@ -1,6 +1,6 @@
 /* The card has every field of the CHAI Applied Model Card, and says what it does not know. */
-#include "daemon/base/file.h"
-#include "daemon/base/memory.h"
+#include "base/file.h"
+#include "base/memory.h"
 #include "model/train/card.h"
 
 #include <setjmp.h>

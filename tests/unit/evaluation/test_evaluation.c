@@ -1,6 +1,6 @@
 /* From answers to figures, tables and JSON, on answers whose figures can be counted by hand. */
-#include "daemon/base/file.h"
-#include "daemon/base/memory.h"
+#include "base/file.h"
+#include "base/memory.h"
 #include "model/evaluation/evaluation_write.h"
 #include "model/evaluation/levels.h"
 #include "model/evaluation/rules.h"

@@ -1,6 +1,6 @@
 /* A cross-validation's predictions become answers: whose temperature is whose, and what is refused. */
-#include "daemon/base/file.h"
-#include "daemon/base/memory.h"
+#include "base/file.h"
+#include "base/memory.h"
 #include "model/evaluation/answers.h"
 #include "model/train/calibrate.h"
 

@@ -2,7 +2,7 @@
 #ifndef LVN_TESTS_MADE_UP_H
 #define LVN_TESTS_MADE_UP_H
 
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "model/tensor/safetensors.h"
 #include "model/text/prompts.h"
 #include "model/train/dataset.h"

@@ -1,5 +1,5 @@
 /* Calibration against scipy and scikit-learn: tests/data/stats/make.py made golden.json of them. */
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "model/tensor/json.h"
 #include "model/train/calibrate.h"
 

@@ -1,6 +1,6 @@
 /* The data set: what is written is what is read, and what is wrong with one is found. */
-#include "daemon/base/file.h"
-#include "daemon/base/memory.h"
+#include "base/file.h"
+#include "base/memory.h"
 #include "model/train/dataset.h"
 #include "model/train/dataset_audit.h"
 

@@ -1,6 +1,6 @@
 /* The text encoder gives what Hugging Face transformers gives, from a tiny BERT whose folder and golden values
  * tests/data/parity/make.py made: weights as pickle, LayerNorm called gamma and beta, names with "bert.". */
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "model/tensor/json.h"
 #include "model/text/encoder.h"
 #include "model/text/prompts.h"

@@ -1,6 +1,6 @@
 /* Weights from PyTorch's files, and what is refused. The files are made by tests/data/weights/make.py. */
-#include "daemon/base/file.h"
-#include "daemon/base/memory.h"
+#include "base/file.h"
+#include "base/memory.h"
 #include "model/tensor/import.h"
 #include "model/tensor/pickle.h"
 

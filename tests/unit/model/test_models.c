@@ -1,7 +1,7 @@
 /* The folder of packages: links that never dangle between two states, and the judgement before a promotion. Import is
  * tested with real packages and keys by the system tests. */
-#include "daemon/base/file.h"
-#include "daemon/base/memory.h"
+#include "base/file.h"
+#include "base/memory.h"
 #include "model/network/models.h"
 
 #include <setjmp.h>

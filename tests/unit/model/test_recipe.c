@@ -1,5 +1,5 @@
 /* Recipes: text to struct and back, both modes, and what is refused. */
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "model/train/recipe.h"
 
 #include <setjmp.h>

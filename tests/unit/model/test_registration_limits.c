@@ -1,5 +1,5 @@
 /* What alignment refuses, leaves out of account, or carries over only in part. */
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

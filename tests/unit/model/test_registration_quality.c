@@ -1,5 +1,5 @@
 /* The decision and the estimate from given figures, and the comparison of bodies. */
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "model/registration/registration_internal.h"
 
 #include <setjmp.h>

@@ -1,5 +1,5 @@
-#include "daemon/base/file.h"
-#include "daemon/base/memory.h"
+#include "base/file.h"
+#include "base/memory.h"
 #include "model/tensor/safetensors.h"
 
 #include <setjmp.h>

@@ -1,8 +1,8 @@
 /* Training on a dozen made-up lesions: it learns, and a run that was killed goes on as if it had not stopped. */
-#include "daemon/base/clock.h"
-#include "daemon/base/file.h"
-#include "daemon/base/memory.h"
-#include "daemon/base/sha256.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/sha256.h"
 #include "model/network/package.h"
 #include "model/train/trainer.h"
 

@@ -1,5 +1,5 @@
 /* One fold of a cross-validation: who is held out, and what the model says of them. */
-#include "daemon/base/file.h"
+#include "base/file.h"
 #include "model/train/predictions.h"
 
 #include <math.h>

@@ -1,7 +1,7 @@
 /* What training makes: a package that the classifier answers with, that refuses every change, and that can be signed.
  */
-#include "daemon/base/file.h"
-#include "daemon/base/memory.h"
+#include "base/file.h"
+#include "base/memory.h"
 #include "model/network/classifier.h"
 #include "model/network/package.h"
 

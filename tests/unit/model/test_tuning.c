@@ -1,5 +1,5 @@
 /* Nested tuning: the choice is made by the training patients alone. */
-#include "daemon/base/file.h"
+#include "base/file.h"
 #include "model/network/package.h"
 #include "model/tensor/json.h"
 #include "model/train/predictions.h"

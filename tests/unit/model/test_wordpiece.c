@@ -1,4 +1,4 @@
-#include "daemon/base/sha256.h"
+#include "base/sha256.h"
 #include "model/text/prompts.h"
 #include "model/text/wordpiece.h"
 

@@ -1,6 +1,6 @@
 /* The page: escaped, whole, and made also of answers that leave most figures undefined. */
-#include "daemon/base/file.h"
-#include "daemon/base/memory.h"
+#include "base/file.h"
+#include "base/memory.h"
 #include "model/report/markup.h"
 #include "model/report/plot.h"
 #include "model/report/report.h"

@@ -1,5 +1,5 @@
 /* The statistics against scipy, scikit-learn and statsmodels: tests/data/stats/make.py made golden.json of them. */
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "model/stats/compare.h"
 #include "model/stats/conformal.h"
 #include "model/stats/distribution.h"

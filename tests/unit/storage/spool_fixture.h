@@ -2,7 +2,7 @@
 #ifndef LVN_TESTS_SPOOL_FIXTURE_H
 #define LVN_TESTS_SPOOL_FIXTURE_H
 
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 #include "storage/spool.h"
 
 #include <errno.h>

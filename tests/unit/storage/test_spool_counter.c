@@ -3,7 +3,7 @@
 
 #include <fcntl.h>
 
-#include "daemon/base/clock.h"
+#include "base/clock.h"
 #include "storage/spool_internal.h"
 
 #define CHILDREN 4

@@ -1,6 +1,6 @@
 /* Studies: the paper's own file, what is refused, and the figures that come out of predictions. */
-#include "daemon/base/file.h"
-#include "daemon/base/memory.h"
+#include "base/file.h"
+#include "base/memory.h"
 #include "model/study/figures.h"
 #include "model/study/study.h"
 

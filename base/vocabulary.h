@@ -3,7 +3,7 @@
 #ifndef LVN_BASE_VOCABULARY_H
 #define LVN_BASE_VOCABULARY_H
 
-#include "daemon/base/error.h"
+#include "base/error.h"
 
 #ifdef __cplusplus
 extern "C" {

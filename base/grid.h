@@ -4,7 +4,7 @@
 #ifndef LVN_BASE_GRID_H
 #define LVN_BASE_GRID_H
 
-#include "daemon/base/error.h"
+#include "base/error.h"
 
 #include <stddef.h>
 #include <stdint.h>

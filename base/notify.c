@@ -1,4 +1,4 @@
-#include "daemon/base/notify.h"
+#include "base/notify.h"
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
-#include "daemon/base/sha256.h"
+#include "base/sha256.h"
 
-#include "daemon/base/file.h"
-#include "daemon/base/memory.h"
+#include "base/file.h"
+#include "base/memory.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -2,7 +2,7 @@
 #ifndef LVN_BASE_SHA256_H
 #define LVN_BASE_SHA256_H
 
-#include "daemon/base/error.h"
+#include "base/error.h"
 
 #include <stddef.h>
 #include <stdint.h>

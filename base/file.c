@@ -1,6 +1,6 @@
-#include "daemon/base/file.h"
+#include "base/file.h"
 
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -3,7 +3,7 @@
 #ifndef LVN_BASE_GUARD_HH
 #define LVN_BASE_GUARD_HH
 
-#include "daemon/base/error.h"
+#include "base/error.h"
 
 #include <exception>
 #include <new>

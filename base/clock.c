@@ -1,4 +1,4 @@
-#include "daemon/base/clock.h"
+#include "base/clock.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
-#include "daemon/base/grid.h"
+#include "base/grid.h"
 
-#include "daemon/base/memory.h"
+#include "base/memory.h"
 
 #include <math.h>
 #include <string.h>

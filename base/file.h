@@ -3,7 +3,7 @@
 #ifndef LVN_BASE_FILE_H
 #define LVN_BASE_FILE_H
 
-#include "daemon/base/error.h"
+#include "base/error.h"
 
 #include <stddef.h>
 #include <stdint.h>

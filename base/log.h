@@ -5,7 +5,7 @@
 #ifndef LVN_BASE_LOG_H
 #define LVN_BASE_LOG_H
 
-#include "daemon/base/error.h"
+#include "base/error.h"
 
 #include <stddef.h>
 

@@ -1,4 +1,4 @@
-#include "daemon/base/vocabulary.h"
+#include "base/vocabulary.h"
 
 #include <string.h>
 #include <strings.h>

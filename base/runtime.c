@@ -1,4 +1,4 @@
-#include "daemon/base/runtime.h"
+#include "base/runtime.h"
 
 #include <stdlib.h>
 #include <unistd.h>

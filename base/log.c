@@ -1,6 +1,6 @@
-#include "daemon/base/log.h"
+#include "base/log.h"
 
-#include "daemon/base/clock.h"
+#include "base/clock.h"
 
 #include <stdarg.h>
 #include <stdio.h>
