@@ -5,7 +5,7 @@
 #define LVN_DAEMON_ANALYSIS_H
 
 #include "base/error.h"
-#include "base/vocabulary.h"
+#include "model/image/vocabulary.h"
 #include "model/network/classifier.h"
 
 #ifdef __cplusplus

@@ -5,8 +5,8 @@
 #define LVN_DAEMON_ANALYSIS_CAPTURE_H
 
 #include "base/error.h"
-#include "base/grid.h"
-#include "base/vocabulary.h"
+#include "model/image/grid.h"
+#include "model/image/vocabulary.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -5,13 +5,13 @@
 #define LVN_DAEMON_ANALYSIS_CASE_H
 
 #include "base/error.h"
-#include "base/grid.h"
-#include "base/vocabulary.h"
 #include "daemon/analysis/analysis.h"
 #include "dicom/read/phase.h"
 #include "dicom/read/roi.h"
 #include "dicom/read/study.h"
 #include "model/image/crop.h"
+#include "model/image/grid.h"
+#include "model/image/vocabulary.h"
 #include "model/registration/registration.h"
 
 #ifdef __cplusplus

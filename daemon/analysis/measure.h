@@ -2,9 +2,9 @@
 #ifndef LVN_DAEMON_ANALYSIS_MEASURE_H
 #define LVN_DAEMON_ANALYSIS_MEASURE_H
 
-#include "base/grid.h"
-#include "base/vocabulary.h"
 #include "model/image/crop.h"
+#include "model/image/grid.h"
+#include "model/image/vocabulary.h"
 
 #ifdef __cplusplus
 extern "C" {

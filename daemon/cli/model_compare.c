@@ -1,11 +1,11 @@
 /* livervlm model compare: what the shadow package would have said, against what the node said. */
 #include "base/file.h"
 #include "base/memory.h"
-#include "base/vocabulary.h"
 #include "daemon/analysis/shadow.h"
 #include "daemon/cli/model.h"
 #include "daemon/cli/operate.h"
 #include "daemon/cli/options.h"
+#include "model/image/vocabulary.h"
 #include "model/tensor/json.h"
 
 #include <math.h>

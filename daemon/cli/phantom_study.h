@@ -3,7 +3,7 @@
 #define LVN_CLI_PHANTOM_STUDY_H
 
 #include "base/error.h"
-#include "base/vocabulary.h"
+#include "model/image/vocabulary.h"
 #include "model/phantom/phantom.h"
 
 #ifdef __cplusplus

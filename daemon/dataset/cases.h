@@ -10,7 +10,7 @@
 #define LVN_DAEMON_DATASET_CASES_H
 
 #include "base/error.h"
-#include "base/vocabulary.h"
+#include "model/image/vocabulary.h"
 #include "model/train/dataset.h"
 
 #include <stddef.h>

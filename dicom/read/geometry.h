@@ -4,7 +4,7 @@
 #define LVN_DICOM_READ_GEOMETRY_H
 
 #include "base/error.h"
-#include "base/grid.h"
+#include "model/image/grid.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -4,9 +4,9 @@
 #define LVN_DICOM_READ_PHASE_H
 
 #include "base/error.h"
-#include "base/grid.h"
-#include "base/vocabulary.h"
 #include "dicom/read/study.h"
+#include "model/image/grid.h"
+#include "model/image/vocabulary.h"
 
 #ifdef __cplusplus
 extern "C" {

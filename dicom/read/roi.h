@@ -5,9 +5,9 @@
 #define LVN_DICOM_READ_ROI_H
 
 #include "base/error.h"
-#include "base/grid.h"
 #include "base/sha256.h"
 #include "dicom/read/study.h"
+#include "model/image/grid.h"
 
 #ifdef __cplusplus
 extern "C" {

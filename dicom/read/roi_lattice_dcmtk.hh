@@ -3,8 +3,8 @@
 #ifndef LVN_DICOM_READ_ROI_LATTICE_DCMTK_HH
 #define LVN_DICOM_READ_ROI_LATTICE_DCMTK_HH
 
-#include "base/grid.h"
 #include "dicom/read/roi_voxels_dcmtk.hh"
+#include "model/image/grid.h"
 
 namespace lvn {
 

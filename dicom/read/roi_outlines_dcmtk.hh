@@ -3,9 +3,9 @@
 #define LVN_DICOM_READ_ROI_OUTLINES_DCMTK_HH
 
 #include "base/error.h"
-#include "base/grid.h"
 #include "dicom/read/roi_spans_dcmtk.hh"
 #include "dicom/read/roi_voxels_dcmtk.hh"
+#include "model/image/grid.h"
 
 #include <cstdint>
 #include <string>

@@ -4,7 +4,7 @@
 #define LVN_DICOM_READ_ROI_VOXELS_DCMTK_HH
 
 #include "base/error.h"
-#include "base/grid.h"
+#include "model/image/grid.h"
 
 #include <cstddef>
 #include <cstdint>

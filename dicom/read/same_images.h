@@ -3,7 +3,7 @@
 #define LVN_DICOM_READ_SAME_IMAGES_H
 
 #include "base/error.h"
-#include "base/grid.h"
+#include "model/image/grid.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -7,8 +7,8 @@
 #define LVN_DICOM_READ_STUDY_H
 
 #include "base/error.h"
-#include "base/grid.h"
 #include "base/sha256.h"
+#include "model/image/grid.h"
 
 #include <stdbool.h>
 #include <stddef.h>

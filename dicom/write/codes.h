@@ -4,7 +4,7 @@
 #ifndef LVN_DICOM_WRITE_CODES_H
 #define LVN_DICOM_WRITE_CODES_H
 
-#include "base/vocabulary.h"
+#include "model/image/vocabulary.h"
 
 #include <stddef.h>
 

@@ -4,8 +4,8 @@
 #define LVN_DICOM_WRITE_PHANTOM_OBJECTS_H
 
 #include "base/error.h"
-#include "base/grid.h"
 #include "base/sha256.h"
+#include "model/image/grid.h"
 
 #ifdef __cplusplus
 extern "C" {

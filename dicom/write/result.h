@@ -5,9 +5,9 @@
 #define LVN_DICOM_WRITE_RESULT_H
 
 #include "base/error.h"
-#include "base/grid.h"
 #include "base/sha256.h"
-#include "base/vocabulary.h"
+#include "model/image/grid.h"
+#include "model/image/vocabulary.h"
 
 #ifdef __cplusplus
 extern "C" {

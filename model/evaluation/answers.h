@@ -4,7 +4,7 @@
 #define LVN_MODEL_EVALUATION_ANSWERS_H
 
 #include "base/error.h"
-#include "base/vocabulary.h"
+#include "model/image/vocabulary.h"
 #include "model/network/classifier.h"
 #include "model/train/dataset.h"
 #include "model/train/predictions.h"

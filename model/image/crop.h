@@ -7,8 +7,8 @@
 #define LVN_MODEL_CROP_H
 
 #include "base/error.h"
-#include "base/grid.h"
-#include "base/vocabulary.h"
+#include "model/image/grid.h"
+#include "model/image/vocabulary.h"
 #include "model/registration/registration.h"
 
 #ifdef __cplusplus

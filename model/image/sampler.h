@@ -3,7 +3,7 @@
 #ifndef LVN_MODEL_SAMPLER_H
 #define LVN_MODEL_SAMPLER_H
 
-#include "base/grid.h"
+#include "model/image/grid.h"
 #include "model/registration/registration.h"
 
 #ifdef __cplusplus

@@ -1,6 +1,6 @@
 #include "model/network/network_torch.hh"
 
-#include "base/vocabulary.h"
+#include "model/image/vocabulary.h"
 
 #include <cmath>
 #include <limits>

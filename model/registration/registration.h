@@ -5,7 +5,7 @@
 #define LVN_MODEL_REGISTRATION_H
 
 #include "base/error.h"
-#include "base/grid.h"
+#include "model/image/grid.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -6,7 +6,7 @@
 #define LVN_MODEL_REGISTRATION_INTERNAL_H
 
 #include "base/error.h"
-#include "base/grid.h"
+#include "model/image/grid.h"
 #include "model/registration/registration.h"
 
 #include <stddef.h>

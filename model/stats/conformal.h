@@ -4,7 +4,7 @@
 #define LVN_MODEL_STATS_CONFORMAL_H
 
 #include "base/error.h"
-#include "base/vocabulary.h"
+#include "model/image/vocabulary.h"
 #include "model/stats/distribution.h"
 
 #ifdef __cplusplus

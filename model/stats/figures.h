@@ -3,7 +3,7 @@
 #define LVN_MODEL_STATS_FIGURES_H
 
 #include "base/error.h"
-#include "base/vocabulary.h"
+#include "model/image/vocabulary.h"
 #include "model/stats/distribution.h"
 
 #include <stddef.h>

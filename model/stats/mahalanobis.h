@@ -4,7 +4,7 @@
 #define LVN_MODEL_STATS_MAHALANOBIS_H
 
 #include "base/error.h"
-#include "base/vocabulary.h"
+#include "model/image/vocabulary.h"
 
 #include <stddef.h>
 

@@ -3,7 +3,7 @@
 #ifndef LVN_MODEL_PROMPTS_H
 #define LVN_MODEL_PROMPTS_H
 
-#include "base/vocabulary.h"
+#include "model/image/vocabulary.h"
 
 #include <stddef.h>
 

@@ -3,7 +3,7 @@
 #define LVN_MODEL_CALIBRATE_H
 
 #include "base/error.h"
-#include "base/vocabulary.h"
+#include "model/image/vocabulary.h"
 
 #include <stddef.h>
 

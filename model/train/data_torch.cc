@@ -1,6 +1,6 @@
 #include "model/train/data_torch.hh"
 
-#include "base/vocabulary.h"
+#include "model/image/vocabulary.h"
 #include "model/tensor/tensor_torch.hh"
 #include "model/train/dataset_format.h"
 

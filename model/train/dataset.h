@@ -8,8 +8,8 @@
 
 #include "base/error.h"
 #include "base/sha256.h"
-#include "base/vocabulary.h"
 #include "model/image/crop.h"
+#include "model/image/vocabulary.h"
 
 #include <jansson.h>
 

@@ -4,7 +4,7 @@
 #define LVN_MODEL_DATASET_AUDIT_H
 
 #include "base/error.h"
-#include "base/vocabulary.h"
+#include "model/image/vocabulary.h"
 #include "model/train/dataset.h"
 
 #ifdef __cplusplus

@@ -1,7 +1,7 @@
 #include "model/train/model_torch.hh"
 
 #include "base/sha256.h"
-#include "base/vocabulary.h"
+#include "model/image/vocabulary.h"
 #include "model/network/package.h"
 #include "model/tensor/import.h"
 #include "model/tensor/tensor_torch.hh"

@@ -1,6 +1,6 @@
 #include "model/train/views_torch.hh"
 
-#include "base/vocabulary.h"
+#include "model/image/vocabulary.h"
 #include "model/text/prompts.h"
 
 #include <array>

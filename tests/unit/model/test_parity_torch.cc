@@ -5,7 +5,7 @@
 #include "model/train/model_torch.hh"
 #include "model/train/optimiser_torch.hh"
 
-#include "base/vocabulary.h"
+#include "model/image/vocabulary.h"
 #include "model/tensor/json.h"
 
 #include <cmath>

@@ -1,6 +1,6 @@
 /* The phantom: same seed same bytes, truth where the lesion is, HU of organs per phase, map and motion, overlap of the
  * classes. */
-#include "base/vocabulary.h"
+#include "model/image/vocabulary.h"
 #include "model/phantom/phantom.h"
 
 #include <math.h>

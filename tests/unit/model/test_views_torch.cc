@@ -1,6 +1,6 @@
 // What a batch shows and what its prompts say of it, for lesions with three phases, with fewer, and with the delayed
 // one.
-#include "base/vocabulary.h"
+#include "model/image/vocabulary.h"
 #include "model/text/prompts.h"
 #include "model/train/views_torch.hh"
 

@@ -1,7 +1,7 @@
 /* The project's closed lists that several rooms share: contrast phases, lesion classes. Orders are fixed: stored files
  * and tensors depend on them. */
-#ifndef LVN_BASE_VOCABULARY_H
-#define LVN_BASE_VOCABULARY_H
+#ifndef LVN_MODEL_IMAGE_VOCABULARY_H
+#define LVN_MODEL_IMAGE_VOCABULARY_H
 
 #include "base/error.h"
 

@@ -1,4 +1,4 @@
-#include "base/vocabulary.h"
+#include "model/image/vocabulary.h"
 
 #include <string.h>
 #include <strings.h>

@@ -1,4 +1,4 @@
-#include "base/grid.h"
+#include "model/image/grid.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -1,8 +1,8 @@
 /* Voxel grids in patient space, and the plain images that travel between the rooms: volumes in HU, masks, RGB pictures.
  * Patient coordinates are DICOM's: millimetres, LPS (x to the Left, y to the Posterior, z to the Superior; PS3.3
  * C.7.6.2.1.1). A voxel's coordinate is that of its centre. */
-#ifndef LVN_BASE_GRID_H
-#define LVN_BASE_GRID_H
+#ifndef LVN_MODEL_IMAGE_GRID_H
+#define LVN_MODEL_IMAGE_GRID_H
 
 #include "base/error.h"
 
