@@ -2,7 +2,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
-#include "dicom/read/scan.h"
+#include "dicom/scan/scan.h"
 
 #include <errno.h>
 #include <fcntl.h>

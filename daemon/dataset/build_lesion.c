@@ -2,7 +2,7 @@
 #include "base/memory.h"
 #include "daemon/analysis/references.h"
 #include "daemon/dataset/build_internal.h"
-#include "dicom/read/scan.h"
+#include "dicom/scan/scan.h"
 #include "model/tensor/json.h"
 #include "model/train/dataset.h"
 

@@ -1,7 +1,7 @@
 #include "daemon/dataset/build_internal.h"
 
 #include "base/memory.h"
-#include "dicom/read/scan.h"
+#include "dicom/scan/scan.h"
 #include "model/tensor/json.h"
 
 #include <errno.h>

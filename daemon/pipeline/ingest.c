@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon/pipeline/pipeline_internal.h"
-#include "dicom/read/scan.h"
+#include "dicom/scan/scan.h"
 
 #define BATCH_MAX 128U
 #define RETRY_MS 5000

@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon/pipeline/pipeline_internal.h"
-#include "dicom/read/scan.h"
+#include "dicom/scan/scan.h"
 
 /* DESIGN: the worker speaks JSON lines. It greets with {"hello":{…}}, gets {"job":{…}}, answers {"done":{…}} or
  * {"failed":{…}}. The attempt is counted in the index before the job is sent, so a worker that dies, hangs (killed

@@ -4,8 +4,8 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "daemon/receiver/meta.h"
-#include "dicom/read/scan.h"
+#include "dicom/scan/meta.h"
+#include "dicom/scan/scan.h"
 
 #include <inttypes.h>
 #include <stdio.h>

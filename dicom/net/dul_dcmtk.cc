@@ -1,6 +1,6 @@
 #include "dicom/net/dul_dcmtk.hh"
 
-#include "base/identity.h"
+#include "dicom/scan/identity.h"
 
 #include <cstdlib>
 #include <cstring>

@@ -2,7 +2,7 @@
 
 #include "base/memory.h"
 #include "base/sha256.h"
-#include "dicom/read/scan.h"
+#include "dicom/scan/scan.h"
 
 #include <cctype>
 #include <cstring>

@@ -4,8 +4,8 @@
 
 #include "dicom/read/geometry.h"
 #include "dicom/read/load_dcmtk.hh"
-#include "dicom/read/scan.h"
 #include "dicom/read/study.h"
+#include "dicom/scan/scan.h"
 
 #include <dcmtk/config/osconfig.h>
 

@@ -1,7 +1,7 @@
 #include "dicom/write/build_dcmtk.hh"
 
 #include "base/file.h"
-#include "base/identity.h"
+#include "dicom/scan/identity.h"
 
 #include <dcmtk/dcmdata/dcostrmb.h>
 #include <dcmtk/dcmdata/dcpixseq.h>

@@ -1,7 +1,7 @@
 /* The scanner on hostile bytes. The first byte chooses transfer syntax and completeness, the rest is the data set. What
  * has no problem is mended, and the copy must have none and be of the same object. */
 #include "base/memory.h"
-#include "dicom/read/scan.h"
+#include "dicom/scan/scan.h"
 #include "tests/fuzz/target.h"
 
 #include <stdio.h>

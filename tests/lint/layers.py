@@ -71,7 +71,7 @@ def check(root):
 
 
 SELF_TEST = {
-    "storage/a.c": '#include "dicom/read/scan.h"\n',
+    "storage/a.c": '#include "dicom/scan/scan.h"\n',
     "model/b.c": '#include "config/config.h"\n',
     "dicom/c.c": '#include <dcmtk/dcmdata/dctk.h>\n',
     "model/d.cc": "#include <torch/torch.h>\n",

@@ -31,7 +31,7 @@
 #include "daemon/pipeline/channel.h"
 #include "daemon/pipeline/control.h"
 #include "daemon/pipeline/pipeline.h"
-#include "dicom/read/scan.h"
+#include "dicom/scan/scan.h"
 #include "storage/spool.h"
 #include "tests/unit/scratch.h"
 

@@ -14,13 +14,13 @@
 #include <cmocka.h>
 
 #include "base/file.h"
-#include "base/identity.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "daemon/receiver/meta.h"
 #include "daemon/receiver/slots.h"
 #include "daemon/receiver/store.h"
-#include "dicom/read/scan.h"
+#include "dicom/scan/identity.h"
+#include "dicom/scan/meta.h"
+#include "dicom/scan/scan.h"
 #include "storage/spool.h"
 #include "tests/unit/scratch.h"
 

@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "daemon/pipeline/pipeline_internal.h"
 #include "daemon/pipeline/removal.h"
-#include "dicom/read/scan.h"
+#include "dicom/scan/scan.h"
 #include "tests/unit/scratch.h"
 
 #define DATA LVN_TEST_DATA "/ct_liver_3slices/"

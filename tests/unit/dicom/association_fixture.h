@@ -5,9 +5,9 @@
 
 #include "base/clock.h"
 #include "base/file.h"
-#include "base/identity.h"
 #include "dicom/net/association.h"
 #include "dicom/net/scu.h"
+#include "dicom/scan/identity.h"
 
 #include "pdu_bytes.h"
 

@@ -3,7 +3,7 @@
 #define LVN_TESTS_SCAN_FIXTURE_H
 
 #include "base/file.h"
-#include "dicom/read/scan.h"
+#include "dicom/scan/scan.h"
 #include "tests/unit/dicom/dicom_bytes.h"
 
 #include <setjmp.h>

@@ -8,10 +8,10 @@
  * sequence; a private one that turns out to be none was bytes.
  * An object is known by its four UIDs. Damage behind them, or inside a value whose end is known, is its problem, and no
  * reason not to keep it. */
-#include "dicom/read/scan.h"
+#include "dicom/scan/scan.h"
 
 #include "base/memory.h"
-#include "dicom/read/scan_internal.h"
+#include "dicom/scan/scan_internal.h"
 
 #include <inttypes.h>
 #include <stdio.h>

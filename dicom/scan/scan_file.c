@@ -1,9 +1,9 @@
 /* What lies around a data set: preamble, file meta information and transfer syntax, any of which may be missing or
  * untrue (PS3.10 7.1). */
 #include "base/file.h"
-#include "base/identity.h"
 #include "base/memory.h"
-#include "dicom/read/scan_internal.h"
+#include "dicom/scan/identity.h"
+#include "dicom/scan/scan_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>

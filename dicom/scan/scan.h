@@ -2,8 +2,8 @@
  * tree, allocates nothing and cannot recurse. This is the only DICOM parser that runs on bytes straight from a peer.
  * It reads what the usual toolkits read: unknown value representations, missing or zeroed delimiters, implicit elements
  * in explicit data sets, fillers behind the data set, files without preamble or meta header. */
-#ifndef LVN_DICOM_READ_SCAN_H
-#define LVN_DICOM_READ_SCAN_H
+#ifndef LVN_DICOM_SCAN_SCAN_H
+#define LVN_DICOM_SCAN_SCAN_H
 
 #include "base/error.h"
 #include "base/sha256.h"

@@ -1,7 +1,7 @@
 /* The Part 10 header that goes before a received data set: preamble, prefix and file meta information (PS3.10 7.1). Its
  * bytes depend on class, instance and transfer syntax alone, so the same object from two peers is the same file. */
-#ifndef LVN_DAEMON_RECEIVER_META_H
-#define LVN_DAEMON_RECEIVER_META_H
+#ifndef LVN_DICOM_SCAN_META_H
+#define LVN_DICOM_SCAN_META_H
 
 #include "base/error.h"
 

@@ -1,7 +1,7 @@
-#include "daemon/receiver/meta.h"
+#include "dicom/scan/meta.h"
 
-#include "base/identity.h"
 #include "base/sha256.h"
+#include "dicom/scan/identity.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* The bytes of a data set, from memory or a file, stored or deflated, through one small window, and the values in them.
  * Private to the scanner. */
-#ifndef LVN_DICOM_READ_SCAN_STREAM_H
-#define LVN_DICOM_READ_SCAN_STREAM_H
+#ifndef LVN_DICOM_SCAN_SCAN_STREAM_H
+#define LVN_DICOM_SCAN_SCAN_STREAM_H
 
 #include "base/error.h"
 

@@ -1,4 +1,4 @@
-#include "dicom/read/scan_stream.h"
+#include "dicom/scan/scan_stream.h"
 
 #include "base/sha256.h"
 

@@ -1,7 +1,7 @@
 /* The mended copy: what the scan has seen, written so that every parser reads the same in it. All sequences and items
  * get an undefined length and a delimiter, which spares knowing a length before its content. */
 #include "base/memory.h"
-#include "dicom/read/scan_internal.h"
+#include "dicom/scan/scan_internal.h"
 
 #include <string.h>
 

@@ -1,10 +1,10 @@
 /* The scanner's state, shared by its files: scan.c (the loop), scan_header.c (element headers and their encoding),
  * scan_sink.c (the mended copy), scan_file.c (the file around the data set). */
-#ifndef LVN_DICOM_READ_SCAN_INTERNAL_H
-#define LVN_DICOM_READ_SCAN_INTERNAL_H
+#ifndef LVN_DICOM_SCAN_SCAN_INTERNAL_H
+#define LVN_DICOM_SCAN_SCAN_INTERNAL_H
 
-#include "dicom/read/scan.h"
-#include "dicom/read/scan_stream.h"
+#include "dicom/scan/scan.h"
+#include "dicom/scan/scan_stream.h"
 
 #ifdef __cplusplus
 extern "C" {

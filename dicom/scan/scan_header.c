@@ -1,7 +1,7 @@
 /* Element headers. Some writers leave a VR empty or invent one, write an element of an explicit data set in implicit
  * form, or give a VR that takes 32 bits a length of 16. What stands behind the value decides between the readings: a
  * header of the next element, or the end. */
-#include "dicom/read/scan_internal.h"
+#include "dicom/scan/scan_internal.h"
 
 #include <string.h>
 

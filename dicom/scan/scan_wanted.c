@@ -1,5 +1,5 @@
 /* The attributes that reception and the index need: where they go, and which of them an object must have. */
-#include "dicom/read/scan_internal.h"
+#include "dicom/scan/scan_internal.h"
 
 #include <stdio.h>
 #include <string.h>
