@@ -1,9 +1,9 @@
 /* livervlm analyze: the node's whole analysis of a folder of DICOM files, without network or daemon. */
+#include "analysis/analysis.h"
+#include "analysis/intake.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/memory.h"
-#include "daemon/analysis/analysis.h"
-#include "daemon/analysis/intake.h"
 #include "daemon/cli/commands.h"
 #include "daemon/cli/default_package.h"
 #include "daemon/cli/options.h"

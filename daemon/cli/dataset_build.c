@@ -1,11 +1,11 @@
 /* livervlm dataset build: a training set from DICOM cases. */
+#include "analysis/dataset/build.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "config/config.h"
 #include "daemon/cli/commands.h"
 #include "daemon/cli/operate.h"
 #include "daemon/cli/options.h"
-#include "daemon/dataset/build.h"
 #include "storage/index.h"
 #include "storage/objects.h"
 

@@ -1,7 +1,7 @@
 /* livervlm model compare: what the shadow package would have said, against what the node said. */
+#include "analysis/shadow.h"
 #include "base/file.h"
 #include "base/memory.h"
-#include "daemon/analysis/shadow.h"
 #include "daemon/cli/model.h"
 #include "daemon/cli/operate.h"
 #include "daemon/cli/options.h"

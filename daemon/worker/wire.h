@@ -2,8 +2,8 @@
 #ifndef LVN_DAEMON_WORKER_WIRE_H
 #define LVN_DAEMON_WORKER_WIRE_H
 
+#include "analysis/analysis.h"
 #include "base/error.h"
-#include "daemon/analysis/analysis.h"
 
 #include <signal.h>
 #include <stddef.h>

@@ -1,10 +1,10 @@
 #include "daemon/worker/worker.h"
 
+#include "analysis/analysis.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "daemon/analysis/analysis.h"
 #include "daemon/worker/wire.h"
 
 #include <errno.h>

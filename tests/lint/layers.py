@@ -21,8 +21,8 @@ GUARDED = (
     (r"(torch|ATen|c10)/", r"^(model/.*_torch\.(cc|hh)|cmake/torch_pch\.cc)$", "torch belongs in model/**/*_torch.cc"),
     (r"sqlite3\.h$", r"^storage/", "SQLite belongs in storage/"),
     (r"openssl/", r"^(base/sha256\.c|model/network/|model/train/|model/package/|daemon/cli/|"
-     r"daemon/dataset/pseudonym\.c)", "OpenSSL belongs in base/sha256.c, the model package's signature and pseudonyms"),
-    (r"csv\.h$", r"^daemon/dataset/", "libcsv belongs in daemon/dataset"),
+     r"analysis/dataset/pseudonym\.c)", "OpenSSL belongs in base/sha256.c, the model package's signature and pseudonyms"),
+    (r"csv\.h$", r"^analysis/dataset/", "libcsv belongs in analysis/dataset"),
     (r"zip\.h$", r"^model/tensor/", "libzip belongs in model/tensor"),
     (r"ini\.h$", r"^(config/|model/(train|study)/)", "inih belongs in config/ and the trainer's recipes"),
     (r"microhttpd\.h$", r"^daemon/web/", "libmicrohttpd belongs in daemon/web/"),

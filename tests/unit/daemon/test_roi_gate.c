@@ -1,4 +1,4 @@
-#include "daemon/analysis/roi_gate.h"
+#include "analysis/roi_gate.h"
 
 #include "base/memory.h"
 

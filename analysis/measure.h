@@ -1,0 +1,31 @@
+/* What is measured on a lesion's mask and crop: size, diameters, mean HU. */
+#ifndef LVN_ANALYSIS_MEASURE_H
+#define LVN_ANALYSIS_MEASURE_H
+
+#include "model/image/crop.h"
+#include "model/image/grid.h"
+#include "model/image/vocabulary.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct lvn_case_lesion;
+
+/* Voxel box, centroid, volume, and the diameters on the slice of largest area. */
+void lvn_measure_lesion(const struct lvn_mask *mask, struct lvn_case_lesion *lesion);
+
+/* Longest diameter within one slice of the mask, and the longest perpendicular to it, in mm between pixel-edge extents
+ * (as a caliper reads it). Both 0 when the slice is empty. */
+void lvn_measure_diameters(const struct lvn_mask *mask, uint32_t slice, double *ret_long_mm, double *ret_short_mm);
+
+/* Mean over the crop's slices of the samples inside the ROI that are measurements; NAN when there are none. */
+void lvn_measure_mean_hu(const struct lvn_crop *crop, double ret_mean_hu[LVN_PHASE_NETWORK_COUNT]);
+
+/* The slice of largest area; the first of equals. */
+uint32_t lvn_measure_largest_slice(const struct lvn_mask *mask);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
