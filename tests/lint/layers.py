@@ -20,7 +20,7 @@ GUARDED = (
     (r"dcmtk/", r"^dicom/.*_dcmtk\.(cc|hh)$", "DCMTK belongs in dicom/**/*_dcmtk.cc"),
     (r"(torch|ATen|c10)/", r"^(model/.*_torch\.(cc|hh)|cmake/torch_pch\.cc)$", "torch belongs in model/**/*_torch.cc"),
     (r"sqlite3\.h$", r"^storage/", "SQLite belongs in storage/"),
-    (r"openssl/", r"^(base/sha256\.c|model/network/|model/train/|model/package/|daemon/cli/|"
+    (r"openssl/", r"^(base/sha256\.c|model/network/|model/train/|model/package/|cli/|"
      r"analysis/dataset/pseudonym\.c)", "OpenSSL belongs in base/sha256.c, the model package's signature and pseudonyms"),
     (r"csv\.h$", r"^analysis/dataset/", "libcsv belongs in analysis/dataset"),
     (r"zip\.h$", r"^model/tensor/", "libzip belongs in model/tensor"),

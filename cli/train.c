@@ -1,9 +1,9 @@
 /* livervlm train: a model package, a cross-validation or a study from a data set. */
-#include "daemon/cli/train.h"
+#include "cli/train.h"
 #include "base/file.h"
 #include "base/memory.h"
-#include "daemon/cli/commands.h"
-#include "daemon/cli/options.h"
+#include "cli/commands.h"
+#include "cli/options.h"
 #include "model/train/recipe.h"
 #include "model/train/trainer.h"
 

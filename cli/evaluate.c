@@ -1,8 +1,8 @@
 /* livervlm evaluate: how one model, or the models of a cross-validation, do on a data set. */
 #include "base/file.h"
 #include "base/memory.h"
-#include "daemon/cli/commands.h"
-#include "daemon/cli/options.h"
+#include "cli/commands.h"
+#include "cli/options.h"
 #include "model/evaluation/evaluation_write.h"
 #include "model/evaluation/rules.h"
 #include "model/report/report.h"

@@ -2,10 +2,10 @@
 #include "analysis/dataset/build.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "cli/commands.h"
+#include "cli/operate.h"
+#include "cli/options.h"
 #include "config/config.h"
-#include "daemon/cli/commands.h"
-#include "daemon/cli/operate.h"
-#include "daemon/cli/options.h"
 #include "storage/index.h"
 #include "storage/objects.h"
 

@@ -1,8 +1,8 @@
-/* What `livervlm train` was asked for. Inside of daemon/cli. */
+/* What `livervlm train` was asked for. Inside of cli. */
 #ifndef LVN_CLI_TRAIN_H
 #define LVN_CLI_TRAIN_H
 
-#include "daemon/cli/options.h"
+#include "cli/options.h"
 #include "model/train/trainer.h"
 
 #ifdef __cplusplus

@@ -10,10 +10,10 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "daemon/cli/commands.h"
-#include "daemon/cli/operate.h"
-#include "daemon/cli/options.h"
-#include "daemon/cli/owner.h"
+#include "cli/commands.h"
+#include "cli/operate.h"
+#include "cli/options.h"
+#include "cli/owner.h"
 #include "daemon/pipeline/verify.h"
 
 #define SECOND_LOOK_SECONDS 3.0

@@ -4,9 +4,9 @@
 #include <unistd.h>
 
 #include "base/memory.h"
-#include "daemon/cli/commands.h"
-#include "daemon/cli/operate.h"
-#include "daemon/cli/options.h"
+#include "cli/commands.h"
+#include "cli/operate.h"
+#include "cli/options.h"
 
 static void json_cleanup(json_t **value) {
   json_decref(*value);

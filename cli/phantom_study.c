@@ -1,4 +1,4 @@
-#include "daemon/cli/phantom_study.h"
+#include "cli/phantom_study.h"
 
 #include "base/file.h"
 #include "base/memory.h"

@@ -1,4 +1,4 @@
-#include "daemon/cli/owner.h"
+#include "cli/owner.h"
 
 #include <grp.h>
 #include <pwd.h>

@@ -1,7 +1,7 @@
 /* livervlm: finds the sub-command and hands over. */
 #include "base/runtime.h"
-#include "daemon/cli/commands.h"
-#include "daemon/cli/options.h"
+#include "cli/commands.h"
+#include "cli/options.h"
 
 #include <stdbool.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-#include "daemon/cli/default_package.h"
+#include "cli/default_package.h"
 
 #include <errno.h>
 #include <stdio.h>

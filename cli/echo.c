@@ -1,10 +1,10 @@
 /* livervlm echo: C-ECHO to the configured peers, from this machine, under the node's own AE title. */
 #include "base/clock.h"
 #include "base/memory.h"
+#include "cli/commands.h"
+#include "cli/operate.h"
+#include "cli/options.h"
 #include "config/config.h"
-#include "daemon/cli/commands.h"
-#include "daemon/cli/operate.h"
-#include "daemon/cli/options.h"
 #include "dicom/net/scu.h"
 
 #include <stdio.h>

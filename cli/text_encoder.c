@@ -1,7 +1,7 @@
 /* livervlm text-encoder: the frozen text side of Liver-VLM. */
-#include "daemon/cli/text_encoder.h"
-#include "daemon/cli/commands.h"
-#include "daemon/cli/options.h"
+#include "cli/text_encoder.h"
+#include "cli/commands.h"
+#include "cli/options.h"
 #include "model/text/encoder.h"
 
 #include <stdio.h>

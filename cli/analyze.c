@@ -4,9 +4,9 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/memory.h"
-#include "daemon/cli/commands.h"
-#include "daemon/cli/default_package.h"
-#include "daemon/cli/options.h"
+#include "cli/commands.h"
+#include "cli/default_package.h"
+#include "cli/options.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,9 +1,9 @@
 /* livervlm phantom: writes studies of the parametric abdomen, to commission a site without patient data. */
 #include "base/file.h"
 #include "base/memory.h"
-#include "daemon/cli/commands.h"
-#include "daemon/cli/options.h"
-#include "daemon/cli/phantom_study.h"
+#include "cli/commands.h"
+#include "cli/options.h"
+#include "cli/phantom_study.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -2,9 +2,9 @@
 #include "analysis/shadow.h"
 #include "base/file.h"
 #include "base/memory.h"
-#include "daemon/cli/model.h"
-#include "daemon/cli/operate.h"
-#include "daemon/cli/options.h"
+#include "cli/model.h"
+#include "cli/operate.h"
+#include "cli/options.h"
 #include "model/image/vocabulary.h"
 #include "model/tensor/json.h"
 

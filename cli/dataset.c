@@ -1,6 +1,6 @@
 /* livervlm dataset: makes and shows training sets. */
-#include "daemon/cli/commands.h"
-#include "daemon/cli/options.h"
+#include "cli/commands.h"
+#include "cli/options.h"
 #include "model/train/phantom_dataset.h"
 
 #include <stdio.h>

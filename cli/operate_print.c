@@ -1,4 +1,4 @@
-#include "daemon/cli/operate.h"
+#include "cli/operate.h"
 
 #include <inttypes.h>
 #include <stdio.h>

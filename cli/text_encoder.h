@@ -1,4 +1,4 @@
-/* Members of `livervlm text-encoder` that have a file of their own. Inside of daemon/cli. */
+/* Members of `livervlm text-encoder` that have a file of their own. Inside of cli. */
 #ifndef LVN_CLI_TEXT_ENCODER_H
 #define LVN_CLI_TEXT_ENCODER_H
 

@@ -1,4 +1,4 @@
-#include "daemon/cli/options.h"
+#include "cli/options.h"
 
 #include <errno.h>
 #include <math.h>

@@ -1,7 +1,7 @@
 /* Cross-validation and studies of `livervlm train`. */
 #include "base/file.h"
 #include "base/memory.h"
-#include "daemon/cli/train.h"
+#include "cli/train.h"
 #include "model/study/study.h"
 #include "model/train/dataset_audit.h"
 

@@ -3,7 +3,7 @@
  * of 17 patients with the slices per class and fold that the Liver-VLM paper lists. */
 #include "base/file.h"
 #include "base/memory.h"
-#include "daemon/cli/phantom_study.h"
+#include "cli/phantom_study.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,14 +1,14 @@
 /* livervlm status, studies, jobs, outbound, retry, release, rebuild-index: asked of the running pipeline. */
-#include "daemon/cli/operate.h"
+#include "cli/operate.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "base/file.h"
 #include "base/memory.h"
-#include "daemon/cli/commands.h"
-#include "daemon/cli/options.h"
-#include "daemon/cli/owner.h"
+#include "cli/commands.h"
+#include "cli/options.h"
+#include "cli/owner.h"
 #include "daemon/pipeline/control.h"
 
 static void json_cleanup(json_t **value) {

@@ -1,8 +1,8 @@
 /* livervlm check-config: what the node would say about a configuration, without starting it. */
 #include "base/memory.h"
+#include "cli/commands.h"
+#include "cli/options.h"
 #include "config/config.h"
-#include "daemon/cli/commands.h"
-#include "daemon/cli/options.h"
 
 #include <stdio.h>
 

@@ -1,8 +1,8 @@
 /* livervlm dataset show: what a data set holds, and what is wrong with it. */
 #include "analysis/dataset/sheet.h"
 #include "base/memory.h"
-#include "daemon/cli/commands.h"
-#include "daemon/cli/options.h"
+#include "cli/commands.h"
+#include "cli/options.h"
 #include "model/train/dataset_audit.h"
 
 #include <stdio.h>
