@@ -3,7 +3,7 @@
 #include "base/memory.h"
 #include "config/config.h"
 #include "daemon/pipeline/pipeline.h"
-#include "daemon/receiver/receiver.h"
+#include "daemon/supervisor/supervisor.h"
 #include "daemon/worker_load.h"
 
 #include <getopt.h>

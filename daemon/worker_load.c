@@ -2,7 +2,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "daemon/receiver/role.h"
+#include "daemon/supervisor/role.h"
 #include "daemon/worker/module/module.h"
 
 #include <dlfcn.h>

@@ -5,8 +5,8 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "daemon/receiver/listener.h"
-#include "daemon/receiver/role.h"
 #include "daemon/receiver/store.h"
+#include "daemon/supervisor/role.h"
 
 #include <errno.h>
 #include <signal.h>

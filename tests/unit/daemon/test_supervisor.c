@@ -24,7 +24,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "daemon/receiver/receiver.h"
+#include "daemon/supervisor/supervisor.h"
 #include "tests/unit/scratch.h"
 
 #define PATIENCE_SECONDS 20.0

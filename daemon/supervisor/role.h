@@ -1,6 +1,6 @@
 /* A role in a process of its own, started again when it ends. */
-#ifndef LVN_DAEMON_RECEIVER_ROLE_H
-#define LVN_DAEMON_RECEIVER_ROLE_H
+#ifndef LVN_DAEMON_SUPERVISOR_ROLE_H
+#define LVN_DAEMON_SUPERVISOR_ROLE_H
 
 #include "base/log.h"
 #include "config/config.h"

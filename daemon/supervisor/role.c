@@ -1,4 +1,4 @@
-#include "daemon/receiver/role.h"
+#include "daemon/supervisor/role.h"
 
 #include "base/clock.h"
 #include "base/file.h"

@@ -1,10 +1,10 @@
 /* The role `receiver`, and the supervisor that it becomes when other roles run under it: binds the port, forks one
  * child per association, keeps the other roles running, follows signals and tells the service manager. */
-#ifndef LVN_DAEMON_RECEIVER_RECEIVER_H
-#define LVN_DAEMON_RECEIVER_RECEIVER_H
+#ifndef LVN_DAEMON_SUPERVISOR_SUPERVISOR_H
+#define LVN_DAEMON_SUPERVISOR_SUPERVISOR_H
 
 #include "config/config.h"
-#include "daemon/receiver/role.h"
+#include "daemon/supervisor/role.h"
 
 #include <stddef.h>
 

@@ -1,4 +1,4 @@
-#include "daemon/receiver/receiver.h"
+#include "daemon/supervisor/supervisor.h"
 
 #include "base/clock.h"
 #include "base/file.h"
