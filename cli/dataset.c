@@ -1,7 +1,7 @@
 /* livervlm dataset: makes and shows training sets. */
 #include "cli/commands.h"
 #include "cli/options.h"
-#include "model/train/phantom_dataset.h"
+#include "model/cohort/phantom_dataset.h"
 
 #include <stdio.h>
 #include <string.h>

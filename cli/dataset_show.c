@@ -3,7 +3,7 @@
 #include "base/memory.h"
 #include "cli/commands.h"
 #include "cli/options.h"
-#include "model/train/dataset_audit.h"
+#include "model/dataset/dataset_audit.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -3,10 +3,10 @@
 #include "base/memory.h"
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "model/dataset/predictions.h"
 #include "model/evaluation/evaluation_write.h"
 #include "model/evaluation/rules.h"
 #include "model/report/report.h"
-#include "model/train/predictions.h"
 #include "model/train/recipe.h"
 
 #include <math.h>

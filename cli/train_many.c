@@ -2,8 +2,8 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "cli/train.h"
+#include "model/dataset/dataset_audit.h"
 #include "model/study/study.h"
-#include "model/train/dataset_audit.h"
 
 #include <stdio.h>
 

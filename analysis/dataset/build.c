@@ -4,9 +4,9 @@
 #include "analysis/dataset/pool.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "model/dataset/dataset.h"
+#include "model/dataset/dataset_format.h"
 #include "model/tensor/json.h"
-#include "model/train/dataset.h"
-#include "model/train/dataset_format.h"
 
 #include <errno.h>
 #include <fcntl.h>

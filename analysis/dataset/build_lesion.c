@@ -3,8 +3,8 @@
 #include "analysis/references.h"
 #include "base/memory.h"
 #include "dicom/scan/scan.h"
+#include "model/dataset/dataset.h"
 #include "model/tensor/json.h"
-#include "model/train/dataset.h"
 
 #include <inttypes.h>
 #include <math.h>

@@ -10,8 +10,8 @@
 #define LVN_ANALYSIS_DATASET_CASES_H
 
 #include "base/error.h"
+#include "model/dataset/dataset.h"
 #include "model/image/vocabulary.h"
-#include "model/train/dataset.h"
 
 #include <stddef.h>
 

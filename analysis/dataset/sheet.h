@@ -5,7 +5,7 @@
 #define LVN_ANALYSIS_DATASET_SHEET_H
 
 #include "base/error.h"
-#include "model/train/dataset.h"
+#include "model/dataset/dataset.h"
 
 #ifdef __cplusplus
 extern "C" {

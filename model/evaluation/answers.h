@@ -4,10 +4,10 @@
 #define LVN_MODEL_EVALUATION_ANSWERS_H
 
 #include "base/error.h"
+#include "model/dataset/dataset.h"
+#include "model/dataset/predictions.h"
 #include "model/image/vocabulary.h"
 #include "model/network/classifier.h"
-#include "model/train/dataset.h"
-#include "model/train/predictions.h"
 
 #ifdef __cplusplus
 extern "C" {

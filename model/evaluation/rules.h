@@ -4,7 +4,7 @@
 #ifndef LVN_MODEL_EVALUATION_RULES_H
 #define LVN_MODEL_EVALUATION_RULES_H
 
-#include "model/train/dataset.h"
+#include "model/dataset/dataset.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -2,10 +2,10 @@
 #ifndef LVN_MODEL_STUDY_FIGURES_H
 #define LVN_MODEL_STUDY_FIGURES_H
 
+#include "model/dataset/predictions.h"
 #include "model/stats/compare.h"
 #include "model/stats/figures.h"
 #include "model/study/study.h"
-#include "model/train/predictions.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/sha256.h"
-#include "model/train/folds.h"
+#include "model/dataset/folds.h"
 #include "model/train/trainer.h"
 
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /* One process per fold: a crash or a failure costs that fold alone, and torch's threads are started in the children
  * only, after the fork. */
 #include "base/memory.h"
+#include "model/dataset/predictions.h"
 #include "model/study/study.h"
-#include "model/train/predictions.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,8 +1,8 @@
 #include "model/train/data_torch.hh"
 
+#include "model/dataset/dataset_format.h"
 #include "model/image/vocabulary.h"
 #include "model/tensor/tensor_torch.hh"
-#include "model/train/dataset_format.h"
 
 #include <algorithm>
 #include <map>

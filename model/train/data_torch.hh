@@ -2,8 +2,8 @@
 #ifndef LVN_MODEL_TRAIN_DATA_TORCH_HH
 #define LVN_MODEL_TRAIN_DATA_TORCH_HH
 
-#include "model/train/dataset.h"
-#include "model/train/folds.h"
+#include "model/dataset/dataset.h"
+#include "model/dataset/folds.h"
 #include "model/train/recipe.h"
 
 #include <torch/torch.h>

@@ -5,7 +5,7 @@
 #define LVN_MODEL_TRAINER_H
 
 #include "base/error.h"
-#include "model/train/folds.h"
+#include "model/dataset/folds.h"
 #include "model/train/recipe.h"
 
 #ifdef __cplusplus
@@ -70,7 +70,7 @@ struct lvn_train_fold {
   size_t test_count;
 };
 /* Trains on all folds but one and writes that one's logits, every slice, to OUTPUT/predictions.csv
- * (model/train/predictions.h), at last: where it is, the fold is done. The epochs go to
+ * (model/dataset/predictions.h), at last: where it is, the fold is done. The epochs go to
  * OUTPUT/training.csv. The recipe may have any head. */
 LVN_MUST_CHECK bool lvn_train_fold_run(const struct lvn_train_options *options, const struct lvn_train_fold *fold,
                                        struct lvn_train_summary *ret_summary, struct lvn_error *err);

@@ -3,9 +3,9 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/sha256.h"
+#include "model/dataset/predictions.h"
 #include "model/tensor/json.h"
 #include "model/train/calibrate.h"
-#include "model/train/predictions.h"
 
 #include <math.h>
 #include <string.h>

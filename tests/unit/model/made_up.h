@@ -3,9 +3,9 @@
 #define LVN_TESTS_MADE_UP_H
 
 #include "base/memory.h"
+#include "model/dataset/dataset.h"
 #include "model/tensor/safetensors.h"
 #include "model/text/prompts.h"
-#include "model/train/dataset.h"
 
 #include <math.h>
 #include <stdio.h>

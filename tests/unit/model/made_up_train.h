@@ -2,7 +2,7 @@
 #ifndef LVN_TESTS_MADE_UP_TRAIN_H
 #define LVN_TESTS_MADE_UP_TRAIN_H
 
-#include "model/train/folds.h"
+#include "model/dataset/folds.h"
 #include "model/train/trainer.h"
 
 #include "tests/unit/model/made_up.h"

@@ -1,8 +1,8 @@
 /* The data set: what is written is what is read, and what is wrong with one is found. */
 #include "base/file.h"
 #include "base/memory.h"
-#include "model/train/dataset.h"
-#include "model/train/dataset_audit.h"
+#include "model/dataset/dataset.h"
+#include "model/dataset/dataset_audit.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* One fold of a cross-validation: who is held out, and what the model says of them. */
 #include "base/file.h"
-#include "model/train/predictions.h"
+#include "model/dataset/predictions.h"
 
 #include <math.h>
 #include <setjmp.h>

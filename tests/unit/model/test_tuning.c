@@ -1,8 +1,8 @@
 /* Nested tuning: the choice is made by the training patients alone. */
 #include "base/file.h"
+#include "model/dataset/predictions.h"
 #include "model/network/package.h"
 #include "model/tensor/json.h"
-#include "model/train/predictions.h"
 #include "model/train/tuning.h"
 
 #include <setjmp.h>

@@ -1,8 +1,8 @@
-#include "model/train/predictions.h"
+#include "model/dataset/predictions.h"
 
 #include "base/file.h"
 #include "base/memory.h"
-#include "model/train/dataset_format.h"
+#include "model/dataset/dataset_format.h"
 
 #include <math.h>
 #include <stdio.h>

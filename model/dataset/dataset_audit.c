@@ -1,4 +1,4 @@
-#include "model/train/dataset_audit.h"
+#include "model/dataset/dataset_audit.h"
 
 #include "base/memory.h"
 

@@ -2,12 +2,12 @@
  *   fold,patient,lesion,slice,is_key,class,CYST,FNH,HCC,HEM
  * `class` is the truth, the last four are logits (softmax of them gives probabilities). Lines of a lesion lie together.
  */
-#ifndef LVN_MODEL_PREDICTIONS_H
-#define LVN_MODEL_PREDICTIONS_H
+#ifndef LVN_MODEL_DATASET_PREDICTIONS_H
+#define LVN_MODEL_DATASET_PREDICTIONS_H
 
 #include "base/error.h"
+#include "model/dataset/dataset.h"
 #include "model/image/vocabulary.h"
-#include "model/train/dataset.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -3,8 +3,8 @@
  *   DIR/lesions/<id>.safetensors   hounsfield I16 [slice][NC,ART,PV][224][224], mask U8 [slice][224][224]; where the
  *                                  data set was made with it, delayed I16 [slice][224][224], the delayed phase
  * Patients are named by a pseudonym; no name, id or date of a person belongs here. docs/model.md lists the keys. */
-#ifndef LVN_MODEL_DATASET_H
-#define LVN_MODEL_DATASET_H
+#ifndef LVN_MODEL_DATASET_DATASET_H
+#define LVN_MODEL_DATASET_DATASET_H
 
 #include "base/error.h"
 #include "base/sha256.h"

@@ -1,8 +1,8 @@
 /* A data set of phantom lesions: phantom, alignment and crop by the node's own code; only the DICOM coding between
  * them is skipped, which is exact for whole HU. For commissioning and for the demonstration model; its figures are not
  * clinical accuracy. */
-#ifndef LVN_MODEL_PHANTOM_DATASET_H
-#define LVN_MODEL_PHANTOM_DATASET_H
+#ifndef LVN_MODEL_COHORT_PHANTOM_DATASET_H
+#define LVN_MODEL_COHORT_PHANTOM_DATASET_H
 
 #include "base/error.h"
 

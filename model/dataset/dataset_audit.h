@@ -1,11 +1,11 @@
 /* What is wrong with a data set before anything is learnt from it: a patient on both sides of a split, the same pixels
  * twice, a class that is missing. */
-#ifndef LVN_MODEL_DATASET_AUDIT_H
-#define LVN_MODEL_DATASET_AUDIT_H
+#ifndef LVN_MODEL_DATASET_DATASET_AUDIT_H
+#define LVN_MODEL_DATASET_DATASET_AUDIT_H
 
 #include "base/error.h"
+#include "model/dataset/dataset.h"
 #include "model/image/vocabulary.h"
-#include "model/train/dataset.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -1,10 +1,10 @@
 /* Which patient is tested in which fold of a cross-validation: the data set's own folds, or made ones. The patient is
  * the unit: slices and lesions of one never lie on both sides. */
-#ifndef LVN_MODEL_FOLDS_H
-#define LVN_MODEL_FOLDS_H
+#ifndef LVN_MODEL_DATASET_FOLDS_H
+#define LVN_MODEL_DATASET_FOLDS_H
 
 #include "base/error.h"
-#include "model/train/dataset.h"
+#include "model/dataset/dataset.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -1,4 +1,4 @@
-#include "model/train/folds.h"
+#include "model/dataset/folds.h"
 
 #include "base/memory.h"
 

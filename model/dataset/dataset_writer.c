@@ -1,10 +1,10 @@
-#include "model/train/dataset.h"
+#include "model/dataset/dataset.h"
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "model/dataset/dataset_format.h"
 #include "model/tensor/json.h"
 #include "model/tensor/safetensors.h"
-#include "model/train/dataset_format.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* What the data set's reader and writer agree on. */
-#ifndef LVN_MODEL_DATASET_FORMAT_H
-#define LVN_MODEL_DATASET_FORMAT_H
+#ifndef LVN_MODEL_DATASET_DATASET_FORMAT_H
+#define LVN_MODEL_DATASET_DATASET_FORMAT_H
 
 #include "base/file.h"
 #include "model/image/crop.h"

@@ -1,11 +1,11 @@
-#include "model/train/phantom_dataset.h"
+#include "model/cohort/phantom_dataset.h"
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "model/dataset/dataset.h"
 #include "model/image/crop.h"
 #include "model/phantom/phantom.h"
 #include "model/registration/registration.h"
-#include "model/train/dataset.h"
 
 #include <inttypes.h>
 #include <math.h>
