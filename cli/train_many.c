@@ -3,16 +3,16 @@
 #include "base/memory.h"
 #include "cli/train.h"
 #include "model/dataset/dataset_audit.h"
-#include "model/study/study.h"
+#include "model/experiment/experiment.h"
 
 #include <stdio.h>
 
 bool lvn_cli_train_many(const struct lvn_cli_train *request, const struct lvn_recipe *recipe, struct lvn_error *err) {
-  LVN_AUTOFREE struct lvn_study *study = NULL;
+  LVN_AUTOFREE struct lvn_experiment *study = NULL;
   struct lvn_folds folds = {0};
   const struct lvn_train_options *options = &request->options;
-  bool good = request->study_path != NULL ? lvn_study_read(request->study_path, recipe, &study, err)
-                                          : lvn_study_of_recipe(recipe, &study, err);
+  bool good = request->study_path != NULL ? lvn_experiment_read(request->study_path, recipe, &study, err)
+                                          : lvn_experiment_of_recipe(recipe, &study, err);
   if (!good ||
       !lvn_datasets_check_trainable(options->dataset_folders, options->dataset_count, study->rows[0].recipe.folds > 0,
                                     err) ||
@@ -22,10 +22,10 @@ bool lvn_cli_train_many(const struct lvn_cli_train *request, const struct lvn_re
   }
   (void)printf("%zu rows, %zu folds of %zu patients\n", study->row_count, folds.fold_count, folds.patient_count);
   good = lvn_file_make_folder(options->output_folder, 0755, err) &&
-         lvn_study_run(study, options, &folds, request->jobs, err);
+         lvn_experiment_run(study, options, &folds, request->jobs, err);
   struct lvn_error report_err = {0};
   /* Also after a failure: what is complete can be read. */
-  bool reported = lvn_study_report(study, options->output_folder, &folds, stdout, &report_err);
+  bool reported = lvn_experiment_report(study, options->output_folder, &folds, stdout, &report_err);
   if (good && !reported) {
     *err = report_err;
     good = false;

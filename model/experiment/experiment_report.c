@@ -1,5 +1,5 @@
 #include "base/memory.h"
-#include "model/study/figures.h"
+#include "model/experiment/figures.h"
 #include "model/tensor/json.h"
 
 #include <math.h>
@@ -19,8 +19,8 @@ static const struct {
 };
 
 struct report {
-  const struct lvn_study *study;
-  struct lvn_study_figures *figures; /* one of each row */
+  const struct lvn_experiment *study;
+  struct lvn_experiment_figures *figures; /* one of each row */
   json_t *json;
   FILE *streams[2];
   struct lvn_error *err;
@@ -33,8 +33,8 @@ static void say(const struct report *report, const char *text) {
 }
 
 static void say_row(const struct report *report, size_t r) {
-  const struct lvn_study_figures *f = &report->figures[r];
-  const struct lvn_study_row *row = &report->study->rows[r];
+  const struct lvn_experiment_figures *f = &report->figures[r];
+  const struct lvn_experiment_row *row = &report->study->rows[r];
   char line[512];
   if (!f->is_complete) {
     (void)snprintf(line, sizeof line, "%-52.52s not run%s\n", row->title,
@@ -64,7 +64,7 @@ static json_t *number_json(double value) {
   return isfinite(value) ? json_real(value) : json_null();
 }
 
-static json_t *row_json(const struct lvn_study_row *row, const struct lvn_study_figures *f) {
+static json_t *row_json(const struct lvn_experiment_row *row, const struct lvn_experiment_figures *f) {
   json_t *json = json_pack("{s:s,s:s,s:s,s:b}", "row", row->name, "title", row->title, "recipe_sha256", row->digest,
                            "complete", f->is_complete);
   if (!f->is_complete) {
@@ -90,15 +90,15 @@ static json_t *row_json(const struct lvn_study_row *row, const struct lvn_study_
 
 /* Against the table's last row, which is the paper's proposal: is the difference one? */
 static bool say_difference(const struct report *report, size_t r, size_t last, json_t *list) {
-  const struct lvn_study_figures *a = &report->figures[r];
-  const struct lvn_study_figures *b = &report->figures[last];
+  const struct lvn_experiment_figures *a = &report->figures[r];
+  const struct lvn_experiment_figures *b = &report->figures[last];
   struct lvn_figure_intervals interval;
   struct lvn_figures p;
   char line[256];
   if (r == last || !a->is_complete || !b->is_complete || a->lesions.sample.count != b->lesions.sample.count) {
     return true;
   }
-  if (!lvn_stats_bootstrap_difference(&a->lesions.sample, &b->lesions.sample, &lvn_study_bootstrap, &interval, &p,
+  if (!lvn_stats_bootstrap_difference(&a->lesions.sample, &b->lesions.sample, &lvn_experiment_bootstrap, &interval, &p,
                                       report->err)) {
     return false;
   }
@@ -122,7 +122,7 @@ static bool say_difference(const struct report *report, size_t r, size_t last, j
 }
 
 static bool say_table(const struct report *report, unsigned number, const char *title) {
-  size_t members[LVN_STUDY_ROWS_MAX];
+  size_t members[LVN_EXPERIMENT_ROWS_MAX];
   size_t count = 0;
   char line[256];
   for (size_t r = 0; r < report->study->row_count; r++) {
@@ -203,8 +203,8 @@ static bool run_report(struct report *report, const char *folder, char **text, s
          write_predictions(report, folder);
 }
 
-bool lvn_study_report(const struct lvn_study *study, const char *output_folder, const struct lvn_folds *folds,
-                      FILE *stream, struct lvn_error *err) {
+bool lvn_experiment_report(const struct lvn_experiment *study, const char *output_folder, const struct lvn_folds *folds,
+                           FILE *stream, struct lvn_error *err) {
   struct report report = {.study = study, .streams = {stream, NULL}, .err = err};
   char *text = NULL; /* open_memstream's own */
   size_t bytes = 0;
@@ -213,11 +213,11 @@ bool lvn_study_report(const struct lvn_study *study, const char *output_folder, 
                           "rows", "tables");
   bool good = report.figures != NULL && report.json != NULL;
   for (size_t r = 0; good && r < study->row_count; r++) {
-    good = lvn_study_figures(&study->rows[r], output_folder, folds, &report.figures[r], err);
+    good = lvn_experiment_figures(&study->rows[r], output_folder, folds, &report.figures[r], err);
   }
   good = good && run_report(&report, output_folder, &text, &bytes);
   for (size_t r = 0; report.figures != NULL && r < study->row_count; r++) {
-    lvn_study_figures_clear(&report.figures[r]);
+    lvn_experiment_figures_clear(&report.figures[r]);
   }
   json_decref(report.json);
   lvn_free(report.figures);

@@ -1,8 +1,8 @@
 /* Studies: the paper's own file, what is refused, and the figures that come out of predictions. */
 #include "base/file.h"
 #include "base/memory.h"
-#include "model/study/figures.h"
-#include "model/study/study.h"
+#include "model/experiment/experiment.h"
+#include "model/experiment/figures.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -19,18 +19,18 @@
 
 static char root[SCRATCH_BYTES];
 
-static bool read_text(const char *text, struct lvn_study **ret_study, struct lvn_error *err) {
+static bool read_text(const char *text, struct lvn_experiment **ret_study, struct lvn_error *err) {
   char path[LVN_PATH_BYTES];
   struct lvn_recipe recipe;
   lvn_recipe_default(LVN_RECIPE_PAPER, &recipe);
   assert_true(lvn_path_join(path, root, "study.ini", err));
   assert_true(lvn_file_replace(path, text, strlen(text), 0644, err));
-  bool good = lvn_study_read(path, &recipe, ret_study, err);
+  bool good = lvn_experiment_read(path, &recipe, ret_study, err);
   (void)unlink(path);
   return good;
 }
 
-static const struct lvn_study_row *find(const struct lvn_study *study, const char *name) {
+static const struct lvn_experiment_row *find(const struct lvn_experiment *study, const char *name) {
   for (size_t i = 0; i < study->row_count; i++) {
     if (strcmp(study->rows[i].name, name) == 0) {
       return &study->rows[i];
@@ -44,9 +44,9 @@ static void test_study_runs__papers_rows(void **state) {
   (void)state;
   struct lvn_recipe recipe;
   struct lvn_error err = {0};
-  LVN_AUTOFREE struct lvn_study *study = NULL;
+  LVN_AUTOFREE struct lvn_experiment *study = NULL;
   lvn_recipe_default(LVN_RECIPE_PAPER, &recipe);
-  if (!lvn_study_read(LVN_PACKAGES "/../study/paper.ini", &recipe, &study, &err)) {
+  if (!lvn_experiment_read(LVN_PACKAGES "/../study/paper.ini", &recipe, &study, &err)) {
     fail_msg("%s", err.message);
   }
   assert_int_equal(find(study, "model2")->tables, 1U << 7 | 1U << 8 | 1U << 9);
@@ -59,7 +59,7 @@ static void test_study_runs__papers_rows(void **state) {
 
 static void expect_refusal(const char *text, const char *reason) {
   struct lvn_error err = {0};
-  LVN_AUTOFREE struct lvn_study *study = NULL;
+  LVN_AUTOFREE struct lvn_experiment *study = NULL;
   assert_false(read_text(text, &study, &err));
   assert_int_equal(err.code, LVN_ERROR_USAGE);
   if (strstr(err.message, reason) == NULL) {
@@ -78,7 +78,7 @@ static void test_study_runs__refuses_with_the_line(void **state) {
 }
 
 /* Six patients in two folds, one lesion of two slices each; `wrong` of them are answered wrongly. */
-static void write_folds(const struct lvn_study_row *row, const struct lvn_folds *folds, size_t wrong) {
+static void write_folds(const struct lvn_experiment_row *row, const struct lvn_folds *folds, size_t wrong) {
   for (unsigned f = 0; f < 2; f++) {
     struct lvn_predictions predictions = {0};
     struct lvn_error err = {0};
@@ -94,7 +94,7 @@ static void write_folds(const struct lvn_study_row *row, const struct lvn_folds 
         assert_true(lvn_predictions_add(&predictions, &item, &err));
       }
     }
-    assert_true(lvn_study_fold_folder(row, root, f, folder, &err));
+    assert_true(lvn_experiment_fold_folder(row, root, f, folder, &err));
     assert_true(lvn_file_make_folder(folder, 0755, &err));
     assert_true(lvn_path_join(path, folder, LVN_PREDICTIONS_FILE, &err));
     assert_true(lvn_predictions_write(&predictions, path, &err));
@@ -106,29 +106,29 @@ static void test_study_runs__figures_of_predictions(void **state) {
   (void)state;
   struct lvn_folds_patient patients[8];
   struct lvn_folds folds = {.patients = patients, .patient_count = 8, .numbers = {0, 1}, .fold_count = 2};
-  struct lvn_study_figures figures;
+  struct lvn_experiment_figures figures;
   struct lvn_error err = {0};
-  LVN_AUTOFREE struct lvn_study *study = NULL;
+  LVN_AUTOFREE struct lvn_experiment *study = NULL;
   for (unsigned i = 0; i < 8; i++) {
     patients[i].fold = i % 2;
     (void)snprintf(patients[i].patient_key, sizeof patients[i].patient_key, "patient-%u", i);
   }
   assert_true(read_text("[row a]\ntables = 3\n[row b]\ntables = 3\ntraining.batch = 8\n", &study, &err));
-  assert_true(lvn_study_figures(&study->rows[0], root, &folds, &figures, &err));
+  assert_true(lvn_experiment_figures(&study->rows[0], root, &folds, &figures, &err));
   assert_false(figures.is_complete);
   write_folds(&study->rows[0], &folds, 1); /* patient 0, of fold 0, is wrong: 3 of 4 and 4 of 4 */
   write_folds(&study->rows[1], &folds, 0);
-  assert_true(lvn_study_figures(&study->rows[0], root, &folds, &figures, &err));
+  assert_true(lvn_experiment_figures(&study->rows[0], root, &folds, &figures, &err));
   assert_true(figures.is_complete);
   assert_true(fabs(figures.accuracy.mean - 0.875) < 1e-12 && fabs(figures.accuracy.deviation - 0.125) < 1e-12);
   assert_int_equal(figures.lesions.sample.count, 8);
   assert_int_equal(figures.lesions.sample.patient_count, 8);
   assert_true(fabs(figures.lesion.accuracy - 0.875) < 1e-12);
   assert_true(figures.interval.low.accuracy < 0.875 && figures.interval.high.accuracy >= 0.875);
-  lvn_study_figures_clear(&figures);
+  lvn_experiment_figures_clear(&figures);
   FILE *nowhere = fopen("/dev/null", "we");
   assert_non_null(nowhere);
-  assert_true(lvn_study_report(study, root, &folds, nowhere, &err));
+  assert_true(lvn_experiment_report(study, root, &folds, nowhere, &err));
   (void)fclose(nowhere);
   char path[LVN_PATH_BYTES];
   LVN_AUTOFREE uint8_t *text = NULL;

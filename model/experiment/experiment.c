@@ -1,4 +1,4 @@
-#include "model/study/study.h"
+#include "model/experiment/experiment.h"
 
 #include "base/memory.h"
 
@@ -17,7 +17,7 @@ struct reading {
   bool failed;
   const char *folder; /* of the file */
   struct lvn_recipe base;
-  struct lvn_study *study;
+  struct lvn_experiment *study;
   struct lvn_error *err;
 };
 
@@ -52,32 +52,32 @@ static char *read_line(char *line, int line_bytes, void *user) {
 static bool is_name(const char *name) {
   static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
   size_t length = strlen(name);
-  return length > 0 && length < LVN_STUDY_NAME_BYTES && strspn(name, allowed) == length;
+  return length > 0 && length < LVN_EXPERIMENT_NAME_BYTES && strspn(name, allowed) == length;
 }
 
-static struct lvn_study_row *find_row(struct reading *reading, const char *name) {
-  struct lvn_study *study = reading->study;
+static struct lvn_experiment_row *find_row(struct reading *reading, const char *name) {
+  struct lvn_experiment *study = reading->study;
   for (size_t i = 0; i < study->row_count; i++) {
     if (strcmp(study->rows[i].name, name) == 0) {
       return &study->rows[i];
     }
   }
-  if (!is_name(name) || study->row_count == LVN_STUDY_ROWS_MAX) {
+  if (!is_name(name) || study->row_count == LVN_EXPERIMENT_ROWS_MAX) {
     (void)fail(reading, "too many rows, or a row's name has other than letters, digits, - and _:", name);
     return NULL;
   }
-  struct lvn_study_row *row = &study->rows[study->row_count++];
+  struct lvn_experiment_row *row = &study->rows[study->row_count++];
   row->recipe = reading->base;
   (void)lvn_copy(row->name, sizeof row->name, name);
   (void)lvn_copy(row->title, sizeof row->title, name);
   return row;
 }
 
-static bool set_tables(struct reading *reading, struct lvn_study_row *row, const char *value) {
+static bool set_tables(struct reading *reading, struct lvn_experiment_row *row, const char *value) {
   for (const char *at = value; *at != '\0'; at += strspn(at, ", ")) {
     char *end = NULL;
     unsigned long table = strtoul(at, &end, 10);
-    if (end == at || table < LVN_STUDY_TABLE_FIRST || table > LVN_STUDY_TABLE_LAST) {
+    if (end == at || table < LVN_EXPERIMENT_TABLE_FIRST || table > LVN_EXPERIMENT_TABLE_LAST) {
       return fail(reading, "tables are numbers from 3 to 9, not", value);
     }
     row->tables |= 1U << table;
@@ -107,7 +107,7 @@ static bool set_recipe(struct reading *reading, struct lvn_recipe *recipe, const
 }
 
 static bool set_row(struct reading *reading, const char *row_name, const char *name, const char *value) {
-  struct lvn_study_row *row = find_row(reading, row_name);
+  struct lvn_experiment_row *row = find_row(reading, row_name);
   if (row == NULL) {
     return false;
   }
@@ -124,11 +124,11 @@ static bool set_row(struct reading *reading, const char *row_name, const char *n
 }
 
 static bool set_test(struct reading *reading, const char *test_name, const char *name, const char *value) {
-  struct lvn_study *study = reading->study;
-  if (!is_name(test_name) || strcmp(name, "dataset") != 0 || study->test_count == LVN_STUDY_TESTS_MAX) {
+  struct lvn_experiment *study = reading->study;
+  if (!is_name(test_name) || strcmp(name, "dataset") != 0 || study->test_count == LVN_EXPERIMENT_TESTS_MAX) {
     return fail(reading, "a [test NAME] has one key, dataset; not", name);
   }
-  struct lvn_study_test *test = &study->tests[study->test_count++];
+  struct lvn_experiment_test *test = &study->tests[study->test_count++];
   (void)lvn_copy(test->name, sizeof test->name, test_name);
   return resolve(reading, value, test->folder, sizeof test->folder);
 }
@@ -150,7 +150,7 @@ static int on_value(void *user, const char *section, const char *name, const cha
   return good ? 1 : 0;
 }
 
-static bool finish_row(const struct lvn_study *study, struct lvn_study_row *row, struct lvn_error *err) {
+static bool finish_row(const struct lvn_experiment *study, struct lvn_experiment_row *row, struct lvn_error *err) {
   uint8_t sha256[LVN_SHA256_BYTES];
   bool known = row->test[0] == '\0';
   for (size_t i = 0; i < study->test_count; i++) {
@@ -171,7 +171,7 @@ static bool finish_row(const struct lvn_study *study, struct lvn_study_row *row,
   return true;
 }
 
-static bool finish(struct lvn_study *study, struct lvn_error *err) {
+static bool finish(struct lvn_experiment *study, struct lvn_error *err) {
   for (size_t i = 0; i < study->row_count; i++) {
     if (!finish_row(study, &study->rows[i], err)) {
       return false;
@@ -192,10 +192,10 @@ static bool parse(struct reading *reading, const char *path) {
   return finish(reading->study, reading->err) || lvn_error_prefix(reading->err, "%s", path);
 }
 
-bool lvn_study_read(const char *path, const struct lvn_recipe *base, struct lvn_study **ret_study,
-                    struct lvn_error *err) {
+bool lvn_experiment_read(const char *path, const struct lvn_recipe *base, struct lvn_experiment **ret_study,
+                         struct lvn_error *err) {
   LVN_AUTOFREE uint8_t *text = NULL;
-  LVN_AUTOFREE struct lvn_study *study = lvn_alloc(1, sizeof *study, err);
+  LVN_AUTOFREE struct lvn_experiment *study = lvn_alloc(1, sizeof *study, err);
   char folder[LVN_PATH_BYTES];
   size_t bytes = 0;
   if (study == NULL || !lvn_file_read(path, STUDY_BYTES_MAX, &text, &bytes, err)) {
@@ -213,8 +213,9 @@ bool lvn_study_read(const char *path, const struct lvn_recipe *base, struct lvn_
   return true;
 }
 
-bool lvn_study_of_recipe(const struct lvn_recipe *recipe, struct lvn_study **ret_study, struct lvn_error *err) {
-  LVN_AUTOFREE struct lvn_study *study = lvn_alloc(1, sizeof *study, err);
+bool lvn_experiment_of_recipe(const struct lvn_recipe *recipe, struct lvn_experiment **ret_study,
+                              struct lvn_error *err) {
+  LVN_AUTOFREE struct lvn_experiment *study = lvn_alloc(1, sizeof *study, err);
   if (study == NULL) {
     return false;
   }
@@ -229,8 +230,8 @@ bool lvn_study_of_recipe(const struct lvn_recipe *recipe, struct lvn_study **ret
   return true;
 }
 
-bool lvn_study_fold_folder(const struct lvn_study_row *row, const char *output_folder, unsigned fold,
-                           char ret_path[LVN_PATH_BYTES], struct lvn_error *err) {
+bool lvn_experiment_fold_folder(const struct lvn_experiment_row *row, const char *output_folder, unsigned fold,
+                                char ret_path[LVN_PATH_BYTES], struct lvn_error *err) {
   LVN_AUTOFREE char *name = lvn_format(err, "runs/%.16s/fold-%u", row->digest, fold);
   return name != NULL && lvn_path_join(ret_path, output_folder, name, err);
 }

@@ -2,7 +2,7 @@
  * only, after the fork. */
 #include "base/memory.h"
 #include "model/dataset/predictions.h"
-#include "model/study/study.h"
+#include "model/experiment/experiment.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +17,7 @@
 enum state { STATE_WAITING, STATE_RUNNING, STATE_DONE, STATE_FAILED };
 
 struct work {
-  const struct lvn_study_row *row;
+  const struct lvn_experiment_row *row;
   unsigned fold;
   enum state state;
   pid_t pid;
@@ -33,12 +33,12 @@ struct works {
   size_t running;
   size_t failed;
   char first_reason[sizeof((struct lvn_error *)0)->message]; /* of a fold that failed */
-  const struct lvn_study *study;
+  const struct lvn_experiment *study;
   const struct lvn_train_options *options;
   const struct lvn_folds *folds;
 };
 
-static bool name_pretrained(const struct lvn_study_row *row, const char *output, struct work *work,
+static bool name_pretrained(const struct lvn_experiment_row *row, const char *output, struct work *work,
                             struct lvn_error *err) {
   LVN_AUTOFREE char *text = lvn_recipe_to_text(&row->recipe, err);
   uint8_t sha256[LVN_SHA256_BYTES];
@@ -59,7 +59,7 @@ static bool name_pretrained(const struct lvn_study_row *row, const char *output,
   return name != NULL && lvn_path_join(work->pretrained, output, name, err);
 }
 
-static bool add_work(struct works *works, const struct lvn_study_row *row, unsigned fold, struct lvn_error *err) {
+static bool add_work(struct works *works, const struct lvn_experiment_row *row, unsigned fold, struct lvn_error *err) {
   char path[LVN_PATH_BYTES];
   struct work work = {.row = row, .fold = fold};
   for (size_t i = 0; i < works->count; i++) {
@@ -67,7 +67,7 @@ static bool add_work(struct works *works, const struct lvn_study_row *row, unsig
       return true;
     }
   }
-  if (!lvn_study_fold_folder(row, works->options->output_folder, fold, work.folder, err) ||
+  if (!lvn_experiment_fold_folder(row, works->options->output_folder, fold, work.folder, err) ||
       !lvn_file_make_folder(work.folder, 0755, err) || !lvn_path_join(path, work.folder, LVN_PREDICTIONS_FILE, err) ||
       !name_pretrained(row, works->options->output_folder, &work, err)) {
     return false;
@@ -76,7 +76,7 @@ static bool add_work(struct works *works, const struct lvn_study_row *row, unsig
     return true;
   }
   if (!lvn_grow(&works->items, &works->capacity, works->count, sizeof *works->items,
-                (size_t)LVN_STUDY_ROWS_MAX * LVN_TRAIN_FOLDS_MAX, err)) {
+                (size_t)LVN_EXPERIMENT_ROWS_MAX * LVN_TRAIN_FOLDS_MAX, err)) {
     return false;
   }
   works->items[works->count++] = work;
@@ -85,10 +85,10 @@ static bool add_work(struct works *works, const struct lvn_study_row *row, unsig
 
 /* In the child; `fd` takes the reason of a failure. */
 static int run_work(const struct works *works, const struct work *work, int fd) {
-  struct lvn_train_test tests[LVN_STUDY_TESTS_MAX];
+  struct lvn_train_test tests[LVN_EXPERIMENT_TESTS_MAX];
   struct lvn_train_summary summary;
   struct lvn_error err = {0};
-  char label[LVN_STUDY_NAME_BYTES + 32];
+  char label[LVN_EXPERIMENT_NAME_BYTES + 32];
   struct lvn_train_options options = *works->options;
   struct lvn_train_fold fold = {
       .fold = work->fold, .folds = works->folds, .tests = tests, .test_count = works->study->test_count};
@@ -214,8 +214,8 @@ static bool run_all(struct works *works, unsigned jobs, struct lvn_error *err) {
                                              works->failed, works->count, works->first_reason);
 }
 
-bool lvn_study_run(const struct lvn_study *study, const struct lvn_train_options *options,
-                   const struct lvn_folds *folds, unsigned jobs, struct lvn_error *err) {
+bool lvn_experiment_run(const struct lvn_experiment *study, const struct lvn_train_options *options,
+                        const struct lvn_folds *folds, unsigned jobs, struct lvn_error *err) {
   struct works works = {.study = study, .options = options, .folds = folds};
   bool good = jobs >= 1 && jobs <= JOBS_MAX;
   for (size_t r = 0; good && r < study->row_count; r++) {

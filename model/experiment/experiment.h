@@ -4,8 +4,8 @@
  *   [row NAME]             title, tables = 3, 9 (numbers of the paper's tables), test = NAME of a [test], and
  *                          "section.key = value" over the base
  * Paths are relative to the file's folder. A row whose network.weights file is not there is listed as not run. */
-#ifndef LVN_MODEL_STUDY_H
-#define LVN_MODEL_STUDY_H
+#ifndef LVN_MODEL_EXPERIMENT_EXPERIMENT_H
+#define LVN_MODEL_EXPERIMENT_EXPERIMENT_H
 
 #include "base/error.h"
 #include "base/file.h"
@@ -19,22 +19,22 @@
 extern "C" {
 #endif
 
-#define LVN_STUDY_ROWS_MAX 64
-#define LVN_STUDY_TESTS_MAX 8
-#define LVN_STUDY_NAME_BYTES 48
-#define LVN_STUDY_TABLE_FIRST 3
-#define LVN_STUDY_TABLE_LAST 9
+#define LVN_EXPERIMENT_ROWS_MAX 64
+#define LVN_EXPERIMENT_TESTS_MAX 8
+#define LVN_EXPERIMENT_NAME_BYTES 48
+#define LVN_EXPERIMENT_TABLE_FIRST 3
+#define LVN_EXPERIMENT_TABLE_LAST 9
 
-struct lvn_study_test {
-  char name[LVN_STUDY_NAME_BYTES];
+struct lvn_experiment_test {
+  char name[LVN_EXPERIMENT_NAME_BYTES];
   char folder[LVN_PATH_BYTES];
 };
 
-struct lvn_study_row {
-  char name[LVN_STUDY_NAME_BYTES];
+struct lvn_experiment_row {
+  char name[LVN_EXPERIMENT_NAME_BYTES];
   char title[128];
-  unsigned tables;                 /* bit n: table n of the paper */
-  char test[LVN_STUDY_NAME_BYTES]; /* of a struct lvn_study_test; empty: the data set itself */
+  unsigned tables;                      /* bit n: table n of the paper */
+  char test[LVN_EXPERIMENT_NAME_BYTES]; /* of a struct lvn_experiment_test; empty: the data set itself */
   struct lvn_recipe recipe;
   bool is_missing; /* its weights are not there */
   /* SHA-256 of the recipe's text: rows of one digest are one run. */
@@ -42,34 +42,34 @@ struct lvn_study_row {
 };
 
 /* Immutable once read; lvn_free() it. */
-struct lvn_study {
+struct lvn_experiment {
   size_t row_count;
-  struct lvn_study_row rows[LVN_STUDY_ROWS_MAX];
+  struct lvn_experiment_row rows[LVN_EXPERIMENT_ROWS_MAX];
   size_t test_count;
-  struct lvn_study_test tests[LVN_STUDY_TESTS_MAX];
+  struct lvn_experiment_test tests[LVN_EXPERIMENT_TESTS_MAX];
 };
 
 /* LVN_ERROR_USAGE with "FILE:LINE: …". */
-LVN_MUST_CHECK bool lvn_study_read(const char *path, const struct lvn_recipe *base, struct lvn_study **ret_study,
-                                   struct lvn_error *err);
+LVN_MUST_CHECK bool lvn_experiment_read(const char *path, const struct lvn_recipe *base,
+                                        struct lvn_experiment **ret_study, struct lvn_error *err);
 /* A study of this one recipe. */
-LVN_MUST_CHECK bool lvn_study_of_recipe(const struct lvn_recipe *recipe, struct lvn_study **ret_study,
-                                        struct lvn_error *err);
+LVN_MUST_CHECK bool lvn_experiment_of_recipe(const struct lvn_recipe *recipe, struct lvn_experiment **ret_study,
+                                             struct lvn_error *err);
 
 /* Trains every fold of every run that has no predictions yet: OUTPUT/runs/<digest>/fold-N. `options` gives data sets,
  * text, progress (its context becomes a label, const char *) and the output folder; its recipe and resume are not used:
  * a run always goes on from its checkpoints. `jobs` processes at a time. A fold that fails does not stop the others:
  * false at the end, with the first one's reason. */
-LVN_MUST_CHECK bool lvn_study_run(const struct lvn_study *study, const struct lvn_train_options *options,
-                                  const struct lvn_folds *folds, unsigned jobs, struct lvn_error *err);
+LVN_MUST_CHECK bool lvn_experiment_run(const struct lvn_experiment *study, const struct lvn_train_options *options,
+                                       const struct lvn_folds *folds, unsigned jobs, struct lvn_error *err);
 
 /* OUTPUT/study.txt (also to `stream`), study.json and predictions-<row>.csv of the rows that are complete. */
-LVN_MUST_CHECK bool lvn_study_report(const struct lvn_study *study, const char *output_folder,
-                                     const struct lvn_folds *folds, FILE *stream, struct lvn_error *err);
+LVN_MUST_CHECK bool lvn_experiment_report(const struct lvn_experiment *study, const char *output_folder,
+                                          const struct lvn_folds *folds, FILE *stream, struct lvn_error *err);
 
 /* OUTPUT/runs/<first 16 of digest>/fold-N */
-LVN_MUST_CHECK bool lvn_study_fold_folder(const struct lvn_study_row *row, const char *output_folder, unsigned fold,
-                                          char ret_path[LVN_PATH_BYTES], struct lvn_error *err);
+LVN_MUST_CHECK bool lvn_experiment_fold_folder(const struct lvn_experiment_row *row, const char *output_folder,
+                                               unsigned fold, char ret_path[LVN_PATH_BYTES], struct lvn_error *err);
 
 #ifdef __cplusplus
 }

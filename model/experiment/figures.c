@@ -1,4 +1,4 @@
-#include "model/study/figures.h"
+#include "model/experiment/figures.h"
 
 #include "base/memory.h"
 #include "model/train/calibrate.h"
@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-const struct lvn_bootstrap_options lvn_study_bootstrap = {.resamples = 2000, .seed = 1, .level = LVN_STATS_LEVEL};
+const struct lvn_bootstrap_options lvn_experiment_bootstrap = {.resamples = 2000, .seed = 1, .level = LVN_STATS_LEVEL};
 
 static int compare_predictions(const void *a, const void *b) {
   const struct lvn_slice_prediction *x = a;
@@ -17,15 +17,15 @@ static int compare_predictions(const void *a, const void *b) {
   return order != 0 ? order : (x->slice > y->slice) - (x->slice < y->slice);
 }
 
-static bool read_folds(const struct lvn_study_row *row, const char *output, const struct lvn_folds *folds,
-                       struct lvn_study_figures *figures, struct lvn_error *err) {
+static bool read_folds(const struct lvn_experiment_row *row, const char *output, const struct lvn_folds *folds,
+                       struct lvn_experiment_figures *figures, struct lvn_error *err) {
   LVN_AUTOFREE char *name =
       row->test[0] == '\0' ? lvn_strdup(LVN_PREDICTIONS_FILE, err) : lvn_format(err, "predictions-%s.csv", row->test);
   figures->is_complete = !row->is_missing;
   for (size_t f = 0; name != NULL && figures->is_complete && f < folds->fold_count; f++) {
     char folder[LVN_PATH_BYTES];
     char path[LVN_PATH_BYTES];
-    if (!lvn_study_fold_folder(row, output, folds->numbers[f], folder, err) ||
+    if (!lvn_experiment_fold_folder(row, output, folds->numbers[f], folder, err) ||
         !lvn_path_join(path, folder, name, err)) {
       return false;
     }
@@ -44,21 +44,21 @@ static bool read_folds(const struct lvn_study_row *row, const char *output, cons
   return true;
 }
 
-static bool make_cases(size_t capacity, struct lvn_study_cases *cases, struct lvn_error *err) {
+static bool make_cases(size_t capacity, struct lvn_experiment_cases *cases, struct lvn_error *err) {
   cases->label = lvn_alloc(capacity, sizeof *cases->label, err);
   cases->patient = cases->label == NULL ? NULL : lvn_alloc(capacity, sizeof *cases->patient, err);
   cases->probability = cases->patient == NULL ? NULL : lvn_alloc(capacity, sizeof *cases->probability, err);
   return cases->probability != NULL;
 }
 
-static void clear_cases(struct lvn_study_cases *cases) {
+static void clear_cases(struct lvn_experiment_cases *cases) {
   lvn_free(cases->label);
   lvn_free(cases->patient);
   lvn_free(cases->probability);
-  *cases = (struct lvn_study_cases){0};
+  *cases = (struct lvn_experiment_cases){0};
 }
 
-static void finish_cases(struct lvn_study_cases *cases, size_t count) {
+static void finish_cases(struct lvn_experiment_cases *cases, size_t count) {
   cases->sample = (struct lvn_sample){.count = count,
                                       .label = cases->label,
                                       .probability = (const double(*)[LVN_CLASS_COUNT])cases->probability,
@@ -75,7 +75,7 @@ static size_t next_patient(const struct lvn_predictions *p, size_t i, size_t las
 /* Slices of one fold. */
 static bool fold_figures(const struct lvn_predictions *p, unsigned fold, struct lvn_figures *ret_figures,
                          struct lvn_error *err) {
-  struct lvn_study_cases cases = {0};
+  struct lvn_experiment_cases cases = {0};
   size_t count = 0;
   bool good = make_cases(p->count, &cases, err);
   for (size_t i = 0; good && i < p->count; i++) {
@@ -93,7 +93,7 @@ static bool fold_figures(const struct lvn_predictions *p, unsigned fold, struct 
   return good;
 }
 
-static bool all_folds(const struct lvn_folds *folds, struct lvn_study_figures *figures, struct lvn_error *err) {
+static bool all_folds(const struct lvn_folds *folds, struct lvn_experiment_figures *figures, struct lvn_error *err) {
   double auc[LVN_TRAIN_FOLDS_MAX];
   double recall[LVN_CLASS_COUNT][LVN_TRAIN_FOLDS_MAX];
   figures->fold_count = folds->fold_count;
@@ -117,7 +117,7 @@ static bool all_folds(const struct lvn_folds *folds, struct lvn_study_figures *f
 }
 
 /* Mean of a lesion's logits; log-probabilities differ from logits by a number per slice that the softmax takes away. */
-static bool all_lesions(struct lvn_study_figures *figures, struct lvn_error *err) {
+static bool all_lesions(struct lvn_experiment_figures *figures, struct lvn_error *err) {
   const struct lvn_predictions *p = &figures->predictions;
   size_t count = 0;
   size_t last = 0;
@@ -143,25 +143,26 @@ static bool all_lesions(struct lvn_study_figures *figures, struct lvn_error *err
   }
   finish_cases(&figures->lesions, count);
   return lvn_stats_figures(&figures->lesions.sample, &figures->lesion, err) &&
-         lvn_stats_bootstrap(&figures->lesions.sample, &lvn_study_bootstrap, &figures->interval, err);
+         lvn_stats_bootstrap(&figures->lesions.sample, &lvn_experiment_bootstrap, &figures->interval, err);
 }
 
-bool lvn_study_figures(const struct lvn_study_row *row, const char *output_folder, const struct lvn_folds *folds,
-                       struct lvn_study_figures *ret_figures, struct lvn_error *err) {
-  struct lvn_study_figures figures = {0};
+bool lvn_experiment_figures(const struct lvn_experiment_row *row, const char *output_folder,
+                            const struct lvn_folds *folds, struct lvn_experiment_figures *ret_figures,
+                            struct lvn_error *err) {
+  struct lvn_experiment_figures figures = {0};
   bool good = read_folds(row, output_folder, folds, &figures, err);
   if (good && figures.is_complete) {
     good = all_folds(folds, &figures, err) && all_lesions(&figures, err);
   }
   if (!good) {
-    lvn_study_figures_clear(&figures);
+    lvn_experiment_figures_clear(&figures);
     return lvn_error_prefix(err, "row %s", row->name);
   }
   *ret_figures = figures;
   return true;
 }
 
-void lvn_study_figures_clear(struct lvn_study_figures *figures) {
+void lvn_experiment_figures_clear(struct lvn_experiment_figures *figures) {
   lvn_predictions_clear(&figures->predictions);
   clear_cases(&figures->lesions);
 }
