@@ -116,7 +116,7 @@ static bool align_phase(const struct lvn_case *c, struct lvn_case_lesion *lesion
                                                  .similarity_before = moving == fixed ? 1.0 : (double)NAN,
                                                  .estimated_error_mm = moving == fixed ? 0.0 : (double)NAN,
                                                  .model = "identity"};
-    if (!lvn_registration_identity(&lesion->registration[phase], err)) {
+    if (!lvn_transform_identity(&lesion->registration[phase], err)) {
       return false;
     }
   } else if (!lvn_registration_run(&c->stacks[fixed].volume, &lesion->roi->mask, &c->stacks[moving].volume,
@@ -340,7 +340,7 @@ bool lvn_case_open(const char *const *paths, size_t path_count, const struct lvn
 void lvn_case_clear(struct lvn_case *study_case) {
   for (size_t i = 0; i < study_case->lesion_count; i++) {
     for (int phase = 0; phase < LVN_PHASE_COUNT; phase++) {
-      lvn_registration_destroy(study_case->lesions[i].registration[phase]);
+      lvn_transform_destroy(study_case->lesions[i].registration[phase]);
       lvn_carried_mask_clear(&study_case->lesions[i].carried[phase]);
     }
     lvn_crop_clear(&study_case->lesions[i].crop);

@@ -50,7 +50,7 @@ struct lvn_case_lesion {
    * was asked for and is there. */
   size_t stack_index[LVN_PHASE_COUNT];
   bool is_reference[LVN_PHASE_COUNT];
-  struct lvn_registration *registration[LVN_PHASE_COUNT];
+  struct lvn_transform *registration[LVN_PHASE_COUNT];
   struct lvn_registration_quality quality[LVN_PHASE_COUNT];
   struct lvn_carried_mask carried[LVN_PHASE_COUNT]; /* owned; the ROI in that phase's own images */
   double

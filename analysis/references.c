@@ -25,7 +25,7 @@ size_t lvn_reference_slice(const struct lvn_case *study_case, const struct lvn_c
   lvn_grid_to_index(fixed, lesion->centroid_mm, index);
   index[2] = fixed_slice;
   lvn_grid_to_patient(fixed, index, fixed_mm);
-  lvn_registration_map(lesion->registration[phase], fixed_mm, moving_mm);
+  lvn_transform_map(lesion->registration[phase], fixed_mm, moving_mm);
   lvn_grid_to_index(&stack->grid, moving_mm, index);
   double nearest = round(index[2]);
   if (!(nearest > 0.0)) {

@@ -29,8 +29,8 @@ struct maker {
 };
 
 struct aligned {
-  struct lvn_registration *registration[LVN_PHASE_COUNT]; /* owned, NULL for a phase that is not wanted */
-  bool usable;                                            /* all of the network's phases */
+  struct lvn_transform *registration[LVN_PHASE_COUNT]; /* owned, NULL for a phase that is not wanted */
+  bool usable;                                         /* all of the network's phases */
   bool delayed_usable;
 };
 
@@ -72,7 +72,7 @@ static double draw_normal(uint64_t seed, uint64_t which) {
 
 /* What a good alignment would have found: the lesion's true displacement, give or take. */
 static bool align_by_truth(const struct maker *maker, const struct lvn_phantom *phantom, size_t lesion_index,
-                           enum lvn_phase roi_phase, enum lvn_phase phase, struct lvn_registration **ret_registration,
+                           enum lvn_phase roi_phase, enum lvn_phase phase, struct lvn_transform **ret_registration,
                            struct lvn_error *err) {
   const struct lvn_phantom_lesion *lesion = &phantom->lesions[lesion_index];
   double shift_mm[3];
@@ -81,18 +81,18 @@ static bool align_by_truth(const struct maker *maker, const struct lvn_phantom *
     shift_mm[axis] = lesion->displacement_mm[phase][axis] - lesion->displacement_mm[roi_phase][axis] +
                      maker->options->alignment_error_mm * draw_normal(phantom->options.seed, which);
   }
-  return lvn_registration_translation(shift_mm, ret_registration, err);
+  return lvn_transform_translation(shift_mm, ret_registration, err);
 }
 
 static bool align_phase(const struct maker *maker, const struct lvn_phantom *phantom, size_t lesion_index,
-                        enum lvn_phase roi_phase, enum lvn_phase phase, struct lvn_registration **ret_registration,
+                        enum lvn_phase roi_phase, enum lvn_phase phase, struct lvn_transform **ret_registration,
                         bool *ret_usable, struct lvn_error *err) {
   const struct lvn_mask *mask = &phantom->lesions[lesion_index].mask[roi_phase];
   struct lvn_registration_options options;
   struct lvn_registration_quality quality = {.usable = true};
   bool good = false;
   if (phase == roi_phase || maker->options->alignment == LVN_ALIGN_NONE) {
-    good = lvn_registration_identity(ret_registration, err);
+    good = lvn_transform_identity(ret_registration, err);
   } else if (maker->options->alignment == LVN_ALIGN_ESTIMATED) {
     lvn_registration_options_default(&options);
     good = lvn_registration_run(&phantom->volume[roi_phase], mask, &phantom->volume[phase], &options, ret_registration,
@@ -172,7 +172,7 @@ static bool add_lesion(struct maker *maker, size_t index, const struct lvn_phant
   double middle = lvn_clock_monotonic_seconds();
   good = good && (!aligned.usable || crop_lesion(maker, phantom, lesion_index, roi_phase, &aligned, &crop, err));
   for (int phase = 0; phase < LVN_PHASE_COUNT; phase++) {
-    lvn_registration_destroy(aligned.registration[phase]);
+    lvn_transform_destroy(aligned.registration[phase]);
   }
   name_lesion(maker, index, lesion_index, phantom, roi_phase, &lesion);
   (void)pthread_mutex_lock(&maker->lock);

@@ -8,8 +8,8 @@
 
 #include "base/error.h"
 #include "model/image/grid.h"
+#include "model/image/transform.h"
 #include "model/image/vocabulary.h"
-#include "model/registration/registration.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -26,7 +26,7 @@ void lvn_crop_options_default(struct lvn_crop_options *ret_options);
 
 struct lvn_crop_phase { /* borrowed; volume NULL when the phase is missing */
   const struct lvn_volume *volume;
-  const struct lvn_registration *from_fixed; /* fixed space to this phase's space */
+  const struct lvn_transform *from_fixed; /* fixed space to this phase's space */
 };
 
 struct lvn_crop_slice {

@@ -11,7 +11,7 @@
 struct walker {
   const struct lvn_sample_plane *plane;
   const struct lvn_volume *volume;
-  const struct lvn_registration *from_fixed;
+  const struct lvn_transform *from_fixed;
   double origin[3]; /* moving index of sample (0,0) */
   double step[2][3];
   bool is_affine;
@@ -24,7 +24,7 @@ static void moving_index(const struct walker *walker, double column, double row,
   double fixed_mm[3];
   double moving_mm[3];
   lvn_grid_to_patient(plane->fixed_grid, fixed, fixed_mm);
-  lvn_registration_map(walker->from_fixed, fixed_mm, moving_mm);
+  lvn_transform_map(walker->from_fixed, fixed_mm, moving_mm);
   lvn_grid_to_index(&walker->volume->grid, moving_mm, ret_index);
 }
 
@@ -122,7 +122,7 @@ static int16_t average(const struct walker *walker, uint32_t column, uint32_t ro
 }
 
 void lvn_sample_plane(const struct lvn_sample_plane *plane, const struct lvn_volume *volume,
-                      const struct lvn_registration *from_fixed, int16_t *hounsfield) {
+                      const struct lvn_transform *from_fixed, int16_t *hounsfield) {
   struct walker walker = {.plane = plane, .volume = volume, .from_fixed = from_fixed};
   double finest_mm = fmin(volume->grid.spacing_mm[0], volume->grid.spacing_mm[1]);
   int parts = (int)ceil(plane->spacing_mm / finest_mm - 1e-6);

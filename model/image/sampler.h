@@ -4,7 +4,7 @@
 #define LVN_MODEL_SAMPLER_H
 
 #include "model/image/grid.h"
-#include "model/registration/registration.h"
+#include "model/image/transform.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -26,7 +26,7 @@ struct lvn_sample_plane {
  * neighbours, LVN_CROP_PADDING_HU where that gives no measurement; the mean of k x k sub-samples where the phase's
  * pixels are smaller than the sample spacing. */
 void lvn_sample_plane(const struct lvn_sample_plane *plane, const struct lvn_volume *volume,
-                      const struct lvn_registration *from_fixed, int16_t *hounsfield);
+                      const struct lvn_transform *from_fixed, int16_t *hounsfield);
 
 #ifdef __cplusplus
 }

@@ -136,14 +136,14 @@ static const char *name_of(int model) {
 /* What the fine scale's work is shared out by: layers of costs, then fits to all the blocks and to halves of them. */
 enum { THERE, BACK, THERE_EVEN, THERE_ODD, FITS };
 struct fit {
-  struct lvn_reg_transform model[MODELS];
+  struct lvn_transform model[MODELS];
   bool fitted[MODELS];
 };
 struct fit_work {
   const struct pair *fine;
   struct lvn_reg_costs *costs[2]; /* there, back */
-  struct lvn_reg_transform none[2];
-  struct lvn_reg_transform start[2];
+  struct lvn_transform none[2];
+  struct lvn_transform start[2];
   struct fit fit[FITS];
 };
 
@@ -165,7 +165,7 @@ static void fit_each(void *context, int item) {
       [THERE] = LVN_REG_ALL, [BACK] = LVN_REG_ALL, [THERE_EVEN] = LVN_REG_EVEN, [THERE_ODD] = LVN_REG_ODD};
   struct fit_work *work = context;
   struct fit *fit = &work->fit[item];
-  struct lvn_reg_transform *model = fit->model;
+  struct lvn_transform *model = fit->model;
   int side = item == BACK;
   const struct lvn_reg_costs *costs = work->costs[side];
   model[IDENTITY] = work->none[side];
@@ -211,7 +211,7 @@ static int fitted_up_to(const struct fit *fit, int most) {
 static bool fit_models(const struct pair *fine, struct fit_work *work, struct lvn_error *err) {
   work->fine = fine;
   for (int side = 0; side < 2; side++) {
-    lvn_reg_transform_identity(fine->centre_mm[side], &work->none[side]);
+    lvn_transform_about(fine->centre_mm[side], &work->none[side]);
     work->start[side] = work->none[side];
     for (int a = 0; a < 3; a++) {
       work->none[side].shift_mm[a] = fine->centre_mm[side][a] - fine->centre_mm[1 - side][a];
@@ -228,7 +228,7 @@ static bool fit_models(const struct pair *fine, struct fit_work *work, struct lv
 
 /* Refine `transform`, found by the search, and measure the way back, by the same model, when the search says that it
  * leads home. */
-static bool refine(struct pair *fine, struct lvn_reg_transform *transform, struct lvn_reg_evidence *evidence,
+static bool refine(struct pair *fine, struct lvn_transform *transform, struct lvn_reg_evidence *evidence,
                    const char **model, struct lvn_error *err) {
   LVN_CLEANUP(work_clear) struct fit_work work = {0};
   const double *lesion_mm = fine->centre_mm[0];
@@ -248,9 +248,9 @@ static bool refine(struct pair *fine, struct lvn_reg_transform *transform, struc
   if (!fine->planar) {
     evidence->model_spread_mm = fmax(evidence->model_spread_mm, distance_mm(fit->model[AFFINE].shift_mm, shift_mm));
   }
-  struct lvn_reg_transform there = fit->model[chosen];
+  struct lvn_transform there = fit->model[chosen];
   int returned = fitted_up_to(&work.fit[BACK], chosen);
-  struct lvn_reg_transform back = work.fit[BACK].model[returned < 0 ? IDENTITY : returned];
+  struct lvn_transform back = work.fit[BACK].model[returned < 0 ? IDENTITY : returned];
   lvn_reg_costs_ask(work.costs[0], &there, &evidence->agreement, &evidence->contrast);
   /* The fits are against the boxes' offset. */
   double y_mm[3];
@@ -260,8 +260,8 @@ static bool refine(struct pair *fine, struct lvn_reg_transform *transform, struc
     evidence->translation_mm[a] = shift_mm[a] + found_mm[a] - lesion_mm[a];
     back.shift_mm[a] += lesion_mm[a] - found_mm[a];
   }
-  lvn_reg_transform_apply(&there, lesion_mm, y_mm);
-  lvn_reg_transform_apply(&back, y_mm, home_mm);
+  lvn_transform_map(&there, lesion_mm, y_mm);
+  lvn_transform_map(&back, y_mm, home_mm);
   if (returned >= 0 && evidence->inverse_consistency_mm < 2.0 * COARSE_MM) {
     evidence->inverse_consistency_mm = distance_mm(home_mm, lesion_mm);
   }
@@ -275,8 +275,8 @@ enum { LIKENESS_BEFORE, LIKENESS_AFTER, DETAIL, BODY, LIKENESSES };
 struct likeness_work {
   const struct pair *coarse;
   const struct pair *fine;
-  const struct lvn_reg_transform *before;
-  const struct lvn_reg_transform *after;
+  const struct lvn_transform *before;
+  const struct lvn_transform *after;
   double likeness[LIKENESSES];
   bool done;
   struct lvn_error err;
@@ -296,9 +296,8 @@ static void measure_likeness(void *context, int item) {
 }
 
 bool lvn_reg_align(const struct lvn_volume *fixed, const struct lvn_volume *moving, const double centre_mm[3],
-                   double radius_mm, const struct lvn_registration_options *options,
-                   struct lvn_reg_transform *transform, struct lvn_reg_evidence *evidence, const char **model,
-                   struct lvn_error *err) {
+                   double radius_mm, const struct lvn_registration_options *options, struct lvn_transform *transform,
+                   struct lvn_reg_evidence *evidence, const char **model, struct lvn_error *err) {
   LVN_CLEANUP(pair_clear)
   struct pair coarse = {.volume = {fixed, moving}, .spacing_mm = COARSE_MM, .radius_mm = radius_mm};
   LVN_CLEANUP(pair_clear) struct pair fine = {.volume = {fixed, moving}, .spacing_mm = FINE_MM};
@@ -319,7 +318,7 @@ bool lvn_reg_align(const struct lvn_volume *fixed, const struct lvn_volume *movi
   evidence->planar = coarse.planar;
   evidence->slice_mm = fmax(fixed->grid.spacing_mm[2], moving->grid.spacing_mm[2]);
   evidence->overlap = found.there.overlap;
-  struct lvn_reg_transform before = *transform;
+  struct lvn_transform before = *transform;
   struct likeness_work work = {.coarse = &coarse, .fine = &fine, .before = &before, .after = transform};
   if (found.there.overlap < LVN_REG_LEAST_OVERLAP) {
     measure_likeness(&work, LIKENESS_BEFORE);
@@ -352,18 +351,18 @@ bool lvn_reg_align(const struct lvn_volume *fixed, const struct lvn_volume *movi
 
 bool lvn_registration_run(const struct lvn_volume *fixed, const struct lvn_mask *lesion,
                           const struct lvn_volume *moving, const struct lvn_registration_options *options,
-                          struct lvn_registration **ret_registration, struct lvn_registration_quality *ret_quality,
+                          struct lvn_transform **ret_registration, struct lvn_registration_quality *ret_quality,
                           struct lvn_error *err) {
   double start = lvn_clock_monotonic_seconds();
   struct lvn_registration_quality quality = {.model = "identity"};
   struct lvn_reg_evidence evidence = {.inverse_consistency_mm = NAN};
-  struct lvn_reg_transform transform;
+  struct lvn_transform transform;
   double centre_mm[3] = {0.0, 0.0, 0.0};
   double mapped_mm[3];
   size_t lesion_voxels = lvn_mask_measure(lesion, NULL, NULL, centre_mm);
   const double *voxel_mm = lesion->grid.spacing_mm;
   double radius_mm = cbrt(0.75 / M_PI * (double)lesion_voxels * voxel_mm[0] * voxel_mm[1] * voxel_mm[2]);
-  lvn_reg_transform_identity(centre_mm, &transform);
+  lvn_transform_about(centre_mm, &transform);
   if (lesion_voxels > 0 &&
       !lvn_reg_align(fixed, moving, centre_mm, radius_mm, options, &transform, &evidence, &quality.model, err)) {
     return false;
@@ -371,15 +370,20 @@ bool lvn_registration_run(const struct lvn_volume *fixed, const struct lvn_mask 
   quality.similarity = evidence.similarity;
   quality.similarity_before = evidence.similarity_before;
   quality.inverse_consistency_mm = evidence.inverse_consistency_mm;
-  lvn_reg_transform_apply(&transform, centre_mm, mapped_mm);
+  lvn_transform_map(&transform, centre_mm, mapped_mm);
   for (int a = 0; a < 3; a++) {
     quality.displacement_mm[a] = mapped_mm[a] - centre_mm[a];
   }
   lvn_reg_judge(&evidence, options->max_error_mm, &quality);
   quality.seconds = lvn_clock_monotonic_seconds() - start;
-  if (!lvn_reg_wrap(&transform, ret_registration, err)) {
+  if (!lvn_transform_create(&transform, ret_registration, err)) {
     return false;
   }
   *ret_quality = quality;
   return true;
+}
+
+void lvn_registration_options_default(struct lvn_registration_options *ret_options) {
+  *ret_options =
+      (struct lvn_registration_options){.device = "cpu", .search_mm = {24.0, 24.0, 44.0}, .max_error_mm = 6.0};
 }

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "model/image/grid.h"
+#include "model/image/transform.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -31,28 +32,13 @@ struct lvn_registration_quality {
   const char *model; /* "identity", "translation", "affine", "curved" (static) */
 };
 
-/* A transform from the fixed phase's patient space to the moving phase's. Immutable; may be shared by threads. */
-struct lvn_registration;
-
 /* Align `moving` to `fixed` about `lesion` (a mask on fixed's grid). Never fails for want of similarity: that is told
  * by `ret_quality`, and then the transform is the best found. Errors are LVN_ERROR_ENGINE or NOMEM only. */
 LVN_MUST_CHECK bool lvn_registration_run(const struct lvn_volume *fixed, const struct lvn_mask *lesion,
                                          const struct lvn_volume *moving,
                                          const struct lvn_registration_options *options,
-                                         struct lvn_registration **ret_registration,
+                                         struct lvn_transform **ret_registration,
                                          struct lvn_registration_quality *ret_quality, struct lvn_error *err);
-/* The transform of a phase to itself. */
-LVN_MUST_CHECK bool lvn_registration_identity(struct lvn_registration **ret_registration, struct lvn_error *err);
-/* A known displacement, patient mm: moving = fixed + shift. */
-LVN_MUST_CHECK bool lvn_registration_translation(const double shift_mm[3], struct lvn_registration **ret_registration,
-                                                 struct lvn_error *err);
-
-/* Where in the moving phase is this point of the fixed phase? Both patient mm. Cheap; any point. */
-void lvn_registration_map(const struct lvn_registration *registration, const double fixed_mm[3],
-                          double ret_moving_mm[3]);
-/* The way back. */
-void lvn_registration_unmap(const struct lvn_registration *registration, const double moving_mm[3],
-                            double ret_fixed_mm[3]);
 /* A lesion's mask on the part of the moving phase's grid that holds it: `mask.grid` is that part, whose first voxel is
  * voxel `first` of the whole. Owned; without voxels (`mask.inside` NULL) when the lesion lies off the grid. */
 struct lvn_carried_mask {
@@ -60,11 +46,10 @@ struct lvn_carried_mask {
   uint32_t first[3];
   bool is_cut; /* some of the lesion lies off the moving grid */
 };
-LVN_MUST_CHECK bool lvn_registration_carry(const struct lvn_registration *registration, const struct lvn_mask *lesion,
+LVN_MUST_CHECK bool lvn_registration_carry(const struct lvn_transform *registration, const struct lvn_mask *lesion,
                                            const struct lvn_grid *moving, struct lvn_carried_mask *ret_carried,
                                            struct lvn_error *err);
 void lvn_carried_mask_clear(struct lvn_carried_mask *carried);
-void lvn_registration_destroy(struct lvn_registration *registration); /* NULL is allowed */
 
 #ifdef __cplusplus
 }

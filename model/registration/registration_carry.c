@@ -5,7 +5,7 @@
 #include <math.h>
 
 /* Moving indices that the mask's voxels reach, with a voxel to spare on each side; false when all lie off the grid. */
-static bool find_box(const struct lvn_registration *registration, const struct lvn_mask *lesion,
+static bool find_box(const struct lvn_transform *registration, const struct lvn_mask *lesion,
                      const struct lvn_grid *moving, double low[3], double high[3]) {
   const uint32_t *size = lesion->size;
   bool any = false;
@@ -25,7 +25,7 @@ static bool find_box(const struct lvn_registration *registration, const struct l
     double moving_mm[3];
     double index[3];
     lvn_grid_to_patient(&lesion->grid, at, fixed_mm);
-    lvn_registration_map(registration, fixed_mm, moving_mm);
+    lvn_transform_map(registration, fixed_mm, moving_mm);
     lvn_grid_to_index(moving, moving_mm, index);
     for (int a = 0; a < 3; a++) {
       double spare = 1.0 + lesion->grid.spacing_mm[a] / moving->spacing_mm[a];
@@ -40,11 +40,11 @@ static bool find_box(const struct lvn_registration *registration, const struct l
   return any;
 }
 
-static bool comes_from(const struct lvn_registration *registration, const struct lvn_mask *lesion,
+static bool comes_from(const struct lvn_transform *registration, const struct lvn_mask *lesion,
                        const double moving_mm[3]) {
   double fixed_mm[3];
   double index[3];
-  lvn_registration_unmap(registration, moving_mm, fixed_mm);
+  lvn_transform_unmap(registration, moving_mm, fixed_mm);
   lvn_grid_to_index(&lesion->grid, fixed_mm, index);
   for (int a = 0; a < 3; a++) {
     index[a] = floor(index[a] + 0.5);
@@ -55,8 +55,7 @@ static bool comes_from(const struct lvn_registration *registration, const struct
   return lvn_mask_contains(lesion, (int64_t)index[0], (int64_t)index[1], (int64_t)index[2]);
 }
 
-static void fill_box(const struct lvn_registration *registration, const struct lvn_mask *lesion,
-                     struct lvn_mask *part) {
+static void fill_box(const struct lvn_transform *registration, const struct lvn_mask *lesion, struct lvn_mask *part) {
   const uint32_t *size = part->grid.size;
   size_t i = 0;
   for (uint32_t z = 0; z < size[2]; z++) {
@@ -71,7 +70,7 @@ static void fill_box(const struct lvn_registration *registration, const struct l
   }
 }
 
-bool lvn_registration_carry(const struct lvn_registration *registration, const struct lvn_mask *lesion,
+bool lvn_registration_carry(const struct lvn_transform *registration, const struct lvn_mask *lesion,
                             const struct lvn_grid *moving, struct lvn_carried_mask *ret_carried,
                             struct lvn_error *err) {
   struct lvn_carried_mask carried = {.is_cut = true};

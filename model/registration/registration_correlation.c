@@ -52,7 +52,7 @@ static int64_t nearest(const struct lvn_reg_features *features, const double at_
 }
 
 double lvn_reg_correlation(const struct lvn_reg_features *fixed, const struct lvn_reg_features *moving,
-                           const struct lvn_reg_transform *transform, double sigma_mm) {
+                           const struct lvn_transform *transform, double sigma_mm) {
   struct sums sums = {0};
   int64_t voxels = fixed->size[0] * fixed->size[1] * fixed->size[2];
   for (int64_t i = 0; i < voxels; i++) {
@@ -69,7 +69,7 @@ double lvn_reg_correlation(const struct lvn_reg_features *fixed, const struct lv
       from_centre_mm[a] = x_mm[a] - transform->centre_mm[a];
     }
     double weight = lvn_reg_importance(fixed, i, from_centre_mm, sigma_mm);
-    lvn_reg_transform_apply(transform, x_mm, y_mm);
+    lvn_transform_map(transform, x_mm, y_mm);
     int64_t there = weight > 1e-3 ? nearest(moving, y_mm) : -1;
     if (there >= 0) {
       add_pair(fixed->data + i * LVN_REG_CHANNELS, moving->data + there * LVN_REG_CHANNELS, weight, &sums);

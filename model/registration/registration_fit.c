@@ -9,7 +9,7 @@
 
 #define QUADRATIC_TERMS 10
 #define FIT_ROUNDS 10
-#define PARAMETERS (3 * LVN_REG_BASIS)
+#define PARAMETERS (3 * LVN_TRANSFORM_BASIS)
 
 /* Cholesky. False when the matrix is not positive. */
 static bool solve(double *matrix, double *vector, int count) {
@@ -84,7 +84,7 @@ static bool fit_quadratic(const struct lvn_reg_block *block, const double at[3],
   return true;
 }
 
-/* Parameter 3 k + a is what basis function k, 1 at the most at LVN_REG_SCALE_MM, moves along axis a, in mm. */
+/* Parameter 3 k + a is what basis function k, 1 at the most at LVN_TRANSFORM_SCALE_MM, moves along axis a, in mm. */
 struct system {
   double matrix[PARAMETERS * PARAMETERS];
   double vector[PARAMETERS];
@@ -95,16 +95,16 @@ struct system {
 static void add_block(const struct lvn_reg_block *block, const double *parameters, int functions, double spacing_mm,
                       bool planar, struct system *system) {
   double offset_mm[3];
-  double basis[LVN_REG_BASIS];
+  double basis[LVN_TRANSFORM_BASIS];
   double at[3];
   struct quadratic fit;
   for (int a = 0; a < 3; a++) {
     offset_mm[a] = block->position_mm[a] / block->weight;
   }
-  lvn_reg_transform_basis(offset_mm, basis);
+  lvn_transform_basis(offset_mm, basis);
   for (int a = 0; a < 3; a++) {
     at[a] = 0.0;
-    for (int k = 0; k < LVN_REG_BASIS; k++) {
+    for (int k = 0; k < LVN_TRANSFORM_BASIS; k++) {
       at[a] += basis[k] * parameters[3 * k + a] / spacing_mm;
     }
     at[a] = fmin(LVN_REG_SHIFT_REACH - 0.5, fmax(-(LVN_REG_SHIFT_REACH - 0.5), at[a]));
@@ -185,20 +185,20 @@ static bool step(const struct system *system, int count, double *parameters, dou
   return false;
 }
 
-static void to_parameters(const struct lvn_reg_transform *transform, double parameters[PARAMETERS]) {
+static void to_parameters(const struct lvn_transform *transform, double parameters[PARAMETERS]) {
   memcpy(parameters, transform->shift_mm, sizeof transform->shift_mm);
   memcpy(parameters + 3, transform->curve_mm, sizeof transform->curve_mm);
 }
 
 bool lvn_reg_costs_fit(const struct lvn_reg_costs *costs, enum lvn_reg_model model, enum lvn_reg_part part,
-                       double prior, struct lvn_reg_transform *transform) {
+                       double prior, struct lvn_transform *transform) {
   static const int functions_of[] = {
-      [LVN_REG_TRANSLATION] = 1, [LVN_REG_AFFINE] = LVN_REG_AFFINE_BASIS, [LVN_REG_CURVED] = LVN_REG_BASIS};
+      [LVN_REG_TRANSLATION] = 1, [LVN_REG_AFFINE] = LVN_REG_AFFINE_BASIS, [LVN_REG_CURVED] = LVN_TRANSFORM_BASIS};
   double parameters[PARAMETERS];
   double length_mm = HUGE_VAL;
   int functions = functions_of[model];
   struct system system;
-  struct lvn_reg_transform fitted = *transform;
+  struct lvn_transform fitted = *transform;
   to_parameters(transform, parameters);
   for (int round = 0; round < FIT_ROUNDS && length_mm > 0.01; round++) {
     build_system(costs, parameters, functions, part, prior, &system);
@@ -213,14 +213,14 @@ bool lvn_reg_costs_fit(const struct lvn_reg_costs *costs, enum lvn_reg_model mod
   }
   memcpy(fitted.shift_mm, parameters, sizeof fitted.shift_mm);
   memcpy(fitted.curve_mm, parameters + 3, sizeof fitted.curve_mm);
-  if (lvn_reg_transform_least_determinant(&fitted) < LVN_REG_LEAST_DETERMINANT) {
+  if (lvn_transform_least_determinant(&fitted) < LVN_REG_LEAST_DETERMINANT) {
     return false;
   }
   *transform = fitted;
   return true;
 }
 
-double lvn_reg_costs_value(const struct lvn_reg_costs *costs, const struct lvn_reg_transform *transform,
+double lvn_reg_costs_value(const struct lvn_reg_costs *costs, const struct lvn_transform *transform,
                            enum lvn_reg_part part) {
   double parameters[PARAMETERS];
   struct system system;

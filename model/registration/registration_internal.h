@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "model/image/grid.h"
+#include "model/image/transform.h"
 #include "model/registration/registration.h"
 
 #include <stddef.h>
@@ -16,11 +17,8 @@
 extern "C" {
 #endif
 
-#define LVN_REG_CHANNELS 12   /* pairs of the six neighbours at a right angle (MIND-SSC) */
-#define LVN_REG_SCALE_MM 40.0 /* what is not plain shift is measured as displacement at this distance */
-#define LVN_REG_LINEAR_REACH_MM 60.0
+#define LVN_REG_CHANNELS 12    /* pairs of the six neighbours at a right angle (MIND-SSC) */
 #define LVN_REG_AFFINE_BASIS 4 /* 1, x, y, z */
-#define LVN_REG_BASIS 10       /* and xx, yy, zz, xy, yz, zx */
 #define LVN_REG_LEAST_DETERMINANT 0.4
 
 /* `value` is clamped HU, 0 where `valid` is 0. Owned. */
@@ -40,24 +38,6 @@ LVN_MUST_CHECK bool lvn_reg_box_make(const struct lvn_volume *volume, const doub
                                      const double half_mm[3], double spacing_mm, struct lvn_reg_box *ret_box,
                                      struct lvn_error *err);
 void lvn_reg_box_clear(struct lvn_reg_box *box);
-
-/* y = x + shift + sum over k of curve_k basis_k(x - centre). What was measured in the neighbourhood is not
- * extrapolated: basis functions stay what they are at LVN_REG_LINEAR_REACH_MM and, of the second degree, at
- * LVN_REG_SCALE_MM. */
-struct lvn_reg_transform {
-  double centre_mm[3];
-  double shift_mm[3];
-  double curve_mm[LVN_REG_BASIS - 1][3];
-};
-void lvn_reg_transform_identity(const double centre_mm[3], struct lvn_reg_transform *ret_transform);
-void lvn_reg_transform_basis(const double offset_mm[3], double ret_basis[LVN_REG_BASIS]);
-void lvn_reg_transform_apply(const struct lvn_reg_transform *transform, const double x_mm[3], double ret_y_mm[3]);
-/* Of the map's derivative at x; at most 0 where it folds. */
-double lvn_reg_transform_determinant(const struct lvn_reg_transform *transform, const double x_mm[3]);
-/* The least one on a lattice of the neighbourhood. */
-double lvn_reg_transform_least_determinant(const struct lvn_reg_transform *transform);
-LVN_MUST_CHECK bool lvn_reg_wrap(const struct lvn_reg_transform *transform, struct lvn_registration **ret_registration,
-                                 struct lvn_error *err);
 
 /* Descriptors of one box: channel-last, 12 floats a voxel. Owned. */
 struct lvn_reg_features {
@@ -105,21 +85,21 @@ enum lvn_reg_model { LVN_REG_TRANSLATION, LVN_REG_AFFINE, LVN_REG_CURVED };
 /* Of the blocks, as on a chess-board: what is fitted to one part can be judged by the other. */
 enum lvn_reg_part { LVN_REG_ALL, LVN_REG_EVEN, LVN_REG_ODD };
 /* Improve `transform`, whose shift is against the boxes' own offset. `prior`: cost of 1 mm^2 of displacement at
- * LVN_REG_SCALE_MM from all but the plain shift. False, transform unchanged, when the costs have no minimum in reach or
- * the map would fold. */
+ * LVN_TRANSFORM_SCALE_MM from all but the plain shift. False, transform unchanged, when the costs have no minimum in
+ * reach or the map would fold. */
 LVN_MUST_CHECK bool lvn_reg_costs_fit(const struct lvn_reg_costs *costs, enum lvn_reg_model model,
-                                      enum lvn_reg_part part, double prior, struct lvn_reg_transform *transform);
+                                      enum lvn_reg_part part, double prior, struct lvn_transform *transform);
 /* Mean cost under `transform`; HUGE_VAL when it is out of reach. */
-double lvn_reg_costs_value(const struct lvn_reg_costs *costs, const struct lvn_reg_transform *transform,
+double lvn_reg_costs_value(const struct lvn_reg_costs *costs, const struct lvn_transform *transform,
                            enum lvn_reg_part part);
 /* What the blocks say, each by itself, of `transform` (whose shift is against the boxes' own offset). agreement: share
  * of their weight times contrast whose best whole shift is where the transform puts them; contrast: 1 - their cost
  * there / their mean cost over the shifts. Both 0 when nothing can be asked. */
-void lvn_reg_costs_ask(const struct lvn_reg_costs *costs, const struct lvn_reg_transform *transform,
-                       double *ret_agreement, double *ret_contrast);
+void lvn_reg_costs_ask(const struct lvn_reg_costs *costs, const struct lvn_transform *transform, double *ret_agreement,
+                       double *ret_contrast);
 /* Correlation of the descriptors about their channel means, 0..1, weighted about the transform's centre. */
 double lvn_reg_correlation(const struct lvn_reg_features *fixed, const struct lvn_reg_features *moving,
-                           const struct lvn_reg_transform *transform, double sigma_mm);
+                           const struct lvn_transform *transform, double sigma_mm);
 
 /* How alike the bodies about `centre_mm` are, inner organs aside: correlation, 0..1; 0 when too little is seen by both.
  */
@@ -171,7 +151,7 @@ struct lvn_reg_evidence {
  */
 LVN_MUST_CHECK bool lvn_reg_align(const struct lvn_volume *fixed, const struct lvn_volume *moving,
                                   const double centre_mm[3], double radius_mm,
-                                  const struct lvn_registration_options *options, struct lvn_reg_transform *transform,
+                                  const struct lvn_registration_options *options, struct lvn_transform *transform,
                                   struct lvn_reg_evidence *evidence, const char **model, struct lvn_error *err);
 /* Fill estimated_error_mm, usable and reason. */
 void lvn_reg_judge(const struct lvn_reg_evidence *evidence, double max_error_mm,

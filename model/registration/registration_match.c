@@ -139,8 +139,8 @@ static bool ask_block(const struct lvn_reg_block *block, const double at[3], int
   return count >= LVN_REG_SIDE * LVN_REG_SIDE / 2.0;
 }
 
-void lvn_reg_costs_ask(const struct lvn_reg_costs *costs, const struct lvn_reg_transform *transform,
-                       double *ret_agreement, double *ret_contrast) {
+void lvn_reg_costs_ask(const struct lvn_reg_costs *costs, const struct lvn_transform *transform, double *ret_agreement,
+                       double *ret_contrast) {
   double weight_sum = 0.0;
   double agreed = 0.0;
   double mean_sum = 0.0;
@@ -156,7 +156,7 @@ void lvn_reg_costs_ask(const struct lvn_reg_costs *costs, const struct lvn_reg_t
     for (int a = 0; a < 3; a++) {
       place_mm[a] = transform->centre_mm[a] + block->position_mm[a] / block->weight;
     }
-    lvn_reg_transform_apply(transform, place_mm, at);
+    lvn_transform_map(transform, place_mm, at);
     for (int a = 0; a < 3; a++) {
       at[a] = (at[a] - place_mm[a]) / costs->spacing_mm;
     }

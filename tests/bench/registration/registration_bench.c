@@ -158,12 +158,12 @@ struct errors {
   double most;
 };
 
-static struct errors measure(const struct place *place, const struct lvn_reg_transform *transform) {
+static struct errors measure(const struct place *place, const struct lvn_transform *transform) {
   double error[POINTS];
   struct errors out = {0};
   for (size_t i = 0; i < place->point_count; i++) {
     double mapped[3];
-    lvn_reg_transform_apply(transform, place->point_mm[i], mapped);
+    lvn_transform_map(transform, place->point_mm[i], mapped);
     error[i] = distance_mm(mapped, place->truth_mm[i]);
     out.mean += error[i] / (double)place->point_count;
   }
@@ -289,13 +289,13 @@ static void run_place(const struct pair *pair, const struct place *place, const 
   struct lvn_registration_options options;
   struct lvn_reg_evidence evidence;
   struct lvn_registration_quality quality = {0};
-  struct lvn_reg_transform none;
-  struct lvn_reg_transform shift;
-  struct lvn_reg_transform full;
+  struct lvn_transform none;
+  struct lvn_transform shift;
+  struct lvn_transform full;
   struct lvn_error err = {0};
   const char *model = NULL;
   lvn_registration_options_default(&options);
-  lvn_reg_transform_identity(place->centre_mm, &none);
+  lvn_transform_about(place->centre_mm, &none);
   shift = full = none;
   double seconds[RUNS];
   double cpu_seconds[RUNS];
@@ -325,10 +325,10 @@ static void run_place(const struct pair *pair, const struct place *place, const 
                lvn_phase_name(pair->phase), fixed->grid.spacing_mm[2], moving->grid.spacing_mm[2],
                pair->phantom.options.motion_scale, model, pair->one_phase_lesion + 2 * pair->is_cut, place->wall_mm,
                before.mean, moved.centre, moved.mean, after.centre, after.mean, after.p95, after.most);
-  (void)printf("%.3f,%.3f,%.3f,%d,%.3f,%.3f,%.0f,%.4f,%.4f,%.4f,%.4f,%.4f,%d\n",
-               lvn_reg_transform_least_determinant(&full), evidence.inverse_consistency_mm, quality.estimated_error_mm,
-               quality.usable, seconds[RUNS / 2], cpu_seconds[RUNS / 2], beyond_mb, evidence.agreement, evidence.body,
-               evidence.similarity, evidence.overlap, evidence.model_spread_mm, evidence.at_border);
+  (void)printf("%.3f,%.3f,%.3f,%d,%.3f,%.3f,%.0f,%.4f,%.4f,%.4f,%.4f,%.4f,%d\n", lvn_transform_least_determinant(&full),
+               evidence.inverse_consistency_mm, quality.estimated_error_mm, quality.usable, seconds[RUNS / 2],
+               cpu_seconds[RUNS / 2], beyond_mb, evidence.agreement, evidence.body, evidence.similarity,
+               evidence.overlap, evidence.model_spread_mm, evidence.at_border);
   (void)fflush(stdout);
 }
 

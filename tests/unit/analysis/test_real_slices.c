@@ -113,7 +113,7 @@ static struct lvn_mask draw_lesion(double ret_centre_mm[3]) {
 }
 
 /* Mean error, in voxels, over the liver within 25 mm of the lesion; ret_centre_voxels: at the lesion. */
-static double measure(const struct lvn_registration *registration, const double centre_mm[3], const double shift_mm[2],
+static double measure(const struct lvn_transform *registration, const double centre_mm[3], const double shift_mm[2],
                       double *ret_centre_voxels) {
   const struct lvn_mask *liver = &rois.items[0].mask;
   double sum = 0.0;
@@ -128,13 +128,13 @@ static double measure(const struct lvn_registration *registration, const double 
     if (lvn_mask_contains(liver, (int64_t)index[0], (int64_t)index[1], (int64_t)index[2]) &&
         is_near(at_mm, centre_mm, NEAR_MM)) {
       go_to(at_mm, shift_mm, truth_mm);
-      lvn_registration_map(registration, at_mm, found_mm);
+      lvn_transform_map(registration, at_mm, found_mm);
       sum += hypot(truth_mm[0] - found_mm[0], truth_mm[1] - found_mm[1]);
       count++;
     }
   }
   go_to(centre_mm, shift_mm, truth_mm);
-  lvn_registration_map(registration, centre_mm, found_mm);
+  lvn_transform_map(registration, centre_mm, found_mm);
   *ret_centre_voxels = hypot(truth_mm[0] - found_mm[0], truth_mm[1] - found_mm[1]) / fixed.grid.spacing_mm[0];
   return sum / (double)count / fixed.grid.spacing_mm[0];
 }
@@ -148,7 +148,7 @@ static void test_real_slices__a_known_field_is_found(void **unused) {
   lvn_registration_options_default(&options);
   for (int i = 0; i < 3; i++) {
     struct lvn_error err = {0};
-    struct lvn_registration *registration = NULL;
+    struct lvn_transform *registration = NULL;
     struct lvn_registration_quality quality;
     struct lvn_volume moving = deform(shifts_mm[i]);
     double centre_voxels = NAN;
@@ -160,7 +160,7 @@ static void test_real_slices__a_known_field_is_found(void **unused) {
     assert_true(quality.usable);
     assert_true(centre_voxels < 1.0);
     assert_true(mean_voxels < 1.0);
-    lvn_registration_destroy(registration);
+    lvn_transform_destroy(registration);
     lvn_volume_clear(&moving);
   }
   lvn_mask_clear(&lesion);

@@ -172,7 +172,7 @@ static inline struct outcome align(const struct lvn_volume *fixed, const struct 
                                    const double centre[3], const double truth_mm[3]) {
   struct lvn_error err = {0};
   struct lvn_registration_options options;
-  struct lvn_registration *registration = NULL;
+  struct lvn_transform *registration = NULL;
   struct outcome outcome = {0};
   struct lvn_mask lesion = lesion_at(fixed, centre, 9.0);
   double middle[3];
@@ -180,7 +180,7 @@ static inline struct outcome align(const struct lvn_volume *fixed, const struct 
   lvn_registration_options_default(&options);
   assert_true(lvn_mask_measure(&lesion, NULL, NULL, middle) > 0);
   assert_true(lvn_registration_run(fixed, &lesion, moving, &options, &registration, &outcome.quality, &err));
-  lvn_registration_map(registration, middle, mapped);
+  lvn_transform_map(registration, middle, mapped);
   for (int a = 0; a < 3; a++) {
     double d = mapped[a] - middle[a] - truth_mm[a];
     outcome.error_mm += d * d;
@@ -191,15 +191,15 @@ static inline struct outcome align(const struct lvn_volume *fixed, const struct 
                           middle[2] + (corner & 4 ? 30 : -30)};
     double there[3];
     double home[3];
-    lvn_registration_map(registration, at, there);
-    lvn_registration_unmap(registration, there, home);
+    lvn_transform_map(registration, at, there);
+    lvn_transform_unmap(registration, there, home);
     assert_true(fabs(home[0] - at[0]) + fabs(home[1] - at[1]) + fabs(home[2] - at[2]) < 0.01);
   }
   print_message("%s usable=%d error %.2f mm (estimated %.2f) similarity %.2f -> %.2f inverse %.2f mm %.2f s %s\n",
                 outcome.quality.model, outcome.quality.usable, outcome.error_mm, outcome.quality.estimated_error_mm,
                 outcome.quality.similarity_before, outcome.quality.similarity, outcome.quality.inverse_consistency_mm,
                 outcome.quality.seconds, outcome.quality.reason);
-  lvn_registration_destroy(registration);
+  lvn_transform_destroy(registration);
   lvn_mask_clear(&lesion);
   return outcome;
 }

@@ -52,7 +52,7 @@ static void fill_box(struct lvn_mask *mask, const uint32_t first[3], const uint3
 struct fixture {
   struct lvn_volume volume;
   struct lvn_mask mask;
-  struct lvn_registration *registration;
+  struct lvn_transform *registration;
   struct lvn_crop crop;
 };
 
@@ -61,7 +61,7 @@ static void set_up(struct fixture *f, const struct lvn_grid *grid, const double 
   *f = (struct fixture){0};
   assert_true(lvn_volume_create(grid, &f->volume, &err));
   assert_true(lvn_mask_create(grid, &f->mask, &err));
-  assert_true(lvn_registration_translation(shift_mm, &f->registration, &err));
+  assert_true(lvn_transform_translation(shift_mm, &f->registration, &err));
   fill_plane(&f->volume);
 }
 
@@ -69,7 +69,7 @@ static void tear_down(struct fixture *f) {
   lvn_crop_clear(&f->crop);
   lvn_volume_clear(&f->volume);
   lvn_mask_clear(&f->mask);
-  lvn_registration_destroy(f->registration);
+  lvn_transform_destroy(f->registration);
 }
 
 static void make(struct fixture *f, bool with_third) {

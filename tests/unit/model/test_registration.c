@@ -13,14 +13,14 @@
 static void test_registration__identity(void **unused) {
   (void)unused;
   struct lvn_error err = {0};
-  struct lvn_registration *registration = NULL;
+  struct lvn_transform *registration = NULL;
   const double point[3] = {3.5, -7, 1e3};
   double mapped[3];
-  assert_true(lvn_registration_identity(&registration, &err));
-  lvn_registration_map(registration, point, mapped);
+  assert_true(lvn_transform_identity(&registration, &err));
+  lvn_transform_map(registration, point, mapped);
   assert_memory_equal(point, mapped, sizeof point);
-  lvn_registration_destroy(registration);
-  lvn_registration_destroy(NULL);
+  lvn_transform_destroy(registration);
+  lvn_transform_destroy(NULL);
 }
 
 static void test_registration__finds_known_shifts(void **unused) {
@@ -96,7 +96,7 @@ static void test_registration__liver_alone_has_a_vote(void **unused) {
   struct lvn_phantom_options options;
   struct lvn_registration_options how;
   struct lvn_registration_quality quality;
-  struct lvn_registration *registration = NULL;
+  struct lvn_transform *registration = NULL;
   double error_mm = 0.0;
   lvn_phantom_options_default(&options);
   options.seed = 7401;
@@ -121,7 +121,7 @@ static void test_registration__liver_alone_has_a_vote(void **unused) {
   print_message("%s usable=%d error %.2f mm %s\n", quality.model, quality.usable, sqrt(error_mm), quality.reason);
   assert_true(quality.usable);
   assert_true(sqrt(error_mm) < 2.5);
-  lvn_registration_destroy(registration);
+  lvn_transform_destroy(registration);
   lvn_phantom_clear(&phantom);
 }
 

@@ -84,7 +84,7 @@ static void test_registration__refuses_what_cannot_be_aligned(void **unused) {
 static void test_registration__carries_the_lesion(void **unused) {
   (void)unused;
   struct lvn_error err = {0};
-  struct lvn_registration *registration = NULL;
+  struct lvn_transform *registration = NULL;
   struct lvn_carried_mask carried;
   const double shift_mm[3] = {7.0, -5.0, 12.0};
   const struct lvn_grid fixed_grid = {.size = {60, 60, 12},
@@ -100,7 +100,7 @@ static void test_registration__carries_the_lesion(void **unused) {
   double centre_mm[3];
   double carried_mm[3];
   size_t voxels = lvn_mask_measure(&lesion, NULL, NULL, centre_mm);
-  assert_true(lvn_registration_translation(shift_mm, &registration, &err));
+  assert_true(lvn_transform_translation(shift_mm, &registration, &err));
   assert_true(lvn_registration_carry(registration, &lesion, &moving_grid, &carried, &err));
   assert_false(carried.is_cut);
   double volume = (double)lvn_mask_measure(&carried.mask, NULL, NULL, carried_mm) * 0.7 * 0.7 * 1.0;
@@ -121,7 +121,7 @@ static void test_registration__carries_the_lesion(void **unused) {
   assert_true(carried.is_cut);
   assert_null(carried.mask.inside);
   lvn_carried_mask_clear(&carried);
-  lvn_registration_destroy(registration);
+  lvn_transform_destroy(registration);
   lvn_mask_clear(&lesion);
 }
 
@@ -130,7 +130,7 @@ static void test_registration__empty_lesion(void **unused) {
   struct lvn_error err = {0};
   struct scene scene;
   struct lvn_registration_options options;
-  struct lvn_registration *registration = NULL;
+  struct lvn_transform *registration = NULL;
   struct lvn_registration_quality quality;
   struct lvn_mask nothing;
   make_scene(9, &scene);
@@ -141,7 +141,7 @@ static void test_registration__empty_lesion(void **unused) {
   assert_true(lvn_mask_create(&fixed.grid, &nothing, &err));
   assert_true(lvn_registration_run(&fixed, &nothing, &fixed, &options, &registration, &quality, &err));
   assert_false(quality.usable);
-  lvn_registration_destroy(registration);
+  lvn_transform_destroy(registration);
   registration = NULL;
   options.device = "no such device";
   nothing.inside[0] = 1;
