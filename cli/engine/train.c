@@ -1,5 +1,5 @@
 /* livervlm train: a model package, a cross-validation or a study from a data set. */
-#include "cli/train.h"
+#include "cli/engine/train.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "cli/commands.h"

@@ -5,7 +5,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "cli/commands.h"
-#include "cli/default_package.h"
+#include "cli/engine/default_package.h"
 #include "cli/options.h"
 
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* livervlm text-encoder: the frozen text side of Liver-VLM. */
-#include "cli/text_encoder.h"
+#include "cli/engine/text_encoder.h"
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "model/text/encoder.h"

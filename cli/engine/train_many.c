@@ -1,7 +1,7 @@
 /* Cross-validation and studies of `livervlm train`. */
 #include "base/file.h"
 #include "base/memory.h"
-#include "cli/train.h"
+#include "cli/engine/train.h"
 #include "model/dataset/dataset_audit.h"
 #include "model/experiment/experiment.h"
 

@@ -1,4 +1,4 @@
-#include "cli/default_package.h"
+#include "cli/engine/default_package.h"
 
 #include <errno.h>
 #include <stdio.h>

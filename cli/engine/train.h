@@ -1,6 +1,6 @@
 /* What `livervlm train` was asked for. Inside of cli. */
-#ifndef LVN_CLI_TRAIN_H
-#define LVN_CLI_TRAIN_H
+#ifndef LVN_CLI_ENGINE_TRAIN_H
+#define LVN_CLI_ENGINE_TRAIN_H
 
 #include "cli/options.h"
 #include "model/train/trainer.h"

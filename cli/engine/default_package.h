@@ -1,6 +1,6 @@
 /* Where the model package is when none is named: beside the installed program, or in the source tree of a build. */
-#ifndef LVN_CLI_DEFAULT_PACKAGE_H
-#define LVN_CLI_DEFAULT_PACKAGE_H
+#ifndef LVN_CLI_ENGINE_DEFAULT_PACKAGE_H
+#define LVN_CLI_ENGINE_DEFAULT_PACKAGE_H
 
 #include "base/error.h"
 #include "base/file.h"

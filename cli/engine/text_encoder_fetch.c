@@ -2,8 +2,8 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/sha256.h"
+#include "cli/engine/text_encoder.h"
 #include "cli/options.h"
-#include "cli/text_encoder.h"
 
 #include <errno.h>
 #include <fcntl.h>

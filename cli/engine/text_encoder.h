@@ -1,6 +1,6 @@
 /* Members of `livervlm text-encoder` that have a file of their own. Inside of cli. */
-#ifndef LVN_CLI_TEXT_ENCODER_H
-#define LVN_CLI_TEXT_ENCODER_H
+#ifndef LVN_CLI_ENGINE_TEXT_ENCODER_H
+#define LVN_CLI_ENGINE_TEXT_ENCODER_H
 
 #ifdef __cplusplus
 extern "C" {
