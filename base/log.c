@@ -105,3 +105,17 @@ const char *lvn_log_quote(char *buffer, size_t buffer_bytes, const char *text) {
   buffer[used] = '\0';
   return buffer;
 }
+
+enum lvn_log_level lvn_log_level_from_name(const char *name) {
+  static const struct {
+    const char *name;
+    enum lvn_log_level level;
+  } levels[] = {
+      {"error", LVN_LOG_ERROR}, {"warning", LVN_LOG_WARNING}, {"notice", LVN_LOG_NOTICE}, {"debug", LVN_LOG_DEBUG}};
+  for (size_t i = 0; i < sizeof levels / sizeof levels[0]; i++) {
+    if (strcmp(levels[i].name, name) == 0) {
+      return levels[i].level;
+    }
+  }
+  return LVN_LOG_INFO;
+}

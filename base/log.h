@@ -32,6 +32,9 @@ void lvn_log_error(enum lvn_log_level level, const char *event, const struct lvn
  * Returns `buffer`. */
 const char *lvn_log_quote(char *buffer, size_t buffer_bytes, const char *text);
 
+/* "error", "warning", "notice", "info", "debug"; LVN_LOG_INFO for any other. */
+enum lvn_log_level lvn_log_level_from_name(const char *name);
+
 #ifdef __cplusplus
 }
 #endif

@@ -138,6 +138,6 @@ int main(int argc, char **argv) {
   (void)umask(0077);
   lvn_log_setup(strcmp(arguments.role, "all") == 0 || strcmp(arguments.role, "receiver") == 0 ? "receiver"
                                                                                               : "supervisor",
-                lvn_role_log_level(config));
+                lvn_log_level_from_name(config->log_level));
   return run(&arguments, config) == 0 ? EXIT_OK : EXIT_FAILED;
 }

@@ -2,7 +2,6 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "daemon/supervisor/role.h"
 #include "daemon/worker/module/module.h"
 
 #include <dlfcn.h>
@@ -49,5 +48,5 @@ int lvn_worker_load_and_run(const char *config_path, const struct lvn_config *co
     lvn_log_error(LVN_LOG_ERROR, "worker-stopped", &err, "%s", "");
     return 1;
   }
-  return worker_run(config_path, config, lvn_role_log_level(config));
+  return worker_run(config_path, config, lvn_log_level_from_name(config->log_level));
 }

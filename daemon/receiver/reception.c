@@ -4,9 +4,9 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/process.h"
 #include "daemon/receiver/listener.h"
 #include "daemon/receiver/store.h"
-#include "daemon/supervisor/role.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -161,7 +161,7 @@ static int serve(struct lvn_reception *reception, size_t slot, int socket_fd, pi
                                             .slot = slot,
                                             .is_over_limit = reception->connections[slot].is_over_limit};
   lvn_file_close_pointer(&reception->listen_fd);
-  if (!lvn_role_enter_child("lvn-assoc", parent_pid, /* blocks_hangup= */ false)) {
+  if (!lvn_process_enter_child("lvn-assoc", parent_pid, /* blocks_hangup= */ false)) {
     (void)close(socket_fd);
     return 1;
   }
@@ -220,7 +220,7 @@ bool lvn_reception_child_ended(struct lvn_reception *reception, pid_t pid, int w
     if (connection->pid == pid) {
       if (wait_status != 0 && reception->listen_fd >= 0) {
         lvn_log(LVN_LOG_ERROR, "event=association-died child_pid=%ld address=%s %s", (long)pid, connection->address,
-                lvn_role_describe_end(wait_status, text, sizeof text));
+                lvn_process_describe_end(wait_status, text, sizeof text));
       }
       if (wait_status != 0) {
         lvn_spool_remove_dead(reception->spool); /* or the half object would stay until the next start */

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/process.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,36 +18,6 @@
 #define PAUSE_MAX_SECONDS 30.0
 #define STEADY_SECONDS 60.0 /* a role that lived longer starts anew without a history */
 #define READY_FD 3
-
-bool lvn_role_enter_child(const char *process_name, pid_t parent_pid, bool blocks_hangup) {
-  sigset_t blocked;
-  for (int i = 1; i < NSIG; i++) {
-    (void)signal(i, SIG_DFL); /* refused for SIGKILL, SIGSTOP and libc's own, which is fine */
-  }
-  (void)prctl(PR_SET_NAME, process_name);
-  (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-  (void)signal(SIGPIPE, SIG_IGN); /* a peer that goes away is an error of its connection */
-  (void)sigemptyset(&blocked);
-  if (blocks_hangup) {
-    (void)sigaddset(&blocked, SIGHUP);
-  }
-  (void)sigprocmask(SIG_SETMASK, &blocked, NULL);
-  return getppid() == parent_pid; /* it may have died before PR_SET_PDEATHSIG */
-}
-
-enum lvn_log_level lvn_role_log_level(const struct lvn_config *config) {
-  static const struct {
-    const char *name;
-    enum lvn_log_level level;
-  } levels[] = {
-      {"error", LVN_LOG_ERROR}, {"warning", LVN_LOG_WARNING}, {"notice", LVN_LOG_NOTICE}, {"debug", LVN_LOG_DEBUG}};
-  for (size_t i = 0; i < sizeof levels / sizeof levels[0]; i++) {
-    if (strcmp(levels[i].name, config->log_level) == 0) {
-      return levels[i].level;
-    }
-  }
-  return LVN_LOG_INFO;
-}
 
 static int run_child(const struct lvn_role *role, int ready_fd, const char *config_path,
                      const struct lvn_config *config) {
@@ -62,7 +32,7 @@ static int run_child(const struct lvn_role *role, int ready_fd, const char *conf
   (void)setenv("LVN_READY_FD", text, 1);
   (void)unsetenv("NOTIFY_SOCKET"); /* the service manager hears the main process alone */
   (void)unsetenv("WATCHDOG_USEC");
-  lvn_log_setup(role->name, lvn_role_log_level(config));
+  lvn_log_setup(role->name, lvn_log_level_from_name(config->log_level));
   return role->run(config_path, config);
 }
 
@@ -77,7 +47,7 @@ bool lvn_role_start(struct lvn_role_child *child, const char *config_path, const
   if (pid == 0) {
     int status = 1;
     /* A role that reloads in place is not ended by a reload that comes before it listens: it hears of it then. */
-    if (lvn_role_enter_child(child->role->process_name, parent_pid, !child->role->restarts_on_reload)) {
+    if (lvn_process_enter_child(child->role->process_name, parent_pid, !child->role->restarts_on_reload)) {
       status = run_child(child->role, fds[1], config_path, config);
     }
     _exit(status); /* allow: a forked child must not run what the parent registered for its own end */
@@ -95,15 +65,6 @@ bool lvn_role_start(struct lvn_role_child *child, const char *config_path, const
   return true;
 }
 
-const char *lvn_role_describe_end(int wait_status, char *text, size_t text_bytes) {
-  if (WIFSIGNALED(wait_status)) {
-    (void)snprintf(text, text_bytes, "signal=%d", WTERMSIG(wait_status));
-  } else {
-    (void)snprintf(text, text_bytes, "exit=%d", WEXITSTATUS(wait_status));
-  }
-  return text;
-}
-
 void lvn_role_ended(struct lvn_role_child *child, int wait_status, bool is_wanted) {
   char text[32];
   double now = lvn_clock_monotonic_seconds();
@@ -115,7 +76,7 @@ void lvn_role_ended(struct lvn_role_child *child, int wait_status, bool is_wante
   child->pid = 0;
   if (is_wanted) {
     lvn_log(LVN_LOG_NOTICE, "event=role-stopped child=%s %s", child->role->name,
-            lvn_role_describe_end(wait_status, text, sizeof text));
+            lvn_process_describe_end(wait_status, text, sizeof text));
     return;
   }
   /* A role that was told so early that it had no handler yet dies of the signal itself. */
@@ -123,7 +84,7 @@ void lvn_role_ended(struct lvn_role_child *child, int wait_status, bool is_wante
     child->pause_seconds = 0;
     child->start_at_seconds = now;
     lvn_log(LVN_LOG_NOTICE, "event=role-reloads child=%s %s", child->role->name,
-            lvn_role_describe_end(wait_status, text, sizeof text));
+            lvn_process_describe_end(wait_status, text, sizeof text));
     return;
   }
   if (child->pause_seconds <= 0 || life > STEADY_SECONDS) {
@@ -133,7 +94,7 @@ void lvn_role_ended(struct lvn_role_child *child, int wait_status, bool is_wante
   }
   child->start_at_seconds = now + child->pause_seconds;
   lvn_log(LVN_LOG_ERROR, "event=role-ended child=%s %s lived_seconds=%.1f restart_in_seconds=%.1f", child->role->name,
-          lvn_role_describe_end(wait_status, text, sizeof text), life, child->pause_seconds);
+          lvn_process_describe_end(wait_status, text, sizeof text), life, child->pause_seconds);
 }
 
 void lvn_role_read_ready(struct lvn_role_child *child) {

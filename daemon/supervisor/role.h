@@ -2,7 +2,7 @@
 #ifndef LVN_DAEMON_SUPERVISOR_ROLE_H
 #define LVN_DAEMON_SUPERVISOR_ROLE_H
 
-#include "base/log.h"
+#include "base/error.h"
 #include "config/config.h"
 
 #include <sys/types.h>
@@ -30,13 +30,6 @@ struct lvn_role_child {
   double pause_seconds;    /* before the next start */
 };
 
-/* What every forked child does first: takes a name, dies with its parent, no signal blocked (but SIGHUP on demand),
- * handled or (but SIGPIPE) ignored. False when the parent is gone already. */
-LVN_MUST_CHECK bool lvn_role_enter_child(const char *process_name, pid_t parent_pid, bool blocks_hangup);
-
-/* The configured log_level. */
-enum lvn_log_level lvn_role_log_level(const struct lvn_config *config);
-
 /* Fork. In the child this function does not return. */
 LVN_MUST_CHECK bool lvn_role_start(struct lvn_role_child *child, const char *config_path,
                                    const struct lvn_config *config, struct lvn_error *err);
@@ -44,9 +37,6 @@ LVN_MUST_CHECK bool lvn_role_start(struct lvn_role_child *child, const char *con
 void lvn_role_ended(struct lvn_role_child *child, int wait_status, bool is_wanted);
 /* ready_fd is readable. */
 void lvn_role_read_ready(struct lvn_role_child *child);
-
-/* "exit=1", "signal=11". Returns `text`. */
-const char *lvn_role_describe_end(int wait_status, char *text, size_t text_bytes);
 
 #ifdef __cplusplus
 }

@@ -143,7 +143,7 @@ static void reload(struct supervisor *supervisor) {
   keep_fixed_keys(supervisor->config, fresh);
   lvn_free(supervisor->config);
   supervisor->config = fresh;
-  lvn_log_setup(supervisor->reception != NULL ? "receiver" : "supervisor", lvn_role_log_level(fresh));
+  lvn_log_setup(supervisor->reception != NULL ? "receiver" : "supervisor", lvn_log_level_from_name(fresh->log_level));
   if (supervisor->reception != NULL) {
     lvn_reception_set_config(supervisor->reception, fresh);
   }
