@@ -7,15 +7,8 @@
 extern "C" {
 #endif
 
-int lvn_cli_analyze(int argc, char **argv);
 int lvn_cli_phantom(int argc, char **argv);
-int lvn_cli_dataset(int argc, char **argv);
-int lvn_cli_dataset_build(int argc, char **argv);
-int lvn_cli_dataset_show(int argc, char **argv);
-int lvn_cli_train(int argc, char **argv);
-int lvn_cli_evaluate(int argc, char **argv);
 int lvn_cli_model(int argc, char **argv);
-int lvn_cli_text_encoder(int argc, char **argv);
 int lvn_cli_check_config(int argc, char **argv);
 int lvn_cli_status(int argc, char **argv);
 int lvn_cli_studies(int argc, char **argv);

@@ -1,38 +1,36 @@
 /* livervlm: finds the sub-command and hands over. */
-#include "base/runtime.h"
 #include "cli/commands.h"
+#include "cli/engine.h"
 #include "cli/options.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 struct command {
   const char *name;
-  int (*run)(int argc, char **argv);
+  int (*run)(int argc, char **argv); /* NULL: the engine has it */
   const char *summary;
-  bool computes; /* on many cores */
 };
 
 static const struct command commands[] = {
-    {"analyze", lvn_cli_analyze, "run the whole pipeline on a folder of DICOM files, without the network", true},
-    {"phantom", lvn_cli_phantom, "make multiphase CT studies of a parametric abdomen with a known lesion", false},
-    {"dataset", lvn_cli_dataset, "make or show a training data set of lesion crops", true},
-    {"train", lvn_cli_train, "train a model package on a data set", true},
-    {"evaluate", lvn_cli_evaluate, "measure a model package on a data set", true},
-    {"model", lvn_cli_model, "list, show, verify and sign model packages", false},
-    {"text-encoder", lvn_cli_text_encoder, "embed the class prompts by a BERT-family text encoder", true},
-    {"check-config", lvn_cli_check_config, "read a configuration as the node would and say what is wrong", false},
-    {"status", lvn_cli_status, "the running node in one view", false},
-    {"studies", lvn_cli_studies, "the studies and what each waits for", false},
-    {"jobs", lvn_cli_jobs, "the analyses: waiting, running, done, failed", false},
-    {"outbound", lvn_cli_outbound, "the results on their way to their destinations", false},
-    {"retry", lvn_cli_retry, "try a failed job or transfer again", false},
-    {"release", lvn_cli_release, "let a study go on that was stopped for a person to decide", false},
-    {"rebuild-index", lvn_cli_rebuild_index, "write the index anew from the stored objects", false},
-    {"verify-store", lvn_cli_verify_store, "check that every stored object and state is as it should be", false},
-    {"study", lvn_cli_study, "remove a study from the node", false},
-    {"echo", lvn_cli_echo, "verify the connection to a peer (C-ECHO)", false},
+    {"analyze", NULL, "run the whole pipeline on a folder of DICOM files, without the network"},
+    {"phantom", lvn_cli_phantom, "make multiphase CT studies of a parametric abdomen with a known lesion"},
+    {"dataset", NULL, "make or show a training data set of lesion crops"},
+    {"train", NULL, "train a model package on a data set"},
+    {"evaluate", NULL, "measure a model package on a data set"},
+    {"model", lvn_cli_model, "list, show, verify and sign model packages"},
+    {"text-encoder", NULL, "embed the class prompts by a BERT-family text encoder"},
+    {"check-config", lvn_cli_check_config, "read a configuration as the node would and say what is wrong"},
+    {"status", lvn_cli_status, "the running node in one view"},
+    {"studies", lvn_cli_studies, "the studies and what each waits for"},
+    {"jobs", lvn_cli_jobs, "the analyses: waiting, running, done, failed"},
+    {"outbound", lvn_cli_outbound, "the results on their way to their destinations"},
+    {"retry", lvn_cli_retry, "try a failed job or transfer again"},
+    {"release", lvn_cli_release, "let a study go on that was stopped for a person to decide"},
+    {"rebuild-index", lvn_cli_rebuild_index, "write the index anew from the stored objects"},
+    {"verify-store", lvn_cli_verify_store, "check that every stored object and state is as it should be"},
+    {"study", lvn_cli_study, "remove a study from the node"},
+    {"echo", lvn_cli_echo, "verify the connection to a peer (C-ECHO)"},
 };
 static const size_t command_count = sizeof commands / sizeof commands[0];
 
@@ -61,10 +59,8 @@ int main(int argc, char **argv) {
   }
   for (size_t i = 0; i < command_count; i++) {
     if (strcmp(argv[1], commands[i].name) == 0) {
-      if (commands[i].computes) {
-        lvn_runtime_prepare(argv);
-      }
-      return commands[i].run(argc - 1, argv + 1);
+      return commands[i].run == NULL ? lvn_cli_engine(argv[1], argc - 1, argv + 1)
+                                     : commands[i].run(argc - 1, argv + 1);
     }
   }
   (void)fprintf(stderr, "livervlm: unknown command '%s' (see livervlm --help)\n", argv[1]);

@@ -3,9 +3,9 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "cli/commands.h"
+#include "cli/engine.h"
 #include "cli/operate.h"
 #include "cli/options.h"
-#include "model/network/classifier.h"
 #include "model/network/models.h"
 #include "model/network/package.h"
 #include "model/tensor/json.h"
@@ -127,37 +127,6 @@ static int show(int argc, char **argv) {
   return LVN_EXIT_OK;
 }
 
-static int verify(int argc, char **argv) {
-  const char *key = NULL;
-  const struct lvn_option options[] = {
-      {"key", "PEM", LVN_OPTION_TEXT, &key, "Ed25519 public key that must have signed it", false, 0, 0},
-  };
-  const struct lvn_usage usage = {.command = "model verify",
-                                  .arguments = "PKG",
-                                  .summary = "Check every file of a package against its manifest, run its test "
-                                             "vectors, and check its signature where a key is given.",
-                                  .options = options,
-                                  .option_count = 1,
-                                  .arguments_min = 1,
-                                  .arguments_max = 1};
-  struct lvn_classifier *classifier = NULL;
-  struct lvn_error err = {0};
-  struct lvn_classifier_options open = {.device = "cpu"};
-  int code = parse_one_folder(argc, argv, &usage, &open.package_folder);
-  if (code != LVN_OPTIONS_RUN) {
-    return code;
-  }
-  bool good = (key == NULL || lvn_package_verify_signature(open.package_folder, key, &err)) &&
-              lvn_classifier_open(&open, &classifier, &err);
-  lvn_classifier_close(classifier);
-  if (!good) {
-    return lvn_options_refuse(usage.command, &err);
-  }
-  (void)printf("files agree with the manifest; test vectors give their answers; signature %s\n",
-               key == NULL ? "not checked (no --key)" : "is the key's");
-  return LVN_EXIT_OK;
-}
-
 static int sign(int argc, char **argv) {
   const char *key = NULL;
   const struct lvn_option options[] = {
@@ -182,16 +151,54 @@ static int sign(int argc, char **argv) {
   return good ? LVN_EXIT_OK : lvn_options_refuse(usage.command, &err);
 }
 
+static int rollback(int argc, char **argv) {
+  LVN_CLEANUP(lvn_cli_model_place_clear) struct lvn_cli_model_place place = {0};
+  struct lvn_error err = {0};
+  char name[LVN_MODELS_NAME_BYTES];
+  const struct lvn_option options[] = {LVN_MODEL_PLACE_OPTIONS(&place)};
+  const struct lvn_usage usage = {.command = "model rollback",
+                                  .summary = "Put the package before the current one back to use.",
+                                  .options = options,
+                                  .option_count = sizeof options / sizeof options[0]};
+  int first = 0;
+  int code = lvn_options_parse(argc, argv, &usage, &first);
+  if (code != LVN_OPTIONS_RUN) {
+    return code;
+  }
+  if (!lvn_cli_model_place_read(&place, &err) || !lvn_models_rollback(place.models_folder, name, &err) ||
+      !lvn_models_remember(place.models_folder, "rollback", name, NULL, &err)) {
+    return lvn_options_refuse(usage.command, &err);
+  }
+  (void)printf("%s is current in '%s'\n", name, place.models_folder);
+  return LVN_EXIT_OK;
+}
+
+static int verify(int argc, char **argv) {
+  return lvn_cli_engine("model verify", argc, argv);
+}
+
+static int import(int argc, char **argv) {
+  return lvn_cli_engine("model import", argc, argv);
+}
+
+static int promote(int argc, char **argv) {
+  return lvn_cli_engine("model promote", argc, argv);
+}
+
+static int compare(int argc, char **argv) {
+  return lvn_cli_engine("model compare", argc, argv);
+}
+
 int lvn_cli_model(int argc, char **argv) {
   static const struct lvn_options_member members[] = {
       {"list", list, "list those in a folder, and which is in use"},
       {"show", show, "show what one says of itself"},
       {"verify", verify, "check files, test vectors and signature"},
       {"sign", sign, "sign one with an Ed25519 key"},
-      {"import", lvn_cli_model_import, "bring a signed one into the models' folder"},
-      {"promote", lvn_cli_model_promote, "put one to use, where it meets its declared criteria"},
-      {"rollback", lvn_cli_model_rollback, "go back to the one before"},
-      {"compare", lvn_cli_model_compare, "the shadow package's answers against the current one's"},
+      {"import", import, "bring a signed one into the models' folder"},
+      {"promote", promote, "put one to use, where it meets its declared criteria"},
+      {"rollback", rollback, "go back to the one before"},
+      {"compare", compare, "the shadow package's answers against the current one's"},
       {NULL, NULL, NULL}};
   return lvn_options_group(argc, argv, "Model packages.", members);
 }

@@ -31,11 +31,6 @@ struct lvn_cli_model_place {
 LVN_MUST_CHECK bool lvn_cli_model_place_read(struct lvn_cli_model_place *place, struct lvn_error *err);
 void lvn_cli_model_place_clear(struct lvn_cli_model_place *place);
 
-int lvn_cli_model_import(int argc, char **argv);
-int lvn_cli_model_promote(int argc, char **argv);
-int lvn_cli_model_rollback(int argc, char **argv);
-int lvn_cli_model_compare(int argc, char **argv);
-
 #ifdef __cplusplus
 }
 #endif

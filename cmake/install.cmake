@@ -4,7 +4,7 @@ if(LVN_MODEL_ONLY)
 endif()
 
 install(TARGETS livervlmd livervlm RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-install(TARGETS lvn_worker_module LIBRARY DESTINATION lib/livervlm)
+install(TARGETS lvn_worker_module lvn_engine_module LIBRARY DESTINATION lib/livervlm)
 install(FILES config/livervlm.ini.sample DESTINATION ${CMAKE_INSTALL_DATADIR}/livervlm)
 # The configuration itself is never overwritten: an administrator's copy is his.
 install(CODE "

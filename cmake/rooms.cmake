@@ -1,11 +1,44 @@
 # lvn_room(TARGET FOLDER LINK libs…): static library of FOLDER's own *.c and *.cc (not of its sub-folders).
 function(lvn_room target folder)
-  cmake_parse_arguments(room "" "" "LINK" ${ARGN})
+  cmake_parse_arguments(room "NO_PCH" "" "LINK" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${folder}/*.c ${PROJECT_SOURCE_DIR}/${folder}/*.cc)
   add_library(${target} STATIC ${sources})
   target_link_libraries(${target} PRIVATE lvn_warnings PUBLIC ${room_LINK})
   set_target_properties(${target} PROPERTIES LINKER_LANGUAGE CXX)
-  lvn_use_torch_pch(${target})
+  if(NOT room_NO_PCH)
+    lvn_use_torch_pch(${target})
+  endif()
+endfunction()
+
+# lvn_room_with_torch(TARGET FOLDER LINK libs… TORCH libs…): the same in two libraries, TARGET of the C sources and
+# TARGET_torch of the *_torch.cc beside them, so that a program that needs the former alone loads no libtorch. The C
+# sources may not call the others.
+function(lvn_room_with_torch target folder)
+  cmake_parse_arguments(room "" "" "LINK;TORCH" ${ARGN})
+  lvn_room(${target} ${folder} NO_PCH LINK ${room_LINK})
+  get_target_property(sources ${target} SOURCES)
+  set(torch_sources ${sources})
+  list(FILTER torch_sources INCLUDE REGEX "_torch\\.cc$")
+  list(FILTER sources EXCLUDE REGEX "_torch\\.cc$")
+  set_target_properties(${target} PROPERTIES SOURCES "${sources}")
+  add_library(${target}_torch STATIC ${torch_sources})
+  target_link_libraries(${target}_torch PRIVATE lvn_warnings PUBLIC ${target} lvn_torch ${room_TORCH})
+  lvn_use_torch_pch(${target}_torch)
+endfunction()
+
+# lvn_module(TARGET OUTPUT FOLDER LINK libs…): a module of FOLDER's own sources that a program loads at run time, in
+# <build>/lib/livervlm; it exports what its sources declare visible.
+function(lvn_module target output folder)
+  cmake_parse_arguments(module "" "" "LINK" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${folder}/*.c)
+  add_library(${target} MODULE ${sources})
+  target_link_libraries(${target} PRIVATE lvn_warnings ${module_LINK})
+  target_compile_definitions(${target} PRIVATE LVN_VERSION="${PROJECT_VERSION}")
+  set_target_properties(${target} PROPERTIES LINKER_LANGUAGE CXX PREFIX "" OUTPUT_NAME ${output} C_VISIBILITY_PRESET hidden
+                        LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib/livervlm)
+  if(LVN_SANITIZE STREQUAL "") # a sanitizer's symbols are the program's
+    target_link_options(${target} PRIVATE -Wl,-z,defs)
+  endif()
 endfunction()
 
 # lvn_program(TARGET FOLDER LINK libs…): executable of FOLDER's own sources, in <build>/bin.

@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/memory.h"
-#include "cli/commands.h"
+#include "cli/engine/commands.h"
 #include "cli/engine/default_package.h"
 #include "cli/options.h"
 

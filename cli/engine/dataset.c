@@ -1,5 +1,5 @@
 /* livervlm dataset: makes and shows training sets. */
-#include "cli/commands.h"
+#include "cli/engine/commands.h"
 #include "cli/options.h"
 #include "model/cohort/phantom_dataset.h"
 

@@ -2,7 +2,7 @@
 #include "analysis/dataset/build.h"
 #include "base/file.h"
 #include "base/memory.h"
-#include "cli/commands.h"
+#include "cli/engine/commands.h"
 #include "cli/operate.h"
 #include "cli/options.h"
 #include "config/config.h"

@@ -1,7 +1,7 @@
 /* livervlm dataset show: what a data set holds, and what is wrong with it. */
 #include "analysis/dataset/sheet.h"
 #include "base/memory.h"
-#include "cli/commands.h"
+#include "cli/engine/commands.h"
 #include "cli/options.h"
 #include "model/dataset/dataset_audit.h"
 

@@ -1,7 +1,7 @@
 /* livervlm evaluate: how one model, or the models of a cross-validation, do on a data set. */
 #include "base/file.h"
 #include "base/memory.h"
-#include "cli/commands.h"
+#include "cli/engine/commands.h"
 #include "cli/options.h"
 #include "model/dataset/predictions.h"
 #include "model/evaluation/evaluation_write.h"

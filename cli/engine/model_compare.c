@@ -2,6 +2,7 @@
 #include "analysis/shadow.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "cli/engine/commands.h"
 #include "cli/model.h"
 #include "cli/operate.h"
 #include "cli/options.h"

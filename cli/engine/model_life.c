@@ -1,7 +1,7 @@
-/* livervlm model import, promote, rollback: how a package comes into use. */
+/* livervlm model import, promote: how a package comes into use. */
 #include "base/file.h"
 #include "base/memory.h"
-#include "cli/commands.h"
+#include "cli/engine/commands.h"
 #include "cli/model.h"
 #include "cli/operate.h"
 #include "cli/options.h"
@@ -14,26 +14,6 @@
 
 #define KEYS_MAX 256U
 #define EVALUATION_BYTES_MAX (256U * 1024U * 1024U)
-
-/* ---- where packages lie ---- */
-
-bool lvn_cli_model_place_read(struct lvn_cli_model_place *place, struct lvn_error *err) {
-  if (place->models_folder != NULL) {
-    return true;
-  }
-  place->config = lvn_alloc(1, sizeof *place->config, err);
-  if (place->config == NULL ||
-      !lvn_config_load(place->config_path != NULL ? place->config_path : LVN_OPERATE_CONFIG, place->config, err)) {
-    return lvn_error_prefix(err, "--models DIR is not given");
-  }
-  place->models_folder = place->config->models_folder;
-  return true;
-}
-
-void lvn_cli_model_place_clear(struct lvn_cli_model_place *place) {
-  lvn_free(place->config);
-  place->config = NULL;
-}
 
 /* Every *.pem of the trusted keys' folder, as paths. */
 static bool list_keys(const char *folder, struct lvn_file_names *keys, struct lvn_error *err) {
@@ -214,28 +194,4 @@ int lvn_cli_model_promote(int argc, char **argv) {
   }
   promotion.name = argv[first];
   return promote(&place, &promotion, &err) ? LVN_EXIT_OK : lvn_options_refuse(usage.command, &err);
-}
-
-/* ---- rollback ---- */
-
-int lvn_cli_model_rollback(int argc, char **argv) {
-  LVN_CLEANUP(lvn_cli_model_place_clear) struct lvn_cli_model_place place = {0};
-  struct lvn_error err = {0};
-  char name[LVN_MODELS_NAME_BYTES];
-  const struct lvn_option options[] = {LVN_MODEL_PLACE_OPTIONS(&place)};
-  const struct lvn_usage usage = {.command = "model rollback",
-                                  .summary = "Put the package before the current one back to use.",
-                                  .options = options,
-                                  .option_count = sizeof options / sizeof options[0]};
-  int first = 0;
-  int code = lvn_options_parse(argc, argv, &usage, &first);
-  if (code != LVN_OPTIONS_RUN) {
-    return code;
-  }
-  if (!lvn_cli_model_place_read(&place, &err) || !lvn_models_rollback(place.models_folder, name, &err) ||
-      !lvn_models_remember(place.models_folder, "rollback", name, NULL, &err)) {
-    return lvn_options_refuse(usage.command, &err);
-  }
-  (void)printf("%s is current in '%s'\n", name, place.models_folder);
-  return LVN_EXIT_OK;
 }

@@ -1,6 +1,6 @@
 /* livervlm text-encoder: the frozen text side of Liver-VLM. */
 #include "cli/engine/text_encoder.h"
-#include "cli/commands.h"
+#include "cli/engine/commands.h"
 #include "cli/options.h"
 #include "model/text/encoder.h"
 

@@ -2,7 +2,7 @@
 #include "cli/engine/train.h"
 #include "base/file.h"
 #include "base/memory.h"
-#include "cli/commands.h"
+#include "cli/engine/commands.h"
 #include "cli/options.h"
 #include "model/train/recipe.h"
 #include "model/train/trainer.h"

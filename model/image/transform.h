@@ -11,7 +11,7 @@ extern "C" {
 
 #define LVN_TRANSFORM_SCALE_MM 40.0 /* what is not plain shift is measured as displacement at this distance */
 #define LVN_TRANSFORM_LINEAR_REACH_MM 60.0
-#define LVN_TRANSFORM_BASIS 10 /* and xx, yy, zz, xy, yz, zx */
+#define LVN_TRANSFORM_BASIS 10 /* 1, x, y, z, xx, yy, zz, xy, yz, zx */
 
 /* y = x + shift + sum over k of curve_k basis_k(x - centre). What was measured in the neighbourhood is not
  * extrapolated: basis functions stay what they are at LVN_TRANSFORM_LINEAR_REACH_MM and, of the second degree, at

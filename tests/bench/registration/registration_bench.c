@@ -9,7 +9,6 @@
  * truth come from the analytic map, never from a warped image. */
 #include "base/clock.h"
 #include "base/memory.h"
-#include "base/runtime.h"
 #include "model/phantom/phantom_internal.h"
 #include "model/registration/registration_internal.h"
 
@@ -407,7 +406,6 @@ static void run_pair(const struct pair *pair, const struct lvn_volume *other, co
 }
 
 int main(int argc, char **argv) {
-  lvn_runtime_prepare(argv);
   if (argc < 4) {
     (void)fprintf(stderr, "usage: registration_bench FIRST_SEED PAIRS MATRIX [FOLDER [WHOLE_PAIRS]]\n");
     return 2;

@@ -186,7 +186,8 @@ def main():
     files = chosen.output / "files"
     files.mkdir(parents=True, exist_ok=True)
     if chosen.ours is None:
-        run = subprocess.run([chosen.bench, str(chosen.seed), str(chosen.pairs), str(chosen.matrix), str(files),
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # idle threads of libgomp spin otherwise
+    run = subprocess.run([chosen.bench, str(chosen.seed), str(chosen.pairs), str(chosen.matrix), str(files),
                               str(chosen.whole)], check=True, capture_output=True, text=True)
         text = run.stdout
     else:
