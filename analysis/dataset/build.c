@@ -95,8 +95,8 @@ static int compare_for_folds(const void *left, const void *right, void *context)
   return order != 0 ? order : strcmp(a->patient, b->patient);
 }
 
-static unsigned fold_of_patient(const struct lvn_build *build, const size_t *order, size_t upto, const char *patient) {
-  for (size_t i = 0; i < upto; i++) {
+static unsigned fold_of_patient(const struct lvn_build *build, const size_t *order, size_t until, const char *patient) {
+  for (size_t i = 0; i < until; i++) {
     if (strcmp(build->rows[order[i]].patient, patient) == 0) {
       return build->rows[order[i]].fold;
     }

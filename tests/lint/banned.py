@@ -21,8 +21,8 @@ SQLITE = re.compile(r"\bsqlite3_\w+")
 OPEN = re.compile(r"(?<![\w.>:])(open|openat)\s*\(")
 FOPEN = re.compile(r"(?<![\w.>:])fopen\s*\(")
 ALLOWED = re.compile(r"(/\*|//) allow: [^*\s]")
-CODE = ("daemon/", "config/", "storage/", "dicom/", "model/", "tests/")
-FILE_WARN, FILE_FAIL, FUNCTION_WARN, FUNCTION_FAIL = 500, 600, 60, 100
+CODE = ("base/", "config/", "storage/", "dicom/", "model/", "analysis/", "daemon/", "cli/", "tests/")
+FILE_LINES, FUNCTION_LINES = 500, 60  # reported, for a reader's sake; split for sense, not for length
 
 
 def strip(source):
@@ -89,23 +89,19 @@ def functions(stripped):
         start = at + 1
 
 
-def length_faults(path, source, stripped, warnings):
+def long_ones(path, source, stripped):
+    """What a reader may find long: no fault."""
     count = len(source.splitlines())
-    is_table = path.endswith("_data.c")  # generated or pure data
-    if count > FILE_FAIL and not is_table:
-        yield f"{path}:1: {count} lines; a file has at most {FILE_FAIL}"
-    elif count > FILE_WARN and not is_table:
-        warnings.append(f"{path}: {count} lines")
+    if count > FILE_LINES and not path.endswith("_data.c"):  # generated or pure data
+        yield f"{path}: {count} lines"
     for line, length in functions(stripped):
-        if length > FUNCTION_FAIL and not path.startswith("tests/"):
-            yield f"{path}:{line}: a function of {length} lines; at most {FUNCTION_FAIL}"
-        elif length > FUNCTION_WARN and not path.startswith("tests/"):
-            warnings.append(f"{path}:{line}: a function of {length} lines")
+        if length > FUNCTION_LINES and not path.startswith("tests/"):
+            yield f"{path}:{line}: a function of {length} lines"
 
 
 def check(root):
     faults = []
-    warnings = []
+    long = []
     for path in tree.sources(root, (".c", ".h", ".cc", ".hh")):
         if not path.startswith(CODE):
             continue
@@ -115,9 +111,9 @@ def check(root):
         for number, code in enumerate(stripped.splitlines(), 1):
             faults += [f"{path}:{number}: {f}" for f in line_faults(path, code, originals[number - 1])]
         faults += open_faults(path, stripped, source)
-        faults += length_faults(path, source, stripped, warnings)
-    for warning in warnings:
-        print("warning:", warning)
+        long += long_ones(path, source, stripped)
+    for one in long:
+        print("long:", one)
     return faults
 
 
@@ -127,9 +123,6 @@ SELF_TEST = {
     "daemon/c.c": "void f(void) {\n  sqlite3_open(0, 0);\n}\n",
     "storage/d.c": "int f(void) {\n  return open(\"/x\",\n              O_RDONLY);\n}\n",
     "storage/e.c": "void *f(void) {\n  return fopen(\"/x\", \"r\");\n}\n",
-    "model/f.c": "\n" * 700,
-    "model/g.c": "int f(void) {\n" + "  g();\n" * 120 + "}\n",
-    "model/k.cc": "namespace {\nclass A {\n  int f() const {\n" + "    g();\n" * 120 + "  }\n};\n}\n",
     "dicom/h.cc": "void f() {\n  std::abort();\n}\n",
     "dicom/i.c": "void f(char *a) {\n  strcpy(a, a); /* allow: */\n}\n",
     "base/j.c": "off_t f;\n",

@@ -1,12 +1,13 @@
 #!/bin/bash
-# Runs clang-tidy-14 (the checks of .clang-tidy) over the C files of a build. A file that passed is not looked at again
+# Runs clang-tidy-14 (the checks of .clang-tidy) over the C files of a build and over the C++ that parses
+# and writes DICOM objects. A file that passed is not looked at again
 # until it, a header or the checks change. Usage: tidy.sh ROOT BUILD | --self-test
 set -euo pipefail
 if [ "${1:-}" = --self-test ]; then
   here=$(cd "$(dirname "$0")/../.." && pwd)
   folder=$(mktemp -d)
   trap 'rm -rf "$folder"' EXIT
-  mkdir "$folder"/{config,storage,daemon,dicom,model,build}
+  mkdir "$folder"/{base,config,storage,analysis,daemon,cli,dicom,model,build}
   cp "$here/.clang-tidy" "$folder/"
   printf '#include <string.h>\nint f(char *a);\nint f(char *a) {\n  char *b = 0;\n  memset(a, 0, sizeof(a));\n  return *b;\n}\n' \
     >"$folder/config/bad.c"
@@ -26,7 +27,7 @@ cd "$1"
 build=$2
 passed=$build/tidy-passed
 mkdir -p "$passed"
-shared=$( (cat .clang-tidy; find config storage daemon dicom model -name '*.h' -print0 | sort -z |
+shared=$( (cat .clang-tidy; find base config storage analysis daemon cli dicom model -name '*.h' -print0 -o -name '*.hh' -print0 | sort -z |
   xargs -0 -r sha256sum) | sha256sum | cut -d ' ' -f 1)
 
 check_one() {
@@ -44,7 +45,7 @@ check_one() {
 export -f check_one
 export passed shared build
 
-mapfile -t files < <(find config storage daemon dicom model -name '*.c' | sort)
+mapfile -t files < <( (find base config storage analysis daemon cli dicom model -name '*.c'; find dicom -name '*.cc') | sort)
 [ "${#files[@]}" -gt 0 ] || { echo "no source files"; exit 1; }
 # shellcheck disable=SC2016
 if ! printf '%s\0' "${files[@]}" | xargs -0 -n 1 -P "$(nproc)" bash -c 'check_one "$0"'; then
