@@ -189,7 +189,7 @@ void fill_features(const torch::Tensor &features, lvn_prediction &prediction) {
 }
 
 void fill_heat(const lvn_classifier &classifier, const torch::Tensor &map, lvn_prediction &prediction) {
-  const torch::Tensor cam = classifier.network.grad_cam(map, 0);
+  const torch::Tensor cam = classifier.network.explain(map, 0);
   torch::Tensor heat = torch::upsample_bilinear2d(cam.unsqueeze(0), {kSide, kSide}, false)[0];
   const double top = heat.max().item<double>();
   heat = (top > 0.0 ? heat / top : heat).to(torch::kCPU).contiguous();

@@ -24,11 +24,12 @@ torch::Tensor require(const lvn_safetensors *file, const char *name, std::vector
 } // namespace
 
 void Network::load(const lvn_safetensors *file, const lvn_package_recipe &recipe, torch::Device device) {
-  const int64_t features = resnet_feature_size(recipe.trunk_depth);
+  kind_ = &find_image_encoder(recipe.encoder);
   const int64_t joint = static_cast<int64_t>(recipe.joint_size);
   recipe_ = recipe;
   device_ = device;
-  trunk_.load(file, "image.", recipe.trunk_depth, device);
+  encoder_ = kind_->fold(file, "image.", device);
+  const int64_t features = kind_->build()->feature_size();
   weight_ = require(file, "fc_i.weight", {joint, features}).to(device);
   bias_ = require(file, "fc_i.bias", {joint}).to(device);
   prototypes_ = require(file, "prototypes", {LVN_ORDER_COUNT, LVN_CLASS_COUNT, joint}).to(device);
@@ -48,13 +49,16 @@ torch::Tensor Network::prepare(const torch::Tensor &hounsfield, size_t order) co
   const double width = recipe_.window_high_hu - recipe_.window_low_hu;
   torch::Tensor x = hounsfield.to(device_).index_select(1, torch::tensor(channels, device_)).to(torch::kFloat32);
   x = ((x - recipe_.window_low_hu) / width).clamp_(0.0, 1.0);
-  return ((x - recipe_.mean) / recipe_.std).contiguous(torch::MemoryFormat::ChannelsLast);
+  if (x.size(2) != kind_->input_side) {
+    x = torch::upsample_bilinear2d(x, {kind_->input_side, kind_->input_side}, false);
+  }
+  return kind_->normalise(x, recipe_).contiguous(torch::MemoryFormat::ChannelsLast);
 }
 
 NetworkOutput Network::forward(const torch::Tensor &input) const {
   NetworkOutput output;
-  output.map = trunk_.forward(input);
-  output.features = output.map.mean({2, 3});
+  output.map = encoder_->forward(input);
+  output.features = kind_->pool(output.map);
   output.joint = torch::addmm(bias_, output.features, weight_.t());
   return output;
 }
@@ -65,8 +69,8 @@ torch::Tensor Network::cosine(const torch::Tensor &joint, size_t order) const {
   return torch::matmul(unit, prototypes_[static_cast<int64_t>(order)].t());
 }
 
-torch::Tensor Network::grad_cam(const torch::Tensor &map, size_t order) const {
-  return grad_cam_closed_form(map, weight_, bias_, prototypes_[static_cast<int64_t>(order)]);
+torch::Tensor Network::explain(const torch::Tensor &map, size_t order) const {
+  return kind_->explain(map, {weight_, bias_, prototypes_[static_cast<int64_t>(order)]});
 }
 
 double Network::feature_distance(const torch::Tensor &features) const {
@@ -76,19 +80,6 @@ double Network::feature_distance(const torch::Tensor &features) const {
   const torch::Tensor delta = features.to(torch::kCPU).view({1, -1}) - feature_mean_;
   const torch::Tensor squared = (torch::matmul(delta, precision_) * delta).sum(1);
   return std::sqrt(std::max(0.0, squared.min().item<double>()));
-}
-
-torch::Tensor grad_cam_closed_form(const torch::Tensor &map, const torch::Tensor &weight, const torch::Tensor &bias,
-                                   const torch::Tensor &prototypes) {
-  const torch::Tensor joint = torch::mv(weight, map.mean({1, 2})) + bias;
-  const torch::Tensor length = joint.norm();
-  const torch::Tensor unit = joint / length;
-  const torch::Tensor cosine = torch::mv(prototypes, unit);
-  const torch::Tensor gradient = (prototypes - cosine.unsqueeze(1) * unit.unsqueeze(0)) / length;
-  const torch::Tensor weights = torch::matmul(gradient, weight);
-  const int64_t positions = map.size(1) * map.size(2);
-  const torch::Tensor sum = torch::matmul(weights, map.reshape({map.size(0), positions}));
-  return torch::relu(sum).view({-1, map.size(1), map.size(2)}) / static_cast<double>(positions);
 }
 
 } // namespace lvn

@@ -3,16 +3,16 @@
 #ifndef LVN_MODEL_NETWORK_TORCH_HH
 #define LVN_MODEL_NETWORK_TORCH_HH
 
+#include "model/network/image_encoder_torch.hh"
 #include "model/network/package.h"
-#include "model/network/resnet_torch.hh"
 
 #include <torch/torch.h>
 
 namespace lvn {
 
 struct NetworkOutput {
-  torch::Tensor map;      // [n,features,7,7]
-  torch::Tensor features; // [n,features], the map's mean
+  torch::Tensor map;      // [n,features,h,w]
+  torch::Tensor features; // [n,features], the map pooled
   torch::Tensor joint;    // [n,joint], not normalised
 };
 
@@ -28,10 +28,8 @@ public:
   // [n,4] of joint vectors against the order's prototypes.
   torch::Tensor cosine(const torch::Tensor &joint, size_t order) const;
 
-  // Grad-CAM of one image in closed form, for a trunk that ends in global average pooling, a linear layer and L2
-  // normalisation: v = W f + b, u = v/|v|, s_c = u.t_c, ds_c/df = W^T (t_c - s_c u)/|v|,
-  // CAM_c = ReLU(sum_k (ds_c/df)_k A_k) / positions. map [features,h,w] to [4,h,w].
-  torch::Tensor grad_cam(const torch::Tensor &map, size_t order) const;
+  // The encoder's explanation of one image: map [features,h,w] to [4,h,w].
+  torch::Tensor explain(const torch::Tensor &map, size_t order) const;
 
   // Mahalanobis distance of a feature vector to the nearest class mean; NAN without statistics.
   double feature_distance(const torch::Tensor &features) const;
@@ -39,16 +37,13 @@ public:
 private:
   struct lvn_package_recipe recipe_ = {};
   torch::Device device_ = torch::kCPU;
-  FoldedResNet trunk_;
+  const ImageEncoderKind *kind_ = nullptr;
+  std::unique_ptr<RunningEncoder> encoder_;
   torch::Tensor weight_, bias_;
   torch::Tensor prototypes_;   // [6,4,joint], unit length
   torch::Tensor feature_mean_; // [4,features] on the CPU; undefined without statistics
   torch::Tensor precision_;    // [features,features] on the CPU
 };
-
-// What grad_cam() computes, on bare tensors: weight [joint,features], bias [joint], prototypes [4,joint].
-torch::Tensor grad_cam_closed_form(const torch::Tensor &map, const torch::Tensor &weight, const torch::Tensor &bias,
-                                   const torch::Tensor &prototypes);
 
 } // namespace lvn
 

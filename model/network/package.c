@@ -14,7 +14,7 @@
 #define FILES_MAX 64U
 
 void lvn_package_recipe_default(struct lvn_package_recipe *ret_recipe) {
-  *ret_recipe = (struct lvn_package_recipe){.trunk_depth = 18,
+  *ret_recipe = (struct lvn_package_recipe){.encoder = "resnet18",
                                             .joint_size = 512,
                                             .window_low_hu = -100.0,
                                             .window_high_hu = 250.0,
@@ -103,14 +103,16 @@ static bool read_numbers(const json_t *manifest, struct lvn_package_recipe *reci
       json_integer_value(json_object_get(json_object_get(manifest, "preprocessing"), "crop_max_slices"));
   json_int_t joint = json_integer_value(json_object_get(json_object_get(manifest, "architecture"), "joint_size"));
   json_int_t side = json_integer_value(json_object_get(json_object_get(manifest, "preprocessing"), "side"));
-  const char *trunk = json_string_value(json_object_get(json_object_get(manifest, "architecture"), "trunk"));
-  if (slices < 1 || slices > 1000 || joint < 1 || joint > 65536 || side != LVN_CROP_SIDE || trunk == NULL ||
-      (strcmp(trunk, "resnet18") != 0 && strcmp(trunk, "resnet50") != 0)) {
+  const json_t *architecture = json_object_get(manifest, "architecture");
+  const json_t *named = json_object_get(architecture, "encoder");
+  /* Packages of format 1 made by 0.1.0 call it the trunk. */
+  const char *encoder = json_string_value(named != NULL ? named : json_object_get(architecture, "trunk"));
+  if (slices < 1 || slices > 1000 || joint < 1 || joint > 65536 || side != LVN_CROP_SIDE || encoder == NULL ||
+      !lvn_copy(recipe->encoder, sizeof recipe->encoder, encoder)) {
     return lvn_error_set(err, LVN_ERROR_DATA, "manifest.json: architecture or preprocessing is not supported");
   }
   recipe->crop.max_slices = (uint32_t)slices;
   recipe->joint_size = (size_t)joint;
-  recipe->trunk_depth = strcmp(trunk, "resnet50") == 0 ? 50 : 18;
   return recipe->window_high_hu > recipe->window_low_hu ||
          lvn_error_set(err, LVN_ERROR_DATA, "manifest.json: the HU window is empty");
 }
@@ -218,8 +220,8 @@ void lvn_package_clear(struct lvn_package *package) {
 }
 
 static json_t *write_recipe(json_t *manifest, const struct lvn_package_recipe *recipe) {
-  json_t *architecture = json_pack("{s:s,s:I}", "trunk", recipe->trunk_depth == 50 ? "resnet50" : "resnet18",
-                                   "joint_size", (json_int_t)recipe->joint_size);
+  json_t *architecture =
+      json_pack("{s:s,s:I}", "encoder", recipe->encoder, "joint_size", (json_int_t)recipe->joint_size);
   json_t *preprocessing = json_pack(
       "{s:i,s:i,s:s}", "side", LVN_CROP_SIDE, "crop_max_slices", (int)recipe->crop.max_slices, "resize",
       "each phase once, trilinear from its voxels at the samples of one box; averaged where pixels are smaller");

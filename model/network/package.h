@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/sha256.h"
 #include "model/image/crop.h"
+#include "model/network/image_encoder.h"
 
 #include <jansson.h>
 
@@ -29,7 +30,7 @@ extern "C" {
 
 /* How the input is made, what runs on it, and how its output is read. */
 struct lvn_package_recipe {
-  int trunk_depth; /* 18 or 50 */
+  char encoder[LVN_IMAGE_ENCODER_NAME_BYTES]; /* of the image: its row in the table of encoders */
   size_t joint_size;
   struct lvn_crop_options crop;
   double window_low_hu;  /* to 0 */

@@ -26,7 +26,7 @@ torch::Tensor load_tensor(const lvn_safetensors *file, const std::string &name) 
 
 int64_t resnet_feature_size(int depth) {
   if (depth != 18 && depth != 50) {
-    throw std::runtime_error("trunk must be ResNet-18 or ResNet-50");
+    throw std::runtime_error("a ResNet here has depth 18 or 50");
   }
   return depth == 50 ? 2048 : 512;
 }
@@ -90,7 +90,7 @@ torch::Tensor ResNetImpl::forward(torch::Tensor x) {
   return x;
 }
 
-void FoldedResNet::load(const lvn_safetensors *file, const std::string &prefix, int depth, torch::Device device) {
+FoldedResNet::FoldedResNet(const lvn_safetensors *file, const std::string &prefix, int depth, torch::Device device) {
   // y = gamma (conv(x) - mean) / sqrt(var + eps) + beta, folded in double.
   auto fold = [&](const std::string &conv, const std::string &norm, int64_t stride) {
     const torch::Tensor weight = load_tensor(file, prefix + conv + ".weight");
@@ -113,7 +113,6 @@ void FoldedResNet::load(const lvn_safetensors *file, const std::string &prefix, 
   };
   const bool bottleneck = resnet_feature_size(depth) == 2048;
   stem_ = fold("conv1", "bn1", 2);
-  blocks_.clear();
   for (int64_t stage = 0; stage < 4; stage++) {
     for (int64_t i = 0; i < stage_blocks(depth)[stage]; i++) {
       const std::string base = "layer" + std::to_string(stage + 1) + "." + std::to_string(i) + ".";
@@ -132,8 +131,8 @@ void FoldedResNet::load(const lvn_safetensors *file, const std::string &prefix, 
   }
 }
 
-torch::Tensor FoldedResNet::forward(torch::Tensor x) const {
-  x = torch::max_pool2d(stem_(x).relu_(), 3, 2, 1);
+torch::Tensor FoldedResNet::forward(const torch::Tensor &images) const {
+  torch::Tensor x = torch::max_pool2d(stem_(images).relu_(), 3, 2, 1);
   for (const Residual &block : blocks_) {
     torch::Tensor shortcut = block.downsample.empty() ? x : block.downsample[0](x);
     for (size_t i = 0; i < block.convs.size(); i++) {

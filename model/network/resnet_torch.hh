@@ -3,8 +3,7 @@
 #ifndef LVN_MODEL_RESNET_TORCH_HH
 #define LVN_MODEL_RESNET_TORCH_HH
 
-#include "model/network/trunk_torch.hh"
-#include "model/tensor/tensor_torch.hh"
+#include "model/network/image_encoder_torch.hh"
 
 #include <torch/torch.h>
 
@@ -30,7 +29,7 @@ struct BlockImpl : torch::nn::Module {
 TORCH_MODULE(Block);
 
 // [n,3,s,s] to the last feature map [n,features,s/32,s/32].
-struct ResNetImpl : TrunkImpl {
+struct ResNetImpl : ImageEncoderImpl {
   explicit ResNetImpl(int depth);
   torch::Tensor forward(torch::Tensor x) override;
   int64_t feature_size() const override {
@@ -44,10 +43,10 @@ struct ResNetImpl : TrunkImpl {
 TORCH_MODULE(ResNet);
 
 // The same computation from a file's tensors `prefix` + torchvision's name, float32, channels last.
-class FoldedResNet {
+class FoldedResNet : public RunningEncoder {
 public:
-  void load(const struct lvn_safetensors *file, const std::string &prefix, int depth, torch::Device device);
-  torch::Tensor forward(torch::Tensor x) const;
+  FoldedResNet(const struct lvn_safetensors *file, const std::string &prefix, int depth, torch::Device device);
+  torch::Tensor forward(const torch::Tensor &x) const override;
 
 private:
   struct Conv {
@@ -66,6 +65,16 @@ private:
   Conv stem_;
   std::vector<Residual> blocks_;
 };
+
+// Rows of the table of encoders.
+template <int depth> ImageEncoder build_resnet() {
+  return std::make_shared<ResNetImpl>(depth);
+}
+template <int depth>
+std::unique_ptr<RunningEncoder> fold_resnet(const struct lvn_safetensors *file, const std::string &prefix,
+                                            torch::Device device) {
+  return std::make_unique<FoldedResNet>(file, prefix, depth, device);
+}
 
 } // namespace lvn
 

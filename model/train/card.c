@@ -44,7 +44,7 @@ static void put_uses(FILE *card, const struct lvn_package_description *descripti
   (void)fprintf(
       card,
       "## Model summary\n\n"
-      "Liver-VLM: a ResNet-%d on the non-contrast, arterial and portal-venous crop of one focal liver lesion,\n"
+      "Liver-VLM: a %s on the non-contrast, arterial and portal-venous crop of one focal liver lesion,\n"
       "compared by cosine with the embeddings of one sentence per class. Classes: cyst, focal nodular\n"
       "hyperplasia, hepatocellular carcinoma, haemangioma.\n\n"
       "## Uses and directions\n\n"
@@ -66,7 +66,7 @@ static void put_uses(FILE *card, const struct lvn_package_description *descripti
       "adenoma and everything else outside the four classes: it cannot recognise them and may give one of its "
       "four\n"
       "names to them.\n\n",
-      description->recipe->trunk_depth);
+      lvn_image_encoder_title(description->recipe->encoder));
 }
 
 static void put_warnings(FILE *card, const struct lvn_package_description *description) {

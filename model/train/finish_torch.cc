@@ -189,7 +189,7 @@ lvn_package_recipe package_recipe(const lvn_recipe &recipe, double scale) {
   lvn_package_recipe result;
   lvn_package_recipe_default(&result);
   const auto statistics = normalisation(recipe.normalisation);
-  result.trunk_depth = std::string(recipe.encoder) == "resnet50" ? 50 : 18;
+  (void)lvn_copy(result.encoder, sizeof result.encoder, recipe.encoder);
   result.mean = statistics.first;
   result.std = statistics.second;
   result.joint_size = recipe.joint_size;

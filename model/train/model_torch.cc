@@ -91,7 +91,8 @@ void load_package(LiverVlm &model, const char *package_folder) {
 } // namespace
 
 LiverVlmImpl::LiverVlmImpl(const lvn_recipe &recipe, const torch::Tensor &embeddings)
-    : image(make_trunk(recipe.encoder)), prompts(embeddings), fixed_scale_(recipe.scale), scale_max_(recipe.scale_max) {
+    : image(find_image_encoder(recipe.encoder).build()), prompts(embeddings), fixed_scale_(recipe.scale),
+      scale_max_(recipe.scale_max) {
   const auto joint = static_cast<int64_t>(recipe.joint_size);
   register_module("image", image);
   if (recipe.head == LVN_HEAD_FC) {
@@ -137,7 +138,7 @@ void load_weights(LiverVlm &model, const char *path) {
   if (std::filesystem::is_directory(path)) {
     load_package(model, path);
   } else {
-    load_trunk(*model->image, path);
+    load_image_encoder(*model->image, path);
   }
 }
 
@@ -156,7 +157,7 @@ std::string weights_digest(const char *path) {
   return file_digest(std::filesystem::is_directory(path) ? std::string(path) + "/" LVN_PACKAGE_WEIGHTS : path);
 }
 
-void load_trunk(TrunkImpl &trunk, const std::string &path) {
+void load_image_encoder(ImageEncoderImpl &trunk, const std::string &path) {
   const torch::NoGradGuard no_grad;
   struct lvn_error err = {};
   struct lvn_import *opened = nullptr;
@@ -175,7 +176,8 @@ void load_trunk(TrunkImpl &trunk, const std::string &path) {
   }
 }
 
-void save_trunk(TrunkImpl &trunk, const std::string &path, const std::string &fingerprint, const std::string &history) {
+void save_image_encoder(ImageEncoderImpl &trunk, const std::string &path, const std::string &fingerprint,
+                        const std::string &history) {
   lvn_tensor_set set;
   for (const auto &item : trunk.named_parameters()) {
     set.add(item.key(), item.value());

@@ -2,7 +2,7 @@
 #ifndef LVN_MODEL_TRAIN_MODEL_TORCH_HH
 #define LVN_MODEL_TRAIN_MODEL_TORCH_HH
 
-#include "model/network/trunk_torch.hh"
+#include "model/network/image_encoder_torch.hh"
 #include "model/train/recipe.h"
 
 #include <torch/torch.h>
@@ -23,7 +23,7 @@ struct LiverVlmImpl : torch::nn::Module {
   // A learnable scale is put back into 1 to scale_max (CLIP clamps likewise); after every step.
   void clamp_scale();
 
-  Trunk image;
+  ImageEncoder image;
   torch::nn::Linear fc_i{nullptr};
   torch::nn::Linear fc_t{nullptr};
   torch::nn::Linear fc{nullptr};
@@ -44,9 +44,10 @@ std::string weights_digest(const char *path);
 std::string file_digest(const std::string &path);
 // The trunk's, by torchvision's names, with or without a prefix ("image.", "module.", "encoder."). Throws unless every
 // parameter of the trunk is found in its shape.
-void load_trunk(TrunkImpl &trunk, const std::string &path);
+void load_image_encoder(ImageEncoderImpl &trunk, const std::string &path);
 // The notes go into the file's metadata: `fingerprint` says what it was made by, `history` how.
-void save_trunk(TrunkImpl &trunk, const std::string &path, const std::string &fingerprint, const std::string &history);
+void save_image_encoder(ImageEncoderImpl &trunk, const std::string &path, const std::string &fingerprint,
+                        const std::string &history);
 
 // Prompt embeddings [6, 15 or 40,4,hidden] of lvn_sequences, from a file of them or from a package's weights. Simple
 // prompts name no order: the same for all.

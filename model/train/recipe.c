@@ -265,8 +265,9 @@ static void print_comment(FILE *stream, const char *text) {
 }
 
 static void print_allowed(FILE *stream, const struct lvn_recipe_key *key) {
-  if (key->choices != NULL) {
-    (void)fprintf(stream, "# Allowed: %s.\n", key->choices);
+  const char *choices = lvn_recipe_key_choices(key);
+  if (choices != NULL) {
+    (void)fprintf(stream, "# Allowed: %s.\n", choices);
   } else if (key->kind == LVN_KEY_FLAG) {
     (void)fprintf(stream, "# Allowed: yes|no.\n");
   } else if (key->kind == LVN_KEY_COUNT || key->kind == LVN_KEY_REAL) {

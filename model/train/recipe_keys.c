@@ -1,31 +1,36 @@
 #include "model/train/recipe_keys.h"
 
+#include "model/network/image_encoder.h"
+
 #define TEXT(section, name, field, paper, help)                                                                        \
   {                                                                                                                    \
     section, name, LVN_KEY_TEXT, offsetof(struct lvn_recipe, field), sizeof((struct lvn_recipe *)0)->field, 0, 0,      \
-        NULL, paper, NULL, help                                                                                        \
+        NULL, paper, NULL, help, NULL                                                                                  \
   }
 #define WORD(section, name, field, choices, paper, help)                                                               \
   {                                                                                                                    \
     section, name, LVN_KEY_TEXT, offsetof(struct lvn_recipe, field), sizeof((struct lvn_recipe *)0)->field, 0, 0,      \
-        choices, paper, NULL, help                                                                                     \
+        choices, paper, NULL, help, NULL                                                                               \
   }
 #define CHOICE(section, name, field, choices, paper, recommended, help)                                                \
-  { section, name, LVN_KEY_CHOICE, offsetof(struct lvn_recipe, field), 0, 0, 0, choices, paper, recommended, help }
+  {                                                                                                                    \
+    section, name, LVN_KEY_CHOICE, offsetof(struct lvn_recipe, field), 0, 0, 0, choices, paper, recommended, help,     \
+        NULL                                                                                                           \
+  }
 #define FLAG(section, name, field, paper, recommended, help)                                                           \
-  { section, name, LVN_KEY_FLAG, offsetof(struct lvn_recipe, field), 0, 0, 0, NULL, paper, recommended, help }
+  { section, name, LVN_KEY_FLAG, offsetof(struct lvn_recipe, field), 0, 0, 0, NULL, paper, recommended, help, NULL }
 #define COUNT(section, name, field, minimum, maximum, paper, recommended, help)                                        \
   {                                                                                                                    \
     section, name, LVN_KEY_COUNT, offsetof(struct lvn_recipe, field), 0, minimum, maximum, NULL, paper, recommended,   \
-        help                                                                                                           \
+        help, NULL                                                                                                     \
   }
 #define REAL(section, name, field, minimum, maximum, paper, recommended, help)                                         \
   {                                                                                                                    \
     section, name, LVN_KEY_REAL, offsetof(struct lvn_recipe, field), 0, minimum, maximum, NULL, paper, recommended,    \
-        help                                                                                                           \
+        help, NULL                                                                                                     \
   }
 #define STAGES(section, name, field, paper, recommended, help)                                                         \
-  { section, name, LVN_KEY_STAGES, offsetof(struct lvn_recipe, field), 0, 0, 0, NULL, paper, recommended, help }
+  { section, name, LVN_KEY_STAGES, offsetof(struct lvn_recipe, field), 0, 0, 0, NULL, paper, recommended, help, NULL }
 
 /* Pretraining and training are optimised by the same keys. */
 /* NOLINTBEGIN(bugprone-macro-parentheses): what is handed on stands between commas, and strings are joined */
@@ -49,6 +54,13 @@
            "[the paper is silent].")
 /* NOLINTEND(bugprone-macro-parentheses) */
 
+/* A word of the table of image encoders. */
+#define ENCODER(section, name, field, paper, help)                                                                     \
+  {                                                                                                                    \
+    section, name, LVN_KEY_TEXT, offsetof(struct lvn_recipe, field), sizeof((struct lvn_recipe *)0)->field, 0, 0,      \
+        NULL, paper, NULL, help, lvn_image_encoder_choices                                                             \
+  }
+
 const struct lvn_recipe_key lvn_recipe_keys[] = {
     CHOICE("recipe", "mode", mode, "paper|recommended", "paper", "recommended",
            "Where the keys that are not set get their values: the Liver-VLM paper, or what a small data set is better "
@@ -59,7 +71,7 @@ const struct lvn_recipe_key lvn_recipe_keys[] = {
     TEXT("package", "trained_on", trained_on, "", "One line that results show; empty: the data set's own."),
     TEXT("package", "licence", licence, "unstated", "Of the weights."),
 
-    WORD("network", "encoder", encoder, "resnet18|resnet50", "resnet18", "Of the image [paper 3.1, table 9]."),
+    ENCODER("network", "encoder", encoder, "resnet18", "Of the image [paper 3.1, table 9]."),
     COUNT("network", "joint_size", joint_size, 64, 1024, "512", NULL,
           "Of the space that images and prompts share [the paper is silent; MedCLIP has 512]."),
     CHOICE("network", "head", head, "cosine|fc", "cosine", NULL,

@@ -20,13 +20,16 @@ struct lvn_recipe_key {
   double maximum;
   const char *choices; /* "a|b|c"; a choice is stored as its index, a text as itself */
   const char *paper;
-  const char *recommended; /* NULL: as in paper */
-  const char *help;        /* meaning, then its source in brackets */
+  const char *recommended;         /* NULL: as in paper */
+  const char *help;                /* meaning, then its source in brackets */
+  const char *(*choices_of)(void); /* where another table has the choices; then `choices` is NULL */
 };
 
 extern const struct lvn_recipe_key lvn_recipe_keys[];
 extern const size_t lvn_recipe_key_count;
 
+/* "a|b|c", or NULL. */
+const char *lvn_recipe_key_choices(const struct lvn_recipe_key *key);
 LVN_MUST_CHECK bool lvn_recipe_key_set(const struct lvn_recipe_key *key, struct lvn_recipe *recipe, const char *text,
                                        struct lvn_error *err);
 /* The shortest text that reads back as the same value. */

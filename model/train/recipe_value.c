@@ -66,13 +66,18 @@ static bool parse_stages(const char *text, struct lvn_recipe_fit *fit) {
   return count > 0;
 }
 
+const char *lvn_recipe_key_choices(const struct lvn_recipe_key *key) {
+  return key->choices_of != NULL ? key->choices_of() : key->choices;
+}
+
 static bool set_text(const struct lvn_recipe_key *key, char *target, const char *text) {
   for (const char *at = text; *at != '\0'; at++) {
     if ((unsigned char)*at < 0x20 || *at == 0x7f) {
       return false;
     }
   }
-  return (key->choices == NULL || find_choice(key->choices, text) >= 0) && lvn_copy(target, key->bytes, text);
+  const char *choices = lvn_recipe_key_choices(key);
+  return (choices == NULL || find_choice(choices, text) >= 0) && lvn_copy(target, key->bytes, text);
 }
 
 static bool set_value(const struct lvn_recipe_key *key, char *target, const char *text) {
@@ -111,8 +116,9 @@ bool lvn_recipe_key_set(const struct lvn_recipe_key *key, struct lvn_recipe *rec
     return lvn_error_set(err, LVN_ERROR_USAGE, "%s.%s is a %snumber from %.10g to %.10g, not '%.60s'", key->section,
                          key->name, key->kind == LVN_KEY_COUNT ? "whole " : "", key->minimum, key->maximum, text);
   }
+  const char *choices = lvn_recipe_key_choices(key);
   return lvn_error_set(err, LVN_ERROR_USAGE, "%s.%s cannot be '%.60s'; allowed: %s", key->section, key->name, text,
-                       key->choices != NULL          ? key->choices
+                       choices != NULL               ? choices
                        : key->kind == LVN_KEY_FLAG   ? "yes|no"
                        : key->kind == LVN_KEY_STAGES ? "EPOCHS@SIDE, …, sides multiples of 32 up to 224"
                                                      : "a shorter text without control characters");

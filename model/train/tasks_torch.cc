@@ -63,20 +63,20 @@ private:
 };
 
 struct ShuffleNetImpl : torch::nn::Module {
-  explicit ShuffleNetImpl(Trunk encoder) : trunk(std::move(encoder)) {
+  explicit ShuffleNetImpl(ImageEncoder encoder) : trunk(std::move(encoder)) {
     register_module("trunk", trunk);
     fc_p = register_module("fc_p", torch::nn::Linear(trunk->feature_size(), LVN_ORDER_COUNT));
   }
   torch::Tensor forward(const torch::Tensor &images) {
     return fc_p->forward(trunk->forward(images).mean({2, 3}));
   }
-  Trunk trunk;
+  ImageEncoder trunk;
   torch::nn::Linear fc_p{nullptr};
 };
 
 class ShuffleTask : public Task {
 public:
-  ShuffleTask(const Trunk &trunk, const TrainingData &data, const lvn_recipe &recipe)
+  ShuffleTask(const ImageEncoder &trunk, const TrainingData &data, const lvn_recipe &recipe)
       : net_(trunk), data_(data), recipe_(recipe) {
     net_.to(data.hounsfield.device());
   }
@@ -121,7 +121,7 @@ torch::nn::Linear unbiased(int64_t in, int64_t out) {
 
 // Widths of the authors' code, scaled to a trunk of 512: projector f-f-2048, predictor 2048-512-2048.
 struct SimSiamNetImpl : torch::nn::Module {
-  explicit SimSiamNetImpl(Trunk encoder) : trunk(std::move(encoder)) {
+  explicit SimSiamNetImpl(ImageEncoder encoder) : trunk(std::move(encoder)) {
     constexpr int64_t kSize = 2048;
     constexpr int64_t kNeck = 512;
     const int64_t f = trunk->feature_size();
@@ -135,14 +135,14 @@ struct SimSiamNetImpl : torch::nn::Module {
   torch::Tensor project(const torch::Tensor &images) {
     return projector->forward(trunk->forward(images).mean({2, 3}));
   }
-  Trunk trunk;
+  ImageEncoder trunk;
   torch::nn::Sequential projector{nullptr};
   torch::nn::Sequential predictor{nullptr};
 };
 
 class SimSiamTask : public Task {
 public:
-  SimSiamTask(const Trunk &trunk, const TrainingData &data, const lvn_recipe &recipe)
+  SimSiamTask(const ImageEncoder &trunk, const TrainingData &data, const lvn_recipe &recipe)
       : net_(trunk), data_(data), recipe_(recipe) {
     net_.to(data.hounsfield.device());
   }
@@ -189,11 +189,11 @@ std::unique_ptr<Task> make_classify_task(LiverVlm &model, const TrainingData &da
   return std::make_unique<ClassifyTask>(model, data, recipe);
 }
 
-std::unique_ptr<Task> make_shuffle_task(const Trunk &trunk, const TrainingData &data, const lvn_recipe &recipe) {
+std::unique_ptr<Task> make_shuffle_task(const ImageEncoder &trunk, const TrainingData &data, const lvn_recipe &recipe) {
   return std::make_unique<ShuffleTask>(trunk, data, recipe);
 }
 
-std::unique_ptr<Task> make_simsiam_task(const Trunk &trunk, const TrainingData &data, const lvn_recipe &recipe) {
+std::unique_ptr<Task> make_simsiam_task(const ImageEncoder &trunk, const TrainingData &data, const lvn_recipe &recipe) {
   return std::make_unique<SimSiamTask>(trunk, data, recipe);
 }
 

@@ -222,7 +222,7 @@ private:
     if (options_.init_path != nullptr) {
       lvn::load_weights(model_, options_.init_path);
     } else if (recipe_.weights[0] != '\0') {
-      lvn::load_trunk(*model_->image, recipe_.weights);
+      lvn::load_image_encoder(*model_->image, recipe_.weights);
     }
   }
 
@@ -277,7 +277,7 @@ private:
     }
     const char *history = lvn_safetensors_metadata(file.get(), "history");
     history_ = lvn::history_from_text(history == nullptr ? "[]" : history);
-    lvn::load_trunk(*model_->image, path);
+    lvn::load_image_encoder(*model_->image, path);
     return true;
   }
 
@@ -296,7 +296,7 @@ private:
                                       wanted,          options_.resume,      options_.progress,
                                       options_.context};
     history_ = lvn::run_loop(*task, request).history;
-    lvn::save_trunk(*model_->image, kept, wanted, lvn::history_to_text(history_));
+    lvn::save_image_encoder(*model_->image, kept, wanted, lvn::history_to_text(history_));
     (void)std::remove(request.checkpoint.c_str());
   }
 

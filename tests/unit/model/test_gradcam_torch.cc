@@ -23,7 +23,7 @@ static void test_gradcam__closed_form_is_autograd(void **) {
     const torch::Tensor prototypes =
         torch::nn::functional::normalize(torch::randn({4, 32}), torch::nn::functional::NormalizeFuncOptions().dim(-1));
     const torch::Tensor map = torch::empty({48, 7, 7}).uniform_().requires_grad_(true);
-    const torch::Tensor closed = lvn::grad_cam_closed_form(map.detach(), weight, bias, prototypes);
+    const torch::Tensor closed = lvn::grad_cam_closed_form(map.detach(), {weight, bias, prototypes});
     for (int64_t c = 0; c < 4; c++) {
       const torch::Tensor joint = torch::mv(weight, map.mean({1, 2})) + bias;
       const torch::Tensor score = torch::dot(joint / joint.norm(), prototypes[c]);
@@ -67,8 +67,7 @@ static void test_resnet__folded_is_the_module_in_evaluation(void **) {
     struct lvn_error err = {};
     assert_true(lvn_safetensors_open(path.c_str(), size_t{1} << 30, &opened, &err));
     const lvn_safetensors_handle file(opened);
-    lvn::FoldedResNet folded;
-    folded.load(file.get(), "image.", depth, torch::kCPU);
+    const lvn::FoldedResNet folded(file.get(), "image.", depth, torch::kCPU);
     const torch::Tensor x = torch::randn({2, 3, 64, 64});
     const torch::Tensor expected = net->forward(x);
     const torch::Tensor found = folded.forward(x.contiguous(torch::MemoryFormat::ChannelsLast));

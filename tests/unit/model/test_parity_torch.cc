@@ -1,7 +1,7 @@
 // The same numbers as PyTorch and torchvision, from weights that both sides make by one formula: golden values in
 // tests/data/parity, made by its make.py.
+#include "model/network/image_encoder_torch.hh"
 #include "model/network/network_torch.hh"
-#include "model/network/trunk_torch.hh"
 #include "model/train/model_torch.hh"
 #include "model/train/optimiser_torch.hh"
 
@@ -85,8 +85,8 @@ void expect_near(const torch::Tensor &found, const json_t *expected, double tole
 
 // With 24 values a channel, batch statistics of a random ResNet turn the rounding of another processor's kernels, or of
 // another layout, into differences of 1e-4; of the stored statistics, which hold a tenth of that batch, a tenth.
-void expect_trunk(const char *name) {
-  const lvn::Trunk trunk = lvn::make_trunk(name);
+void expect_encoder(const char *name) {
+  const lvn::ImageEncoder trunk = lvn::find_image_encoder(name).build();
   const json_t *expected = json_object_get(golden, name);
   const torch::Tensor x = images();
   fill_module(*trunk);
@@ -101,8 +101,8 @@ void expect_trunk(const char *name) {
 
 void test_parity__trunks_have_torchvisions_features(void **state) {
   (void)state;
-  expect_trunk("resnet18");
-  expect_trunk("resnet50");
+  expect_encoder("resnet18");
+  expect_encoder("resnet50");
 }
 
 // Ten steps of the recipe from the same weights on the same batch.
