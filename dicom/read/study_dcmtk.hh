@@ -3,7 +3,7 @@
 #define LVN_DICOM_READ_STUDY_DCMTK_HH
 
 #include "dicom/read/geometry.h"
-#include "dicom/read/load_dcmtk.hh"
+#include "dicom/load/load_dcmtk.hh"
 #include "dicom/read/study.h"
 #include "dicom/scan/scan.h"
 

@@ -1,7 +1,7 @@
 #include "dicom/write/result_common_dcmtk.hh"
 
 #include "base/clock.h"
-#include "dicom/read/load_dcmtk.hh"
+#include "dicom/load/load_dcmtk.hh"
 
 #include <stdexcept>
 

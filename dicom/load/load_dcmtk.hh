@@ -1,7 +1,7 @@
 // A file for DCMTK's parser, which recurses without a limit and refuses much that other toolkits read: it only meets
 // what the bounded scan has passed, and where the scan found oddities, its mended copy.
-#ifndef LVN_DICOM_READ_LOAD_DCMTK_HH
-#define LVN_DICOM_READ_LOAD_DCMTK_HH
+#ifndef LVN_DICOM_LOAD_LOAD_DCMTK_HH
+#define LVN_DICOM_LOAD_LOAD_DCMTK_HH
 
 #include "base/error.h"
 

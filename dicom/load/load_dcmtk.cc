@@ -1,4 +1,4 @@
-#include "dicom/read/load_dcmtk.hh"
+#include "dicom/load/load_dcmtk.hh"
 
 #include "base/memory.h"
 #include "base/sha256.h"
