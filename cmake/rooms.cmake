@@ -41,10 +41,13 @@ function(lvn_module target output folder)
   endif()
 endfunction()
 
-# lvn_program(TARGET FOLDER LINK libs…): executable of FOLDER's own sources, in <build>/bin.
+# lvn_program(TARGET FOLDER [EXCEPT sources…] LINK libs…): executable of FOLDER's own sources, in <build>/bin.
 function(lvn_program target folder)
-  cmake_parse_arguments(program "" "" "LINK" ${ARGN})
+  cmake_parse_arguments(program "" "" "EXCEPT;LINK" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${folder}/*.c)
+  foreach(except IN LISTS program_EXCEPT)
+    list(REMOVE_ITEM sources ${PROJECT_SOURCE_DIR}/${folder}/${except})
+  endforeach()
   add_executable(${target} ${sources})
   target_link_libraries(${target} PRIVATE lvn_warnings ${program_LINK})
   target_compile_definitions(${target} PRIVATE LVN_VERSION="${PROJECT_VERSION}")

@@ -1,4 +1,5 @@
 #include "model/network/network_torch.hh"
+#include "model/network/resnet_torch.hh"
 
 #include <torch/torch.h>
 

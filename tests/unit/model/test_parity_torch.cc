@@ -146,8 +146,8 @@ void test_parity__grad_cam_is_that_of_autograd(void **state) {
   const torch::Tensor first = images().slice(0, 0, 1);
   const json_t *expected = json_object_get(golden, "grad_cam");
   expect_near(model->forward(first, torch::zeros({1}, torch::kInt64)), json_object_get(expected, "cosine"), 1e-5);
-  const torch::Tensor maps = lvn::grad_cam_closed_form(model->image->forward(first)[0], model->fc_i->weight,
-                                                       model->fc_i->bias, model->prototypes()[0]);
+  const torch::Tensor maps = lvn::grad_cam_closed_form(
+      model->image->forward(first)[0], {model->fc_i->weight, model->fc_i->bias, model->prototypes()[0]});
   for (int64_t c = 0; c < LVN_CLASS_COUNT; c++) {
     expect_near(maps[c], json_array_get(json_object_get(expected, "map"), static_cast<size_t>(c)), 1e-5);
   }
