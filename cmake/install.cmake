@@ -18,7 +18,7 @@ if(EXISTS ${PROJECT_SOURCE_DIR}/model/packages)
   install(DIRECTORY model/packages/ DESTINATION ${CMAKE_INSTALL_DATADIR}/livervlm/packages)
 endif()
 install(DIRECTORY model/text/embeddings/ DESTINATION ${CMAKE_INSTALL_DATADIR}/livervlm/text)
-install(FILES model/experiment/paper.ini model/experiment/phantom.ini DESTINATION ${CMAKE_INSTALL_DATADIR}/livervlm/studies)
+install(FILES model/experiment/paper.ini model/experiment/phantom.ini DESTINATION ${CMAKE_INSTALL_DATADIR}/livervlm/experiments)
 install(FILES README.md CHANGELOG.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR})
 

@@ -243,7 +243,7 @@ int lvn_cli_evaluate(int argc, char **argv) {
       {"model", "PKG", LVN_OPTION_LIST, &request.models,
        "model package; several: a cross-validation, the i-th answers the i-th fold", false, 0, 0},
       {"predictions", "CSV", LVN_OPTION_TEXT, &request.predictions,
-       "in place of --model: what the models of train --cross-validate or --study said", false, 0, 0},
+       "in place of --model: what the models of train --cross-validate or --experiment said", false, 0, 0},
       {"output", "DIR", LVN_OPTION_TEXT, &request.output, "folder for the report, the figures and the tables", true, 0,
        0},
       {"against", "PKG", LVN_OPTION_LIST, &request.others,

@@ -1,4 +1,4 @@
-/* livervlm train: a model package, a cross-validation or a study from a data set. */
+/* livervlm train: a model package, a cross-validation or an experiment from a data set. */
 #include "cli/engine/train.h"
 #include "base/file.h"
 #include "base/memory.h"
@@ -98,7 +98,7 @@ static int train(const char *command, struct lvn_cli_train *request) {
   request->options.unlabelled_count = request->unlabelled.count;
   request->options.recipe = &recipe;
   request->options.progress = lvn_cli_train_show_epoch;
-  bool many = request->cross_validate || request->study_path != NULL;
+  bool many = request->cross_validate || request->experiment_path != NULL;
   bool good = many ? lvn_cli_train_many(request, &recipe, &err) : train_package(&request->options, &err);
   request->options.recipe = NULL; /* both end here */
   request->options.text_path = NULL;
@@ -108,7 +108,8 @@ static int train(const char *command, struct lvn_cli_train *request) {
 static const char details[] =
     "With --cross-validate it trains once per fold and keeps what each model says of the fold that it has not seen, "
     "in\n"
-    "PKG/predictions.csv, with the figures per slice, lesion and patient. With --study FILE it does so for every row "
+    "PKG/predictions.csv, with the figures per slice, lesion and patient. With --experiment FILE it does so for every "
+    "row "
     "of\n"
     "the file and prints the paper's tables; rows that share a recipe share the work. Both go on where they were\n"
     "stopped when they are started again.";
@@ -136,7 +137,8 @@ int lvn_cli_train(int argc, char **argv) {
        "start from the weights of this package, or of the image encoder in this file", false, 0, 0},
       {"resume", NULL, LVN_OPTION_FLAG, &run->resume, "go on from PKG.checkpoint", false, 0, 0},
       {"cross-validate", NULL, LVN_OPTION_FLAG, &request.cross_validate, "train and test once per fold", false, 0, 0},
-      {"study", "FILE", LVN_OPTION_TEXT, &request.study_path, "cross-validate every row of a study", false, 0, 0},
+      {"experiment", "FILE", LVN_OPTION_TEXT, &request.experiment_path, "cross-validate every row of an experiment",
+       false, 0, 0},
       {"jobs", "N", LVN_OPTION_UINT, &request.jobs, "folds at a time (1)", false, 1, 64},
   };
   const struct lvn_usage usage = {.command = "train",

@@ -15,7 +15,7 @@ struct lvn_cli_train {
   struct lvn_option_list unlabelled;
   struct lvn_option_list settings;
   const char *recipe_path;
-  const char *study_path;
+  const char *experiment_path;
   bool cross_validate;
   unsigned jobs;
 };
@@ -23,7 +23,7 @@ struct lvn_cli_train {
 /* `context` is a label (const char *) before the line, or NULL. */
 void lvn_cli_train_show_epoch(const struct lvn_train_epoch *epoch, void *context);
 
-/* A cross-validation or a study; `recipe` is what its rows start from. */
+/* A cross-validation or a experiment; `recipe` is what its rows start from. */
 LVN_MUST_CHECK bool lvn_cli_train_many(const struct lvn_cli_train *request, const struct lvn_recipe *recipe,
                                        struct lvn_error *err);
 

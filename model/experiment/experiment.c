@@ -7,7 +7,7 @@
 
 #include <ini.h>
 
-#define STUDY_BYTES_MAX (1024U * 1024U)
+#define EXPERIMENT_BYTES_MAX (1024U * 1024U)
 
 struct reading {
   const char *text;
@@ -17,7 +17,7 @@ struct reading {
   bool failed;
   const char *folder; /* of the file */
   struct lvn_recipe base;
-  struct lvn_experiment *study;
+  struct lvn_experiment *experiment;
   struct lvn_error *err;
 };
 
@@ -56,17 +56,17 @@ static bool is_name(const char *name) {
 }
 
 static struct lvn_experiment_row *find_row(struct reading *reading, const char *name) {
-  struct lvn_experiment *study = reading->study;
-  for (size_t i = 0; i < study->row_count; i++) {
-    if (strcmp(study->rows[i].name, name) == 0) {
-      return &study->rows[i];
+  struct lvn_experiment *experiment = reading->experiment;
+  for (size_t i = 0; i < experiment->row_count; i++) {
+    if (strcmp(experiment->rows[i].name, name) == 0) {
+      return &experiment->rows[i];
     }
   }
-  if (!is_name(name) || study->row_count == LVN_EXPERIMENT_ROWS_MAX) {
+  if (!is_name(name) || experiment->row_count == LVN_EXPERIMENT_ROWS_MAX) {
     (void)fail(reading, "too many rows, or a row's name has other than letters, digits, - and _:", name);
     return NULL;
   }
-  struct lvn_experiment_row *row = &study->rows[study->row_count++];
+  struct lvn_experiment_row *row = &experiment->rows[experiment->row_count++];
   row->recipe = reading->base;
   (void)lvn_copy(row->name, sizeof row->name, name);
   (void)lvn_copy(row->title, sizeof row->title, name);
@@ -86,7 +86,7 @@ static bool set_tables(struct reading *reading, struct lvn_experiment_row *row, 
   return true;
 }
 
-/* An absolute path stays; another one starts at the study's folder. */
+/* An absolute path stays; another one starts at the experiment's folder. */
 static bool resolve(const struct reading *reading, const char *value, char *ret_path, size_t path_bytes) {
   char path[LVN_PATH_BYTES];
   bool good =
@@ -124,11 +124,11 @@ static bool set_row(struct reading *reading, const char *row_name, const char *n
 }
 
 static bool set_test(struct reading *reading, const char *test_name, const char *name, const char *value) {
-  struct lvn_experiment *study = reading->study;
-  if (!is_name(test_name) || strcmp(name, "dataset") != 0 || study->test_count == LVN_EXPERIMENT_TESTS_MAX) {
+  struct lvn_experiment *experiment = reading->experiment;
+  if (!is_name(test_name) || strcmp(name, "dataset") != 0 || experiment->test_count == LVN_EXPERIMENT_TESTS_MAX) {
     return fail(reading, "a [test NAME] has one key, dataset; not", name);
   }
-  struct lvn_experiment_test *test = &study->tests[study->test_count++];
+  struct lvn_experiment_test *test = &experiment->tests[experiment->test_count++];
   (void)lvn_copy(test->name, sizeof test->name, test_name);
   return resolve(reading, value, test->folder, sizeof test->folder);
 }
@@ -137,8 +137,8 @@ static int on_value(void *user, const char *section, const char *name, const cha
   struct reading *reading = user;
   bool good = !reading->failed;
   if (good && strcmp(section, "base") == 0) {
-    good = reading->study->row_count == 0 ? set_recipe(reading, &reading->base, name, value)
-                                          : fail(reading, "[base] stands before the rows:", name);
+    good = reading->experiment->row_count == 0 ? set_recipe(reading, &reading->base, name, value)
+                                               : fail(reading, "[base] stands before the rows:", name);
   } else if (good && strncmp(section, "row ", 4) == 0) {
     good = set_row(reading, section + 4, name, value);
   } else if (good && strncmp(section, "test ", 5) == 0) {
@@ -150,11 +150,11 @@ static int on_value(void *user, const char *section, const char *name, const cha
   return good ? 1 : 0;
 }
 
-static bool finish_row(const struct lvn_experiment *study, struct lvn_experiment_row *row, struct lvn_error *err) {
+static bool finish_row(const struct lvn_experiment *experiment, struct lvn_experiment_row *row, struct lvn_error *err) {
   uint8_t sha256[LVN_SHA256_BYTES];
   bool known = row->test[0] == '\0';
-  for (size_t i = 0; i < study->test_count; i++) {
-    known = known || strcmp(study->tests[i].name, row->test) == 0;
+  for (size_t i = 0; i < experiment->test_count; i++) {
+    known = known || strcmp(experiment->tests[i].name, row->test) == 0;
   }
   if (!known) {
     return lvn_error_set(err, LVN_ERROR_USAGE, "row %s: there is no [test %s]", row->name, row->test);
@@ -171,13 +171,13 @@ static bool finish_row(const struct lvn_experiment *study, struct lvn_experiment
   return true;
 }
 
-static bool finish(struct lvn_experiment *study, struct lvn_error *err) {
-  for (size_t i = 0; i < study->row_count; i++) {
-    if (!finish_row(study, &study->rows[i], err)) {
+static bool finish(struct lvn_experiment *experiment, struct lvn_error *err) {
+  for (size_t i = 0; i < experiment->row_count; i++) {
+    if (!finish_row(experiment, &experiment->rows[i], err)) {
       return false;
     }
   }
-  return study->row_count > 0 || lvn_error_set(err, LVN_ERROR_USAGE, "the study has no rows");
+  return experiment->row_count > 0 || lvn_error_set(err, LVN_ERROR_USAGE, "the experiment has no rows");
 }
 
 static bool parse(struct reading *reading, const char *path) {
@@ -189,44 +189,48 @@ static bool parse(struct reading *reading, const char *path) {
     return lvn_error_set(reading->err, LVN_ERROR_USAGE, "%s:%d: neither a comment nor [section] nor key = value", path,
                          line);
   }
-  return finish(reading->study, reading->err) || lvn_error_prefix(reading->err, "%s", path);
+  return finish(reading->experiment, reading->err) || lvn_error_prefix(reading->err, "%s", path);
 }
 
-bool lvn_experiment_read(const char *path, const struct lvn_recipe *base, struct lvn_experiment **ret_study,
+bool lvn_experiment_read(const char *path, const struct lvn_recipe *base, struct lvn_experiment **ret_experiment,
                          struct lvn_error *err) {
   LVN_AUTOFREE uint8_t *text = NULL;
-  LVN_AUTOFREE struct lvn_experiment *study = lvn_alloc(1, sizeof *study, err);
+  LVN_AUTOFREE struct lvn_experiment *experiment = lvn_alloc(1, sizeof *experiment, err);
   char folder[LVN_PATH_BYTES];
   size_t bytes = 0;
-  if (study == NULL || !lvn_file_read(path, STUDY_BYTES_MAX, &text, &bytes, err)) {
+  if (experiment == NULL || !lvn_file_read(path, EXPERIMENT_BYTES_MAX, &text, &bytes, err)) {
     return false;
   }
   (void)lvn_copy(folder, sizeof folder, path);
   char *slash = strrchr(folder, '/');
   (void)(slash != NULL ? (*slash = '\0') : lvn_copy(folder, sizeof folder, "."));
-  struct reading reading = {
-      .text = (const char *)text, .bytes = bytes, .folder = folder, .base = *base, .study = study, .err = err};
+  struct reading reading = {.text = (const char *)text,
+                            .bytes = bytes,
+                            .folder = folder,
+                            .base = *base,
+                            .experiment = experiment,
+                            .err = err};
   if (!parse(&reading, path)) {
     return false;
   }
-  *ret_study = lvn_steal(&study);
+  *ret_experiment = lvn_steal(&experiment);
   return true;
 }
 
-bool lvn_experiment_of_recipe(const struct lvn_recipe *recipe, struct lvn_experiment **ret_study,
+bool lvn_experiment_of_recipe(const struct lvn_recipe *recipe, struct lvn_experiment **ret_experiment,
                               struct lvn_error *err) {
-  LVN_AUTOFREE struct lvn_experiment *study = lvn_alloc(1, sizeof *study, err);
-  if (study == NULL) {
+  LVN_AUTOFREE struct lvn_experiment *experiment = lvn_alloc(1, sizeof *experiment, err);
+  if (experiment == NULL) {
     return false;
   }
-  study->row_count = 1;
-  study->rows[0].recipe = *recipe;
-  (void)lvn_copy(study->rows[0].name, sizeof study->rows[0].name, "recipe");
-  (void)lvn_copy(study->rows[0].title, sizeof study->rows[0].title, recipe->name);
-  if (!finish(study, err)) {
+  experiment->row_count = 1;
+  experiment->rows[0].recipe = *recipe;
+  (void)lvn_copy(experiment->rows[0].name, sizeof experiment->rows[0].name, "recipe");
+  (void)lvn_copy(experiment->rows[0].title, sizeof experiment->rows[0].title, recipe->name);
+  if (!finish(experiment, err)) {
     return false;
   }
-  *ret_study = lvn_steal(&study);
+  *ret_experiment = lvn_steal(&experiment);
   return true;
 }
 

@@ -1,5 +1,5 @@
 /* A table of recipes over the same folds: the ablations of the Liver-VLM paper on the data at hand. An INI file,
- *   [base]                 what all rows share: "section.key = value" over the recipe that the study starts from
+ *   [base]                 what all rows share: "section.key = value" over the recipe that the experiment starts from
  *   [test NAME]            dataset = DIR: another data set of the same patients to answer, too
  *   [row NAME]             title, tables = 3, 9 (numbers of the paper's tables), test = NAME of a [test], and
  *                          "section.key = value" over the base
@@ -51,20 +51,20 @@ struct lvn_experiment {
 
 /* LVN_ERROR_USAGE with "FILE:LINE: …". */
 LVN_MUST_CHECK bool lvn_experiment_read(const char *path, const struct lvn_recipe *base,
-                                        struct lvn_experiment **ret_study, struct lvn_error *err);
-/* A study of this one recipe. */
-LVN_MUST_CHECK bool lvn_experiment_of_recipe(const struct lvn_recipe *recipe, struct lvn_experiment **ret_study,
+                                        struct lvn_experiment **ret_experiment, struct lvn_error *err);
+/* An experiment of this one recipe. */
+LVN_MUST_CHECK bool lvn_experiment_of_recipe(const struct lvn_recipe *recipe, struct lvn_experiment **ret_experiment,
                                              struct lvn_error *err);
 
 /* Trains every fold of every run that has no predictions yet: OUTPUT/runs/<digest>/fold-N. `options` gives data sets,
  * text, progress (its context becomes a label, const char *) and the output folder; its recipe and resume are not used:
  * a run always goes on from its checkpoints. `jobs` processes at a time. A fold that fails does not stop the others:
  * false at the end, with the first one's reason. */
-LVN_MUST_CHECK bool lvn_experiment_run(const struct lvn_experiment *study, const struct lvn_train_options *options,
+LVN_MUST_CHECK bool lvn_experiment_run(const struct lvn_experiment *experiment, const struct lvn_train_options *options,
                                        const struct lvn_folds *folds, unsigned jobs, struct lvn_error *err);
 
-/* OUTPUT/study.txt (also to `stream`), study.json and predictions-<row>.csv of the rows that are complete. */
-LVN_MUST_CHECK bool lvn_experiment_report(const struct lvn_experiment *study, const char *output_folder,
+/* OUTPUT/experiment.txt (also to `stream`), experiment.json and predictions-<row>.csv of the rows that are complete. */
+LVN_MUST_CHECK bool lvn_experiment_report(const struct lvn_experiment *experiment, const char *output_folder,
                                           const struct lvn_folds *folds, FILE *stream, struct lvn_error *err);
 
 /* OUTPUT/runs/<first 16 of digest>/fold-N */

@@ -19,7 +19,7 @@ static const struct {
 };
 
 struct report {
-  const struct lvn_experiment *study;
+  const struct lvn_experiment *experiment;
   struct lvn_experiment_figures *figures; /* one of each row */
   json_t *json;
   FILE *streams[2];
@@ -34,7 +34,7 @@ static void say(const struct report *report, const char *text) {
 
 static void say_row(const struct report *report, size_t r) {
   const struct lvn_experiment_figures *f = &report->figures[r];
-  const struct lvn_experiment_row *row = &report->study->rows[r];
+  const struct lvn_experiment_row *row = &report->experiment->rows[r];
   char line[512];
   if (!f->is_complete) {
     (void)snprintf(line, sizeof line, "%-52.52s not run%s\n", row->title,
@@ -108,16 +108,16 @@ static bool say_difference(const struct report *report, size_t r, size_t last, j
   (void)snprintf(line, sizeof line,
                  "  %s - %s: accuracy per lesion %+.1f points (%+.1f to %+.1f, p %.3f); per slice over folds: paired t "
                  "p %.3f, corrected p %.3f\n",
-                 report->study->rows[r].name, report->study->rows[last].name,
+                 report->experiment->rows[r].name, report->experiment->rows[last].name,
                  100 * (a->lesion.accuracy - b->lesion.accuracy), 100 * interval.low.accuracy,
                  100 * interval.high.accuracy, p.accuracy, paired.p, corrected.p);
   say(report, line);
-  (void)json_array_append_new(list, json_pack("{s:s,s:s,s:f,s:[o,o],s:o,s:o,s:o}", "a", report->study->rows[r].name,
-                                              "b", report->study->rows[last].name, "accuracy_per_lesion",
-                                              a->lesion.accuracy - b->lesion.accuracy, "bootstrap_95",
-                                              number_json(interval.low.accuracy), number_json(interval.high.accuracy),
-                                              "bootstrap_p", number_json(p.accuracy), "paired_t_p",
-                                              number_json(paired.p), "corrected_t_p", number_json(corrected.p)));
+  (void)json_array_append_new(
+      list, json_pack("{s:s,s:s,s:f,s:[o,o],s:o,s:o,s:o}", "a", report->experiment->rows[r].name, "b",
+                      report->experiment->rows[last].name, "accuracy_per_lesion",
+                      a->lesion.accuracy - b->lesion.accuracy, "bootstrap_95", number_json(interval.low.accuracy),
+                      number_json(interval.high.accuracy), "bootstrap_p", number_json(p.accuracy), "paired_t_p",
+                      number_json(paired.p), "corrected_t_p", number_json(corrected.p)));
   return true;
 }
 
@@ -125,8 +125,8 @@ static bool say_table(const struct report *report, unsigned number, const char *
   size_t members[LVN_EXPERIMENT_ROWS_MAX];
   size_t count = 0;
   char line[256];
-  for (size_t r = 0; r < report->study->row_count; r++) {
-    if (number == 0 || (report->study->rows[r].tables >> number & 1U) != 0) {
+  for (size_t r = 0; r < report->experiment->row_count; r++) {
+    if (number == 0 || (report->experiment->rows[r].tables >> number & 1U) != 0) {
       members[count++] = r;
     }
   }
@@ -143,7 +143,7 @@ static bool say_table(const struct report *report, unsigned number, const char *
   bool good = true;
   for (size_t i = 0; i < count; i++) {
     say_row(report, members[i]);
-    (void)json_array_append_new(names, json_string(report->study->rows[members[i]].name));
+    (void)json_array_append_new(names, json_string(report->experiment->rows[members[i]].name));
   }
   for (size_t i = 0; good && i < count; i++) {
     good = say_difference(report, members[i], members[count - 1], differences);
@@ -155,11 +155,11 @@ static bool say_table(const struct report *report, unsigned number, const char *
 }
 
 static bool write_predictions(const struct report *report, const char *folder) {
-  for (size_t r = 0; r < report->study->row_count; r++) {
+  for (size_t r = 0; r < report->experiment->row_count; r++) {
     char path[LVN_PATH_BYTES];
-    LVN_AUTOFREE char *name = report->study->row_count == 1
+    LVN_AUTOFREE char *name = report->experiment->row_count == 1
                                   ? lvn_strdup(LVN_PREDICTIONS_FILE, report->err)
-                                  : lvn_format(report->err, "predictions-%s.csv", report->study->rows[r].name);
+                                  : lvn_format(report->err, "predictions-%s.csv", report->experiment->rows[r].name);
     if (name == NULL || !lvn_path_join(path, folder, name, report->err) ||
         (report->figures[r].is_complete &&
          !lvn_predictions_write(&report->figures[r].predictions, path, report->err))) {
@@ -176,10 +176,10 @@ static bool say_all(const struct report *report) {
       "Every lesion was answered by a model that had not seen its patient.\n";
   bool any = false;
   bool good = true;
-  for (size_t r = 0; r < report->study->row_count; r++) {
-    any = any || report->study->rows[r].tables != 0;
+  for (size_t r = 0; r < report->experiment->row_count; r++) {
+    any = any || report->experiment->rows[r].tables != 0;
     (void)json_array_append_new(json_object_get(report->json, "rows"),
-                                row_json(&report->study->rows[r], &report->figures[r]));
+                                row_json(&report->experiment->rows[r], &report->figures[r]));
   }
   say(report, note);
   for (size_t t = 0; good && any && t < sizeof tables / sizeof tables[0]; t++) {
@@ -197,26 +197,26 @@ static bool run_report(struct report *report, const char *folder, char **text, s
   report->streams[1] = memory;
   bool good = say_all(report);
   good = fclose(memory) == 0 && good;
-  return good && lvn_path_join(path, folder, "study.txt", report->err) &&
+  return good && lvn_path_join(path, folder, "experiment.txt", report->err) &&
          lvn_file_replace(path, *text, *bytes, 0644, report->err) &&
-         lvn_path_join(path, folder, "study.json", report->err) && lvn_json_write(path, report->json, report->err) &&
-         write_predictions(report, folder);
+         lvn_path_join(path, folder, "experiment.json", report->err) &&
+         lvn_json_write(path, report->json, report->err) && write_predictions(report, folder);
 }
 
-bool lvn_experiment_report(const struct lvn_experiment *study, const char *output_folder, const struct lvn_folds *folds,
-                           FILE *stream, struct lvn_error *err) {
-  struct report report = {.study = study, .streams = {stream, NULL}, .err = err};
+bool lvn_experiment_report(const struct lvn_experiment *experiment, const char *output_folder,
+                           const struct lvn_folds *folds, FILE *stream, struct lvn_error *err) {
+  struct report report = {.experiment = experiment, .streams = {stream, NULL}, .err = err};
   char *text = NULL; /* open_memstream's own */
   size_t bytes = 0;
-  report.figures = lvn_alloc(study->row_count, sizeof *report.figures, err);
-  report.json = json_pack("{s:s,s:I,s:[],s:[]}", "format", "livervlm-study", "folds", (json_int_t)folds->fold_count,
-                          "rows", "tables");
+  report.figures = lvn_alloc(experiment->row_count, sizeof *report.figures, err);
+  report.json = json_pack("{s:s,s:I,s:[],s:[]}", "format", "livervlm-experiment", "folds",
+                          (json_int_t)folds->fold_count, "rows", "tables");
   bool good = report.figures != NULL && report.json != NULL;
-  for (size_t r = 0; good && r < study->row_count; r++) {
-    good = lvn_experiment_figures(&study->rows[r], output_folder, folds, &report.figures[r], err);
+  for (size_t r = 0; good && r < experiment->row_count; r++) {
+    good = lvn_experiment_figures(&experiment->rows[r], output_folder, folds, &report.figures[r], err);
   }
   good = good && run_report(&report, output_folder, &text, &bytes);
-  for (size_t r = 0; report.figures != NULL && r < study->row_count; r++) {
+  for (size_t r = 0; report.figures != NULL && r < experiment->row_count; r++) {
     lvn_experiment_figures_clear(&report.figures[r]);
   }
   json_decref(report.json);

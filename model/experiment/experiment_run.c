@@ -33,7 +33,7 @@ struct works {
   size_t running;
   size_t failed;
   char first_reason[sizeof((struct lvn_error *)0)->message]; /* of a fold that failed */
-  const struct lvn_experiment *study;
+  const struct lvn_experiment *experiment;
   const struct lvn_train_options *options;
   const struct lvn_folds *folds;
 };
@@ -91,9 +91,9 @@ static int run_work(const struct works *works, const struct work *work, int fd) 
   char label[LVN_EXPERIMENT_NAME_BYTES + 32];
   struct lvn_train_options options = *works->options;
   struct lvn_train_fold fold = {
-      .fold = work->fold, .folds = works->folds, .tests = tests, .test_count = works->study->test_count};
-  for (size_t i = 0; i < works->study->test_count; i++) {
-    tests[i] = (struct lvn_train_test){works->study->tests[i].name, works->study->tests[i].folder};
+      .fold = work->fold, .folds = works->folds, .tests = tests, .test_count = works->experiment->test_count};
+  for (size_t i = 0; i < works->experiment->test_count; i++) {
+    tests[i] = (struct lvn_train_test){works->experiment->tests[i].name, works->experiment->tests[i].folder};
   }
   (void)snprintf(label, sizeof label, "%s fold %u", work->row->name, work->fold);
   options.output_folder = work->folder;
@@ -214,13 +214,13 @@ static bool run_all(struct works *works, unsigned jobs, struct lvn_error *err) {
                                              works->failed, works->count, works->first_reason);
 }
 
-bool lvn_experiment_run(const struct lvn_experiment *study, const struct lvn_train_options *options,
+bool lvn_experiment_run(const struct lvn_experiment *experiment, const struct lvn_train_options *options,
                         const struct lvn_folds *folds, unsigned jobs, struct lvn_error *err) {
-  struct works works = {.study = study, .options = options, .folds = folds};
+  struct works works = {.experiment = experiment, .options = options, .folds = folds};
   bool good = jobs >= 1 && jobs <= JOBS_MAX;
-  for (size_t r = 0; good && r < study->row_count; r++) {
-    for (size_t f = 0; good && !study->rows[r].is_missing && f < folds->fold_count; f++) {
-      good = add_work(&works, &study->rows[r], folds->numbers[f], err);
+  for (size_t r = 0; good && r < experiment->row_count; r++) {
+    for (size_t f = 0; good && !experiment->rows[r].is_missing && f < folds->fold_count; f++) {
+      good = add_work(&works, &experiment->rows[r], folds->numbers[f], err);
     }
   }
   good = good && run_all(&works, jobs, err);

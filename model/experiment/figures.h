@@ -1,4 +1,4 @@
-/* The figures of one row of a study, from its folds' predictions. Inside of model/experiment. */
+/* The figures of one row of a experiment, from its folds' predictions. Inside of model/experiment. */
 #ifndef LVN_MODEL_EXPERIMENT_FIGURES_H
 #define LVN_MODEL_EXPERIMENT_FIGURES_H
 

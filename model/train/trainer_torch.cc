@@ -391,7 +391,7 @@ bool check_output(const lvn_train_options &options, struct lvn_error *err) {
   return options.recipe->head == LVN_HEAD_COSINE ||
          lvn_error_set(err, LVN_ERROR_USAGE,
                        "a package needs network.head = cosine; fc is a control for "
-                       "--cross-validate and --study");
+                       "--cross-validate and --experiment");
 }
 
 } // namespace
