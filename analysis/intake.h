@@ -27,7 +27,7 @@ struct lvn_intake {
   char unreadable[512];    /* the first of them, and why */
 };
 
-/* Walk `folder` (or take one file) and add its DICOM files, with or without preamble; call again for more folders or
+/* Walk the folder (or take one file) and add its DICOM files, with or without preamble; call again for more folders or
  * files. A DICOM file that cannot be read goes to the study that it names, or whose files alone lie nearest to it,
  * where lvn_study_open() will name it. */
 LVN_MUST_CHECK bool lvn_intake_add(struct lvn_intake *intake, const char *path, struct lvn_error *err);

@@ -2,8 +2,8 @@
 #ifndef LVN_DICOM_READ_STUDY_DCMTK_HH
 #define LVN_DICOM_READ_STUDY_DCMTK_HH
 
-#include "dicom/read/geometry.h"
 #include "dicom/load/load_dcmtk.hh"
+#include "dicom/read/geometry.h"
 #include "dicom/read/study.h"
 #include "dicom/scan/scan.h"
 

@@ -1,6 +1,7 @@
 /* What a fold's model said of each slice that it had not seen: predictions.csv, one line per slice,
  *   fold,patient,lesion,slice,is_key,class,CYST,FNH,HCC,HEM
- * `class` is the truth, the last four are logits (softmax of them gives probabilities). Lines of a lesion lie together.
+ * The class is the truth, the last four are logits (softmax of them gives probabilities). Lines of a lesion lie
+ * together.
  */
 #ifndef LVN_MODEL_DATASET_PREDICTIONS_H
 #define LVN_MODEL_DATASET_PREDICTIONS_H

@@ -15,5 +15,5 @@ if [ "${1:-}" = --self-test ]; then
   exec "$0" "$folder"
 fi
 exec codespell --quiet-level 3 --ignore-words "$here/spelling.txt" \
-  --skip './.git,./build,./.venv,./demo-output,*.safetensors,*.html,./tests/data,./tests/fuzz/corpus,*-vocab.txt,*.dcm,*.png,*.svg,phase_text*.c,test_phase*.c,phantom_study.c,roi_names*,test_roi_names*,spelling.*' \
+  --skip './.git,./build,./.venv,./demo-output,*.safetensors,*.html,./tests/data,./tests/fuzz/corpus,*-vocab.txt,*.dcm,*.png,*.svg,phase_text*.c,test_phase*.c,phantom_study.c,roi_names*,test_roi_names*,spelling.*,spectral.c,roi_words.c,test_field_series.py,test_spectral.c' \
   "$1"
