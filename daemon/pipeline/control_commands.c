@@ -84,6 +84,7 @@ static json_t *answer_status(struct lvn_pipeline *pipeline) {
                            time_text(counts.last_success_ms), "problem", pipeline->problem);
   (void)json_object_set_new(root, "retention", json_string(pipeline->retention_remark));
   (void)json_object_set_new(root, "undelivered", json_string(undelivered));
+  (void)json_object_set_new(root, "disk", json_string(pipeline->disk_notice));
   (void)json_object_set_new(root, "has_destination", json_boolean(has_destination(&pipeline->config)));
   return root;
 }

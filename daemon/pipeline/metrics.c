@@ -100,12 +100,13 @@ bool lvn_metrics_describe_undelivered(struct lvn_pipeline *pipeline, char *ret_t
 bool lvn_metrics_publish(struct lvn_pipeline *pipeline, struct lvn_error *err) {
   uint64_t free_bytes = 0;
   char problem[256];
-  char notice[256];
+  char undelivered[256];
+  char notice[sizeof undelivered + sizeof pipeline->disk_notice + 2];
   if (pipeline->web == NULL) {
     return true;
   }
   LVN_AUTOFREE char *text = lvn_metrics_text(pipeline, err);
-  if (text == NULL || !lvn_metrics_describe_undelivered(pipeline, notice, sizeof notice, err) ||
+  if (text == NULL || !lvn_metrics_describe_undelivered(pipeline, undelivered, sizeof undelivered, err) ||
       !lvn_file_free_bytes(pipeline->config.state_folder, &free_bytes, err)) {
     return false;
   }
@@ -116,5 +117,7 @@ bool lvn_metrics_publish(struct lvn_pipeline *pipeline, struct lvn_error *err) {
              lvn_pipeline_now_ms() - pipeline->started_at_ms > 60000) {
     (void)lvn_copy(problem, sizeof problem, "no analysis worker is connected");
   }
+  (void)snprintf(notice, sizeof notice, "%s%s%s", undelivered,
+                 undelivered[0] != '\0' && pipeline->disk_notice[0] != '\0' ? "; " : "", pipeline->disk_notice);
   return lvn_web_publish(pipeline->web, text, problem, notice, err);
 }

@@ -111,6 +111,7 @@ struct lvn_pipeline {
   struct lvn_pipeline_trouble answer_trouble;
   char problem[256]; /* of the last turn, for /health */
   struct lvn_clock_guard clock_guard;
+  char disk_notice[128];      /* the disk runs full; empty: it does not */
   char retention_remark[256]; /* why nothing is removed though its time has come; empty: nothing is held back */
   int64_t sent_complete_to;   /* outbound row */
   double disk_warned_at;      /* monotonic; 0: there is space */

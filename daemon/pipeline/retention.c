@@ -303,6 +303,7 @@ void lvn_retention_watch_disk(struct lvn_pipeline *pipeline) {
   int64_t waiting = 0;
   int64_t oldest_ms = 0;
   double now = lvn_clock_monotonic_seconds();
+  pipeline->disk_notice[0] = '\0';
   if (config->spool_warning_bytes == 0 || !lvn_file_free_bytes(config->state_folder, &free_bytes, &err)) {
     return;
   }
@@ -310,11 +311,9 @@ void lvn_retention_watch_disk(struct lvn_pipeline *pipeline) {
     pipeline->disk_warned_at = 0;
     return;
   }
-  if (pipeline->problem[0] == '\0') {
-    (void)snprintf(pipeline->problem, sizeof pipeline->problem,
-                   "the disk runs full: %.1f GiB are free; below %.1f GiB nothing more is received",
-                   (double)free_bytes / 1073741824.0, (double)config->spool_low_water_bytes / 1073741824.0);
-  }
+  (void)snprintf(pipeline->disk_notice, sizeof pipeline->disk_notice,
+                 "the disk runs full: %.1f GiB are free; below %.1f GiB nothing more is received",
+                 (double)free_bytes / 1073741824.0, (double)config->spool_low_water_bytes / 1073741824.0);
   if (pipeline->disk_warned_at > 0 && now - pipeline->disk_warned_at < DISK_WARNING_SECONDS) {
     return;
   }

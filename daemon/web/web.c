@@ -20,7 +20,7 @@ struct lvn_web {
   pthread_mutex_t mutex; /* guards what follows */
   char *metrics;
   char problem[256];
-  char notice[256];
+  char notice[512];
   double published_at;
   char hosts[256]; /* written before the server starts */
 };
@@ -104,7 +104,7 @@ static enum MHD_Result reply(struct MHD_Connection *connection, unsigned status,
 }
 
 static enum MHD_Result reply_health(struct lvn_web *web, struct MHD_Connection *connection) {
-  char line[320] = "ok\n";
+  char line[sizeof web->notice + 16] = "ok\n";
   unsigned status = MHD_HTTP_OK;
   (void)pthread_mutex_lock(&web->mutex);
   if (lvn_clock_monotonic_seconds() - web->published_at > SILENCE_MAX_SECONDS) {

@@ -333,10 +333,9 @@ def test_a_full_disk_is_announced_before_reception_stops(tmp_path):
                         overrides={"reception": {"spool_warning_bytes": 900000000000000}}).start()
     try:
         harness.wait_until(lambda: "event=disk-low" in node.log(), 60, "a warning")
-        assert "the disk runs full" in node.table("status")["problem"]
-        with pytest.raises(urllib.error.HTTPError) as answer:
-            urllib.request.urlopen(f"http://127.0.0.1:{node.web_port}/health", timeout=10)
-        assert answer.value.code == 503 and b"the disk runs full" in answer.value.read()
+        assert "the disk runs full" in node.table("status")["disk"]
+        with urllib.request.urlopen(f"http://127.0.0.1:{node.web_port}/health", timeout=10) as answer:
+            assert answer.status == 200 and b"ok; the disk runs full" in answer.read()
         for host in ("evil.example", f"evil.example:{node.web_port}", "127.0.0.1.evil.example"):
             request = urllib.request.Request(f"http://127.0.0.1:{node.web_port}/metrics", headers={"Host": host})
             with pytest.raises(urllib.error.HTTPError) as answer:

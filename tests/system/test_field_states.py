@@ -62,7 +62,7 @@ class Site:
         self.folder = folder
         self.pacs = Pacs()
         sections = {"outbound": {"retry_first_seconds": 1, "retry_max_seconds": 2, "retry_count_max": 3},
-                    "reception": {"spool_low_water_bytes": 0, "spool_reserve_bytes": 0}}
+                    "reception": {"spool_low_water_bytes": 0, "spool_reserve_bytes": 0, "spool_warning_bytes": 0}}
         sections.update(overrides)
         sections["analysis"] = {"model_package": harness.PACKAGE, "device": "cpu", "threads": 1}
         self.node = harness.Node(folder, harness.free_port(), self.pacs.port, sections)
