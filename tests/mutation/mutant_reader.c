@@ -10,7 +10,6 @@
 #include "dicom/read/study.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,13 +39,11 @@ static void print_text(const char *name, const char *text) {
   (void)putchar('"');
 }
 
-/* Of a value at a place, by tenths of a millimetre; sums of them do not depend on the order of voxels. */
-static uint64_t place_digest(const struct lvn_grid *grid, const double index[3], int value) {
-  double place_mm[3];
+/* Of a value at a voxel; sums of them do not depend on the order of voxels. */
+static uint64_t voxel_digest(const uint32_t index[3], int value) {
   uint64_t digest = UINT64_C(14695981039346656037) ^ (uint64_t)(int64_t)value;
-  lvn_grid_to_patient(grid, index, place_mm);
   for (int i = 0; i < 3; i++) {
-    digest = (digest ^ (uint64_t)llround(place_mm[i] * 10.0 + 0.013)) * UINT64_C(1099511628211);
+    digest = (digest ^ index[i]) * UINT64_C(1099511628211);
     digest ^= digest >> 29;
   }
   return digest;
@@ -59,16 +56,25 @@ static uint64_t grid_digest(const struct lvn_grid *grid, const struct lvn_mask *
   for (uint32_t z = 0; z < grid->size[2]; z++) {
     for (uint32_t y = 0; y < grid->size[1]; y++) {
       for (uint32_t x = 0; x < grid->size[0]; x++, at++) {
-        const double index[3] = {x, y, z};
+        const uint32_t index[3] = {x, y, z};
         if (hounsfield != NULL) {
-          sum += place_digest(grid, index, hounsfield[at]);
+          sum += voxel_digest(index, hounsfield[at]);
         } else if (mask->inside[at] != 0) {
-          sum += place_digest(grid, index, 1);
+          sum += voxel_digest(index, 1);
         }
       }
     }
   }
   return sum;
+}
+
+static void print_grid(const struct lvn_grid *grid) {
+  (void)printf("\"grid\":[");
+  for (int axis = 0; axis < 3; axis++) {
+    (void)printf("%s%.17g,%.17g,%.17g,%.17g,%.17g", axis == 0 ? "" : ",", grid->origin_mm[axis], grid->spacing_mm[axis],
+                 grid->direction[axis][0], grid->direction[axis][1], grid->direction[axis][2]);
+  }
+  (void)printf("]");
 }
 
 static void print_rois(const struct lvn_study *study, const struct lvn_roi_list *rois) {
@@ -77,6 +83,8 @@ static void print_rois(const struct lvn_study *study, const struct lvn_roi_list 
     const struct lvn_roi *roi = &rois->items[i];
     (void)printf("%s{", i == 0 ? "" : ",");
     print_text("series", lvn_study_get_stack(study, roi->stack_index)->series_instance_uid);
+    (void)putchar(',');
+    print_grid(&roi->mask.grid);
     (void)printf(",\"voxels\":%zu,\"mask\":\"%016" PRIx64 "\"}", lvn_mask_measure(&roi->mask, NULL, NULL, NULL),
                  grid_digest(&roi->mask.grid, &roi->mask, NULL));
   }
@@ -106,6 +114,8 @@ static bool print_stacks(const struct lvn_study *study, struct lvn_error *err) {
     print_text("series", stack->series_instance_uid);
     (void)printf(",\"slices\":%zu,\"size\":[%" PRIu32 ",%" PRIu32 ",%" PRIu32 "],", stack->slice_count,
                  stack->grid.size[0], stack->grid.size[1], stack->grid.size[2]);
+    print_grid(&stack->grid);
+    (void)putchar(',');
     print_text("aside", lvn_aside_name(stack->aside));
     (void)putchar(',');
     print_text("problem", stack->geometry_problem);

@@ -15,7 +15,8 @@ by who made it. The file must be well formed throughout, and differ from the ori
   - in values that are the region or the picture itself (CONTENT_TAGS), in a form that the standard allows: as many of
     them as before, finite, in the plane where they were; pixels as many bytes as before;
   - in whole outlines, regions or graphics that are missing, and not all of one list;
-  - in values that say which of the study's images is meant, where nothing else in the object says it too.
+  - in values that say which of the study's images is meant, where nothing else in the object says it too;
+  - or also in what changes nothing: the content edits undone, the rest of the mutant is read again and is no fault.
 Everything else is damage: structure, encoding, references, geometry that contradicts itself. Silence is then a fault,
 unless the result is the original's."""
 
@@ -31,6 +32,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 
 import dicom_tree
 import mutators
@@ -103,10 +105,31 @@ def said(answer):
     return collections.Counter(text for text in texts if text)
 
 
-def result_of(answer):
-    """What would be measured on."""
-    rois = sorted((roi["series"], roi["voxels"], roi["mask"]) for roi in answer["rois"])
-    return rois, sorted((stack["series"], stack["size"], stack.get("hu", "")) for stack in answer["stacks"])
+def is_near(left, right):
+    """Grids within a tenth of a millimetre: what no measurement tells apart."""
+    return len(left) == len(right) and all(math.isclose(a, b, rel_tol=1e-3, abs_tol=0.1) for a, b in zip(left, right))
+
+
+def regions_of(answer):
+    """Of each series: voxels, the digest of all masks together, and the grid. Which regions make one lesion is said by
+    their tracking identifiers, and shown; where they lie is what is judged."""
+    found = {}
+    for roi in answer["rois"]:
+        voxels, mask, grid = found.get(roi["series"], (0, 0, roi["grid"]))
+        found[roi["series"]] = (voxels + roi["voxels"], mask + int(roi["mask"], 16) & (1 << 64) - 1, grid)
+    return found
+
+
+def is_same_result(left, right):
+    """All that would be measured on."""
+    before, after = regions_of(left), regions_of(right)
+    if before.keys() != after.keys() or not all(
+            before[name][:2] == after[name][:2] and is_near(before[name][2], after[name][2]) for name in before):
+        return False
+    volumes = [sorted(((stack["series"], stack["slices"], stack.get("hu", ""), stack["grid"])
+                       for stack in answer["stacks"])) for answer in (left, right)]
+    return len(volumes[0]) == len(volumes[1]) and all(
+        old[:3] == new[:3] and is_near(old[3], new[3]) for old, new in zip(*volumes))
 
 
 def numbers_of(node):
@@ -159,13 +182,33 @@ def _is_other(kind, old, new, uids):
     return all(any(is_other_list(kind, before.nodes, after.nodes, uids) for before in left) for after in new.items)
 
 
-def is_content(kind, original, mutant, names, uids):
-    if names[0] in mutators.CONTENT and len(names) == 1:
-        return True
+def restore(kind, old, new, uids):
+    """The mutant's nodes with every content edit undone that is made of values."""
+    left = list(old)
+    for node in new:
+        before = next((each for each in left if each.tag == node.tag), None)
+        if before is None:
+            continue
+        left.remove(before)
+        if node.items is None and before.items is None:
+            if is_other_value(kind, before, node, uids):
+                node.value = before.value
+        elif node.items is not None and before.items is not None and len(node.items) == len(before.items):
+            for item, item_before in zip(node.items, before.items):
+                restore(kind, item_before.nodes, item.nodes, uids)
+
+
+def is_content(kind, original, mutant, uids, is_harmless):
+    """Content edits alone, or beside damage that does nothing (is_harmless) without them?"""
     try:
-        return is_other_list(kind, original, dicom_tree.parse(mutant), uids)
+        nodes = dicom_tree.parse(mutant)
+        if is_other_list(kind, original, nodes, uids):
+            return True
+        restore(kind, original, nodes, uids)
+        restored = dicom_tree.write(nodes)
     except (dicom_tree.Malformed, RecursionError, struct.error):
         return False
+    return restored != mutant and is_harmless(restored)
 
 
 def make_mutant(rng, original, methods, uids):
@@ -188,18 +231,33 @@ def make_mutant(rng, original, methods, uids):
             return data, names
 
 
-def judge(kind, original, base, answer, mutant, names, uids):
-    """same, said, refused, content, or a fault: silent, crash, hang, the name of an error."""
+def judge_alone(base, answer):
+    """Without knowing the mutant: "other" where it must be known."""
     if answer["outcome"] != "ok":
         return answer["outcome"]
     if said(answer) - said(base):
         return "said"
-    if result_of(answer) == result_of(base):
-        return "same"
-    return "content" if is_content(kind, original, mutant, names, uids) else "silent"
+    if not answer["rois"]:
+        return "waiting"  # a study without ROI is one that waits for it
+    return "same" if is_same_result(answer, base) else "other"
 
 
-HARMLESS = ("same", "said", "refused", "content")
+def judge(case, answer, mutant, names, reader):
+    """same, said, waiting, refused, content, or a fault: silent, crash, hang, the name of an error."""
+    verdict = judge_alone(case.base, answer)
+    if verdict != "other":
+        return verdict
+
+    def is_harmless(data):
+        return judge_alone(case.base, reader([data])[0]) in HARMLESS
+
+    if set(names) & mutators.CONTENT or is_content(case.kind, case.original, mutant, case.uids, is_harmless):
+        return "content"
+    return "silent"
+
+
+HARMLESS = ("same", "said", "waiting", "refused", "content")
+Case = collections.namedtuple("Case", "kind original base uids")
 
 
 def uids_of(kind):
@@ -225,15 +283,15 @@ def run_kind(program, kind, count, seed, keep, scratch):
     """Counts of the verdicts."""
     reader = Reader(program, kind, scratch)
     original = dicom_tree.parse((ORIGINALS / KINDS[kind][0]).read_bytes())
-    uids, base = uids_of(kind), original_answer(reader, kind)
+    case = Case(kind, original, original_answer(reader, kind), uids_of(kind))
     methods = mutators.GENERAL + KINDS[kind][3]
     counts = collections.Counter()
     for first in range(0, count, BATCH):
         batch = []
         for number in range(first, min(first + BATCH, count)):
-            batch.append(make_mutant(random.Random(f"{seed}/{kind}/{number}"), original, methods, uids))
+            batch.append(make_mutant(random.Random(f"{seed}/{kind}/{number}"), original, methods, case.uids))
         for number, ((data, names), answer) in enumerate(zip(batch, reader.read([data for data, _ in batch])), first):
-            verdict = judge(kind, original, base, answer, data, names, uids)
+            verdict = judge(case, answer, data, names, reader.read)
             counts[verdict] += 1
             if verdict not in HARMLESS:
                 name = f"{kind}-{verdict}-{'-'.join(names)}-{seed}-{number}.dcm"
@@ -252,7 +310,7 @@ def run_kept(program, kind, scratch):
     base = original_answer(reader, kind)
     counts = collections.Counter()
     for path, answer in zip(paths, reader.read([path.read_bytes() for path in paths])):
-        verdict = judge(kind, [], base, answer, b"", [""], [])
+        verdict = judge_alone(base, answer)
         counts[verdict] += 1
         if verdict not in HARMLESS:
             report_fault(kind, verdict, path.name, answer)
@@ -268,9 +326,9 @@ def self_test():
         mutant = [node.copy() for node in nodes]
         change(mutant)
         base = {"outcome": "ok", "note": "", "waiting": "", "stacks": [],
-                "rois": [{"series": "1", "voxels": 5, "mask": "a"}]}
-        answer = {**base, "rois": [{"series": "1", "voxels": 4, "mask": "b"}], **members}
-        return judge(kind, nodes, base, answer, dicom_tree.write(mutant), ["x"], [])
+                "rois": [{"series": "1", "voxels": 5, "mask": "a", "grid": [0.0]}]}
+        answer = {**base, "rois": [{"series": "1", "voxels": 4, "mask": "b", "grid": [0.0]}], **members}
+        return judge(Case(kind, nodes, base, []), answer, dicom_tree.write(mutant), ["x"], lambda _: [answer])
 
     def edit(tag, old, new):
         def change(mutant):
@@ -308,7 +366,8 @@ def main():
     given = parser.parse_args()
     if given.self_test:
         return self_test()
-    sys.setrecursionlimit(20000)
+    sys.setrecursionlimit(20000)  # for deeply nested mutants
+    threading.stack_size(256 << 20)
     if given.keep:
         given.keep.mkdir(parents=True, exist_ok=True)
     kinds, faults = given.kinds.split(","), 0

@@ -319,7 +319,7 @@ def delimiters(rng, nodes, uids):
 def nest(rng, nodes, uids):
     holder, at = pick(rng, nodes, lambda node, depth: bool(node.items))
     node = holder[at]
-    for _ in range(rng.choice((1, 2, 20, 60, 3000))):
+    for _ in range(rng.choice((1, 2, 20, 60, 1000))):
         node = Node(node.tag, b"SQ", items=[Item([node], True)], undefined=True)
     holder[at] = Node(node.tag, b"SQ", items=node.items, undefined=True)
     data = _write_deep(nodes)
