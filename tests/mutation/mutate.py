@@ -356,7 +356,7 @@ def self_test():
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("reader", nargs="?", type=pathlib.Path)
+    parser.add_argument("reader", nargs="?", type=lambda text: pathlib.Path(text).resolve())
     parser.add_argument("--kinds", default=",".join(KINDS))
     parser.add_argument("--count", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1)
