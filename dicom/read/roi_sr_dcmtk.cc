@@ -493,6 +493,11 @@ bool RoiReader::read_gsps(const lvn_other_object &object, lvn_error *err) {
   }
   references.read(*file.getDataset(), study.uid);
   return for_each_item(*file.getDataset(), DCM_GraphicAnnotationSequence, [&](DcmItem &annotation) {
+    // One of the two is required (PS3.3 C.10.5).
+    if (wanted == nullptr && first_item(&annotation, DCM_GraphicObjectSequence) == nullptr &&
+        first_item(&annotation, DCM_TextObjectSequence) == nullptr) {
+      add_note("an annotation holds neither a graphic nor a text");
+    }
     return for_each_item(annotation, DCM_GraphicObjectSequence,
                          [&](DcmItem &graphic) { return read_graphic(*this, annotation, graphic, ++number, err); });
   });
