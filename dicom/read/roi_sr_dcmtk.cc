@@ -57,6 +57,9 @@ bool collect_group(DcmItem &container, Group &group, unsigned depth, lvn_error *
       group.finding = finding;
     } else if ((code == "363698007" || code == "G-C0E3") && type == "CODE" && group.site == nullptr && depth == 0) {
       group.site = first_item(&item, DCM_ConceptCodeSequence);
+    } else if (item.tagExists(DCM_GraphicData) && type != "SCOORD" && type != "SCOORD3D") {
+      return lvn_error_set(err, LVN_ERROR_DATA, "a drawing is a content item of the type '%s', not SCOORD or SCOORD3D",
+                           type.c_str());
     } else if ((type == "SCOORD" || type == "SCOORD3D") && !is_helper_graphic(code)) {
       group.regions.push_back({&item, code == "111030" || code == "130488" || code == "121231"});
     } else if (type == "IMAGE" && (code == "121214" || code == "121191")) {
@@ -73,16 +76,16 @@ bool collect_group(DcmItem &container, Group &group, unsigned depth, lvn_error *
   });
 }
 
-bool collect_groups(DcmItem &container, std::vector<Group> &groups, unsigned depth, lvn_error *err) {
+// `strays` counts drawings that belong to no group.
+bool collect_groups(DcmItem &container, std::vector<Group> &groups, size_t &strays, unsigned depth, lvn_error *err) {
   if (depth > depth_max) {
     return lvn_error_set(err, LVN_ERROR_DATA, "content items nested more than %u deep", depth_max);
   }
   return for_each_item(container, DCM_ContentSequence, [&](DcmItem &item) {
-    if (code_of(item, DCM_ValueType) != "CONTAINER") {
-      return true;
-    }
-    if (concept_of(item) != "125007") {
-      return collect_groups(item, groups, depth + 1, err);
+    const std::string concept_code = concept_of(item);
+    if (concept_code != "125007") {
+      strays += item.tagExists(DCM_GraphicData) && !is_helper_graphic(concept_code) ? 1 : 0;
+      return collect_groups(item, groups, strays, depth + 1, err);
     }
     Group group;
     if (!collect_group(item, group, 0, err)) {
@@ -93,11 +96,27 @@ bool collect_groups(DcmItem &container, std::vector<Group> &groups, unsigned dep
   });
 }
 
-bool read_floats(DcmItem &item, std::vector<double> &values, lvn_error *err, const char *what) {
+bool is_graphic_type(const std::string &type) {
+  for (const char *known : {"POINT", "MULTIPOINT", "POLYLINE", "POLYGON", "CIRCLE", "ELLIPSE", "ELLIPSOID"}) {
+    if (type == known) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// The coordinates of whole points.
+bool read_floats(DcmItem &item, size_t dimensions, std::vector<double> &values, lvn_error *err, const char *what) {
   const Float32 *data = nullptr;
   unsigned long count = 0;
   if (item.findAndGetFloat32Array(DCM_GraphicData, data, &count).bad() || data == nullptr) {
     return lvn_error_set(err, LVN_ERROR_DATA, "%s has no graphic data", what);
+  }
+  if (!is_graphic_type(code_of(item, DCM_GraphicType))) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "%s has an unknown graphic type", what);
+  }
+  if (count % dimensions != 0) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "%s has %lu coordinates, which are no whole points", what, count);
   }
   values.assign(data, data + count);
   // dcmjs writes NaN for a coordinate of 0 in points given as arrays.
@@ -267,8 +286,8 @@ bool draw_scoord(const RoiReader &reader, RoiDraft &draft, DcmItem &item, bool c
   if (image_uid.empty()) {
     return lvn_error_set(err, LVN_ERROR_DATA, "%s does not say which image it is drawn on", what);
   }
-  return read_floats(item, values, err, what) && draw_on_image(reader, draft, code_of(item, DCM_GraphicType), values,
-                                                               closes, image_uid, frame, what, ret_drawn, err);
+  return read_floats(item, 2, values, err, what) && draw_on_image(reader, draft, code_of(item, DCM_GraphicType), values,
+                                                                  closes, image_uid, frame, what, ret_drawn, err);
 }
 
 bool draw_scoord3d(const RoiReader &reader, RoiDraft &draft, DcmItem &item, const RoiSource &group_source,
@@ -280,7 +299,7 @@ bool draw_scoord3d(const RoiReader &reader, RoiDraft &draft, DcmItem &item, cons
   size_t stack = 0;
   *ret_drawn = false;
   how.rule = OutlineRule::united;
-  if (!read_floats(item, values, err, what)) {
+  if (!read_floats(item, 3, values, err, what)) {
     return false;
   }
   for (size_t i = 0; i + 2 < values.size(); i += 3) {
@@ -356,18 +375,32 @@ bool draw_group(RoiReader &reader, const Group &group, RoiDraft &draft, lvn_erro
   return true;
 }
 
-// Of the group's graphics those that enclose an area, and the segments that it refers to.
+// A line beside the outlines of a lesion is its diameter; what cannot be told may be one of its outlines.
+bool is_damaged(DcmItem &item, size_t dimensions) {
+  const Float32 *data = nullptr;
+  unsigned long count = 0;
+  return !is_graphic_type(code_of(item, DCM_GraphicType)) ||
+         item.findAndGetFloat32Array(DCM_GraphicData, data, &count).bad() || data == nullptr || count % dimensions != 0;
+}
+
+// Of the group's graphics those that enclose an area, and the segments that it refers to; and the damaged ones beside
+// them, for the drawing to refuse.
 void keep_areas(Group &group) {
   const bool closes = is_area_tool(group.tracking_id);
+  bool has_area = false;
   std::vector<Region> kept;
   for (const Region &region : group.regions) {
     const std::string type = code_of(*region.item, DCM_ValueType);
-    if (type == "IMAGE" || encloses_area(*region.item, type == "SCOORD" && (closes || region.is_named_region),
-                                         type == "SCOORD3D" ? 3 : 2)) {
+    const size_t dimensions = type == "SCOORD3D" ? 3 : 2;
+    const bool is_area =
+        type == "IMAGE" ||
+        encloses_area(*region.item, type == "SCOORD" && (closes || region.is_named_region), dimensions);
+    has_area = has_area || is_area;
+    if (is_area || is_damaged(*region.item, dimensions)) {
       kept.push_back(region);
     }
   }
-  group.regions = is_line_tool(group.tracking_id) ? std::vector<Region>() : kept;
+  group.regions = is_line_tool(group.tracking_id) || !has_area ? std::vector<Region>() : kept;
 }
 
 } // namespace
@@ -382,9 +415,14 @@ static std::vector<RoiDraft>::iterator find_tracked(std::vector<RoiDraft> &draft
 bool RoiReader::read_sr(const lvn_other_object &object, lvn_error *err) {
   DcmFileFormat file;
   std::vector<Group> groups;
+  size_t strays = 0;
   unsigned number = 0;
-  if (!load_file(object.path, true, file, err) || !collect_groups(*file.getDataset(), groups, 0, err)) {
+  if (!load_file(object.path, true, file, err) || !collect_groups(*file.getDataset(), groups, strays, 0, err)) {
     return false;
+  }
+  if (wanted == nullptr && strays > 0) {
+    add_note(std::to_string(strays) + (strays == 1 ? " drawing" : " drawings") +
+             " left out: not part of a group of measurements");
   }
   references.read(*file.getDataset(), study.uid);
   for (Group &group : groups) {
@@ -448,7 +486,7 @@ static bool read_graphic(RoiReader &reader, DcmItem &annotation, DcmItem &graphi
     return true;
   }
   const int frame = integer_of(*image, DCM_ReferencedFrameNumber, 0);
-  if (!read_floats(graphic, values, err, name.c_str()) ||
+  if (!read_floats(graphic, 2, values, err, name.c_str()) ||
       !draw_on_image(reader, draft, code_of(graphic, DCM_GraphicType), values, closes,
                      code_of(*image, DCM_ReferencedSOPInstanceUID), frame > 0 ? static_cast<uint32_t>(frame) : 0,
                      name.c_str(), &is_drawn, err)) {
@@ -470,6 +508,11 @@ bool RoiReader::read_gsps(const lvn_other_object &object, lvn_error *err) {
   }
   references.read(*file.getDataset(), study.uid);
   return for_each_item(*file.getDataset(), DCM_GraphicAnnotationSequence, [&](DcmItem &annotation) {
+    // One of the two is required (PS3.3 C.10.5).
+    if (wanted == nullptr && first_item(&annotation, DCM_GraphicObjectSequence) == nullptr &&
+        first_item(&annotation, DCM_TextObjectSequence) == nullptr) {
+      add_note("an annotation holds neither a graphic nor a text");
+    }
     return for_each_item(annotation, DCM_GraphicObjectSequence,
                          [&](DcmItem &graphic) { return read_graphic(*this, annotation, graphic, ++number, err); });
   });
