@@ -91,8 +91,10 @@ static enum part part_of(const float *share, size_t side, double place_mm, size_
   }
   for (size_t k = 0; k < side * side; k++) {
     if (share[k] > 0.0F) {
+      size_t row = i / side;
+      size_t other_row = k / side;
       double dx = (double)(i % side) - (double)(k % side);
-      double dy = (double)(i / side) - (double)(k / side);
+      double dy = (double)row - (double)other_row;
       nearest_mm = fmin(nearest_mm, place_mm * (sqrt(dx * dx + dy * dy) - 1.0));
     }
   }

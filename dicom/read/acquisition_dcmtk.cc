@@ -37,7 +37,8 @@ double day_of(const std::string &date) {
   }
   const int y = month > 2 ? year : year - 1;
   const int m = month > 2 ? month - 3 : month + 9;
-  return 365.0 * y + std::floor(y / 4.0) - std::floor(y / 100.0) + std::floor(y / 400.0) + (153 * m + 2) / 5 + day;
+  const int days_before_month = (153 * m + 2) / 5;
+  return 365.0 * y + std::floor(y / 4.0) - std::floor(y / 100.0) + std::floor(y / 400.0) + days_before_month + day;
 }
 
 // Seconds of a day of "HHMM", "HHMMSS" or "HHMMSS.FFFFFF", old ones with colons; NAN when it is none.

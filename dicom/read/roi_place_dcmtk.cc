@@ -33,7 +33,8 @@ bool find_plane(const lvn_grid &grid, const std::vector<double> &points_mm, doub
   if (points_mm.size() < 3) {
     return false;
   }
-  ret_plane = sum / static_cast<double>(points_mm.size() / 3);
+  const size_t count = points_mm.size() / 3;
+  ret_plane = sum / static_cast<double>(count);
   // Written by rounded cosines, the slice's own plane comes back with an error in the last digits.
   const double nearest = std::round(ret_plane);
   ret_plane = std::fabs(ret_plane - nearest) < 1e-6 ? nearest : ret_plane;

@@ -225,11 +225,12 @@ bool make_raster(const Seg &seg, const SegFrame &frame, const char *what, Raster
 // Patient position of the first pixel inside: the raster's own corner may lie outside the images.
 std::vector<double> point_of(const Raster &raster, const std::vector<uint8_t> &inside) {
   const auto first = static_cast<long>(std::find(inside.begin(), inside.end(), 1) - inside.begin());
+  const long row = first / raster.columns;
+  const long column = first % raster.columns;
   std::vector<double> point(3);
   for (size_t i = 0; i < 3; i++) {
-    point[i] = raster.origin_mm[i] +
-               static_cast<double>(first % raster.columns) * raster.spacing_mm[0] * raster.direction[0][i] +
-               static_cast<double>(first / raster.columns) * raster.spacing_mm[1] * raster.direction[1][i];
+    point[i] = raster.origin_mm[i] + static_cast<double>(column) * raster.spacing_mm[0] * raster.direction[0][i] +
+               static_cast<double>(row) * raster.spacing_mm[1] * raster.direction[1][i];
   }
   return point;
 }

@@ -36,7 +36,10 @@ const lvn_other_object *find_segment(const RoiReader &reader, DcmItem &item, con
 namespace {
 
 void list_image(RoiReader &reader, DcmItem *reference, RoiEntry &entry) {
-  const std::string uid = reference == nullptr ? "" : code_of(*reference, DCM_ReferencedSOPInstanceUID);
+  if (reference == nullptr) {
+    return;
+  }
+  const std::string uid = code_of(*reference, DCM_ReferencedSOPInstanceUID);
   if (!uid.empty()) {
     reader.references.add_image(*reference);
     entry.images.push_back(uid);

@@ -125,7 +125,7 @@ bool convert(const std::string &raw, const std::string &terms, std::string &ret_
 }
 
 bool convert_by_libc(const std::string &raw, const char *encoding, std::string &ret_text) {
-  const iconv_t converter = iconv_open("UTF-8", encoding);
+  iconv_t converter = iconv_open("UTF-8", encoding);
   if (converter == reinterpret_cast<iconv_t>(-1)) {
     return false;
   }

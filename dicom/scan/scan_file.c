@@ -255,7 +255,7 @@ static bool put_meta(struct lvn_scan_sink *sink, const struct lvn_scan *scan, bo
 bool lvn_scan_mend(const char *path, lvn_scan_vr_of vr_of, uint8_t **ret_bytes, size_t *ret_count,
                    struct lvn_error *err) {
   struct lvn_scan scan = {0};
-  struct lvn_scanner scanner;
+  struct lvn_scanner scanner = {0};
   struct lvn_scan_sink sink = {.vr_of = vr_of};
   struct lvn_scan_sink whole = {0};
   scanner.scan = &scan;
