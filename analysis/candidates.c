@@ -13,6 +13,7 @@
 /* Of all that are decoded at one time, 2 bytes each: four phases of the above and something over. */
 #define VOXELS_MAX (1200ULL * 1000ULL * 1000ULL)
 #define ONE_SCAN_SECONDS 2.0
+#define PHASE_MIN_SLICES 3 /* fewer are a capture */
 #define NAMED_MAX 4
 
 static unsigned long long voxels_of(const struct lvn_stack *stack) {
@@ -222,7 +223,8 @@ const char *lvn_case_exclusion(const struct lvn_case_stack *entry) {
 static bool might_be_phase(const struct lvn_case_stack *entry) {
   enum lvn_aside aside = entry->stack->aside;
   return !entry->is_candidate &&
-         (aside == LVN_ASIDE_NONE || aside == LVN_ASIDE_SPECTRAL || aside == LVN_ASIDE_PERFUSION);
+         (aside == LVN_ASIDE_NONE || aside == LVN_ASIDE_SPECTRAL || aside == LVN_ASIDE_PERFUSION ||
+          (aside == LVN_ASIDE_SECONDARY && entry->stack->slice_count >= PHASE_MIN_SLICES));
 }
 
 void lvn_candidates_say_excluded(const struct lvn_case *study_case, char sentence[512]) {

@@ -104,7 +104,9 @@ enum lvn_aside lvn_aside_decide(const struct lvn_aside_facts *facts, char ret_re
     return LVN_ASIDE_DOSE_SCREEN;
   }
   if (!facts->is_grey || is_map(facts)) {
-    return LVN_ASIDE_SECONDARY;
+    char unused[LVN_TEXT_BYTES];
+    return facts->is_grey && judge_spectral(facts, unused) == LVN_SPECTRAL_EXCLUDED ? LVN_ASIDE_SPECTRAL
+                                                                                    : LVN_ASIDE_SECONDARY;
   }
   /* One place scanned again and again, or one or few slices named as the bolus run. */
   if ((facts->position_count == 1 && facts->slice_count >= 3) ||
