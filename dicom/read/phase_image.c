@@ -25,14 +25,18 @@ static const struct lvn_phase_disc wide = {.inside_mm = 10.0, .ring_in_mm = 21.0
 #define VEIN_ALONE 0.5
 #define CONTRAST_HU 120.0 /* without contrast agent the vessel hardly differs from what is around it */
 #define ARTERY_HU 180.0
-#define BRIGHTER_HU 60.0 /* by which a narrow or wide vessel must exceed what the usual disc shows */
+#define UNEVEN_SHARE 0.12 /* standard deviation as a share of the mean, above that of noisy blood */
+#define BONE_ABOUT 0.15   /* share of the ring that is clearly brighter */
+#define BRIGHTER_HU 60.0  /* by which a narrow or wide vessel must exceed what the usual disc shows */
 
 static struct lvn_phase_spot rate(const struct lvn_phase_slice *slice, int x, int y,
                                   const struct lvn_phase_disc *disc) {
   struct lvn_phase_spot spot = lvn_phase_slice_rate(slice, x, y, disc);
   /* what is bright is a vessel only where it stands alone: else it is the front of a vertebra */
   double alone = disc == &narrow ? NARROW_ALONE : (spot.hu > ARTERY_HU ? ARTERY_ALONE : VEIN_ALONE);
-  if (spot.hu > CONTRAST_HU && spot.darker < alone) {
+  /* … or its plate, bright in patches between rims of bone */
+  bool is_bone = spot.hu > ARTERY_HU && spot.spread > UNEVEN_SHARE * spot.hu && spot.brighter > BONE_ABOUT;
+  if (is_bone || (spot.hu > CONTRAST_HU && spot.darker < alone)) {
     spot.score = -HUGE_VAL;
   }
   return spot;

@@ -59,17 +59,19 @@ def liver_mask(segmentation, images):
 
 
 def make_phases(folder, output):
-    """Three phases from the three real slices: other HU inside the liver, the arterial and portal-venous ones shifted by
-    whole pixels, and a round ROI inside the liver as RTSTRUCT on the portal-venous phase. Returns the study UID."""
+    """Three phases from the three real slices, which are non-contrast: other HU inside the liver and in the aorta, the
+    arterial and portal-venous ones shifted by whole pixels, and a round ROI inside the liver as RTSTRUCT on the portal-venous phase. Returns the study UID."""
     images = sorted((pydicom.dcmread(p) for p in pathlib.Path(folder).glob("0*.dcm")),
                     key=lambda d: float(d.ImagePositionPatient[2]))
     mask = liver_mask(pydicom.dcmread(pathlib.Path(folder) / "liver.dcm"), images)
     study_uid = generate_uid(entropy_srcs=["three phases of three slices"])
     frame_uid = generate_uid(entropy_srcs=["three phases of three slices", "frame"])
-    plan = [("Liver native", "100000", 0, (0, 0)), ("Liver arterial phase", "100210", 12, (4, -3)),
-            ("Liver portal venous phase", "100245", 55, (-2, 5))]
+    plan = [("Liver native", "100000", 0, 0, (0, 0)), ("Liver arterial phase", "100210", 12, 260, (4, -3)),
+            ("Liver portal venous phase", "100245", 55, 115, (-2, 5))]
+    rows, columns = np.mgrid[0:images[0].Rows, 0:images[0].Columns]
+    aorta = np.hypot(columns - 275, rows - 322) * float(images[0].PixelSpacing[0]) < 12.0  # in front of the vertebra
     portal = None
-    for number, (description, time, change_hu, shift) in enumerate(plan, 1):
+    for number, (description, time, change_hu, blood_hu, shift) in enumerate(plan, 1):
         series_uid = generate_uid(entropy_srcs=[study_uid, description])
         written = []
         for k, source in enumerate(images):
@@ -77,6 +79,7 @@ def make_phases(folder, output):
             dataset.decompress() if dataset.file_meta.TransferSyntaxUID.is_compressed else None
             pixels = dataset.pixel_array.astype(np.int32)
             pixels[mask[k]] += round((change_hu - 30) / float(dataset.RescaleSlope))
+            pixels[aorta] += round(blood_hu / float(dataset.RescaleSlope))
             pixels = np.roll(pixels, shift, axis=(0, 1))
             dataset.PixelData = pixels.astype(dataset.pixel_array.dtype).tobytes()
             dataset.StudyInstanceUID = study_uid
@@ -94,7 +97,7 @@ def make_phases(folder, output):
             written.append(dataset)
         if number == 3:
             portal = written
-    _write_roi(portal, np.roll(mask, plan[2][3], axis=(1, 2)), pathlib.Path(output) / "roi.dcm")
+    _write_roi(portal, np.roll(mask, plan[2][4], axis=(1, 2)), pathlib.Path(output) / "roi.dcm")
     return study_uid
 
 
