@@ -247,7 +247,7 @@ struct SegmentDrawing {
   std::vector<Plane> planes; // that hold something
 
   size_t elsewhere = 0;    // frames that lie off the image that they name
-  bool has_rivals = false; // frames in one place that say different things
+  bool has_rivals = false; // several frames in one place
 
   void note() const;
   bool collect(lvn_error *err);
@@ -257,6 +257,7 @@ struct SegmentDrawing {
 
 bool SegmentDrawing::collect(lvn_error *err) {
   const size_t pixels = static_cast<size_t>(seg.pixels.rows) * seg.pixels.columns;
+  std::vector<Raster> empty;
   for (size_t f = 0; f < seg.frames.size(); f++) {
     const SegFrame &frame = seg.frames[f];
     char what[64];
@@ -273,10 +274,14 @@ bool SegmentDrawing::collect(lvn_error *err) {
     for (size_t i = 0; i < pixels; i++) {
       plane.inside[i] = is_inside(seg, segment, values[i]) ? 1 : 0;
     }
+    (void)std::snprintf(what, sizeof what, "ROI %u, frame %zu", draft.number, f + 1);
     if (std::find(plane.inside.begin(), plane.inside.end(), 1) == plane.inside.end()) {
+      lvn_error ignored{};
+      if (make_raster(seg, frame, what, plane.raster, &ignored)) {
+        empty.push_back(plane.raster);
+      }
       continue;
     }
-    (void)std::snprintf(what, sizeof what, "ROI %u, frame %zu", draft.number, f + 1);
     if (!make_raster(seg, frame, what, plane.raster, err)) {
       return false;
     }
@@ -292,10 +297,14 @@ bool SegmentDrawing::collect(lvn_error *err) {
     if (same == planes.end()) {
       planes.push_back(std::move(plane));
     } else {
-      has_rivals = has_rivals || same->inside != plane.inside;
+      has_rivals = true; // equal ones, too: then another place has none
       std::transform(same->inside.begin(), same->inside.end(), plane.inside.begin(), same->inside.begin(),
                      [](uint8_t a, uint8_t b) { return static_cast<uint8_t>(a | b); });
     }
+  }
+  for (const Plane &plane : planes) {
+    has_rivals = has_rivals || std::any_of(empty.begin(), empty.end(),
+                                           [&](const Raster &other) { return is_same_raster(plane.raster, other); });
   }
   return true;
 }
@@ -307,7 +316,7 @@ void SegmentDrawing::note() const {
                     " is not that of the image named; drawn by position");
   }
   if (has_rivals) {
-    reader.add_note(name + ": several frames in one place differ, and are united");
+    reader.add_note(name + ": several frames lie in one place, and are united");
   }
 }
 
