@@ -186,8 +186,9 @@ void draw_nearest(const lvn_grid &grid, const Raster &raster, const std::vector<
     }
     lvn_grid_to_index(&grid, mm, index);
     for (int a = 0; a < 3; a++) {
-      low[a] = std::min(low[a], std::max(0.0, std::floor(index[a])));
-      high[a] = std::max(high[a], std::min(static_cast<double>(grid.size[a]) - 1.0, std::ceil(index[a])));
+      const double size = static_cast<double>(grid.size[a]); // a place far outside is none to count from
+      low[a] = std::min(low[a], std::min(size, std::max(0.0, std::floor(index[a]))));
+      high[a] = std::max(high[a], std::max(-1.0, std::min(size - 1.0, std::ceil(index[a]))));
     }
   }
   const auto first = [&](int a) { return static_cast<long>(low[a]); };

@@ -4,6 +4,7 @@
 #include "dicom/read/roi_dcmtk.hh"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <map>
 
@@ -13,6 +14,9 @@ namespace {
 // By number: DCMTK has renamed them as retired.
 const DcmTagKey contour_slab_thickness(0x3006, 0x0044);
 const DcmTagKey contour_offset_vector(0x3006, 0x0045);
+
+// A contour drawn between two slices names the nearer one.
+constexpr double named_max_slices = 0.75;
 
 struct Structure {
   std::string name;
@@ -167,6 +171,7 @@ struct ContourNotes {
   size_t not_closed = 0;
   size_t few_points = 0;
   size_t no_area = 0;
+  size_t elsewhere = 0;
   bool has_comma = false;
 
   void tell(RoiReader &reader, unsigned number) const {
@@ -179,6 +184,11 @@ struct ContourNotes {
     say(not_closed, "no closed outline");
     say(few_points, "of fewer than three points");
     say(no_area, "enclosing no area");
+    if (elsewhere > 0) {
+      reader.add_note("ROI " + std::to_string(number) + ": " + std::to_string(elsewhere) +
+                      (elsewhere == 1 ? " contour lies" : " contours lie") +
+                      " off the image named; drawn by coordinates");
+    }
     if (has_comma) {
       reader.add_note("ROI " + std::to_string(number) + ": coordinates were read with a decimal comma");
     }
@@ -218,6 +228,10 @@ bool read_contour(RoiReader &reader, DcmItem &contour, const char *what, const R
     return false;
   }
   notes.no_area += draft.outlines.size() == before ? 1 : 0;
+  if (draft.outlines.size() > before && how.named_slice != SIZE_MAX) {
+    const double apart = std::fabs(draft.outlines.back().plane - static_cast<double>(how.named_slice));
+    notes.elsewhere += apart > named_max_slices ? 1 : 0;
+  }
   return true;
 }
 

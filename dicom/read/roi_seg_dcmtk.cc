@@ -15,6 +15,7 @@ constexpr uint64_t seg_max_values = UINT64_C(1) << 29; // two bytes each
 constexpr uint64_t seg_max_bits = UINT64_C(1) << 33;   // unpacked frame by frame
 
 constexpr double same_plane_mm = 0.02;
+constexpr double position_max_mm = 1e6;
 
 template <typename Visit> void for_each_item(DcmItem *parent, const DcmTagKey &key, Visit &&visit) {
   DcmSequenceOfItems *sequence = nullptr;
@@ -64,6 +65,10 @@ void read_frame(DcmItem *own, DcmItem *shared, SegFrame &frame) {
   frame.segment = item == nullptr ? -1 : integer_of(*item, DCM_ReferencedSegmentNumber, -1);
   item = group(DCM_PlanePositionSequence);
   frame.has_geometry = read_numbers(item, DCM_ImagePositionPatient, frame.position, 3, frame);
+  if (std::any_of(frame.position, frame.position + 3, [](double mm) { return std::fabs(mm) > position_max_mm; })) {
+    frame.has_geometry = false;
+    frame.problem = "Image Position (Patient) is far from any patient";
+  }
   item = group(DCM_PlaneOrientationSequence);
   frame.has_geometry =
       read_numbers(item, DCM_ImageOrientationPatient, frame.orientation, 6, frame) && frame.has_geometry;
@@ -242,6 +247,10 @@ struct SegmentDrawing {
   RoiDraft &draft;
   std::vector<Plane> planes; // that hold something
 
+  size_t elsewhere = 0;    // frames that lie off the image that they name
+  bool has_rivals = false; // several frames in one place
+
+  void note() const;
   bool collect(lvn_error *err);
   bool draw(lvn_error *err);
   bool check_volume(size_t pixels, double largest, lvn_error *err) const;
@@ -249,6 +258,7 @@ struct SegmentDrawing {
 
 bool SegmentDrawing::collect(lvn_error *err) {
   const size_t pixels = static_cast<size_t>(seg.pixels.rows) * seg.pixels.columns;
+  std::vector<Raster> empty;
   for (size_t f = 0; f < seg.frames.size(); f++) {
     const SegFrame &frame = seg.frames[f];
     char what[64];
@@ -265,10 +275,14 @@ bool SegmentDrawing::collect(lvn_error *err) {
     for (size_t i = 0; i < pixels; i++) {
       plane.inside[i] = is_inside(seg, segment, values[i]) ? 1 : 0;
     }
+    (void)std::snprintf(what, sizeof what, "ROI %u, frame %zu", draft.number, f + 1);
     if (std::find(plane.inside.begin(), plane.inside.end(), 1) == plane.inside.end()) {
+      lvn_error ignored{};
+      if (make_raster(seg, frame, what, plane.raster, &ignored)) {
+        empty.push_back(plane.raster);
+      }
       continue;
     }
-    (void)std::snprintf(what, sizeof what, "ROI %u, frame %zu", draft.number, f + 1);
     if (!make_raster(seg, frame, what, plane.raster, err)) {
       return false;
     }
@@ -278,16 +292,33 @@ bool SegmentDrawing::collect(lvn_error *err) {
       return false;
     }
     plane.frame = f;
+    elsewhere += is_elsewhere(reader.study, stack, seg, frame) ? 1 : 0;
     const auto same = std::find_if(planes.begin(), planes.end(),
                                    [&](const Plane &other) { return is_same_raster(plane.raster, other.raster); });
     if (same == planes.end()) {
       planes.push_back(std::move(plane));
     } else {
+      has_rivals = true; // equal ones, too: then another place has none
       std::transform(same->inside.begin(), same->inside.end(), plane.inside.begin(), same->inside.begin(),
                      [](uint8_t a, uint8_t b) { return static_cast<uint8_t>(a | b); });
     }
   }
+  for (const Plane &plane : planes) {
+    has_rivals = has_rivals || std::any_of(empty.begin(), empty.end(),
+                                           [&](const Raster &other) { return is_same_raster(plane.raster, other); });
+  }
   return true;
+}
+
+void SegmentDrawing::note() const {
+  const std::string name = "ROI " + std::to_string(draft.number);
+  if (elsewhere > 0) {
+    reader.add_note(name + ": the position of " + std::to_string(elsewhere) + (elsewhere == 1 ? " frame" : " frames") +
+                    " is not that of the image named; drawn by position");
+  }
+  if (has_rivals) {
+    reader.add_note(name + ": several frames lie in one place, and are united");
+  }
 }
 
 // The mask against what the segmentation counts itself. Resampled, a mask may be off by half of what its rims pass, and
@@ -321,6 +352,7 @@ bool SegmentDrawing::draw(lvn_error *err) {
   if (!how_read.empty()) {
     reader.add_note("ROI " + std::to_string(draft.number) + ": " + how_read);
   }
+  note();
   bool is_other = false;
   double largest = 0.0;
   size_t pixels = 0;
@@ -426,6 +458,7 @@ bool RoiReader::read_seg(const lvn_other_object &object, lvn_error *err) {
       !find_values(file, seg, err)) {
     return false;
   }
+  note_contradictions(*this, *file.getDataset(), seg);
   find_step(seg);
   for (const auto &entry : seg.segments) {
     const Segment &segment = entry.second;
@@ -437,7 +470,7 @@ bool RoiReader::read_seg(const lvn_other_object &object, lvn_error *err) {
     draft.label = segment.label;
     draft.tracking_id = segment.tracking_id;
     draft.tracking_uid = segment.tracking_uid;
-    SegmentDrawing drawing{*this, seg, entry.first, draft, {}};
+    SegmentDrawing drawing{*this, seg, entry.first, draft, {}, 0, false};
     if (!drawing.draw(err)) {
       return false;
     }

@@ -60,6 +60,11 @@ bool find_values(DcmFileFormat &file, Seg &seg, lvn_error *err);
 // The values of one frame; nullptr with the error set.
 const uint16_t *values_of(Seg &seg, size_t frame, lvn_error *err);
 
+// Does a frame lie on another place than the one image of the stack that it was made from?
+bool is_elsewhere(const lvn_study &study, size_t stack, const Seg &seg, const SegFrame &frame);
+// Notes of frames without a segment, and of pixels without a frame.
+void note_contradictions(RoiReader &reader, DcmItem &dataset, const Seg &seg);
+
 } // namespace lvn
 
 #endif

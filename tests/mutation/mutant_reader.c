@@ -59,7 +59,7 @@ static uint64_t grid_digest(const struct lvn_grid *grid, const struct lvn_mask *
         const uint32_t index[3] = {x, y, z};
         if (hounsfield != NULL) {
           sum += voxel_digest(index, hounsfield[at]);
-        } else if (mask->inside[at] != 0) {
+        } else if (lvn_mask_contains(mask, x, y, z)) {
           sum += voxel_digest(index, 1);
         }
       }

@@ -472,3 +472,4 @@ GENERAL = [flip_byte, flip_byte, header_byte, truncate, cut_out, put_in, zero_ru
 PIXEL = [pixel_bits, pixel_length, image_value, image_value, frame_loose, frame_order, frame_drop, frame_group]
 CONTOUR = [contour_z, contour_axes]
 CONTENT = {"frame_drop"}
+CONTENT_OR_SAME = {"pixel_bits", "frame_order"}  # other pixels of frames that are otherwise ordered
