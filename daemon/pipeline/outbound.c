@@ -219,6 +219,10 @@ void lvn_outbound_turn(struct lvn_pipeline *pipeline) {
   struct lvn_error err = {0};
   static char names[LVN_CONFIG_PEERS_MAX][DESTINATION_BYTES]; /* one thread */
   bool good = take_answers_and_sweep(pipeline, names, &err);
+  struct lvn_error ignored; /* said when the note failed; tried again in the next turn */
+  if (pipeline->has_missing_notes && lvn_sentfile_complete(pipeline, &ignored)) {
+    pipeline->has_missing_notes = false;
+  }
   bool has_to_wait = lvn_pipeline_has_to_wait(pipeline, &pipeline->outbound_trouble);
   if (pipeline->stops || has_to_wait) {
     return;

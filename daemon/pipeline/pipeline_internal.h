@@ -114,6 +114,7 @@ struct lvn_pipeline {
   char disk_notice[128];      /* the disk runs full; empty: it does not */
   char retention_remark[256]; /* why nothing is removed though its time has come; empty: nothing is held back */
   int64_t sent_complete_to;   /* outbound row */
+  bool has_missing_notes;     /* of deliveries: lvn_sentfile_complete() is due */
   double disk_warned_at;      /* monotonic; 0: there is space */
 };
 

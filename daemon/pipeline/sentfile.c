@@ -60,7 +60,10 @@ void lvn_sentfile_remember(struct lvn_pipeline *pipeline, int64_t outbound_id) {
     sent.sent_ms = lvn_clock_wall_ms();
     good = note(&pipeline->config, &sent, &err);
   }
-  if (!good) { /* the index knows it, and the note is made up for at the next start */
+  if (!good) { /* the index will know it: the note is made up for from there */
+    pipeline->has_missing_notes = true;
+    pipeline->sent_complete_to =
+        pipeline->sent_complete_to < outbound_id ? pipeline->sent_complete_to : outbound_id - 1;
     lvn_log_error(LVN_LOG_WARNING, "sent-not-noted", &err, "outbound=%lld", (long long)outbound_id);
   }
 }
