@@ -184,16 +184,17 @@ std::vector<Polygon> split_keyhole(const Polygon &points) {
       continue;
     }
     const auto back = edges.find({outer[last], outer[last - 1]});
-    if (back != edges.end() && back->second + 1 < last && outer[back->second] == outer[last]) {
-      const size_t start = back->second + 1;
+    const size_t channel = back != edges.end() ? back->second : last; // its own edge is among those that go
+    if (channel + 1 < last && outer[channel] == outer[last]) {
+      const size_t start = channel + 1;
       if (last - 1 - start >= 3) {
         parts.emplace_back(outer.begin() + static_cast<std::ptrdiff_t>(start),
                            outer.begin() + static_cast<std::ptrdiff_t>(last) - 1);
       }
-      for (size_t i = back->second; i < last; i++) {
+      for (size_t i = channel; i < last; i++) {
         edges.erase({outer[i], outer[i + 1]});
       }
-      outer.resize(back->second + 1);
+      outer.resize(channel + 1);
     } else {
       edges[{outer[last - 1], outer[last]}] = last - 1;
     }
