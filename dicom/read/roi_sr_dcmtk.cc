@@ -47,6 +47,9 @@ bool collect_group(DcmItem &container, Group &group, unsigned depth, lvn_error *
   return for_each_item(container, DCM_ContentSequence, [&](DcmItem &item) {
     const std::string type = code_of(item, DCM_ValueType);
     const std::string code = concept_of(item);
+    if (item.card() == 0) { // it may have been the outline
+      return lvn_error_set(err, LVN_ERROR_DATA, "a content item of a group of measurements is empty");
+    }
     if (code == "112039" && group.tracking_id.empty() && depth == 0) {
       group.tracking_id = text_of(item, DCM_TextValue);
     } else if (code == "112040" && group.tracking_uid.empty() && depth == 0) {
@@ -76,16 +79,21 @@ bool collect_group(DcmItem &container, Group &group, unsigned depth, lvn_error *
   });
 }
 
-// `strays` counts drawings that belong to no group.
-bool collect_groups(DcmItem &container, std::vector<Group> &groups, size_t &strays, unsigned depth, lvn_error *err) {
+struct LeftOut {
+  size_t strays = 0;  // drawings that belong to no group
+  size_t empties = 0; // content items without anything in them
+};
+
+bool collect_groups(DcmItem &container, std::vector<Group> &groups, LeftOut &left_out, unsigned depth, lvn_error *err) {
   if (depth > depth_max) {
     return lvn_error_set(err, LVN_ERROR_DATA, "content items nested more than %u deep", depth_max);
   }
   return for_each_item(container, DCM_ContentSequence, [&](DcmItem &item) {
     const std::string concept_code = concept_of(item);
     if (concept_code != "125007") {
-      strays += item.tagExists(DCM_GraphicData) && !is_helper_graphic(concept_code) ? 1 : 0;
-      return collect_groups(item, groups, strays, depth + 1, err);
+      left_out.strays += item.tagExists(DCM_GraphicData) && !is_helper_graphic(concept_code) ? 1 : 0;
+      left_out.empties += item.card() == 0 ? 1 : 0;
+      return collect_groups(item, groups, left_out, depth + 1, err);
     }
     Group group;
     if (!collect_group(item, group, 0, err)) {
@@ -415,14 +423,18 @@ static std::vector<RoiDraft>::iterator find_tracked(std::vector<RoiDraft> &draft
 bool RoiReader::read_sr(const lvn_other_object &object, lvn_error *err) {
   DcmFileFormat file;
   std::vector<Group> groups;
-  size_t strays = 0;
+  LeftOut left_out;
   unsigned number = 0;
-  if (!load_file(object.path, true, file, err) || !collect_groups(*file.getDataset(), groups, strays, 0, err)) {
+  if (!load_file(object.path, true, file, err) || !collect_groups(*file.getDataset(), groups, left_out, 0, err)) {
     return false;
   }
-  if (wanted == nullptr && strays > 0) {
-    add_note(std::to_string(strays) + (strays == 1 ? " drawing" : " drawings") +
+  if (wanted == nullptr && left_out.strays > 0) {
+    add_note(std::to_string(left_out.strays) + (left_out.strays == 1 ? " drawing" : " drawings") +
              " left out: not part of a group of measurements");
+  }
+  if (wanted == nullptr && left_out.empties > 0) {
+    add_note(std::to_string(left_out.empties) + (left_out.empties == 1 ? " content item" : " content items") +
+             " left out: empty");
   }
   references.read(*file.getDataset(), study.uid);
   for (Group &group : groups) {
