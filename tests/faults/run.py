@@ -288,8 +288,6 @@ class Run:
         """What `livervlm verify-store` says of the node as it is after all rounds."""
         done = subprocess.run([str(harness.BIN / "livervlm"), "verify-store", "--config", str(self.site.node.config)],
                               capture_output=True, text=True, timeout=300, check=False)
-        if done.returncode == 2 and "unknown command" in done.stderr:
-            return
         self.figures["verify-store|checked"] += 1
         if done.returncode != 0:
             lines = (done.stdout + done.stderr).strip().splitlines()
@@ -432,7 +430,9 @@ def table(paths):
             phase, kind, *kill = name.split(" ")
             column = {"met": "killed" if kill else "failed", "findings": "found"}.get(what)
             rows[phase, kind][column] += value
-        sums = collections.Counter()
+        sums = collections.Counter(found=sum("verify-store" in f["fault"] for f in kept["findings"]))
+        if sums["found"]:
+            print(f"{kept['role']:<10}{'verify-store':<20}{'':>8}{'':>8}{sums['found']:>8}")
         for (phase, kind), row in sorted(rows.items()):
             sums.update(row)
             if row["failed"] + row["killed"] > 0:
