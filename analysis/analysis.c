@@ -118,7 +118,7 @@ bool lvn_analysis_run(struct lvn_classifier *classifier, const struct lvn_analys
     return false;
   }
   bool good = lvn_case_open(request->paths, request->path_count, &options, study_case, &ret_result->outcome,
-                            ret_result->sentence, err) &&
+                            ret_result->status_message, err) &&
               run_case(classifier, request, study_case, ret_result, err);
   lvn_case_clear(study_case);
   lvn_free(study_case);

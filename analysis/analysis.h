@@ -40,7 +40,7 @@ const char *lvn_analysis_outcome_name(enum lvn_analysis_outcome outcome); /* "do
 
 struct lvn_analysis_result {
   enum lvn_analysis_outcome outcome;
-  char sentence[512]; /* for a radiographer; empty when done */
+  char status_message[512]; /* for a radiographer; empty when done */
   size_t object_count;
   struct {
     char path[4096];

@@ -34,7 +34,7 @@ bool lvn_candidates_collect(struct lvn_case *study_case, struct lvn_error *err) 
     struct lvn_case_stack *entry = &study_case->stacks[i];
     entry->stack = lvn_study_get_stack(study_case->study, i);
     entry->verdict.phase = LVN_PHASE_NONE;
-    if (entry->stack->aside == LVN_ASIDE_NONE && voxels_of(entry->stack) > STACK_VOXELS_MAX) {
+    if (entry->stack->exclusion == LVN_EXCLUSION_NONE && voxels_of(entry->stack) > STACK_VOXELS_MAX) {
       entry->skip = LVN_CASE_SKIP_TOO_LARGE;
     } else if (entry->stack->reserve_reason[0] != '\0') {
       entry->skip = LVN_CASE_SKIP_RESERVE;
@@ -128,7 +128,7 @@ static bool load_best(struct lvn_case *c, enum lvn_case_skip skip, size_t *ret_a
     struct lvn_case_stack *entry = &c->stacks[i];
     marked += entry->is_candidate ? 1 : 0;
     voxels += entry->is_candidate ? voxels_of(entry->stack) : 0;
-    if (entry->stack->aside == LVN_ASIDE_NONE && entry->skip == skip) {
+    if (entry->stack->exclusion == LVN_EXCLUSION_NONE && entry->skip == skip) {
       rated[count++] = (struct rated){.index = i};
     }
   }
@@ -210,39 +210,40 @@ const char *lvn_case_exclusion(const struct lvn_case_stack *entry) {
   case LVN_CASE_SKIP_TOO_LARGE:
     return "too large";
   case LVN_CASE_SKIP_RESERVE:
-    return entry->stack->aside == LVN_ASIDE_NONE ? lvn_aside_name(LVN_ASIDE_SPECTRAL)
-                                                 : lvn_aside_name(entry->stack->aside);
+    return entry->stack->exclusion == LVN_EXCLUSION_NONE ? lvn_exclusion_name(LVN_EXCLUSION_SPECTRAL)
+                                                         : lvn_exclusion_name(entry->stack->exclusion);
   case LVN_CASE_SKIP_NONE:
     break;
   }
-  return lvn_aside_name(entry->stack->aside);
+  return lvn_exclusion_name(entry->stack->exclusion);
 }
 
 /* Localizers, dose screens and the like are no news to anyone; what is no volume or no HU, lvn_values_say_excluded()
  * says. */
 static bool might_be_phase(const struct lvn_case_stack *entry) {
-  enum lvn_aside aside = entry->stack->aside;
+  enum lvn_exclusion exclusion = entry->stack->exclusion;
   return !entry->is_candidate &&
-         (aside == LVN_ASIDE_NONE || aside == LVN_ASIDE_SPECTRAL || aside == LVN_ASIDE_PERFUSION ||
-          (aside == LVN_ASIDE_SECONDARY && entry->stack->slice_count >= PHASE_MIN_SLICES));
+         (exclusion == LVN_EXCLUSION_NONE || exclusion == LVN_EXCLUSION_SPECTRAL ||
+          exclusion == LVN_EXCLUSION_PERFUSION ||
+          (exclusion == LVN_EXCLUSION_SECONDARY && entry->stack->slice_count >= PHASE_MIN_SLICES));
 }
 
-void lvn_candidates_say_excluded(const struct lvn_case *study_case, char sentence[512]) {
+void lvn_candidates_say_excluded(const struct lvn_case *study_case, char status_message[512]) {
   size_t named = 0;
   for (size_t i = 0; i < study_case->stack_count; i++) {
     const struct lvn_case_stack *entry = &study_case->stacks[i];
-    size_t used = strlen(sentence);
+    size_t used = strlen(status_message);
     if (!might_be_phase(entry)) {
       continue;
     }
     if (named == NAMED_MAX) {
-      (void)snprintf(sentence + used, 512 - used, ", …");
+      (void)snprintf(status_message + used, 512 - used, ", …");
       return;
     }
-    int length = snprintf(sentence + used, 512 - used, "%sseries %d (%s)", named == 0 ? "; excluded: " : ", ",
+    int length = snprintf(status_message + used, 512 - used, "%sseries %d (%s)", named == 0 ? "; excluded: " : ", ",
                           entry->stack->series_number, lvn_case_exclusion(entry));
     if (length < 0 || (size_t)length >= 512 - used) {
-      sentence[used] = '\0'; /* no half sentence */
+      status_message[used] = '\0'; /* no half sentence */
       return;
     }
     named++;

@@ -22,7 +22,7 @@ void lvn_candidates_note_reserves(struct lvn_case *study_case);
 /* Free the volumes that neither serve a phase nor carry a ROI. */
 void lvn_candidates_release(struct lvn_case *study_case);
 /* Adds "; excluded: series 7 (spectral)" for what might have been the missing phase. */
-void lvn_candidates_say_excluded(const struct lvn_case *study_case, char sentence[512]);
+void lvn_candidates_say_excluded(const struct lvn_case *study_case, char status_message[512]);
 
 #ifdef __cplusplus
 }

@@ -24,12 +24,12 @@ static double lap(double *since) {
 }
 
 /* An unreadable or mixed study is the study's fault: REFUSED with the reason; everything else is ours. */
-static bool refuse_or_fail(struct lvn_error *err, enum lvn_analysis_outcome *ret_outcome, char ret_sentence[512]) {
+static bool refuse_or_fail(struct lvn_error *err, enum lvn_analysis_outcome *ret_outcome, char ret_message[512]) {
   if (err->code != LVN_ERROR_DATA && err->code != LVN_ERROR_CONFLICT) {
     return false;
   }
   *ret_outcome = LVN_ANALYSIS_REFUSED;
-  (void)lvn_copy(ret_sentence, 512, err->message);
+  (void)lvn_copy(ret_message, 512, err->message);
   return true;
 }
 
@@ -56,12 +56,12 @@ static bool agree_on_aorta(struct lvn_case *c, const size_t *index_of, size_t co
   return true;
 }
 
-static bool recognise_phases(struct lvn_case *c, char ret_sentence[512], struct lvn_error *err) {
+static bool recognise_phases(struct lvn_case *c, char ret_message[512], struct lvn_error *err) {
   struct lvn_phase_candidate candidates[LVN_CASE_STACKS_MAX];
   struct lvn_phase_verdict verdicts[LVN_CASE_STACKS_MAX];
   size_t index_of[LVN_CASE_STACKS_MAX];
   const struct lvn_stack *same[LVN_CASE_STACKS_MAX];
-  char sentence[LVN_TEXT_BYTES] = "";
+  char status_message[LVN_TEXT_BYTES] = "";
   char excluded[LVN_TEXT_BYTES];
   size_t count = 0;
   lvn_values_say_excluded(c, excluded);
@@ -72,7 +72,7 @@ static bool recognise_phases(struct lvn_case *c, char ret_sentence[512], struct 
     }
   }
   if (count == 0) {
-    (void)snprintf(ret_sentence, 512, "waiting for CT series: none of the study's series can be a contrast phase%s%s",
+    (void)snprintf(ret_message, 512, "waiting for CT series: none of the study's series can be a contrast phase%s%s",
                    excluded[0] == '\0' ? "" : ": ", excluded);
     return true;
   }
@@ -82,7 +82,7 @@ static bool recognise_phases(struct lvn_case *c, char ret_sentence[512], struct 
   for (size_t i = 0; i < count; i++) {
     candidates[i].same_images_as = same[i];
   }
-  if (!lvn_phase_recognise(candidates, count, excluded, verdicts, sentence, err)) {
+  if (!lvn_phase_recognise(candidates, count, excluded, verdicts, status_message, err)) {
     return false;
   }
   for (size_t i = 0; i < count; i++) {
@@ -91,7 +91,7 @@ static bool recognise_phases(struct lvn_case *c, char ret_sentence[512], struct 
       c->phase_stack[verdicts[i].phase] = index_of[i];
     }
   }
-  (void)lvn_copy(ret_sentence, 512, sentence);
+  (void)lvn_copy(ret_message, 512, status_message);
   return true;
 }
 
@@ -123,8 +123,8 @@ static bool align_phase(const struct lvn_case *c, struct lvn_case_lesion *lesion
                                    &options->registration, &lesion->registration[phase], quality, err)) {
     return lvn_error_prefix(err, "aligning the %s phase", lvn_phase_long_name((enum lvn_phase)phase));
   }
-  return lvn_registration_carry(lesion->registration[phase], &lesion->roi->mask, &c->stacks[moving].volume.grid,
-                                &lesion->carried[phase], err);
+  return lvn_registration_propagate(lesion->registration[phase], &lesion->roi->mask, &c->stacks[moving].volume.grid,
+                                    &lesion->propagated[phase], err);
 }
 
 static bool align_lesion(const struct lvn_case *c, struct lvn_case_lesion *lesion,
@@ -228,10 +228,11 @@ static void append_note(char *text, size_t text_bytes, const char *note) {
 }
 
 /* An image that cannot be read may be why a phase is missing or a series makes no volume. */
-static void say_what_is_unreadable(const struct lvn_case *c, enum lvn_analysis_outcome outcome, char sentence[512]) {
+static void say_what_is_unreadable(const struct lvn_case *c, enum lvn_analysis_outcome outcome,
+                                   char status_message[512]) {
   if (c->study != NULL && outcome != LVN_ANALYSIS_DONE &&
-      strstr(sentence, lvn_study_get_unreadable(c->study)) == NULL) {
-    append_note(sentence, 512, lvn_study_get_unreadable(c->study));
+      strstr(status_message, lvn_study_get_unreadable(c->study)) == NULL) {
+    append_note(status_message, 512, lvn_study_get_unreadable(c->study));
   }
 }
 
@@ -246,19 +247,19 @@ static enum lvn_phase missing_phase(const struct lvn_case *c) {
 }
 
 /* Images that look like conventional ones stand in where a phase has no conventional one. */
-static bool try_reserves(struct lvn_case *c, char ret_sentence[512], struct lvn_error *err) {
+static bool try_reserves(struct lvn_case *c, char ret_message[512], struct lvn_error *err) {
   size_t added = 0;
   if (missing_phase(c) == LVN_PHASE_NONE) {
     return true;
   }
-  if (!lvn_candidates_add_reserves(c, &added, err) || (added > 0 && !recognise_phases(c, ret_sentence, err))) {
+  if (!lvn_candidates_add_reserves(c, &added, err) || (added > 0 && !recognise_phases(c, ret_message, err))) {
     return false;
   }
   lvn_candidates_note_reserves(c);
   return true;
 }
 
-static bool read_and_choose(const char *const *paths, size_t path_count, struct lvn_case *c, char ret_sentence[512],
+static bool read_and_choose(const char *const *paths, size_t path_count, struct lvn_case *c, char ret_message[512],
                             struct lvn_error *err) {
   double since = lvn_clock_monotonic_seconds();
   if (!lvn_study_open(paths, path_count, &c->study, err) || !lvn_candidates_collect(c, err)) {
@@ -269,7 +270,7 @@ static bool read_and_choose(const char *const *paths, size_t path_count, struct 
     return false;
   }
   c->timings.decode_seconds = lap(&since);
-  if (!recognise_phases(c, ret_sentence, err) || !try_reserves(c, ret_sentence, err)) {
+  if (!recognise_phases(c, ret_message, err) || !try_reserves(c, ret_message, err)) {
     return false;
   }
   c->timings.phase_seconds = lap(&since);
@@ -282,57 +283,57 @@ static bool read_and_choose(const char *const *paths, size_t path_count, struct 
   return true;
 }
 
-static void say_what_is_missing(const struct lvn_case *c, char sentence[512]) {
+static void say_what_is_missing(const struct lvn_case *c, char status_message[512]) {
   enum lvn_phase missing = missing_phase(c);
-  if (missing != LVN_PHASE_NONE && sentence[0] == '\0') {
-    (void)snprintf(sentence, 512, "waiting for the %s phase", lvn_phase_long_name(missing));
+  if (missing != LVN_PHASE_NONE && status_message[0] == '\0') {
+    (void)snprintf(status_message, 512, "waiting for the %s phase", lvn_phase_long_name(missing));
   }
-  size_t used = strlen(sentence);
+  size_t used = strlen(status_message);
   if (c->rois.waiting[0] != '\0') {
-    (void)snprintf(sentence + used, 512 - used, "%s%s", used > 0 ? "; and " : "waiting ", c->rois.waiting);
+    (void)snprintf(status_message + used, 512 - used, "%s%s", used > 0 ? "; and " : "waiting ", c->rois.waiting);
   } else if (c->rois.count > 0) {
     return;
   } else if (used > 0) {
-    (void)snprintf(sentence + used, 512 - used, "; and for a ROI");
+    (void)snprintf(status_message + used, 512 - used, "; and for a ROI");
   } else {
-    (void)snprintf(sentence, 512, "waiting for a ROI (RTSTRUCT, SEG or measurement SR) on one of the phases%s%s",
+    (void)snprintf(status_message, 512, "waiting for a ROI (RTSTRUCT, SEG or measurement SR) on one of the phases%s%s",
                    c->roi_note[0] == '\0' ? "" : ": ", c->roi_note);
   }
 }
 
 static bool open_case(const char *const *paths, size_t path_count, const struct lvn_case_options *options,
-                      struct lvn_case *ret_case, enum lvn_analysis_outcome *ret_outcome, char ret_sentence[512],
+                      struct lvn_case *ret_case, enum lvn_analysis_outcome *ret_outcome, char ret_message[512],
                       struct lvn_error *err) {
   *ret_case = (struct lvn_case){0};
   for (int phase = 0; phase < LVN_PHASE_COUNT; phase++) {
     ret_case->phase_stack[phase] = SIZE_MAX;
   }
-  ret_sentence[0] = '\0';
+  ret_message[0] = '\0';
   *ret_outcome = LVN_ANALYSIS_DONE;
-  if (!read_and_choose(paths, path_count, ret_case, ret_sentence, err)) {
-    return refuse_or_fail(err, ret_outcome, ret_sentence);
+  if (!read_and_choose(paths, path_count, ret_case, ret_message, err)) {
+    return refuse_or_fail(err, ret_outcome, ret_message);
   }
   if (missing_phase(ret_case) != LVN_PHASE_NONE || ret_case->rois.count == 0 || ret_case->rois.waiting[0] != '\0') {
     *ret_outcome = LVN_ANALYSIS_WAITING;
-    say_what_is_missing(ret_case, ret_sentence);
+    say_what_is_missing(ret_case, ret_message);
     if (missing_phase(ret_case) != LVN_PHASE_NONE) {
-      lvn_candidates_say_excluded(ret_case, ret_sentence);
+      lvn_candidates_say_excluded(ret_case, ret_message);
     }
     return true;
   }
-  ret_sentence[0] = '\0';
+  ret_message[0] = '\0';
   if (!prepare_lesions(ret_case, options, err)) {
-    return refuse_or_fail(err, ret_outcome, ret_sentence);
+    return refuse_or_fail(err, ret_outcome, ret_message);
   }
   return true;
 }
 
 bool lvn_case_open(const char *const *paths, size_t path_count, const struct lvn_case_options *options,
-                   struct lvn_case *ret_case, enum lvn_analysis_outcome *ret_outcome, char ret_sentence[512],
+                   struct lvn_case *ret_case, enum lvn_analysis_outcome *ret_outcome, char ret_message[512],
                    struct lvn_error *err) {
-  bool good = open_case(paths, path_count, options, ret_case, ret_outcome, ret_sentence, err);
+  bool good = open_case(paths, path_count, options, ret_case, ret_outcome, ret_message, err);
   if (good) {
-    say_what_is_unreadable(ret_case, *ret_outcome, ret_sentence);
+    say_what_is_unreadable(ret_case, *ret_outcome, ret_message);
   }
   return good;
 }
@@ -341,7 +342,7 @@ void lvn_case_clear(struct lvn_case *study_case) {
   for (size_t i = 0; i < study_case->lesion_count; i++) {
     for (int phase = 0; phase < LVN_PHASE_COUNT; phase++) {
       lvn_transform_destroy(study_case->lesions[i].registration[phase]);
-      lvn_carried_mask_clear(&study_case->lesions[i].carried[phase]);
+      lvn_propagated_mask_clear(&study_case->lesions[i].propagated[phase]);
     }
     lvn_crop_clear(&study_case->lesions[i].crop);
   }

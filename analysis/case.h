@@ -52,7 +52,7 @@ struct lvn_case_lesion {
   bool is_reference[LVN_PHASE_COUNT];
   struct lvn_transform *registration[LVN_PHASE_COUNT];
   struct lvn_registration_quality quality[LVN_PHASE_COUNT];
-  struct lvn_carried_mask carried[LVN_PHASE_COUNT]; /* owned; the ROI in that phase's own images */
+  struct lvn_propagated_mask propagated[LVN_PHASE_COUNT]; /* owned; the ROI in that phase's own images */
   double
       mean_hu[LVN_PHASE_NETWORK_COUNT]; /* inside the ROI, over the crop's slices; NAN when there is no measurement */
   struct lvn_crop crop;
@@ -91,12 +91,12 @@ void lvn_case_options_default(struct lvn_case_options *ret_options);
  * and must be cleared in both cases. False: an error that is not the study's fault. */
 LVN_MUST_CHECK bool lvn_case_open(const char *const *paths, size_t path_count, const struct lvn_case_options *options,
                                   struct lvn_case *ret_case, enum lvn_analysis_outcome *ret_outcome,
-                                  char ret_sentence[512], struct lvn_error *err);
+                                  char ret_message[512], struct lvn_error *err);
 /* A further crop of a prepared lesion, as another model's package wants it; lvn_crop_clear() it. */
 LVN_MUST_CHECK bool lvn_case_crop(const struct lvn_case *study_case, size_t lesion_index,
                                   const struct lvn_crop_options *options, struct lvn_crop *ret_crop,
                                   struct lvn_error *err);
-/* "none" or why a stack takes no part: lvn_aside_name(), "surplus" or "too large". */
+/* "none" or why a stack takes no part: lvn_exclusion_name(), "surplus" or "too large". */
 const char *lvn_case_exclusion(const struct lvn_case_stack *entry);
 void lvn_case_clear(struct lvn_case *study_case);
 

@@ -47,12 +47,12 @@ static json_t *evidence_json(const struct lvn_phase_verdict *verdict) {
 
 static json_t *stack_json(const struct lvn_case_stack *entry) {
   const struct lvn_stack *stack = entry->stack;
-  json_t *object = json_pack("{s:s,s:i,s:o,s:s,s:o,s:o,s:[iii],s:[fff]}", "series_instance_uid",
-                             stack->series_instance_uid, "series_number", stack->series_number, "series_description",
-                             text(stack->series_description), "aside", lvn_case_exclusion(entry), "geometry_problem",
-                             text(stack->geometry_problem), "geometry_note", text(stack->geometry_note), "size",
-                             (int)stack->grid.size[0], (int)stack->grid.size[1], (int)stack->grid.size[2], "spacing_mm",
-                             stack->grid.spacing_mm[0], stack->grid.spacing_mm[1], stack->grid.spacing_mm[2]);
+  json_t *object = json_pack(
+      "{s:s,s:i,s:o,s:s,s:o,s:o,s:[iii],s:[fff]}", "series_instance_uid", stack->series_instance_uid, "series_number",
+      stack->series_number, "series_description", text(stack->series_description), "exclusion",
+      lvn_case_exclusion(entry), "geometry_problem", text(stack->geometry_problem), "geometry_note",
+      text(stack->geometry_note), "size", (int)stack->grid.size[0], (int)stack->grid.size[1], (int)stack->grid.size[2],
+      "spacing_mm", stack->grid.spacing_mm[0], stack->grid.spacing_mm[1], stack->grid.spacing_mm[2]);
   if (entry->is_candidate) {
     json_t *probability = json_object();
     for (int phase = 0; phase < LVN_PHASE_COUNT; phase++) {
@@ -68,10 +68,10 @@ static json_t *stack_json(const struct lvn_case_stack *entry) {
 }
 
 /* In columns and rows of the image, whose first pixel's centre is (0,0); null when there is none. */
-static json_t *contours_json(const struct lvn_carried_mask *carried, uint32_t slice) {
+static json_t *contours_json(const struct lvn_propagated_mask *propagated, uint32_t slice) {
   LVN_CLEANUP(lvn_contour_list_clear) struct lvn_contour_list list = {0};
   struct lvn_error ignored = {0};
-  if (!lvn_contour_trace(&carried->mask, slice, &list, &ignored)) {
+  if (!lvn_contour_trace(&propagated->mask, slice, &list, &ignored)) {
     return json_null();
   }
   json_t *contours = json_array();
@@ -79,8 +79,8 @@ static json_t *contours_json(const struct lvn_carried_mask *carried, uint32_t sl
     json_t *points = json_array();
     for (size_t p = 0; p < list.items[i].count; p++) {
       (void)json_array_append_new(
-          points, json_pack("[ff]", (double)carried->first[0] + (double)list.items[i].points[p].column - 0.5,
-                            (double)carried->first[1] + (double)list.items[i].points[p].row - 0.5));
+          points, json_pack("[ff]", (double)propagated->first[0] + (double)list.items[i].points[p].column - 0.5,
+                            (double)propagated->first[1] + (double)list.items[i].points[p].row - 0.5));
     }
     (void)json_array_append_new(contours, points);
   }
@@ -88,26 +88,26 @@ static json_t *contours_json(const struct lvn_carried_mask *carried, uint32_t sl
 }
 
 /* Where the lesion is in the phase's own images. */
-static json_t *carried_json(const struct lvn_stack *stack, const struct lvn_carried_mask *carried) {
+static json_t *propagated_json(const struct lvn_stack *stack, const struct lvn_propagated_mask *propagated) {
   uint32_t first[3];
   uint32_t last[3];
   double centroid_mm[3];
-  size_t voxels = carried->mask.inside == NULL ? 0 : lvn_mask_measure(&carried->mask, first, last, centroid_mm);
+  size_t voxels = propagated->mask.inside == NULL ? 0 : lvn_mask_measure(&propagated->mask, first, last, centroid_mm);
   if (voxels == 0) {
     return json_null();
   }
-  const struct lvn_grid *grid = &carried->mask.grid;
-  uint32_t key = lvn_measure_largest_slice(&carried->mask);
-  json_t *object =
-      json_pack("{s:[iii],s:[iii],s:b,s:o,s:f,s:o}", "first", (int)(carried->first[0] + first[0]),
-                (int)(carried->first[1] + first[1]), (int)(carried->first[2] + first[2]), "last",
-                (int)(carried->first[0] + last[0]), (int)(carried->first[1] + last[1]),
-                (int)(carried->first[2] + last[2]), "is_cut", carried->is_cut, "centroid_mm", numbers(centroid_mm, 3),
-                "volume_ml", (double)voxels * grid->spacing_mm[0] * grid->spacing_mm[1] * grid->spacing_mm[2] / 1000.0,
-                "key_contours", contours_json(carried, key));
-  if (carried->first[2] + key < stack->slice_count) {
+  const struct lvn_grid *grid = &propagated->mask.grid;
+  uint32_t key = lvn_measure_largest_slice(&propagated->mask);
+  json_t *object = json_pack("{s:[iii],s:[iii],s:b,s:o,s:f,s:o}", "first", (int)(propagated->first[0] + first[0]),
+                             (int)(propagated->first[1] + first[1]), (int)(propagated->first[2] + first[2]), "last",
+                             (int)(propagated->first[0] + last[0]), (int)(propagated->first[1] + last[1]),
+                             (int)(propagated->first[2] + last[2]), "is_cut", propagated->is_cut, "centroid_mm",
+                             numbers(centroid_mm, 3), "volume_ml",
+                             (double)voxels * grid->spacing_mm[0] * grid->spacing_mm[1] * grid->spacing_mm[2] / 1000.0,
+                             "key_contours", contours_json(propagated, key));
+  if (propagated->first[2] + key < stack->slice_count) {
     (void)json_object_set_new(object, "key_sop_instance_uid",
-                              json_string(stack->slices[carried->first[2] + key].sop_instance_uid));
+                              json_string(stack->slices[propagated->first[2] + key].sop_instance_uid));
   }
   return object;
 }
@@ -122,7 +122,7 @@ static json_t *registration_json(const struct lvn_case *study_case, const struct
                    "estimated_error_mm", number(q->estimated_error_mm), "similarity", number(q->similarity),
                    "similarity_before", number(q->similarity_before), "inverse_consistency_mm",
                    number(q->inverse_consistency_mm), "seconds", number(q->seconds), "lesion",
-                   carried_json(stack, &lesion->carried[phase]));
+                   propagated_json(stack, &lesion->propagated[phase]));
 }
 
 static json_t *prediction_json(const struct lvn_lesion_outcome *outcome) {
@@ -221,7 +221,7 @@ static json_t *whole_json(const struct lvn_case *study_case, const struct lvn_le
   lvn_clock_format_utc(request->wall_ms, when);
   return json_pack("{s:i,s:s,s:s,s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o}", "schema", 1, "study_instance_uid",
                    study_case->study != NULL ? lvn_study_get_uid(study_case->study) : "", "created", when, "outcome",
-                   lvn_analysis_outcome_name(result->outcome), "sentence", result->sentence, "notice",
+                   lvn_analysis_outcome_name(result->outcome), "status_message", result->status_message, "notice",
                    LVN_RESEARCH_NOTICE, "model", model_json(info), "series", series, "lesions", lesions, "roi_note",
                    text(study_case->roi_note), "timings_seconds", timings_json(&study_case->timings, timings),
                    "objects", objects_json(result));

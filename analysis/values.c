@@ -20,7 +20,7 @@ bool lvn_values_check(struct lvn_case *study_case, size_t stack_index, struct lv
   }
   if (doubt[0] != '\0') {
     (void)snprintf(problem, sizeof problem, "has numbers that do not look like HU: %s", doubt);
-    lvn_study_exclude(study_case->study, stack_index, LVN_ASIDE_NOT_HU, problem);
+    lvn_study_exclude(study_case->study, stack_index, LVN_EXCLUSION_NOT_HU, problem);
     lvn_volume_clear(&entry->volume);
     entry->loaded = false;
     entry->is_candidate = false;
@@ -52,9 +52,9 @@ void lvn_values_say_excluded(const struct lvn_case *study_case, char ret_text[LV
   ret_text[0] = '\0';
   for (size_t i = 0; i < study_case->stack_count && named < NAMED_MAX; i++) {
     const struct lvn_stack *stack = study_case->stacks[i].stack;
-    bool is_hu = stack->aside != LVN_ASIDE_NOT_HU;
+    bool is_hu = stack->exclusion != LVN_EXCLUSION_NOT_HU;
     size_t used = strlen(ret_text);
-    if ((is_hu && stack->aside != LVN_ASIDE_GEOMETRY) || stack->slice_count < PHASE_MIN_SLICES) {
+    if ((is_hu && stack->exclusion != LVN_EXCLUSION_GEOMETRY) || stack->slice_count < PHASE_MIN_SLICES) {
       continue;
     }
     /* what is no HU reads "series 2 has …", what is no volume "series 2: …" */

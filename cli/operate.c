@@ -83,8 +83,15 @@ static int show_list(int argc, char **argv, const struct list *list) {
 
 int lvn_cli_studies(int argc, char **argv) {
   static const struct lvn_operate_column columns[] = {
-      {"name", "STUDY"},  {"state", "STATE"}, {"objects", "OBJECTS"},           {"ct_series", "CT"},    {"rois", "ROI"},
-      {"source", "FROM"}, {"job", "JOB"},     {"last_received", "LAST OBJECT"}, {"sentence", "REMARK"},
+      {"name", "STUDY"},
+      {"state", "STATE"},
+      {"objects", "OBJECTS"},
+      {"ct_series", "CT"},
+      {"rois", "ROI"},
+      {"source", "FROM"},
+      {"job", "JOB"},
+      {"last_received", "LAST OBJECT"},
+      {"status_message", "REMARK"},
   };
   static const struct list list = {"studies", "List the studies, oldest first, and what each waits for.",
                                    "collecting|ready|processing|done|failed|rejected", columns, COUNT_OF(columns)};

@@ -15,7 +15,7 @@
 extern "C" {
 #endif
 
-#define LVN_INDEX_SENTENCE_BYTES 512
+#define LVN_INDEX_MESSAGE_BYTES 512
 #define LVN_INDEX_STUDY_NAME_BYTES 13 /* 12 hexadecimal digits: the name of a study in logs */
 #define LVN_INDEX_STATE_BYTES 16
 
@@ -55,7 +55,7 @@ LVN_MUST_CHECK bool lvn_index_study_name(const struct lvn_index *index, const ch
 enum lvn_index_role { LVN_INDEX_ROLE_CT, LVN_INDEX_ROLE_ROI, LVN_INDEX_ROLE_OTHER };
 
 struct lvn_index_object {
-  struct lvn_spool_facts facts;
+  struct lvn_reception_record record;
   enum lvn_index_role role;
   char modality[17];
   const char *patient_id;           /* borrowed; stored as a keyed digest only */
@@ -90,7 +90,7 @@ struct lvn_index_study {
   char study_uid[LVN_UID_BYTES];
   char name[LVN_INDEX_STUDY_NAME_BYTES];
   char state[LVN_INDEX_STATE_BYTES]; /* collecting, ready, processing, done, failed, rejected */
-  char sentence[LVN_INDEX_SENTENCE_BYTES];
+  char status_message[LVN_INDEX_MESSAGE_BYTES];
   char source_aet[17];
   char source_address[64];
   int64_t revision;
@@ -117,7 +117,7 @@ LVN_MUST_CHECK bool lvn_index_list_studies(struct lvn_index *index, const struct
                                            struct lvn_index_study **ret_studies, size_t *ret_count,
                                            struct lvn_error *err);
 /* Stays collecting; not looked at again until an object comes. */
-LVN_MUST_CHECK bool lvn_index_study_wait(struct lvn_index *index, const char *study_uid, const char *sentence,
+LVN_MUST_CHECK bool lvn_index_study_wait(struct lvn_index *index, const char *study_uid, const char *status_message,
                                          struct lvn_error *err);
 /* collecting -> ready */
 LVN_MUST_CHECK bool lvn_index_study_settle(struct lvn_index *index, const char *study_uid, struct lvn_error *err);
@@ -165,7 +165,7 @@ struct lvn_index_job {
   int64_t started_ms;
   int64_t finished_ms;
   char error_code[32];
-  char error_text[LVN_INDEX_SENTENCE_BYTES];
+  char error_text[LVN_INDEX_MESSAGE_BYTES];
 };
 
 /* A job for a ready study; a job of the same study, inputs and model is queued again instead, unless a later job of the
@@ -192,7 +192,7 @@ struct lvn_index_result {
 struct lvn_index_finish {
   int64_t job_id;
   const char *outcome; /* "done", "waiting", "refused" */
-  const char *sentence;
+  const char *status_message;
   const struct lvn_index_result *results;
   size_t result_count;
   const char *const *destinations; /* peer names; each result goes to each */
@@ -237,7 +237,7 @@ struct lvn_index_outbound {
   int64_t not_before_ms;
   int64_t created_ms;
   int64_t last_status; /* DIMSE status, or -1 when the peer never answered */
-  char last_error[LVN_INDEX_SENTENCE_BYTES];
+  char last_error[LVN_INDEX_MESSAGE_BYTES];
 };
 
 /* Due rows of one destination and one job become sending, attempts counted. lvn_free() the array. */

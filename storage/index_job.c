@@ -313,7 +313,7 @@ static bool decide_study(struct lvn_index *index, const struct lvn_index_job *jo
     state = "rejected";
   }
   return lvn_sql_run(index, err, "UPDATE study SET state=?2, sentence=?3, decided_at=?4 WHERE study_uid=?1", "ttti",
-                     job->study_uid, state, finish->sentence, finish->now_ms);
+                     job->study_uid, state, finish->status_message, finish->now_ms);
 }
 
 static bool finish_job(struct lvn_index *index, const struct lvn_index_finish *finish, struct lvn_error *err) {

@@ -59,20 +59,20 @@ static bool load_study(struct lvn_index *index, const char *study_uid, struct st
 static bool ensure_study(struct lvn_index *index, const struct lvn_index_object *object, int64_t settle_at_ms,
                          const char *patient_key, const char *issuer_key, struct study_row *row,
                          struct lvn_error *err) {
-  const struct lvn_spool_facts *facts = &object->facts;
-  if (!load_study(index, facts->study_instance_uid, row, err)) {
+  const struct lvn_reception_record *record = &object->record;
+  if (!load_study(index, record->study_instance_uid, row, err)) {
     return false;
   }
   if (row->exists) {
     return true;
   }
-  return lvn_index_study_name(index, facts->study_instance_uid, row->name, err) &&
+  return lvn_index_study_name(index, record->study_instance_uid, row->name, err) &&
          lvn_sql_run(index, err,
                      "INSERT INTO study(study_uid, name, patient_key, issuer_key, settle_at, first_received_at,"
                      " last_received_at, source_aet, source_address) VALUES (?1,?2,?3,?4,?5,?6,?6,?7,?8)",
-                     "ttttiitt", facts->study_instance_uid, row->name, patient_key, issuer_key, settle_at_ms,
-                     facts->received_ms, facts->calling_aet, facts->address) &&
-         load_study(index, facts->study_instance_uid, row, err);
+                     "ttttiitt", record->study_instance_uid, row->name, patient_key, issuer_key, settle_at_ms,
+                     record->received_ms, record->calling_aet, record->address) &&
+         load_study(index, record->study_instance_uid, row, err);
 }
 
 /* The patient an object names, as a key to compare. Objects of one patient may lack the issuer (workstations drop it):
@@ -83,7 +83,7 @@ static bool make_patient_key(struct lvn_index *index, const struct lvn_index_obj
   struct study_row row = {0};
   if (!lvn_index_keyed_text(index, object->patient_id, ret_key, err) ||
       !lvn_index_keyed_text(index, object->issuer_of_patient_id, ret_issuer, err) ||
-      !load_study(index, object->facts.study_instance_uid, &row, err)) {
+      !load_study(index, object->record.study_instance_uid, &row, err)) {
     return false;
   }
   if (row.exists && row.issuer_key[0] != '\0' && ret_issuer[0] != '\0' && strcmp(row.issuer_key, ret_issuer) != 0) {
@@ -93,17 +93,17 @@ static bool make_patient_key(struct lvn_index *index, const struct lvn_index_obj
   return true;
 }
 
-/* Makes room for the object of `facts` as the current one of its UID, unless a newer one is there. The newest reception
- * is current, by its number; what was received before there were numbers by its time and then its digest, so that a
- * rebuild decides the same. */
-static bool displace(struct lvn_index *index, const struct lvn_spool_facts *facts, struct lvn_index_addition *addition,
-                     bool *ret_is_newest, struct lvn_error *err) {
+/* Makes room for the object of `record` as the current one of its UID, unless a newer one is there. The newest
+ * reception is current, by its number; what was received before there were numbers by its time and then its digest, so
+ * that a rebuild decides the same. */
+static bool displace(struct lvn_index *index, const struct lvn_reception_record *record,
+                     struct lvn_index_addition *addition, bool *ret_is_newest, struct lvn_error *err) {
   LVN_AUTOSTATEMENT sqlite3_stmt *statement = NULL;
   if (!lvn_sql_prepare(index, &statement, err,
                        "SELECT sha256, (sequence, received_at, sha256) > (?3, ?4, ?5) FROM instance WHERE study_uid=?1"
                        " AND sop_instance_uid=?2 AND is_current",
-                       "ttiib", facts->study_instance_uid, facts->sop_instance_uid, facts->sequence, facts->received_ms,
-                       facts->sha256) ||
+                       "ttiib", record->study_instance_uid, record->sop_instance_uid, record->sequence,
+                       record->received_ms, record->sha256) ||
       !lvn_sql_step(index, statement, &addition->has_superseded, err)) {
     return false;
   }
@@ -113,22 +113,22 @@ static bool displace(struct lvn_index *index, const struct lvn_spool_facts *fact
   }
   *ret_is_newest = sqlite3_column_int(statement, 1) == 0;
   addition->replaces = *ret_is_newest;
-  memcpy(addition->superseded_sha256, facts->sha256, LVN_SHA256_BYTES);
+  memcpy(addition->superseded_sha256, record->sha256, LVN_SHA256_BYTES);
   if (!*ret_is_newest) {
     return true;
   }
   lvn_sql_copy_digest(statement, 0, addition->superseded_sha256);
   return lvn_sql_run(index, err,
                      "UPDATE instance SET is_current=0 WHERE study_uid=?1 AND sop_instance_uid=?2 AND is_current", "tt",
-                     facts->study_instance_uid, facts->sop_instance_uid);
+                     record->study_instance_uid, record->sop_instance_uid);
 }
 
 static bool insert_instance(struct lvn_index *index, const struct lvn_index_object *object, const char *patient_key,
                             bool is_own, struct lvn_index_addition *addition, struct lvn_error *err) {
-  const struct lvn_spool_facts *facts = &object->facts;
+  const struct lvn_reception_record *record = &object->record;
   const char *role = role_text(object->role);
   bool is_newest = false;
-  if (!displace(index, facts, addition, &is_newest, err)) {
+  if (!displace(index, record, addition, &is_newest, err)) {
     return false;
   }
   return lvn_sql_run(index, err,
@@ -136,14 +136,14 @@ static bool insert_instance(struct lvn_index *index, const struct lvn_index_obje
                      " transfer_syntax_uid, role, patient_key, byte_count, calling_aet, address, association_id,"
                      " received_at, is_current, is_own, sequence) VALUES"
                      " (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16)",
-                     "tbttttttitttiiii", facts->sop_instance_uid, facts->sha256, facts->study_instance_uid,
-                     facts->series_instance_uid, facts->sop_class_uid, facts->transfer_syntax_uid, role, patient_key,
-                     (int64_t)facts->byte_count, facts->calling_aet, facts->address, facts->association_id,
-                     facts->received_ms, (int64_t)is_newest, (int64_t)is_own, facts->sequence) &&
+                     "tbttttttitttiiii", record->sop_instance_uid, record->sha256, record->study_instance_uid,
+                     record->series_instance_uid, record->sop_class_uid, record->transfer_syntax_uid, role, patient_key,
+                     (int64_t)record->byte_count, record->calling_aet, record->address, record->association_id,
+                     record->received_ms, (int64_t)is_newest, (int64_t)is_own, record->sequence) &&
          lvn_sql_run(index, err,
                      "INSERT INTO series(series_uid, study_uid, modality, role) VALUES (?1,?2,?3,?4)"
                      " ON CONFLICT DO NOTHING",
-                     "tttt", facts->series_instance_uid, facts->study_instance_uid, object->modality, role);
+                     "tttt", record->series_instance_uid, record->study_instance_uid, object->modality, role);
 }
 
 static bool cancel_queued_jobs(struct lvn_index *index, const char *study_uid, struct lvn_error *err) {
@@ -163,65 +163,65 @@ static bool reject_for_patient(struct lvn_index *index, const char *study_uid, s
  * its results will be stale. */
 static bool touch_study(struct lvn_index *index, const struct lvn_index_object *object, const struct study_row *row,
                         int64_t settle_at_ms, struct lvn_index_addition *addition, struct lvn_error *err) {
-  const struct lvn_spool_facts *facts = &object->facts;
+  const struct lvn_reception_record *record = &object->record;
   bool is_decided = strcmp(row->state, "done") == 0 || strcmp(row->state, "failed") == 0 ||
                     strcmp(row->state, "processing") == 0 || (strcmp(row->state, "rejected") == 0 && !row->is_locked);
   bool is_ready = strcmp(row->state, "ready") == 0;
   bool collects = is_ready || (is_decided && strcmp(row->state, "processing") != 0);
   addition->reopened = is_decided;
-  if (is_ready && !cancel_queued_jobs(index, facts->study_instance_uid, err)) {
+  if (is_ready && !cancel_queued_jobs(index, record->study_instance_uid, err)) {
     return false;
   }
   return lvn_sql_run(index, err,
                      "UPDATE study SET change_count=change_count+1, revision=revision+?2, settle_at=max(settle_at,?3),"
                      " last_received_at=max(last_received_at,?4) WHERE study_uid=?1",
-                     "tiii", facts->study_instance_uid, (int64_t)(is_decided || addition->replaces), settle_at_ms,
-                     facts->received_ms) &&
+                     "tiii", record->study_instance_uid, (int64_t)(is_decided || addition->replaces), settle_at_ms,
+                     record->received_ms) &&
          (object->role != LVN_INDEX_ROLE_CT ||
           lvn_sql_run(index, err,
                       "UPDATE study SET source_aet=?2, source_address=?3, source_is_ct=1 WHERE study_uid=?1", "ttt",
-                      facts->study_instance_uid, facts->calling_aet, facts->address)) &&
+                      record->study_instance_uid, record->calling_aet, record->address)) &&
          (!collects || lvn_sql_run(index, err, "UPDATE study SET state='collecting', sentence='' WHERE study_uid=?1",
-                                   "t", facts->study_instance_uid));
+                                   "t", record->study_instance_uid));
 }
 
 /* Known bytes, received once more. They are current again where another version had taken their place in between. */
 static bool place_again(struct lvn_index *index, const struct lvn_index_object *object, int64_t settle_at_ms,
                         struct lvn_index_addition *addition, struct lvn_error *err) {
-  const struct lvn_spool_facts *facts = &object->facts;
+  const struct lvn_reception_record *record = &object->record;
   struct study_row row = {0};
   int64_t is_own = 0;
   int64_t is_current = 0;
   bool is_newest = true;
   if (!lvn_sql_integer(index, &is_current, 0, err,
                        "SELECT is_current FROM instance WHERE sop_instance_uid=?1 AND sha256=?2", "tb",
-                       facts->sop_instance_uid, facts->sha256) ||
+                       record->sop_instance_uid, record->sha256) ||
       !lvn_sql_integer(index, &is_own, 0, err, "SELECT is_own FROM instance WHERE sop_instance_uid=?1 AND sha256=?2",
-                       "tb", facts->sop_instance_uid, facts->sha256) ||
-      (is_current == 0 && !displace(index, facts, addition, &is_newest, err)) ||
+                       "tb", record->sop_instance_uid, record->sha256) ||
+      (is_current == 0 && !displace(index, record, addition, &is_newest, err)) ||
       !lvn_sql_run(index, err,
                    "UPDATE instance SET is_current=?3, received_at=CASE WHEN ?8>sequence THEN ?4 ELSE"
                    " max(received_at,?4) END, sequence=max(sequence,?8), calling_aet=?5, address=?6, association_id=?7"
                    " WHERE sop_instance_uid=?1 AND sha256=?2",
-                   "tbiittti", facts->sop_instance_uid, facts->sha256, (int64_t)is_newest, facts->received_ms,
-                   facts->calling_aet, facts->address, facts->association_id, facts->sequence) ||
+                   "tbiittti", record->sop_instance_uid, record->sha256, (int64_t)is_newest, record->received_ms,
+                   record->calling_aet, record->address, record->association_id, record->sequence) ||
       /* What was just acknowledged is not kept for a shorter time than what comes first. */
       !lvn_sql_run(index, err, "UPDATE study SET last_received_at=max(last_received_at,?2) WHERE study_uid=?1", "ti",
-                   facts->study_instance_uid, facts->received_ms)) {
+                   record->study_instance_uid, record->received_ms)) {
     return false;
   }
   addition->is_own = is_own != 0;
   if (!addition->replaces || addition->is_own || object->role == LVN_INDEX_ROLE_OTHER) {
     return true;
   }
-  return load_study(index, facts->study_instance_uid, &row, err) &&
+  return load_study(index, record->study_instance_uid, &row, err) &&
          touch_study(index, object, &row, settle_at_ms, addition, err);
 }
 
 static bool place(struct lvn_index *index, const struct lvn_index_object *object, int64_t settle_at_ms,
                   struct lvn_index_addition *addition, struct lvn_error *err) {
-  const struct lvn_spool_facts *facts = &object->facts;
-  const char *study_uid = facts->study_instance_uid;
+  const struct lvn_reception_record *record = &object->record;
+  const char *study_uid = record->study_instance_uid;
   char patient_key[LVN_SHA256_TEXT_BYTES];
   char issuer_key[LVN_SHA256_TEXT_BYTES];
   struct study_row row = {0};
@@ -229,7 +229,7 @@ static bool place(struct lvn_index *index, const struct lvn_index_object *object
   int64_t own = 0;
   int64_t known_patient = 0;
   if (!lvn_sql_integer(index, &same, 0, err, "SELECT count(*) FROM instance WHERE sop_instance_uid=?1 AND sha256=?2",
-                       "tb", facts->sop_instance_uid, facts->sha256)) {
+                       "tb", record->sop_instance_uid, record->sha256)) {
     return false;
   }
   if (same != 0) {
@@ -239,7 +239,7 @@ static bool place(struct lvn_index *index, const struct lvn_index_object *object
   if (!make_patient_key(index, object, patient_key, issuer_key, err) ||
       !ensure_study(index, object, settle_at_ms, patient_key, issuer_key, &row, err) ||
       !lvn_sql_integer(index, &own, 0, err, "SELECT count(*) FROM result WHERE sop_instance_uid=?1", "t",
-                       facts->sop_instance_uid) ||
+                       record->sop_instance_uid) ||
       !lvn_sql_integer(index, &known_patient, 0, err,
                        "SELECT count(*) FROM (SELECT 1 FROM instance WHERE study_uid=?1 AND patient_key=?2 LIMIT 1)",
                        "tt", study_uid, patient_key) ||
@@ -256,7 +256,7 @@ static bool place(struct lvn_index *index, const struct lvn_index_object *object
   }
   if (object->role == LVN_INDEX_ROLE_OTHER) { /* kept, and no reason to look at the study once more */
     return lvn_sql_run(index, err, "UPDATE study SET last_received_at=max(last_received_at,?2) WHERE study_uid=?1",
-                       "ti", study_uid, facts->received_ms);
+                       "ti", study_uid, record->received_ms);
   }
   return (issuer_key[0] == '\0' || row.issuer_key[0] != '\0' ||
           lvn_sql_run(index, err, "UPDATE study SET issuer_key=?2 WHERE study_uid=?1", "tt", study_uid, issuer_key)) &&

@@ -138,7 +138,7 @@ static bool decide(struct lvn_index *index, const struct lvn_index_finish *finis
                      is_done      ? "done"
                      : is_refused ? "rejected"
                                   : "collecting",
-                     finish->sentence, finish->now_ms, finish->job_id) &&
+                     finish->status_message, finish->now_ms, finish->job_id) &&
          lvn_sql_run(index, err,
                      "UPDATE job SET superseded_by=CASE WHEN job_id=?2 THEN 0 ELSE ?2 END, change_count=CASE WHEN"
                      " job_id=?2 THEN (SELECT change_count FROM study WHERE study_uid=?1) ELSE change_count END"

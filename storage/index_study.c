@@ -20,7 +20,7 @@ static void read_study(sqlite3_stmt *statement, struct lvn_index_study *study) {
   lvn_sql_copy_text(statement, 0, study->study_uid, sizeof study->study_uid);
   lvn_sql_copy_text(statement, 1, study->name, sizeof study->name);
   lvn_sql_copy_text(statement, 2, study->state, sizeof study->state);
-  lvn_sql_copy_text(statement, 3, study->sentence, sizeof study->sentence);
+  lvn_sql_copy_text(statement, 3, study->status_message, sizeof study->status_message);
   lvn_sql_copy_text(statement, 4, study->source_aet, sizeof study->source_aet);
   lvn_sql_copy_text(statement, 5, study->source_address, sizeof study->source_address);
   study->revision = sqlite3_column_int64(statement, 6);
@@ -81,9 +81,10 @@ bool lvn_index_list_expired(struct lvn_index *index, int64_t before_ms, size_t l
          collect_studies(index, statement, ret_studies, ret_count, err);
 }
 
-bool lvn_index_study_wait(struct lvn_index *index, const char *study_uid, const char *sentence, struct lvn_error *err) {
+bool lvn_index_study_wait(struct lvn_index *index, const char *study_uid, const char *status_message,
+                          struct lvn_error *err) {
   return lvn_sql_run(index, err, "UPDATE study SET looked_change=change_count, sentence=?2 WHERE study_uid=?1", "tt",
-                     study_uid, sentence);
+                     study_uid, status_message);
 }
 
 bool lvn_index_study_settle(struct lvn_index *index, const char *study_uid, struct lvn_error *err) {

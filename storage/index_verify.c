@@ -130,7 +130,7 @@ static bool ask(struct lvn_index *index, const struct question *question, lvn_in
     return false;
   }
   for (;;) {
-    char text[LVN_INDEX_SENTENCE_BYTES];
+    char text[LVN_INDEX_MESSAGE_BYTES];
     char subject[LVN_SHA256_TEXT_BYTES];
     if (!lvn_sql_step(index, statement, &row, err)) {
       return false;
@@ -156,7 +156,7 @@ static bool check_file(struct lvn_index *index, lvn_index_fault_visitor visit, v
     }
     for (;;) {
       char name[128];
-      char text[LVN_INDEX_SENTENCE_BYTES];
+      char text[LVN_INDEX_MESSAGE_BYTES];
       if (!lvn_sql_step(index, statement, &row, err)) {
         return false;
       }

@@ -63,8 +63,9 @@ bool lvn_objects_path(const struct lvn_objects *objects, const uint8_t sha256[LV
   return make_path(objects, sha256, OBJECT_SUFFIX, ret_path, err);
 }
 
-/* Facts of a later reception take the place of the earlier ones. The rename does nothing where both are one file. */
-static bool replace_facts(const char *from, const char *to, struct lvn_error *err) {
+/* Reception record of a later reception take the place of the earlier ones. The rename does nothing where both are one
+ * file. */
+static bool replace_record(const char *from, const char *to, struct lvn_error *err) {
   char beside[LVN_PATH_BYTES];
   int length = snprintf(beside, sizeof beside, "%s.new", to);
   if (length < 0 || (size_t)length >= sizeof beside) {
@@ -77,10 +78,10 @@ static bool replace_facts(const char *from, const char *to, struct lvn_error *er
   return true;
 }
 
-/* The facts live in an extended attribute, which a second name shares; on file systems without them in "<name>.json"
+/* The record live in an extended attribute, which a second name shares; on file systems without them in "<name>.json"
  * beside the object. Those of an object that is offered again, "<sha256>-<…>", are newer than the stored ones. */
-static bool link_facts(const struct lvn_objects *objects, const char *spool_path,
-                       const uint8_t sha256[LVN_SHA256_BYTES], struct lvn_error *err) {
+static bool link_record(const struct lvn_objects *objects, const char *spool_path,
+                        const uint8_t sha256[LVN_SHA256_BYTES], struct lvn_error *err) {
   char from[LVN_PATH_BYTES];
   char to[LVN_PATH_BYTES];
   size_t length = strlen(spool_path);
@@ -96,7 +97,7 @@ static bool link_facts(const struct lvn_objects *objects, const char *spool_path
   }
   const char *name = strrchr(spool_path, '/');
   if (errno == EEXIST && name != NULL && strchr(name, '-') != NULL) {
-    return replace_facts(from, to, err);
+    return replace_record(from, to, err);
   }
   if (errno != ENOENT && errno != EEXIST) {
     return lvn_error_set_errno(err, errno, "cannot link '%s' to '%s'", from, to);
@@ -137,8 +138,8 @@ bool lvn_objects_link(struct lvn_objects *objects, const char *spool_path, const
                       bool *ret_placed, struct lvn_error *err) {
   char path[LVN_PATH_BYTES];
   *ret_placed = false;
-  /* Facts first: an object that is here has its facts. */
-  if (!lvn_objects_path(objects, sha256, path, err) || !link_facts(objects, spool_path, sha256, err)) {
+  /* Reception record first: an object that is here has its record. */
+  if (!lvn_objects_path(objects, sha256, path, err) || !link_record(objects, spool_path, sha256, err)) {
     return false;
   }
   objects->is_touched[sha256[0]] = true;

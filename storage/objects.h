@@ -1,6 +1,6 @@
 /* The object store: every acknowledged object under its digest, <state>/objects/ab/<sha256>.dcm, never changed, and
- * replaced only where it is damaged. An object's facts (calling AE title, reception time, …) stay with the file, as the
- * spool wrote them. */
+ * replaced only where it is damaged. An object's record (calling AE title, reception time, …) stay with the file, as
+ * the spool wrote them. */
 #ifndef LVN_STORAGE_OBJECTS_H
 #define LVN_STORAGE_OBJECTS_H
 
@@ -22,7 +22,7 @@ LVN_MUST_CHECK bool lvn_objects_path(const struct lvn_objects *objects, const ui
                                      char ret_path[LVN_PATH_BYTES], struct lvn_error *err);
 
 /* Moving an object in takes three steps, so that a kill between any two leaves something that repeating them mends:
- * 1. link   the file (and its facts) gets its second name here; an undamaged object that is there already is fine, a
+ * 1. link   the file (and its record) gets its second name here; an undamaged object that is there already is fine, a
  *           damaged one is replaced;
  * 2. sync   the folders of all links since the last sync are durable; after it the index may name the objects;
  * 3. lvn_spool_remove() of the first name, after the index has committed.

@@ -225,37 +225,39 @@ static bool make_durable(struct lvn_spool_writer *writer, const char *new_path, 
 
 /* Where the object goes: its digest's name, or, where something damaged has that name, a name that nothing has. The
  * damaged one is the pipeline's: it may be at work on it. */
-static bool choose_new_path(const struct lvn_spool *spool, const char *sha256_text, const struct lvn_spool_facts *facts,
-                            char ret_path[LVN_PATH_BYTES], struct lvn_error *err) {
+static bool choose_new_path(const struct lvn_spool *spool, const char *sha256_text,
+                            const struct lvn_reception_record *record, char ret_path[LVN_PATH_BYTES],
+                            struct lvn_error *err) {
   char name[NAME_BYTES];
   struct stat status;
   (void)snprintf(name, sizeof name, "%s.obj", sha256_text);
   if (!lvn_path_join(ret_path, spool->new_folder, name, err)) {
     return false;
   }
-  return lstat(ret_path, &status) != 0 || lvn_spool_unique_path(spool, sha256_text, facts, ret_path, err);
+  return lstat(ret_path, &status) != 0 || lvn_spool_unique_path(spool, sha256_text, record, ret_path, err);
 }
 
-bool lvn_spool_commit(struct lvn_spool_writer *taken_writer, struct lvn_spool_facts *facts, struct lvn_error *err) {
+bool lvn_spool_commit(struct lvn_spool_writer *taken_writer, struct lvn_reception_record *record,
+                      struct lvn_error *err) {
   LVN_CLEANUP(lvn_spool_writer_cleanup) struct lvn_spool_writer *writer = taken_writer;
   char sha256_text[LVN_SHA256_TEXT_BYTES];
   char new_path[LVN_PATH_BYTES];
-  if (!lvn_sha256_finish(writer->digest, facts->sha256, err)) {
+  if (!lvn_sha256_finish(writer->digest, record->sha256, err)) {
     return false;
   }
-  facts->byte_count = writer->byte_count;
-  lvn_sha256_to_text(facts->sha256, sha256_text);
-  if (!lvn_spool_count(writer->spool, &facts->sequence, err) ||
-      !lvn_spool_commit_again(writer->spool, sha256_text, facts, &facts->already_stored, err)) {
+  record->byte_count = writer->byte_count;
+  lvn_sha256_to_text(record->sha256, sha256_text);
+  if (!lvn_spool_count(writer->spool, &record->sequence, err) ||
+      !lvn_spool_commit_again(writer->spool, sha256_text, record, &record->already_stored, err)) {
     return false;
   }
-  if (facts->already_stored) {
+  if (record->already_stored) {
     return true;
   }
   LVN_AUTOCLOSE int lock_fd = -1;
-  return choose_new_path(writer->spool, sha256_text, facts, new_path, err) &&
+  return choose_new_path(writer->spool, sha256_text, record, new_path, err) &&
          lvn_spool_lock_new(writer->spool, /* exclusive= */ false, &lock_fd, err) &&
-         lvn_spool_facts_write(writer->fd, new_path, facts, err) && make_durable(writer, new_path, err);
+         lvn_spool_record_write(writer->fd, new_path, record, err) && make_durable(writer, new_path, err);
 }
 
 struct waiting {

@@ -6,7 +6,7 @@
  *   spool/open/<association>    one per open association, locked while it lives; lists the study UIDs it adds to
  *   spool/counter               the order of reception, which no clock can turn round
  * What the index needs beyond the Part 10 bytes (calling AE title, address, time, UIDs) is JSON in the extended
- * attribute "user.livervlm.facts" of the object: one fsync makes both durable, and the facts follow the file into the
+ * attribute "user.livervlm.record" of the object: one fsync makes both durable, and the record follow the file into the
  * object store. A file system without extended attributes gets spool/new/<sha256>.json instead, committed before the
  * object and removed at the next open where the object did not follow. Names hold no byte that a peer chose. */
 #ifndef LVN_STORAGE_SPOOL_H
@@ -32,10 +32,10 @@ void lvn_spool_close(struct lvn_spool *spool);
 void lvn_spool_remove_dead(const struct lvn_spool *spool);
 const char *lvn_spool_get_new_folder(const struct lvn_spool *spool);
 
-/* Facts about a received object. The SHA-256 is of the Part 10 file: preamble, meta header made by us (fixed content:
- * depends on class, instance and transfer syntax only) and the data set's bytes, so the same object from two peers has
- * the same digest. */
-struct lvn_spool_facts {
+/* Reception record about a received object. The SHA-256 is of the Part 10 file: preamble, meta header made by us (fixed
+ * content: depends on class, instance and transfer syntax only) and the data set's bytes, so the same object from two
+ * peers has the same digest. */
+struct lvn_reception_record {
   char sop_class_uid[LVN_UID_BYTES];
   char sop_instance_uid[LVN_UID_BYTES];
   char transfer_syntax_uid[LVN_UID_BYTES];
@@ -61,12 +61,12 @@ LVN_MUST_CHECK bool lvn_spool_write(struct lvn_spool_writer *writer, const void 
 /* Path of the temporary file, flushed to the kernel (not synced), for the header scan. */
 const char *lvn_spool_writer_get_path(const struct lvn_spool_writer *writer);
 /* Write, fsync, rename, fsync of the folder. When this returns true the object survives a power cut. Fills sequence,
- * byte_count, sha256 and already_stored of `facts`. An object whose bytes wait in spool/new or lie in
+ * byte_count, sha256 and already_stored of `record`. An object whose bytes wait in spool/new or lie in
  * objects/ab/<sha256>.dcm, undamaged, is not written again: it gets another name in spool/new, so that the index hears
  * of this reception. What is damaged there is replaced by the pipeline with what was written now. Destroys the writer
  * in every case; on failure nothing of the object is left, unless the folder's own fsync failed: then the whole object
  * stays, and may be indexed, but must not be acknowledged. */
-LVN_MUST_CHECK bool lvn_spool_commit(struct lvn_spool_writer *writer, struct lvn_spool_facts *facts,
+LVN_MUST_CHECK bool lvn_spool_commit(struct lvn_spool_writer *writer, struct lvn_reception_record *record,
                                      struct lvn_error *err);
 void lvn_spool_abandon(struct lvn_spool_writer *writer); /* removes the temporary file; NULL is allowed */
 
@@ -94,11 +94,11 @@ LVN_MUST_CHECK bool lvn_spool_is_open_study(const struct lvn_file_names *open_st
 /* Paths of the objects waiting, oldest first, at most `max_count`. */
 LVN_MUST_CHECK bool lvn_spool_list_new(struct lvn_spool *spool, size_t max_count, struct lvn_file_names *ret_paths,
                                        struct lvn_error *err);
-/* Facts of an object in spool/new, or of one that was renamed into the object store where the file system keeps
- * extended attributes. LVN_ERROR_DATA when there are none. */
-LVN_MUST_CHECK bool lvn_spool_read_facts(const char *object_path, struct lvn_spool_facts *ret_facts,
-                                         struct lvn_error *err);
-/* Remove what is left of an object in spool/new (the file, the facts beside it) after the store has it; what is gone
+/* Reception record of an object in spool/new, or of one that was renamed into the object store where the file system
+ * keeps extended attributes. LVN_ERROR_DATA when there are none. */
+LVN_MUST_CHECK bool lvn_spool_read_record(const char *object_path, struct lvn_reception_record *ret_record,
+                                          struct lvn_error *err);
+/* Remove what is left of an object in spool/new (the file, the record beside it) after the store has it; what is gone
  * already is fine. */
 LVN_MUST_CHECK bool lvn_spool_remove(const char *object_path, struct lvn_error *err);
 

@@ -38,25 +38,26 @@ static void copy_printable(char *target, size_t target_bytes, const char *text) 
   target[used] = '\0';
 }
 
-static size_t facts_to_text(const struct lvn_spool_facts *facts, char ret_text[FACTS_MAX_BYTES]) {
+static size_t record_to_text(const struct lvn_reception_record *record, char ret_text[FACTS_MAX_BYTES]) {
   char sha256_text[LVN_SHA256_TEXT_BYTES];
-  char calling_aet[sizeof facts->calling_aet];
-  lvn_sha256_to_text(facts->sha256, sha256_text);
-  copy_printable(calling_aet, sizeof calling_aet, facts->calling_aet);
+  char calling_aet[sizeof record->calling_aet];
+  lvn_sha256_to_text(record->sha256, sha256_text);
+  copy_printable(calling_aet, sizeof calling_aet, record->calling_aet);
   __attribute__((cleanup(json_cleanup))) json_t *root =
-      json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:s}", "sop_class_uid", facts->sop_class_uid,
-                "sop_instance_uid", facts->sop_instance_uid, "transfer_syntax_uid", facts->transfer_syntax_uid,
-                "study_instance_uid", facts->study_instance_uid, "series_instance_uid", facts->series_instance_uid,
-                "calling_aet", calling_aet, "address", facts->address, "association_id", facts->association_id,
-                "received_ms", (json_int_t)facts->received_ms, "sequence", (json_int_t)facts->sequence, "byte_count",
-                (json_int_t)facts->byte_count, "sha256", sha256_text);
+      json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:s}", "sop_class_uid", record->sop_class_uid,
+                "sop_instance_uid", record->sop_instance_uid, "transfer_syntax_uid", record->transfer_syntax_uid,
+                "study_instance_uid", record->study_instance_uid, "series_instance_uid", record->series_instance_uid,
+                "calling_aet", calling_aet, "address", record->address, "association_id", record->association_id,
+                "received_ms", (json_int_t)record->received_ms, "sequence", (json_int_t)record->sequence, "byte_count",
+                (json_int_t)record->byte_count, "sha256", sha256_text);
   return root == NULL ? 0 : json_dumpb(root, ret_text, FACTS_MAX_BYTES, JSON_COMPACT);
 }
 
-bool lvn_spool_facts_write(int fd, const char *new_path, const struct lvn_spool_facts *facts, struct lvn_error *err) {
+bool lvn_spool_record_write(int fd, const char *new_path, const struct lvn_reception_record *record,
+                            struct lvn_error *err) {
   char text[FACTS_MAX_BYTES];
   char path[LVN_PATH_BYTES];
-  size_t bytes = facts_to_text(facts, text);
+  size_t bytes = record_to_text(record, text);
   if (bytes == 0 || bytes > sizeof text) {
     return lvn_error_set(err, LVN_ERROR_INTERNAL, "cannot write the facts of an object as JSON");
   }
@@ -109,11 +110,11 @@ static bool get_number(const json_t *root, const char *key, int64_t *ret_value) 
   return json_is_integer(value) && *ret_value >= 0;
 }
 
-static bool parse_facts(const char *object_path, const char *text, size_t bytes, struct lvn_spool_facts *ret_facts,
-                        struct lvn_error *err) {
+static bool parse_record(const char *object_path, const char *text, size_t bytes,
+                         struct lvn_reception_record *ret_record, struct lvn_error *err) {
   char sha256_text[LVN_SHA256_TEXT_BYTES];
   int64_t byte_count = 0;
-  struct lvn_spool_facts facts = {0};
+  struct lvn_reception_record record = {0};
   json_error_t problem = {.text = ""};
   __attribute__((cleanup(json_cleanup))) json_t *root = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &problem);
   /* jansson has a text for what is wrong with the bytes, and mostly none where it got no memory. */
@@ -121,28 +122,28 @@ static bool parse_facts(const char *object_path, const char *text, size_t bytes,
     return lvn_error_set(err, LVN_ERROR_NOMEM, "out of memory for the facts of '%s'", object_path);
   }
   if (!json_is_object(root) ||
-      !get_text(root, "sop_class_uid", facts.sop_class_uid, sizeof facts.sop_class_uid, true) ||
-      !get_text(root, "sop_instance_uid", facts.sop_instance_uid, sizeof facts.sop_instance_uid, true) ||
-      !get_text(root, "transfer_syntax_uid", facts.transfer_syntax_uid, sizeof facts.transfer_syntax_uid, true) ||
-      !get_text(root, "study_instance_uid", facts.study_instance_uid, sizeof facts.study_instance_uid, true) ||
-      !get_text(root, "series_instance_uid", facts.series_instance_uid, sizeof facts.series_instance_uid, true) ||
-      !get_text(root, "calling_aet", facts.calling_aet, sizeof facts.calling_aet, false) ||
-      !get_text(root, "address", facts.address, sizeof facts.address, false) ||
-      !get_text(root, "association_id", facts.association_id, sizeof facts.association_id, false) ||
+      !get_text(root, "sop_class_uid", record.sop_class_uid, sizeof record.sop_class_uid, true) ||
+      !get_text(root, "sop_instance_uid", record.sop_instance_uid, sizeof record.sop_instance_uid, true) ||
+      !get_text(root, "transfer_syntax_uid", record.transfer_syntax_uid, sizeof record.transfer_syntax_uid, true) ||
+      !get_text(root, "study_instance_uid", record.study_instance_uid, sizeof record.study_instance_uid, true) ||
+      !get_text(root, "series_instance_uid", record.series_instance_uid, sizeof record.series_instance_uid, true) ||
+      !get_text(root, "calling_aet", record.calling_aet, sizeof record.calling_aet, false) ||
+      !get_text(root, "address", record.address, sizeof record.address, false) ||
+      !get_text(root, "association_id", record.association_id, sizeof record.association_id, false) ||
       !get_text(root, "sha256", sha256_text, sizeof sha256_text, false) ||
-      !lvn_sha256_from_text(sha256_text, facts.sha256) || !get_number(root, "received_ms", &facts.received_ms) ||
+      !lvn_sha256_from_text(sha256_text, record.sha256) || !get_number(root, "received_ms", &record.received_ms) ||
       !get_number(root, "byte_count", &byte_count)) {
     return lvn_error_set(err, LVN_ERROR_DATA, "the facts of '%s' are damaged", object_path);
   }
-  facts.byte_count = (uint64_t)byte_count;
-  if (!get_number(root, "sequence", &facts.sequence)) {
-    facts.sequence = 0; /* of an earlier release: before all that are numbered */
+  record.byte_count = (uint64_t)byte_count;
+  if (!get_number(root, "sequence", &record.sequence)) {
+    record.sequence = 0; /* of an earlier release: before all that are numbered */
   }
-  *ret_facts = facts;
+  *ret_record = record;
   return true;
 }
 
-bool lvn_spool_read_facts(const char *object_path, struct lvn_spool_facts *ret_facts, struct lvn_error *err) {
+bool lvn_spool_read_record(const char *object_path, struct lvn_reception_record *ret_record, struct lvn_error *err) {
   char text[FACTS_MAX_BYTES];
   size_t bytes = 0;
   if (!read_text(object_path, text, &bytes, err)) {
@@ -150,8 +151,8 @@ bool lvn_spool_read_facts(const char *object_path, struct lvn_spool_facts *ret_f
   }
   /* Twice, since jansson's scanner takes what it got no memory for as cut short: an object that was acknowledged is not
    * to be called damaged for a moment's shortage. */
-  return parse_facts(object_path, text, bytes, ret_facts, err) ||
-         (err->code == LVN_ERROR_DATA && parse_facts(object_path, text, bytes, ret_facts, err));
+  return parse_record(object_path, text, bytes, ret_record, err) ||
+         (err->code == LVN_ERROR_DATA && parse_record(object_path, text, bytes, ret_record, err));
 }
 
 bool lvn_spool_lock_new(const struct lvn_spool *spool, bool exclusive, int *ret_fd, struct lvn_error *err) {

@@ -27,15 +27,15 @@ LVN_MUST_CHECK bool lvn_spool_sync_new_folder(const struct lvn_spool *spool, str
 /* Where the bytes of this reception are stored undamaged, *ret_stored is true and the object was offered to the
  * pipeline once more, durably; else nothing was done. */
 LVN_MUST_CHECK bool lvn_spool_commit_again(const struct lvn_spool *spool, const char *sha256_text,
-                                           const struct lvn_spool_facts *facts, bool *ret_stored,
+                                           const struct lvn_reception_record *record, bool *ret_stored,
                                            struct lvn_error *err);
 
 /* A path in spool/new that no other reception has. */
 LVN_MUST_CHECK bool lvn_spool_unique_path(const struct lvn_spool *spool, const char *sha256_text,
-                                          const struct lvn_spool_facts *facts, char ret_path[LVN_PATH_BYTES],
+                                          const struct lvn_reception_record *record, char ret_path[LVN_PATH_BYTES],
                                           struct lvn_error *err);
 
-/* Shared while facts that lie beside their object are being committed, exclusive while facts without an object are
+/* Shared while record that lie beside their object are being committed, exclusive while record without an object are
  * removed: *ret_fd holds the lock, or is -1 when another process holds it and `exclusive` was asked for. */
 LVN_MUST_CHECK bool lvn_spool_lock_new(const struct lvn_spool *spool, bool exclusive, int *ret_fd,
                                        struct lvn_error *err);
@@ -48,17 +48,17 @@ LVN_MUST_CHECK bool lvn_spool_sync_parent(const char *path, struct lvn_error *er
  * cut. */
 LVN_MUST_CHECK bool lvn_spool_count(struct lvn_spool *spool, int64_t *ret_number, struct lvn_error *err);
 
-/* Remove facts in spool/new whose object never came: their process died between the two. */
+/* Remove record in spool/new whose object never came: their process died between the two. */
 void lvn_spool_remove_orphans(const struct lvn_spool *spool);
 
 /* Create `path` and hold its lock as long as *ret_fd is open; *ret_fd is -1 when a cleaner removed it in between: try
  * again. */
 LVN_MUST_CHECK bool lvn_spool_create_locked(const char *path, int *ret_fd, struct lvn_error *err);
 
-/* Attach the facts to the open temporary file `fd` (durable with its fsync), or, where the file system has no extended
+/* Attach the record to the open temporary file `fd` (durable with its fsync), or, where the file system has no extended
  * attributes, write them durably beside `new_path`, the object's final path. */
-LVN_MUST_CHECK bool lvn_spool_facts_write(int fd, const char *new_path, const struct lvn_spool_facts *facts,
-                                          struct lvn_error *err);
+LVN_MUST_CHECK bool lvn_spool_record_write(int fd, const char *new_path, const struct lvn_reception_record *record,
+                                           struct lvn_error *err);
 
 #ifdef __cplusplus
 }

@@ -297,14 +297,14 @@ static void make_lesions(struct work *work) {
 static void run(struct work *work) {
   struct lvn_error err = {0};
   enum lvn_analysis_outcome outcome = LVN_ANALYSIS_DONE;
-  char sentence[512];
+  char status_message[512];
   if (!choose_paths(work, &err)) {
     report_all(work, err.message);
   } else if (!lvn_case_open(work->paths, work->path_count, &work->build->options->analysis, &work->study_case, &outcome,
-                            sentence, &err)) {
+                            status_message, &err)) {
     report_all(work, err.message);
   } else if (outcome != LVN_ANALYSIS_DONE) {
-    report_all(work, sentence);
+    report_all(work, status_message);
   } else {
     make_lesions(work);
   }

@@ -50,12 +50,12 @@ static bool analyze_study(struct lvn_classifier *classifier, const struct lvn_in
   if (options->json) {
     (void)json_array_append_new(
         report, json_pack("{s:s,s:s,s:s,s:s,s:I}", "study_instance_uid", study->study_instance_uid, "outcome",
-                          lvn_analysis_outcome_name(result->outcome), "sentence", result->sentence, "folder", folder,
-                          "objects", (json_int_t)result->object_count));
+                          lvn_analysis_outcome_name(result->outcome), "status_message", result->status_message,
+                          "folder", folder, "objects", (json_int_t)result->object_count));
   } else {
     (void)printf("%s: %s%s%s (%zu objects) in %s\n", study->study_instance_uid,
-                 lvn_analysis_outcome_name(result->outcome), result->sentence[0] != '\0' ? ": " : "", result->sentence,
-                 result->object_count, folder);
+                 lvn_analysis_outcome_name(result->outcome), result->status_message[0] != '\0' ? ": " : "",
+                 result->status_message, result->object_count, folder);
   }
   return true;
 }

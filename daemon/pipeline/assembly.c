@@ -49,18 +49,18 @@ static bool find_open_studies(struct lvn_pipeline *pipeline, struct lvn_file_nam
 
 static bool decide(struct lvn_pipeline *pipeline, const struct lvn_index_study *study, int64_t now_ms,
                    struct lvn_error *err) {
-  const char *sentence = NULL;
+  const char *status_message = NULL;
   if (study->ct_series_count == 0 && study->roi_count == 0) {
-    sentence = "waiting for CT images and a ROI";
+    status_message = "waiting for CT images and a ROI";
   } else if (study->ct_series_count == 0) {
-    sentence = "waiting for CT images: only a ROI was received";
+    status_message = "waiting for CT images: only a ROI was received";
   } else if (study->roi_count == 0) {
-    sentence = "waiting for a ROI (RTSTRUCT, SEG or measurement SR) of a lesion";
+    status_message = "waiting for a ROI (RTSTRUCT, SEG or measurement SR) of a lesion";
   }
-  if (sentence != NULL) {
+  if (status_message != NULL) {
     lvn_log(LVN_LOG_INFO, "event=study-waits study=%s ct_series=%lld rois=%lld reason=\"%s\"", study->name,
-            (long long)study->ct_series_count, (long long)study->roi_count, sentence);
-    return lvn_index_study_wait(pipeline->index, study->study_uid, sentence, err);
+            (long long)study->ct_series_count, (long long)study->roi_count, status_message);
+    return lvn_index_study_wait(pipeline->index, study->study_uid, status_message, err);
   }
   lvn_pipeline_count_stage(pipeline, LVN_STAGE_SETTLE, 1e-3 * (double)(now_ms - study->last_received_ms));
   return lvn_index_study_settle(pipeline->index, study->study_uid, err);
@@ -117,7 +117,7 @@ static bool create_jobs(struct lvn_pipeline *pipeline, int64_t now_ms, struct lv
     int64_t job_id = 0;
     bool is_done = true;
     if (!pipeline->has_model) { /* the model is part of the job's name: the first worker's greeting tells it */
-      is_done = studies[i].sentence[0] != '\0' ||
+      is_done = studies[i].status_message[0] != '\0' ||
                 lvn_index_study_wait(pipeline->index, studies[i].study_uid, "waiting for the analysis worker", err);
     } else if (!studies[i].has_live_job) {
       is_done = lvn_index_job_create(pipeline->index, studies[i].study_uid, &pipeline->model, now_ms, &job_id, err);

@@ -91,12 +91,12 @@ static json_t *answer_status(struct lvn_pipeline *pipeline) {
 
 static json_t *pack_study(const struct lvn_index_study *study) {
   return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:b, s:s, s:o, s:o}", "name", study->name,
-                   "study_instance_uid", study->study_uid, "state", study->state, "sentence", study->sentence,
-                   "objects", (json_int_t)study->object_count, "ct_series", (json_int_t)study->ct_series_count, "rois",
-                   (json_int_t)study->roi_count, "revision", (json_int_t)study->revision, "job",
-                   (json_int_t)study->latest_job_id, "locked", (int)study->is_locked, "source", study->source_aet,
-                   "first_received", time_text(study->first_received_ms), "last_received",
-                   time_text(study->last_received_ms));
+                   "study_instance_uid", study->study_uid, "state", study->state, "status_message",
+                   study->status_message, "objects", (json_int_t)study->object_count, "ct_series",
+                   (json_int_t)study->ct_series_count, "rois", (json_int_t)study->roi_count, "revision",
+                   (json_int_t)study->revision, "job", (json_int_t)study->latest_job_id, "locked",
+                   (int)study->is_locked, "source", study->source_aet, "first_received",
+                   time_text(study->first_received_ms), "last_received", time_text(study->last_received_ms));
 }
 
 static json_t *answer_studies(struct lvn_pipeline *pipeline, const json_t *request) {

@@ -12,13 +12,14 @@
 #define RETRY_MS 5000
 #define HELD_MAX 4096U
 
-bool lvn_ingest_describe(const char *path, const struct lvn_spool_facts *facts, struct lvn_index_object *ret_object,
-                         char ret_patient_id[LVN_UID_BYTES], char ret_issuer[LVN_UID_BYTES], struct lvn_error *err) {
+bool lvn_ingest_describe(const char *path, const struct lvn_reception_record *record,
+                         struct lvn_index_object *ret_object, char ret_patient_id[LVN_UID_BYTES],
+                         char ret_issuer[LVN_UID_BYTES], struct lvn_error *err) {
   struct lvn_scan scan;
   if (!lvn_scan_file(path, &scan, err)) {
     return false;
   }
-  *ret_object = (struct lvn_index_object){.facts = *facts, .role = lvn_assembly_role(facts->sop_class_uid)};
+  *ret_object = (struct lvn_index_object){.record = *record, .role = lvn_assembly_role(record->sop_class_uid)};
   (void)lvn_copy(ret_object->modality, sizeof ret_object->modality, scan.modality);
   (void)lvn_copy(ret_patient_id, LVN_UID_BYTES, scan.patient_id);
   (void)lvn_copy(ret_issuer, LVN_UID_BYTES, scan.issuer_of_patient_id);
@@ -53,9 +54,9 @@ static void hold(struct lvn_pipeline *pipeline, const char *path, const struct l
 bool lvn_ingest_holds_study(const struct lvn_pipeline *pipeline, const char *study_uid) {
   for (size_t i = 0; i < pipeline->held_paths.count; i++) {
     struct lvn_error ignored; /* of whose study nothing is known: it must not hold up the others */
-    struct lvn_spool_facts facts;
-    if (lvn_spool_read_facts(pipeline->held_paths.names[i], &facts, &ignored) &&
-        strcmp(facts.study_instance_uid, study_uid) == 0) {
+    struct lvn_reception_record record;
+    if (lvn_spool_read_record(pipeline->held_paths.names[i], &record, &ignored) &&
+        strcmp(record.study_instance_uid, study_uid) == 0) {
       return true;
     }
   }
@@ -67,22 +68,22 @@ static void release_held(struct lvn_pipeline *pipeline) {
   pipeline->held_capacity = 0;
 }
 
-/* Facts that lie beside the object go with it, and first: an object that is there has its facts. */
+/* Reception record that lie beside the object go with it, and first: an object that is there has its record. */
 static bool move_aside(struct lvn_pipeline *pipeline, const char *path, struct lvn_error *err) {
   char folder[LVN_PATH_BYTES];
   char target[LVN_PATH_BYTES];
-  char facts[LVN_PATH_BYTES];
-  char facts_target[LVN_PATH_BYTES];
+  char record[LVN_PATH_BYTES];
+  char record_target[LVN_PATH_BYTES];
   const char *name = strrchr(path, '/') + 1;
   size_t stem = strlen(path) - strlen(".obj");
-  (void)snprintf(facts, sizeof facts, "%.*s.json", (int)stem, path);
+  (void)snprintf(record, sizeof record, "%.*s.json", (int)stem, path);
   if (!lvn_path_join(folder, pipeline->config.state_folder, "unreadable", err) ||
       !lvn_file_make_folder(folder, 0700, err) || !lvn_path_join(target, folder, name, err) ||
-      !lvn_path_join(facts_target, folder, strrchr(facts, '/') + 1, err)) {
+      !lvn_path_join(record_target, folder, strrchr(record, '/') + 1, err)) {
     return false;
   }
-  if (link(facts, facts_target) != 0 && errno != ENOENT && errno != EEXIST) {
-    return lvn_error_set_errno(err, errno, "cannot link '%s' to '%s'", facts, facts_target);
+  if (link(record, record_target) != 0 && errno != ENOENT && errno != EEXIST) {
+    return lvn_error_set_errno(err, errno, "cannot link '%s' to '%s'", record, record_target);
   }
   if (rename(path, target) != 0) {
     return lvn_error_set_errno(err, errno, "cannot rename '%s' to '%s'", path, target);
@@ -98,8 +99,8 @@ static bool set_aside(struct lvn_pipeline *pipeline, const char *path, const str
     return true;
   }
   lvn_log_error(LVN_LOG_ERROR, "object-unreadable", reason, "action=set_aside");
-  bool is_aside = move_aside(pipeline, path, &err);
-  if (!is_aside) {
+  bool is_excluded = move_aside(pipeline, path, &err);
+  if (!is_excluded) {
     lvn_log_error(LVN_LOG_ERROR, "set-aside-failed", &err, "action=retry");
     if (lvn_file_exists(path)) {
       hold(pipeline, path, &err);
@@ -114,7 +115,7 @@ static void log_addition(const struct lvn_pipeline *pipeline, const struct lvn_i
                          const struct lvn_index_addition *addition) {
   struct lvn_error err;
   char name[LVN_INDEX_STUDY_NAME_BYTES] = "";
-  if (!lvn_index_study_name(pipeline->index, object->facts.study_instance_uid, name, &err)) {
+  if (!lvn_index_study_name(pipeline->index, object->record.study_instance_uid, name, &err)) {
     lvn_log_error(LVN_LOG_WARNING, "no-study-name", &err, "action=ignored");
   }
   bool is_late = addition->is_new && addition->has_superseded && !addition->replaces;
@@ -122,11 +123,11 @@ static void log_addition(const struct lvn_pipeline *pipeline, const struct lvn_i
     lvn_log(
         LVN_LOG_WARNING,
         "event=older-version study=%s assoc=%s reason=\"a version of this object that was received later is in use\"",
-        name, object->facts.association_id);
+        name, object->record.association_id);
   }
   lvn_log(addition->patient_conflict ? LVN_LOG_WARNING : LVN_LOG_DEBUG,
           "event=indexed study=%s assoc=%s bytes=%llu new=%d replaces=%d own=%d conflict=%d reopened=%d", name,
-          object->facts.association_id, (unsigned long long)object->facts.byte_count, addition->is_new,
+          object->record.association_id, (unsigned long long)object->record.byte_count, addition->is_new,
           addition->replaces, addition->is_own, addition->patient_conflict, addition->reopened);
 }
 
@@ -136,17 +137,17 @@ static enum taking index_one(struct lvn_pipeline *pipeline, const char *path, in
                              struct lvn_error *err) {
   struct lvn_index_object object;
   struct lvn_index_addition addition;
-  struct lvn_spool_facts facts;
+  struct lvn_reception_record record;
   char patient_id[LVN_UID_BYTES];
   char issuer[LVN_UID_BYTES];
   struct lvn_error reason;
-  bool is_read = lvn_spool_read_facts(path, &facts, &reason) &&
-                 lvn_ingest_describe(path, &facts, &object, patient_id, issuer, &reason);
+  bool is_read = lvn_spool_read_record(path, &record, &reason) &&
+                 lvn_ingest_describe(path, &record, &object, patient_id, issuer, &reason);
   if (!is_read && !lvn_error_is_transient(&reason)) {
     return set_aside(pipeline, path, &reason) ? TAKEN : STAYS;
   }
   bool placed = false;
-  if (is_read && !lvn_objects_link(pipeline->objects, path, facts.sha256, &placed, &reason)) {
+  if (is_read && !lvn_objects_link(pipeline->objects, path, record.sha256, &placed, &reason)) {
     is_read = false;
     if (reason.code == LVN_ERROR_NOSPACE || !lvn_error_is_transient(&reason)) { /* of all, or for one by one */
       *err = reason;
@@ -163,7 +164,7 @@ static enum taking index_one(struct lvn_pipeline *pipeline, const char *path, in
   }
   if (addition.is_new) {
     pipeline->stats.objects_stored++;
-    pipeline->stats.bytes_stored += facts.byte_count;
+    pipeline->stats.bytes_stored += record.byte_count;
   }
   log_addition(pipeline, &object, &addition);
   return TAKEN;

@@ -77,7 +77,7 @@ static bool write_file(const struct lvn_config *config, const struct lvn_jobfile
       "job_key", job->key, "study_instance_uid", job->study_uid, "input_digest", input, "model_digest", model,
       "model_name", job->model_name, "model_version", job->model_version, "repetition", (json_int_t)job->repetition,
       "wall_ms", (json_int_t)job->wall_ms, "finished_ms", (json_int_t)job->finished_ms, "outcome", file->outcome,
-      "sentence", file->sentence, "results", pack_results(file), "destinations", pack_destinations(file));
+      "status_message", file->status_message, "results", pack_results(file), "destinations", pack_destinations(file));
   LVN_AUTOFREE char *text = root == NULL ? NULL : json_dumps(root, JSON_INDENT(1));
   if (text == NULL) {
     return lvn_error_set(err, LVN_ERROR_NOMEM, "out of memory for job.json");
@@ -143,7 +143,8 @@ static bool read_job(const json_t *root, struct lvn_jobfile *file) {
          get_text(root, "model_name", job->model_name, sizeof job->model_name) &&
          get_text(root, "model_version", job->model_version, sizeof job->model_version) &&
          get_text(root, "outcome", file->outcome, sizeof file->outcome) &&
-         get_text(root, "sentence", file->sentence, sizeof file->sentence);
+         (get_text(root, "status_message", file->status_message, sizeof file->status_message) ||
+          get_text(root, "sentence", file->status_message, sizeof file->status_message)); /* of releases to 0.1.0 */
 }
 
 /* A result as the file names it; false when it is not what lies in the folder. */

@@ -61,7 +61,7 @@ enum fault { OF_STUDY, OF_ATTEMPT, OF_NODE }; /* it fails; it is retried a few t
 
 static void fail_job(struct lvn_pipeline *pipeline, struct lvn_pipeline_worker *worker, const char *code,
                      const char *message, enum fault fault) {
-  char quoted[LVN_INDEX_SENTENCE_BYTES + 64];
+  char quoted[LVN_INDEX_MESSAGE_BYTES + 64];
   struct lvn_verdict verdict = {
       .job_id = worker->job_id, .is_transient = fault != OF_STUDY, .is_own_fault = fault == OF_NODE};
   if (worker->job_id == 0) {
@@ -97,13 +97,13 @@ static const char *text_of(const json_t *object, const char *key) {
   return text == NULL ? "" : text;
 }
 
-static bool greet(struct lvn_pipeline *pipeline, struct lvn_pipeline_worker *worker, const json_t *hello) {
+static bool take_hello(struct lvn_pipeline *pipeline, struct lvn_pipeline_worker *worker, const json_t *hello) {
   (void)lvn_copy(worker->model.name, sizeof worker->model.name, text_of(hello, "model_name"));
   (void)lvn_copy(worker->model.version, sizeof worker->model.version, text_of(hello, "model_version"));
   if (!lvn_sha256_from_text(text_of(hello, "model_digest"), worker->model.digest)) {
     return false;
   }
-  worker->has_greeted = true;
+  worker->has_handshake = true;
   pipeline->model = worker->model;
   pipeline->has_model = true;
   lvn_log(LVN_LOG_NOTICE, "event=worker-ready worker=%ld model=%s version=%s", (long)worker->pid, worker->model.name,
@@ -111,7 +111,7 @@ static bool greet(struct lvn_pipeline *pipeline, struct lvn_pipeline_worker *wor
   return true;
 }
 
-bool lvn_jobs_finish(struct lvn_pipeline *pipeline, int64_t job_id, const char *outcome, const char *sentence,
+bool lvn_jobs_finish(struct lvn_pipeline *pipeline, int64_t job_id, const char *outcome, const char *status_message,
                      const struct lvn_index_result *results, size_t result_count, struct lvn_error *err) {
   const char *names[DESTINATIONS_MAX];
   LVN_AUTOFREE struct lvn_index_study *studies = NULL;
@@ -129,7 +129,7 @@ bool lvn_jobs_finish(struct lvn_pipeline *pipeline, int64_t job_id, const char *
   }
   struct lvn_index_finish finish = {.job_id = job_id,
                                     .outcome = outcome,
-                                    .sentence = sentence,
+                                    .status_message = status_message,
                                     .results = results,
                                     .result_count = result_count,
                                     .destinations = names,
@@ -194,7 +194,7 @@ static bool read_done(const struct lvn_pipeline *pipeline, const struct lvn_pipe
     }
   }
   (void)lvn_copy(file->outcome, sizeof file->outcome, outcome);
-  (void)lvn_copy(file->sentence, sizeof file->sentence, text_of(done, "sentence"));
+  (void)lvn_copy(file->status_message, sizeof file->status_message, text_of(done, "status_message"));
   return true;
 }
 
@@ -238,8 +238,8 @@ static bool take_failed(struct lvn_pipeline *pipeline, struct lvn_pipeline_worke
 static bool take_line(struct lvn_pipeline *pipeline, struct lvn_pipeline_worker *worker, const char *line) {
   LVN_AUTOJSON json_t *root = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
   const json_t *value = json_object_get(root, "hello");
-  if (json_is_object(value) && !worker->has_greeted) {
-    return greet(pipeline, worker, value);
+  if (json_is_object(value) && !worker->has_handshake) {
+    return take_hello(pipeline, worker, value);
   }
   value = json_object_get(root, "done");
   if (json_is_object(value)) {
@@ -435,7 +435,7 @@ void lvn_jobs_turn(struct lvn_pipeline *pipeline) {
   /* From the end: a worker that is lost is taken out of the array. */
   for (size_t i = pipeline->worker_count; i > 0; i--) {
     struct lvn_pipeline_worker *worker = &pipeline->workers[i - 1];
-    bool is_idle = worker->has_greeted && worker->job_id == 0;
+    bool is_idle = worker->has_handshake && worker->job_id == 0;
     bool is_current = memcmp(worker->model.digest, pipeline->model.digest, LVN_SHA256_BYTES) == 0;
     if (is_prepared && !pipeline->stops && is_idle && is_current) {
       is_prepared = dispatch(pipeline, worker, &err);

@@ -70,7 +70,7 @@ static void take_answer(struct lvn_pipeline *pipeline, struct lvn_sender_answer 
       [LVN_INDEX_SENT] = "sent", [LVN_INDEX_SEND_AGAIN] = "again", [LVN_INDEX_SEND_FAILED] = "failed"};
   struct lvn_error err;
   struct lvn_error full;
-  char reason[LVN_INDEX_SENTENCE_BYTES + 64];
+  char reason[LVN_INDEX_MESSAGE_BYTES + 64];
   if (answer->verdict == LVN_INDEX_SEND_AGAIN && answer->attempt >= (int64_t)pipeline->config.retry_count_max) {
     answer->verdict = LVN_INDEX_SEND_FAILED;
   }

@@ -253,10 +253,10 @@ static void warn_of_waiting(struct lvn_pipeline *pipeline, int64_t now_ms) {
     return;
   }
   for (size_t i = 0; i < count; i++) {
-    char reason[LVN_INDEX_SENTENCE_BYTES + 64];
+    char reason[LVN_INDEX_MESSAGE_BYTES + 64];
     if (studies[i].last_received_ms <= limit_ms && studies[i].last_received_ms > limit_ms - MINUTE_MS) {
       lvn_log(LVN_LOG_WARNING, "event=study-waits-long study=%s reason=%s", studies[i].name,
-              lvn_log_quote(reason, sizeof reason, studies[i].sentence));
+              lvn_log_quote(reason, sizeof reason, studies[i].status_message));
     }
   }
 }

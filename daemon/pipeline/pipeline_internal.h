@@ -23,7 +23,7 @@
 struct lvn_pipeline_worker {
   struct lvn_channel *channel;
   pid_t pid; /* by the kernel's word */
-  bool has_greeted;
+  bool has_handshake;
   struct lvn_index_model model;
   int64_t job_id; /* 0: idle */
   double job_started_at;
@@ -41,7 +41,7 @@ struct lvn_verdict {
   char study_name[LVN_INDEX_STUDY_NAME_BYTES];
   struct lvn_jobfile *file; /* owned; an outcome. NULL: a failure: */
   char code[32];
-  char message[LVN_INDEX_SENTENCE_BYTES];
+  char message[LVN_INDEX_MESSAGE_BYTES];
   bool is_transient;
   bool is_own_fault; /* this node could not do it: no attempt is counted */
   double seconds;    /* of the analysis */
@@ -137,7 +137,7 @@ void lvn_ingest_turn(struct lvn_pipeline *pipeline);
 /* Does the spool hold an object of this study that could not be taken and is to be tried again? */
 LVN_MUST_CHECK bool lvn_ingest_holds_study(const struct lvn_pipeline *pipeline, const char *study_uid);
 /* Reads what the index needs of a stored object. */
-LVN_MUST_CHECK bool lvn_ingest_describe(const char *path, const struct lvn_spool_facts *facts,
+LVN_MUST_CHECK bool lvn_ingest_describe(const char *path, const struct lvn_reception_record *record,
                                         struct lvn_index_object *ret_object, char ret_patient_id[LVN_UID_BYTES],
                                         char ret_issuer[LVN_UID_BYTES], struct lvn_error *err);
 
@@ -156,8 +156,8 @@ int64_t lvn_jobs_backoff_ms(int64_t count, int64_t factor);
 size_t lvn_jobs_count_running(const struct lvn_pipeline *pipeline);
 /* Puts the finished job's outcome into the index, with the destinations of its results. */
 LVN_MUST_CHECK bool lvn_jobs_finish(struct lvn_pipeline *pipeline, int64_t job_id, const char *outcome,
-                                    const char *sentence, const struct lvn_index_result *results, size_t result_count,
-                                    struct lvn_error *err);
+                                    const char *status_message, const struct lvn_index_result *results,
+                                    size_t result_count, struct lvn_error *err);
 
 /* verdicts.c: what workers said goes into the index; what cannot be recorded is kept and tried again. */
 void lvn_verdicts_turn(struct lvn_pipeline *pipeline);
@@ -174,7 +174,7 @@ struct lvn_jobfile {
   struct lvn_index_job job;
   char outcome[LVN_INDEX_STATE_BYTES];  /* empty: not finished, or it no longer counts */
   char recorded[LVN_INDEX_STATE_BYTES]; /* the outcome that it had, whether it counts or not; filled by reading */
-  char sentence[LVN_INDEX_SENTENCE_BYTES];
+  char status_message[LVN_INDEX_MESSAGE_BYTES];
   struct lvn_index_result *results; /* owned */
   size_t result_count;
   bool has_destinations; /* false: an older file, which does not say */

@@ -11,7 +11,7 @@
 #define JOB_DIGITS_MAX 18U
 
 struct found_object {
-  struct lvn_spool_facts facts;
+  struct lvn_reception_record record;
 };
 
 struct visit {
@@ -25,8 +25,8 @@ static bool visit_object(void *user_data, const char *path, const uint8_t sha256
                          struct lvn_error *err) {
   struct visit *visit = user_data;
   struct lvn_error reason;
-  struct lvn_spool_facts facts;
-  if (!lvn_spool_read_facts(path, &facts, &reason)) {
+  struct lvn_reception_record record;
+  if (!lvn_spool_read_record(path, &record, &reason)) {
     lvn_log_error(LVN_LOG_WARNING, "object-without-facts", &reason, "action=left-out");
     visit->unreadable++;
     return true;
@@ -34,14 +34,14 @@ static bool visit_object(void *user_data, const char *path, const uint8_t sha256
   if (!lvn_grow(&visit->objects, &visit->capacity, visit->count, sizeof *visit->objects, OBJECTS_MAX, err)) {
     return false;
   }
-  memcpy(facts.sha256, sha256, LVN_SHA256_BYTES);
-  visit->objects[visit->count++].facts = facts;
+  memcpy(record.sha256, sha256, LVN_SHA256_BYTES);
+  visit->objects[visit->count++].record = record;
   return true;
 }
 
 static int compare_objects(const void *left_pointer, const void *right_pointer) {
-  const struct lvn_spool_facts *left = &((const struct found_object *)left_pointer)->facts;
-  const struct lvn_spool_facts *right = &((const struct found_object *)right_pointer)->facts;
+  const struct lvn_reception_record *left = &((const struct found_object *)left_pointer)->record;
+  const struct lvn_reception_record *right = &((const struct found_object *)right_pointer)->record;
   if (left->sequence != right->sequence) {
     return left->sequence < right->sequence ? -1 : 1;
   }
@@ -54,22 +54,22 @@ static int compare_objects(const void *left_pointer, const void *right_pointer) 
 static bool add_objects(struct lvn_index *index, const struct lvn_objects *objects, struct visit *visit,
                         struct lvn_rebuild_report *report, struct lvn_error *err) {
   for (size_t i = 0; i < visit->count; i++) {
-    const struct lvn_spool_facts *facts = &visit->objects[i].facts;
+    const struct lvn_reception_record *record = &visit->objects[i].record;
     struct lvn_index_object object;
     struct lvn_index_addition addition;
     struct lvn_error reason;
     char path[LVN_PATH_BYTES];
     char patient_id[LVN_UID_BYTES];
     char issuer[LVN_UID_BYTES];
-    if (!lvn_objects_path(objects, facts->sha256, path, err)) {
+    if (!lvn_objects_path(objects, record->sha256, path, err)) {
       return false;
     }
-    if (!lvn_ingest_describe(path, facts, &object, patient_id, issuer, &reason)) {
+    if (!lvn_ingest_describe(path, record, &object, patient_id, issuer, &reason)) {
       lvn_log_error(LVN_LOG_WARNING, "object-unreadable", &reason, "action=left-out");
       report->unreadable++;
       continue;
     }
-    if (!lvn_index_add(index, &object, facts->received_ms, &addition, err)) {
+    if (!lvn_index_add(index, &object, record->received_ms, &addition, err)) {
       return false;
     }
     report->objects++;
@@ -120,7 +120,7 @@ static bool restore_study(struct lvn_index *index, const struct lvn_config *conf
   }
   struct lvn_index_finish finish = {.job_id = job_id,
                                     .outcome = file.outcome,
-                                    .sentence = file.sentence,
+                                    .status_message = file.status_message,
                                     .results = file.results,
                                     .result_count = file.result_count,
                                     .destinations = names,

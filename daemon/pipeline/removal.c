@@ -41,7 +41,7 @@ static bool remove_results(const struct lvn_config *config, int64_t job_id, stru
  * say so may be lost. */
 static bool remove_object(const struct lvn_removal *removal, const char *text, int64_t at_ms, struct lvn_error *err) {
   struct lvn_error ignored;
-  struct lvn_spool_facts facts;
+  struct lvn_reception_record record;
   uint8_t sha256[LVN_SHA256_BYTES];
   char path[LVN_PATH_BYTES];
   bool is_known = false;
@@ -53,7 +53,7 @@ static bool remove_object(const struct lvn_removal *removal, const char *text, i
       !lvn_objects_path(removal->objects, sha256, path, err)) {
     return false;
   }
-  if (is_known || (lvn_spool_read_facts(path, &facts, &ignored) && facts.received_ms >= at_ms)) {
+  if (is_known || (lvn_spool_read_record(path, &record, &ignored) && record.received_ms >= at_ms)) {
     return true;
   }
   return lvn_objects_remove(removal->objects, sha256, err);

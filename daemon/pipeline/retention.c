@@ -147,9 +147,9 @@ static bool waits_in_spool(struct lvn_pipeline *pipeline, const char *study_uid,
   *ret_waits = paths.count == WAITING_MAX; /* too many to look at: taken for granted */
   for (size_t i = 0; i < paths.count && !*ret_waits; i++) {
     struct lvn_error ignored;
-    struct lvn_spool_facts facts;
+    struct lvn_reception_record record;
     *ret_waits =
-        lvn_spool_read_facts(paths.names[i], &facts, &ignored) && strcmp(facts.study_instance_uid, study_uid) == 0;
+        lvn_spool_read_record(paths.names[i], &record, &ignored) && strcmp(record.study_instance_uid, study_uid) == 0;
   }
   return true;
 }
@@ -230,7 +230,7 @@ static void end_worker_of(struct lvn_pipeline *pipeline, int64_t job_id) {
     struct lvn_pipeline_worker *worker = &pipeline->workers[i];
     if (worker->job_id == job_id) {
       worker->job_id = 0;
-      worker->has_greeted = false; /* given nothing more */
+      worker->has_handshake = false; /* given nothing more */
       if (worker->pid > 1 && kill(worker->pid, SIGKILL) != 0) {
         lvn_log(LVN_LOG_ERROR, "event=kill-failed worker=%ld errno=%d", (long)worker->pid, errno);
       }

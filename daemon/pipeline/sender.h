@@ -44,7 +44,7 @@ struct lvn_sender_answer {
   int64_t status;                      /* DIMSE, or -1 when the peer did not answer */
   char destination[64];
   char study_name[LVN_INDEX_STUDY_NAME_BYTES];
-  char message[LVN_INDEX_SENTENCE_BYTES];
+  char message[LVN_INDEX_MESSAGE_BYTES];
   double seconds; /* for the whole batch, on its last answer; else 0 */
 };
 /* One answer; false: none waits. */

@@ -36,7 +36,8 @@ static bool record_outcome(struct lvn_pipeline *pipeline, const struct lvn_verdi
   struct lvn_jobfile *file = verdict->file;
   file->job = *job;
   return lvn_jobfile_route(pipeline, file, err) && lvn_jobfile_write(&pipeline->config, file, err) &&
-         lvn_jobs_finish(pipeline, job->job_id, file->outcome, file->sentence, file->results, file->result_count, err);
+         lvn_jobs_finish(pipeline, job->job_id, file->outcome, file->status_message, file->results, file->result_count,
+                         err);
 }
 
 /* True when nothing is left to do: it is in the index, or *ret_is_over: the job is not running any more. */

@@ -72,7 +72,7 @@ static bool check_waiting(struct verify *verify, struct lvn_error *err) {
     uint8_t sha256[LVN_SHA256_BYTES];
     char path[LVN_PATH_BYTES];
     if (!digest_of_name(name, sha256)) {
-      continue; /* facts beside an object */
+      continue; /* record beside an object */
     }
     verify->counts.waiting++;
     if (!lvn_path_join(path, folder, name, err)) {

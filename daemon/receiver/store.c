@@ -184,28 +184,28 @@ static void data(void *user_data, const void *bytes, size_t count) {
 /* What failed on our side is a shortage, so that the peer tries again later (PS3.4 table B.2-1). */
 static uint16_t commit(struct lvn_store *store, const struct lvn_scan *scan) {
   struct lvn_error err;
-  struct lvn_spool_facts facts = {.received_ms = lvn_clock_wall_ms()};
-  (void)lvn_copy(facts.sop_class_uid, sizeof facts.sop_class_uid, scan->sop_class_uid);
-  (void)lvn_copy(facts.sop_instance_uid, sizeof facts.sop_instance_uid, scan->sop_instance_uid);
-  (void)lvn_copy(facts.transfer_syntax_uid, sizeof facts.transfer_syntax_uid, store->transfer_syntax_uid);
-  (void)lvn_copy(facts.study_instance_uid, sizeof facts.study_instance_uid, scan->study_instance_uid);
-  (void)lvn_copy(facts.series_instance_uid, sizeof facts.series_instance_uid, scan->series_instance_uid);
-  (void)lvn_copy(facts.calling_aet, sizeof facts.calling_aet, store->calling_aet);
-  (void)lvn_copy(facts.address, sizeof facts.address, store->address);
-  (void)lvn_copy(facts.association_id, sizeof facts.association_id, store->association_id);
+  struct lvn_reception_record record = {.received_ms = lvn_clock_wall_ms()};
+  (void)lvn_copy(record.sop_class_uid, sizeof record.sop_class_uid, scan->sop_class_uid);
+  (void)lvn_copy(record.sop_instance_uid, sizeof record.sop_instance_uid, scan->sop_instance_uid);
+  (void)lvn_copy(record.transfer_syntax_uid, sizeof record.transfer_syntax_uid, store->transfer_syntax_uid);
+  (void)lvn_copy(record.study_instance_uid, sizeof record.study_instance_uid, scan->study_instance_uid);
+  (void)lvn_copy(record.series_instance_uid, sizeof record.series_instance_uid, scan->series_instance_uid);
+  (void)lvn_copy(record.calling_aet, sizeof record.calling_aet, store->calling_aet);
+  (void)lvn_copy(record.address, sizeof record.address, store->address);
+  (void)lvn_copy(record.association_id, sizeof record.association_id, store->association_id);
   /* Named before it exists: the pipeline never sees an object of a study that it takes for quiet. */
   if (!lvn_spool_marker_add_study(store->marker, scan->study_instance_uid, &err) ||
-      !lvn_spool_commit(lvn_steal(&store->writer), &facts, &err)) {
+      !lvn_spool_commit(lvn_steal(&store->writer), &record, &err)) {
     lvn_spool_abandon(lvn_steal(&store->writer));
     return refuse(store, LVN_STORE_OUT_OF_RESOURCES, err.message);
   }
   char digest[LVN_SHA256_TEXT_BYTES];
-  lvn_sha256_to_text(facts.sha256, digest);
+  lvn_sha256_to_text(record.sha256, digest);
   store->counts.stored++;
-  store->counts.duplicate += facts.already_stored;
-  store->counts.bytes += facts.byte_count;
+  store->counts.duplicate += record.already_stored;
+  store->counts.bytes += record.byte_count;
   lvn_log(LVN_LOG_DEBUG, "event=stored assoc=%s object=%.12s bytes=%" PRIu64 " duplicate=%s", store->association_id,
-          digest, facts.byte_count, facts.already_stored ? "yes" : "no");
+          digest, record.byte_count, record.already_stored ? "yes" : "no");
   return LVN_STORE_SUCCESS;
 }
 

@@ -96,9 +96,9 @@ bool lvn_wire_send_done(struct lvn_wire *wire, int64_t job_id, const struct lvn_
                                                    result->objects[i].sop_class_uid, "sop_instance_uid",
                                                    result->objects[i].sop_instance_uid));
   }
-  AUTO_JSON message =
-      json_pack("{s:{s:I,s:s,s:s,s:O}}", "done", "job_id", (json_int_t)job_id, "outcome",
-                lvn_analysis_outcome_name(result->outcome), "sentence", result->sentence, "objects", objects);
+  AUTO_JSON message = json_pack("{s:{s:I,s:s,s:s,s:O}}", "done", "job_id", (json_int_t)job_id, "outcome",
+                                lvn_analysis_outcome_name(result->outcome), "status_message", result->status_message,
+                                "objects", objects);
   return send_line(wire, message, err);
 }
 

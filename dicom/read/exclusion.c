@@ -1,4 +1,4 @@
-#include "dicom/read/aside.h"
+#include "dicom/read/exclusion.h"
 
 #include "dicom/read/phase_internal.h"
 #include "dicom/read/spectral.h"
@@ -38,11 +38,11 @@ static bool has_word(const char *text, const char *words) {
   return false;
 }
 
-static bool text_has(const struct lvn_aside_facts *facts, const char *words) {
+static bool text_has(const struct lvn_exclusion_traits *facts, const char *words) {
   return has_word(facts->series_description, words);
 }
 
-static bool is_map(const struct lvn_aside_facts *facts) {
+static bool is_map(const struct lvn_exclusion_traits *facts) {
   static const char *const maps[] = {
       "PERFUSION",  "RCBF",        "RCBV", "MTT",     "TTP",    "EFF_Z", "Z_EFF",
       "IODINE",     "VNC",         "VUE",  "OVERLAY", "FUSION", "RHO_Z", "ELECTRON_DENSITY",
@@ -57,7 +57,7 @@ static bool is_map(const struct lvn_aside_facts *facts) {
          strcasecmp(facts->rescale_type, "US") != 0 && strcasecmp(facts->rescale_type, "HU_MOD") != 0;
 }
 
-static bool is_projection(const struct lvn_aside_facts *facts) {
+static bool is_projection(const struct lvn_exclusion_traits *facts) {
   static const char *const kinds[] = {"MIP",     "MINIP",   "MIN_IP",           "MIN IP",           "MAX_IP",
                                       "AVERAGE", "MEAN_IP", "PROJECTION IMAGE", "VOLUME RENDERING", "VRT"};
   for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
@@ -70,7 +70,7 @@ static bool is_projection(const struct lvn_aside_facts *facts) {
 }
 
 /* By its name or its passes. "Dynamic" and "4D" name multiphase studies too, so that only the passes tell them. */
-static bool is_perfusion(const struct lvn_aside_facts *facts) {
+static bool is_perfusion(const struct lvn_exclusion_traits *facts) {
   static const char *const words[] = {" perfusion", " perfusao", " perfuzj",         " perfus", " perf ", " vpct ",
                                       "灌注",       "潅流",      "パーフュージョン", "관류",    "перфуз", " tuoi mau"};
   char normal[2 * LVN_TEXT_BYTES + 16];
@@ -83,7 +83,7 @@ static bool is_perfusion(const struct lvn_aside_facts *facts) {
   return facts->has_many_passes;
 }
 
-static enum lvn_spectral judge_spectral(const struct lvn_aside_facts *facts, char ret_reserve[LVN_TEXT_BYTES]) {
+static enum lvn_spectral judge_spectral(const struct lvn_exclusion_traits *facts, char ret_reserve[LVN_TEXT_BYTES]) {
   const struct lvn_spectral_facts spectral = {.image_type = facts->image_type,
                                               .series_description = facts->series_description,
                                               .image_comments = facts->image_comments,
@@ -94,64 +94,64 @@ static enum lvn_spectral judge_spectral(const struct lvn_aside_facts *facts, cha
   return lvn_spectral_decide(&spectral, ret_reserve);
 }
 
-enum lvn_aside lvn_aside_decide(const struct lvn_aside_facts *facts, char ret_reserve[LVN_TEXT_BYTES]) {
+enum lvn_exclusion lvn_exclusion_decide(const struct lvn_exclusion_traits *facts, char ret_reserve[LVN_TEXT_BYTES]) {
   ret_reserve[0] = '\0';
   if (has_value(facts->image_type, "LOCALIZER") ||
       text_has(facts, "SCOUT|SCOUTS|TOPOGRAM|TOPOGRAMM|TOPO|LOCALIZER|LOCALISER|SURVIEW|SCANOGRAM|SCANO|")) {
-    return LVN_ASIDE_LOCALIZER;
+    return LVN_EXCLUSION_LOCALIZER;
   }
   if (text_has(facts, "DOSE REPORT|DOSE INFO|DOSE RECORD|PATIENT PROTOCOL|DOSE SHEET|DOSE SUMMARY|DOSISPROTOKOLL|")) {
-    return LVN_ASIDE_DOSE_SCREEN;
+    return LVN_EXCLUSION_DOSE_SCREEN;
   }
   if (!facts->is_grey || is_map(facts)) {
     char unused[LVN_TEXT_BYTES];
-    return facts->is_grey && judge_spectral(facts, unused) == LVN_SPECTRAL_EXCLUDED ? LVN_ASIDE_SPECTRAL
-                                                                                    : LVN_ASIDE_SECONDARY;
+    return facts->is_grey && judge_spectral(facts, unused) == LVN_SPECTRAL_EXCLUDED ? LVN_EXCLUSION_SPECTRAL
+                                                                                    : LVN_EXCLUSION_SECONDARY;
   }
   /* One place scanned again and again, or one or few slices named as the bolus run. */
   if ((facts->position_count == 1 && facts->slice_count >= 3) ||
       text_has(facts,
                "SMARTPREP|SMART PREP|PREMONITORING|MONITORING|PRE-MONITORING|CARE BOLUS|CAREBOLUS|BOLUS TRACKING|"
                "BOLUSTRACKING|TEST BOLUS|TESTBOLUS|SURESTART|SURE START|TRACKER|LOCATOR|")) {
-    return LVN_ASIDE_BOLUS_TRACKING;
+    return LVN_EXCLUSION_BOLUS_TRACKING;
   }
   if (is_perfusion(facts)) {
-    return LVN_ASIDE_PERFUSION;
+    return LVN_EXCLUSION_PERFUSION;
   }
   if (is_projection(facts)) {
-    return LVN_ASIDE_PROJECTION;
+    return LVN_EXCLUSION_PROJECTION;
   }
   /* No gantry tilts by more than 35 degrees: what is steeper was reformatted. */
   if (fabs(facts->normal_z) < 0.8 ||
       (facts->volumetric_properties[0] != '\0' && strcasecmp(facts->volumetric_properties, "DISTORTED") == 0)) {
-    return LVN_ASIDE_REFORMAT;
+    return LVN_EXCLUSION_REFORMAT;
   }
-  return judge_spectral(facts, ret_reserve) == LVN_SPECTRAL_EXCLUDED ? LVN_ASIDE_SPECTRAL : LVN_ASIDE_NONE;
+  return judge_spectral(facts, ret_reserve) == LVN_SPECTRAL_EXCLUDED ? LVN_EXCLUSION_SPECTRAL : LVN_EXCLUSION_NONE;
 }
 
-const char *lvn_aside_name(enum lvn_aside aside) {
-  switch (aside) {
-  case LVN_ASIDE_NONE:
+const char *lvn_exclusion_name(enum lvn_exclusion exclusion) {
+  switch (exclusion) {
+  case LVN_EXCLUSION_NONE:
     return "none";
-  case LVN_ASIDE_LOCALIZER:
+  case LVN_EXCLUSION_LOCALIZER:
     return "localizer";
-  case LVN_ASIDE_DOSE_SCREEN:
+  case LVN_EXCLUSION_DOSE_SCREEN:
     return "dose screen";
-  case LVN_ASIDE_BOLUS_TRACKING:
+  case LVN_EXCLUSION_BOLUS_TRACKING:
     return "bolus tracking";
-  case LVN_ASIDE_PROJECTION:
+  case LVN_EXCLUSION_PROJECTION:
     return "projection";
-  case LVN_ASIDE_REFORMAT:
+  case LVN_EXCLUSION_REFORMAT:
     return "reformat";
-  case LVN_ASIDE_SECONDARY:
+  case LVN_EXCLUSION_SECONDARY:
     return "secondary or map";
-  case LVN_ASIDE_GEOMETRY:
+  case LVN_EXCLUSION_GEOMETRY:
     return "no volume";
-  case LVN_ASIDE_SPECTRAL:
+  case LVN_EXCLUSION_SPECTRAL:
     return "spectral";
-  case LVN_ASIDE_PERFUSION:
+  case LVN_EXCLUSION_PERFUSION:
     return "perfusion";
-  case LVN_ASIDE_NOT_HU:
+  case LVN_EXCLUSION_NOT_HU:
     return "no HU";
   }
   return "unknown";

@@ -9,7 +9,7 @@ extern "C" {
 #endif
 
 /* What the decision looks at. Texts as in struct lvn_stack, any case. */
-struct lvn_aside_facts {
+struct lvn_exclusion_traits {
   const char *image_type;
   const char *series_description;
   const char *protocol_name;
@@ -28,7 +28,7 @@ struct lvn_aside_facts {
 };
 
 /* `ret_reserve` says, of a stack that takes part only where no other shows its phase, what it is; else it is empty. */
-enum lvn_aside lvn_aside_decide(const struct lvn_aside_facts *facts, char ret_reserve[LVN_TEXT_BYTES]);
+enum lvn_exclusion lvn_exclusion_decide(const struct lvn_exclusion_traits *facts, char ret_reserve[LVN_TEXT_BYTES]);
 
 #ifdef __cplusplus
 }

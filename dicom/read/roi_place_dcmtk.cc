@@ -164,7 +164,7 @@ bool RoiReader::choose_stack(const RoiSource &source, const std::vector<double> 
   for (size_t s = 0; s < study.stacks.size(); s++) {
     const lvn_stack &stack = study.stacks[s].info;
     const bool is_named = named.count(s) != 0;
-    if (stack.aside != LVN_ASIDE_NONE || !is_in_plane(stack, points_mm) || (!named.empty() && !is_named)) {
+    if (stack.exclusion != LVN_EXCLUSION_NONE || !is_in_plane(stack, points_mm) || (!named.empty() && !is_named)) {
       continue;
     }
     const bool is_of_series = std::find(source.series_uids.begin(), source.series_uids.end(),
@@ -204,10 +204,10 @@ bool RoiReader::choose_stack(const RoiSource &source, const std::vector<double> 
 
 bool RoiReader::claim_stack(RoiDraft &draft, size_t stack, const char *what, lvn_error *err) const {
   const lvn_stack &info = study.stacks[stack].info;
-  if (info.aside != LVN_ASIDE_NONE) {
+  if (info.exclusion != LVN_EXCLUSION_NONE) {
     return lvn_error_set(err, LVN_ERROR_DATA, "%s is drawn on series %d, which is excluded (%s%s%s)", what,
-                         info.series_number, lvn_aside_name(info.aside), info.geometry_problem[0] == '\0' ? "" : ": ",
-                         info.geometry_problem);
+                         info.series_number, lvn_exclusion_name(info.exclusion),
+                         info.geometry_problem[0] == '\0' ? "" : ": ", info.geometry_problem);
   }
   if (draft.stack != SIZE_MAX && draft.stack != stack) {
     const int first = study.stacks[draft.stack].info.series_number;

@@ -21,7 +21,7 @@ constexpr double run_mm = 200.0;
 constexpr uint64_t compare_max_values = UINT64_C(1) << 26;
 
 bool takes_part(const Stack &stack) {
-  return stack.info.aside == LVN_ASIDE_NONE;
+  return stack.info.exclusion == LVN_EXCLUSION_NONE;
 }
 
 bool is_affordable(const lvn_study &study, const Stack &stack) {
@@ -168,7 +168,7 @@ void find_runs(std::vector<Stack> &stacks) {
         continue;
       }
       for (size_t k = begin; k < i && passes >= run_least; k++) {
-        members[k]->info.aside = LVN_ASIDE_PERFUSION;
+        members[k]->info.exclusion = LVN_EXCLUSION_PERFUSION;
       }
       begin = i;
       passes = 1;

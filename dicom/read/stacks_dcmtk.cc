@@ -2,7 +2,7 @@
 // and kernel agree; what else tells acquisitions apart is tried where slices lie in the same places or between one
 // another (parting_dcmtk.hh).
 #include "base/memory.h"
-#include "dicom/read/aside.h"
+#include "dicom/read/exclusion.h"
 #include "dicom/read/parting_dcmtk.hh"
 #include "dicom/read/stack_compare_dcmtk.hh"
 #include "dicom/read/study_dcmtk.hh"
@@ -108,24 +108,24 @@ void fill_info(const Frame &first, const Stack &stack, const Leaf &leaf, const s
   info.slice_count = stack.slices.size();
   info.temporal_position =
       std::isnan(first.acquisition.temporal_position) ? -1 : static_cast<int>(first.acquisition.temporal_position);
-  const lvn_aside_facts facts = {first.header.image_type,
-                                 first.header.series_description,
-                                 first.header.protocol_name,
-                                 first.header.image_comments,
-                                 first.acquisition.derivation.c_str(),
-                                 first.rescale_type.c_str(),
-                                 first.volume_calculation.c_str(),
-                                 first.volumetric_properties.c_str(),
-                                 first.acquisition.kv,
-                                 first.acquisition.energy_kev,
-                                 first.is_grey,
-                                 normal[2],
-                                 leaf.slice_count,
-                                 leaf.position_count,
-                                 leaf.pass_count > phases_max};
-  info.aside = lvn_aside_decide(&facts, info.reserve_reason);
-  if (info.aside == LVN_ASIDE_NONE && info.geometry_problem[0] != '\0') {
-    info.aside = LVN_ASIDE_GEOMETRY;
+  const lvn_exclusion_traits facts = {first.header.image_type,
+                                      first.header.series_description,
+                                      first.header.protocol_name,
+                                      first.header.image_comments,
+                                      first.acquisition.derivation.c_str(),
+                                      first.rescale_type.c_str(),
+                                      first.volume_calculation.c_str(),
+                                      first.volumetric_properties.c_str(),
+                                      first.acquisition.kv,
+                                      first.acquisition.energy_kev,
+                                      first.is_grey,
+                                      normal[2],
+                                      leaf.slice_count,
+                                      leaf.position_count,
+                                      leaf.pass_count > phases_max};
+  info.exclusion = lvn_exclusion_decide(&facts, info.reserve_reason);
+  if (info.exclusion == LVN_EXCLUSION_NONE && info.geometry_problem[0] != '\0') {
+    info.exclusion = LVN_EXCLUSION_GEOMETRY;
   }
 }
 

@@ -32,18 +32,18 @@ enum lvn_object_kind {
 };
 
 /* Why a stack takes no part in phase recognition; NONE means it does. */
-enum lvn_aside {
-  LVN_ASIDE_NONE = 0,
-  LVN_ASIDE_LOCALIZER,
-  LVN_ASIDE_DOSE_SCREEN,
-  LVN_ASIDE_BOLUS_TRACKING,
-  LVN_ASIDE_PROJECTION, /* MIP, minIP, average: not the acquired samples */
-  LVN_ASIDE_REFORMAT,   /* derived, not axial */
-  LVN_ASIDE_SECONDARY,  /* secondary capture, colour, dual-energy maps, perfusion maps */
-  LVN_ASIDE_GEOMETRY,   /* no volume can be made: see geometry_problem */
-  LVN_ASIDE_SPECTRAL,   /* computed from several energies: monoenergetic, virtual non-contrast, material, … */
-  LVN_ASIDE_PERFUSION,  /* many passes over the same places */
-  LVN_ASIDE_NOT_HU      /* its numbers are no HU, or do not look like it: see geometry_problem */
+enum lvn_exclusion {
+  LVN_EXCLUSION_NONE = 0,
+  LVN_EXCLUSION_LOCALIZER,
+  LVN_EXCLUSION_DOSE_SCREEN,
+  LVN_EXCLUSION_BOLUS_TRACKING,
+  LVN_EXCLUSION_PROJECTION, /* MIP, minIP, average: not the acquired samples */
+  LVN_EXCLUSION_REFORMAT,   /* derived, not axial */
+  LVN_EXCLUSION_SECONDARY,  /* secondary capture, colour, dual-energy maps, perfusion maps */
+  LVN_EXCLUSION_GEOMETRY,   /* no volume can be made: see geometry_problem */
+  LVN_EXCLUSION_SPECTRAL,   /* computed from several energies: monoenergetic, virtual non-contrast, material, … */
+  LVN_EXCLUSION_PERFUSION,  /* many passes over the same places */
+  LVN_EXCLUSION_NOT_HU      /* its numbers are no HU, or do not look like it: see geometry_problem */
 };
 
 struct lvn_slice {
@@ -73,7 +73,7 @@ struct lvn_stack {
   int acquisition_number;        /* -1 when absent */
   int temporal_position;         /* Temporal Position Identifier or Index; -1 when absent */
   double slice_thickness_mm;     /* 0 when absent */
-  enum lvn_aside aside;
+  enum lvn_exclusion exclusion;
   /* Empty, or why the stack is used only for a phase that no other stack shows: "virtual monoenergetic, 70 keV". */
   char reserve_reason[LVN_TEXT_BYTES];
   /* SHA-256 of all HU in order, where another stack of the study has as many slices in the same places and the same HU
@@ -131,10 +131,10 @@ LVN_MUST_CHECK bool lvn_study_load_volume(const struct lvn_study *study, size_t 
 
 /* Take a stack out of what can be a phase or carry a ROI, for what its pixels showed; `problem` becomes its
  * geometry_problem. */
-void lvn_study_exclude(struct lvn_study *study, size_t stack_index, enum lvn_aside aside, const char *problem);
+void lvn_study_exclude(struct lvn_study *study, size_t stack_index, enum lvn_exclusion exclusion, const char *problem);
 
 /* "localizer", "dose screen", … for people. */
-const char *lvn_aside_name(enum lvn_aside aside);
+const char *lvn_exclusion_name(enum lvn_exclusion exclusion);
 
 #ifdef __cplusplus
 }

@@ -226,9 +226,9 @@ bool open_study(const char *const *paths, size_t path_count, lvn_study &study, l
     return false;
   }
   for (const Stack &stack : study.stacks) {
-    if (study.template_path.empty() || stack.info.aside == LVN_ASIDE_NONE) {
+    if (study.template_path.empty() || stack.info.exclusion == LVN_EXCLUSION_NONE) {
       study.template_path = study.instances[study.frames[stack.frames.front()].instance].path;
-      if (stack.info.aside == LVN_ASIDE_NONE) {
+      if (stack.info.exclusion == LVN_EXCLUSION_NONE) {
         break;
       }
     }
@@ -371,10 +371,10 @@ bool lvn_study_load_volume(const struct lvn_study *study, size_t stack_index, st
   });
 }
 
-void lvn_study_exclude(struct lvn_study *study, size_t stack_index, enum lvn_aside aside, const char *problem) {
+void lvn_study_exclude(struct lvn_study *study, size_t stack_index, enum lvn_exclusion exclusion, const char *problem) {
   if (stack_index < study->stacks.size()) {
     lvn_stack &info = study->stacks[stack_index].info;
-    info.aside = aside;
+    info.exclusion = exclusion;
     (void)lvn_copy(info.geometry_problem, sizeof info.geometry_problem, problem);
   }
 }

@@ -289,14 +289,14 @@ void exclude_doubtful(lvn_study &study) {
       const std::string notes = stack.info.geometry_note;
       put_text(stack.info.geometry_note, LVN_TEXT_BYTES, notes + (notes.empty() ? "" : "; ") + verdict.note);
     }
-    if (stack.info.aside != LVN_ASIDE_NONE && stack.info.aside != LVN_ASIDE_GEOMETRY) {
+    if (stack.info.exclusion != LVN_EXCLUSION_NONE && stack.info.exclusion != LVN_EXCLUSION_GEOMETRY) {
       continue;
     }
     const std::string &problem = verdict.geometry.empty() ? verdict.hu : verdict.geometry;
-    if (problem.empty() || (verdict.geometry.empty() && stack.info.aside == LVN_ASIDE_GEOMETRY)) {
+    if (problem.empty() || (verdict.geometry.empty() && stack.info.exclusion == LVN_EXCLUSION_GEOMETRY)) {
       continue;
     }
-    stack.info.aside = verdict.geometry.empty() ? LVN_ASIDE_NOT_HU : LVN_ASIDE_GEOMETRY;
+    stack.info.exclusion = verdict.geometry.empty() ? LVN_EXCLUSION_NOT_HU : LVN_EXCLUSION_GEOMETRY;
     put_text(stack.geometry.problem, sizeof stack.geometry.problem, problem);
     put_text(stack.info.geometry_problem, LVN_TEXT_BYTES, problem);
   }

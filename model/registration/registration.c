@@ -271,27 +271,27 @@ static bool refine(struct pair *fine, struct lvn_transform *transform, struct lv
 }
 
 /* How alike all is, before and after. */
-enum { LIKENESS_BEFORE, LIKENESS_AFTER, DETAIL, BODY, LIKENESSES };
-struct likeness_work {
+enum { SIMILARITY_BEFORE, SIMILARITY_AFTER, DETAIL, BODY, SIMILARITIES };
+struct similarity_work {
   const struct pair *coarse;
   const struct pair *fine;
   const struct lvn_transform *before;
   const struct lvn_transform *after;
-  double likeness[LIKENESSES];
+  double similarity[SIMILARITIES];
   bool done;
   struct lvn_error err;
 };
 
-static void measure_likeness(void *context, int item) {
-  struct likeness_work *work = context;
+static void measure_similarity(void *context, int item) {
+  struct similarity_work *work = context;
   const struct pair *pair = item == DETAIL ? work->fine : work->coarse;
   if (item == BODY) {
-    work->done =
-        lvn_reg_compare_bodies(pair->volume[0], pair->volume[1], pair->centre_mm[0], &work->likeness[BODY], &work->err);
+    work->done = lvn_reg_compare_bodies(pair->volume[0], pair->volume[1], pair->centre_mm[0], &work->similarity[BODY],
+                                        &work->err);
   } else {
-    work->likeness[item] = lvn_reg_correlation(&pair->features[0], &pair->features[1],
-                                               item == LIKENESS_BEFORE ? work->before : work->after,
-                                               item == DETAIL ? FINE_SIGMA_MM : COARSE_SIGMA_MM);
+    work->similarity[item] = lvn_reg_correlation(&pair->features[0], &pair->features[1],
+                                                 item == SIMILARITY_BEFORE ? work->before : work->after,
+                                                 item == DETAIL ? FINE_SIGMA_MM : COARSE_SIGMA_MM);
   }
 }
 
@@ -319,10 +319,10 @@ bool lvn_reg_align(const struct lvn_volume *fixed, const struct lvn_volume *movi
   evidence->slice_mm = fmax(fixed->grid.spacing_mm[2], moving->grid.spacing_mm[2]);
   evidence->overlap = found.there.overlap;
   struct lvn_transform before = *transform;
-  struct likeness_work work = {.coarse = &coarse, .fine = &fine, .before = &before, .after = transform};
+  struct similarity_work work = {.coarse = &coarse, .fine = &fine, .before = &before, .after = transform};
   if (found.there.overlap < LVN_REG_LEAST_OVERLAP) {
-    measure_likeness(&work, LIKENESS_BEFORE);
-    evidence->similarity_before = work.likeness[LIKENESS_BEFORE];
+    measure_similarity(&work, SIMILARITY_BEFORE);
+    evidence->similarity_before = work.similarity[SIMILARITY_BEFORE];
     return true;
   }
   evidence->peak = fmin(found.there.peak, found.back.peak);
@@ -337,15 +337,15 @@ bool lvn_reg_align(const struct lvn_volume *fixed, const struct lvn_volume *movi
   if (!refine(&fine, transform, evidence, model, err)) {
     return false;
   }
-  lvn_reg_parallel(LIKENESSES, measure_likeness, &work);
+  lvn_reg_parallel(SIMILARITIES, measure_similarity, &work);
   if (!work.done) {
     *err = work.err;
     return false;
   }
-  evidence->similarity_before = work.likeness[LIKENESS_BEFORE];
-  evidence->similarity = work.likeness[LIKENESS_AFTER];
-  evidence->detail = work.likeness[DETAIL];
-  evidence->body = work.likeness[BODY];
+  evidence->similarity_before = work.similarity[SIMILARITY_BEFORE];
+  evidence->similarity = work.similarity[SIMILARITY_AFTER];
+  evidence->detail = work.similarity[DETAIL];
+  evidence->body = work.similarity[BODY];
   return true;
 }
 

@@ -41,15 +41,15 @@ LVN_MUST_CHECK bool lvn_registration_run(const struct lvn_volume *fixed, const s
                                          struct lvn_registration_quality *ret_quality, struct lvn_error *err);
 /* A lesion's mask on the part of the moving phase's grid that holds it: `mask.grid` is that part, whose first voxel is
  * voxel `first` of the whole. Owned; without voxels (`mask.inside` NULL) when the lesion lies off the grid. */
-struct lvn_carried_mask {
+struct lvn_propagated_mask {
   struct lvn_mask mask;
   uint32_t first[3];
   bool is_cut; /* some of the lesion lies off the moving grid */
 };
-LVN_MUST_CHECK bool lvn_registration_carry(const struct lvn_transform *registration, const struct lvn_mask *lesion,
-                                           const struct lvn_grid *moving, struct lvn_carried_mask *ret_carried,
-                                           struct lvn_error *err);
-void lvn_carried_mask_clear(struct lvn_carried_mask *carried);
+LVN_MUST_CHECK bool lvn_registration_propagate(const struct lvn_transform *registration, const struct lvn_mask *lesion,
+                                               const struct lvn_grid *moving,
+                                               struct lvn_propagated_mask *ret_propagated, struct lvn_error *err);
+void lvn_propagated_mask_clear(struct lvn_propagated_mask *propagated);
 
 #ifdef __cplusplus
 }

@@ -84,7 +84,7 @@ static double correlate(const int16_t *fixed, const int16_t *moving, const int s
 }
 
 bool lvn_reg_compare_bodies(const struct lvn_volume *fixed, const struct lvn_volume *moving, const double centre_mm[3],
-                            double *ret_likeness, struct lvn_error *err) {
+                            double *ret_similarity, struct lvn_error *err) {
   size_t cells = (size_t)SIDE * SIDE * LAYERS;
   LVN_AUTOFREE int16_t *f = lvn_alloc(cells, sizeof *f, err);
   LVN_AUTOFREE int16_t *m = f == NULL ? NULL : lvn_alloc(cells, sizeof *m, err);
@@ -102,6 +102,6 @@ bool lvn_reg_compare_bodies(const struct lvn_volume *fixed, const struct lvn_vol
       }
     }
   }
-  *ret_likeness = fmax(0.0, best);
+  *ret_similarity = fmax(0.0, best);
   return true;
 }

@@ -104,7 +104,7 @@ double lvn_reg_correlation(const struct lvn_reg_features *fixed, const struct lv
 /* How alike the bodies about `centre_mm` are, inner organs aside: correlation, 0..1; 0 when too little is seen by both.
  */
 LVN_MUST_CHECK bool lvn_reg_compare_bodies(const struct lvn_volume *fixed, const struct lvn_volume *moving,
-                                           const double centre_mm[3], double *ret_likeness, struct lvn_error *err);
+                                           const double centre_mm[3], double *ret_similarity, struct lvn_error *err);
 
 /* The exhaustive search. A cube of the fixed box, `size` voxels wide, is laid on every place of the moving box. */
 #define LVN_REG_LEAST_OVERLAP 0.3

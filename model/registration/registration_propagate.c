@@ -70,35 +70,36 @@ static void fill_box(const struct lvn_transform *registration, const struct lvn_
   }
 }
 
-bool lvn_registration_carry(const struct lvn_transform *registration, const struct lvn_mask *lesion,
-                            const struct lvn_grid *moving, struct lvn_carried_mask *ret_carried,
-                            struct lvn_error *err) {
-  struct lvn_carried_mask carried = {.is_cut = true};
+bool lvn_registration_propagate(const struct lvn_transform *registration, const struct lvn_mask *lesion,
+                                const struct lvn_grid *moving, struct lvn_propagated_mask *ret_propagated,
+                                struct lvn_error *err) {
+  struct lvn_propagated_mask propagated = {.is_cut = true};
   struct lvn_grid grid = *moving;
   double low[3];
   double high[3];
   if (!find_box(registration, lesion, moving, low, high)) {
-    *ret_carried = carried;
+    *ret_propagated = propagated;
     return true;
   }
-  carried.is_cut = false;
+  propagated.is_cut = false;
   for (int a = 0; a < 3; a++) {
     double last = (double)moving->size[a] - 1.0;
     double spare = 1.0 + lesion->grid.spacing_mm[a] / moving->spacing_mm[a];
-    carried.is_cut = carried.is_cut || low[a] + spare < -0.5 || high[a] - spare > last + 0.5;
-    carried.first[a] = (uint32_t)fmax(0.0, low[a]);
-    grid.size[a] = (uint32_t)fmin(last, high[a]) - carried.first[a] + 1U;
+    propagated.is_cut = propagated.is_cut || low[a] + spare < -0.5 || high[a] - spare > last + 0.5;
+    propagated.first[a] = (uint32_t)fmax(0.0, low[a]);
+    grid.size[a] = (uint32_t)fmin(last, high[a]) - propagated.first[a] + 1U;
   }
-  lvn_grid_to_patient(moving, (const double[]){carried.first[0], carried.first[1], carried.first[2]}, grid.origin_mm);
-  if (!lvn_mask_create(&grid, &carried.mask, err)) {
+  lvn_grid_to_patient(moving, (const double[]){propagated.first[0], propagated.first[1], propagated.first[2]},
+                      grid.origin_mm);
+  if (!lvn_mask_create(&grid, &propagated.mask, err)) {
     return false;
   }
-  fill_box(registration, lesion, &carried.mask);
-  *ret_carried = carried;
+  fill_box(registration, lesion, &propagated.mask);
+  *ret_propagated = propagated;
   return true;
 }
 
-void lvn_carried_mask_clear(struct lvn_carried_mask *carried) {
-  lvn_mask_clear(&carried->mask);
-  *carried = (struct lvn_carried_mask){0};
+void lvn_propagated_mask_clear(struct lvn_propagated_mask *propagated) {
+  lvn_mask_clear(&propagated->mask);
+  *propagated = (struct lvn_propagated_mask){0};
 }

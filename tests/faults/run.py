@@ -126,7 +126,7 @@ class Run:
         study = studies[0]
         problems = []
         if study["state"] != "done":
-            problems.append(f"stuck: study is {study['state']} ('{study['sentence'][:100]}')")
+            problems.append(f"stuck: study is {study['state']} ('{study['status_message'][:100]}')")
         for job in self.site.ask("jobs").get("jobs", []):
             if job["study"] == study["name"] and job["state"] != "done":
                 problems.append(f"stuck: job is {job['state']} ('{job['error'][:160]}')")

@@ -146,7 +146,7 @@ class ScriptedWorker(threading.Thread):
         for line in link.makefile("rb"):
             job = json.loads(line)["job"]
             try:
-                answer = {"done": {"job_id": job["job_id"], "outcome": "done", "sentence": "",
+                answer = {"done": {"job_id": job["job_id"], "outcome": "done", "status_message": "",
                                    "objects": self._results(job)}}
             except OSError as error:
                 answer = {"failed": {"job_id": job["job_id"], "code": "io", "transient": True, "message": str(error)}}

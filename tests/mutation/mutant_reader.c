@@ -95,7 +95,7 @@ static void print_rois(const struct lvn_study *study, const struct lvn_roi_list 
 static bool print_volume(const struct lvn_study *study, size_t stack_index, struct lvn_error *err) {
   LVN_CLEANUP(lvn_volume_clear) struct lvn_volume volume = {0};
   char doubt[LVN_HOUNSFIELD_TEXT_BYTES] = "";
-  if (lvn_study_get_stack(study, stack_index)->aside != LVN_ASIDE_NONE) {
+  if (lvn_study_get_stack(study, stack_index)->exclusion != LVN_EXCLUSION_NONE) {
     return true;
   }
   if (!lvn_study_load_volume(study, stack_index, &volume, err) || !lvn_hounsfield_check(&volume, doubt, err)) {
@@ -116,7 +116,7 @@ static bool print_stacks(const struct lvn_study *study, struct lvn_error *err) {
                  stack->grid.size[0], stack->grid.size[1], stack->grid.size[2]);
     print_grid(&stack->grid);
     (void)putchar(',');
-    print_text("aside", lvn_aside_name(stack->aside));
+    print_text("exclusion", lvn_exclusion_name(stack->exclusion));
     (void)putchar(',');
     print_text("problem", stack->geometry_problem);
     (void)putchar(',');

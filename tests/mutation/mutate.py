@@ -102,7 +102,7 @@ def said(answer):
     texts = [answer["note"], answer["waiting"]]
     for stack in answer["stacks"]:
         texts += [stack["problem"], stack["note"], stack["reserve"], stack.get("doubt", "")]
-        texts += [stack["aside"]] if stack["aside"] != "none" else []
+        texts += [stack["exclusion"]] if stack["exclusion"] != "none" else []
     return collections.Counter(text for text in texts if text)
 
 

@@ -74,7 +74,7 @@ def assert_the_lesion(done, count=1):
 
 
 def assert_waits(done, words):
-    assert done.outcome == "waiting" and words in done.result["sentence"], done
+    assert done.outcome == "waiting" and words in done.result["status_message"], done
 
 
 PLANNING = {

@@ -155,8 +155,8 @@ def test_a_missing_slice_of_one_acquisition_is_said(tmp_path):
     folder = one_series(tmp_path, edit=by_acquisition, keep=lambda phase, i: (phase, i) != ("art", 8))
     result = field.analyze(folder)
     assert result.outcome == "waiting", result
-    assert "1 slice is missing" in result.result["sentence"], result
-    assert [s["aside"] for s in result.series(5)] == ["none", "no volume", "none"], result
+    assert "1 slice is missing" in result.result["status_message"], result
+    assert [s["exclusion"] for s in result.series(5)] == ["none", "no volume", "none"], result
 
 
 def test_what_nothing_tells_apart_is_said(tmp_path):
@@ -265,7 +265,7 @@ def test_spectral_images_are_no_phase(tmp_path):
     result = field.analyze(folder)
     assert_right(result)
     for number in range(1, len(SPECTRAL) + 1):
-        assert result.series(number)[0]["aside"] in ("spectral", "secondary or map"), (SPECTRAL[number - 1], result)
+        assert result.series(number)[0]["exclusion"] in ("spectral", "secondary or map"), (SPECTRAL[number - 1], result)
 
 
 @pytest.mark.parametrize("description", ["VNC", "virtuell nativ", "虚拟平扫"])
@@ -276,7 +276,7 @@ def test_virtual_non_contrast_is_not_the_phase_without(tmp_path, description):
         d.save_as(path)
     result = field.analyze(folder)
     assert result.outcome == "waiting", result
-    assert "non-contrast" in result.result["sentence"] and "(spectral)" in result.result["sentence"], result
+    assert "non-contrast" in result.result["status_message"] and "(spectral)" in result.result["status_message"], result
 
 
 def test_monoenergetic_like_conventional_is_last_in_line(tmp_path):
@@ -314,7 +314,7 @@ def test_of_two_tubes_the_mixed_image_is_used(tmp_path):
     add_series(folder, "art", 2, "DE_Art B_Sn140kV", lambda hu: 0.7 * hu, lambda d: setattr(d, "KVP", "140"))
     result = field.analyze(folder)
     assert_right(result)
-    assert [s["aside"] for n in (1, 2) for s in result.series(n)] == ["spectral", "spectral"], result
+    assert [s["exclusion"] for n in (1, 2) for s in result.series(n)] == ["spectral", "spectral"], result
 
 
 # Perfusion runs and further series.
@@ -345,7 +345,7 @@ def test_perfusion_runs_are_no_phase(tmp_path, passes, series, description):
     add_perfusion(folder, passes, series, description)
     result = field.analyze(folder)
     assert_right(result)
-    assert {s["aside"] for s in result.result["series"] if s["series_number"] < 100} == {"perfusion"}, result
+    assert {s["exclusion"] for s in result.result["series"] if s["series_number"] < 100} == {"perfusion"}, result
 
 
 def test_five_passes_named_dynamic_are_phases(tmp_path):
@@ -364,7 +364,7 @@ def test_five_passes_named_dynamic_are_phases(tmp_path):
             d.PixelData = np.clip(d.pixel_array.astype(int) + 1, -2000, 4095).astype("<i2").tobytes()
             d.save_as(str(path) + ".later.dcm")
     result = field.analyze(folder)
-    assert [s["aside"] for s in result.series(5)] == ["none"] * 5, result
+    assert [s["exclusion"] for s in result.series(5)] == ["none"] * 5, result
     assert result.outcome == "done", result
 
 
@@ -387,6 +387,6 @@ def test_of_too_many_series_the_best_are_looked_at(tmp_path, name):
                            lambda d: setattr(d, "ConvolutionKernel", f"Br{52 + t}d"), every=2)
     result = field.analyze(folder)
     assert_right(result)
-    kinds = [s["aside"] for s in result.result["series"]]
+    kinds = [s["exclusion"] for s in result.result["series"]]
     assert kinds.count("none") == (3 if name == "mip" else 24) and len(kinds) == 30, result
     assert "surplus" in kinds or name == "mip", result

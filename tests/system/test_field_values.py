@@ -63,7 +63,7 @@ def test_geometry_that_is_no_number_is_named(tmp_path, keyword, text):
     words = {"PixelSpacing": "Pixel Spacing", "ImageOrientationPatient": "Image Orientation"}[keyword]
     assert result.outcome == "waiting" and "arterial" in result.text, result
     assert "series 3" in result.text and words in result.text
-    assert result.series(3)[0]["aside"] == "no volume"
+    assert result.series(3)[0]["exclusion"] == "no volume"
 
 
 @pytest.mark.parametrize("keyword, text", [("RescaleSlope", "nan"), ("RescaleSlope", "0"), ("RescaleSlope", "-1"),
@@ -76,7 +76,7 @@ def test_rescale_that_is_no_number_gives_no_hu(tmp_path, keyword, text):
     result = field.analyze(folder)
     assert result.outcome == "waiting" and not result.lesions, result
     assert "series 3 has numbers that are no HU: Rescale" in result.text
-    assert result.series(3)[0]["aside"] == "no HU"
+    assert result.series(3)[0]["exclusion"] == "no HU"
 
 
 def test_missing_rescale_values_are_said(tmp_path):

@@ -75,7 +75,7 @@ def analysed(folder, series, region=None):
 
 def answer_of(analysis):
     """What must not depend on the form of the objects."""
-    assert analysis["outcome"] == "done", analysis["sentence"]
+    assert analysis["outcome"] == "done", analysis["status_message"]
     assert len(analysis["lesions"]) == 1
     lesion = analysis["lesions"][0]
     return {key: lesion[key] for key in ("mean_hu", "volume_ml", "centroid_mm", "prediction")}
@@ -96,12 +96,12 @@ def test_each_form_of_region_gives_the_same_answer(form, study, plain, tmp_path)
 def test_a_region_that_names_no_image_is_refused_where_two_series_fit(study, tmp_path):
     analysis = analysed(tmp_path, study.series, roi_objects.report_3d(study.disc, names_images=False))
     assert analysis["outcome"] == "refused"
-    assert "does not say which images it was drawn on" in analysis["sentence"]
+    assert "does not say which images it was drawn on" in analysis["status_message"]
 
 
 def test_key_objects_are_no_region(study, tmp_path):
     analysis = analysed(tmp_path, study.series, roi_objects.key_objects(study.disc))
-    assert analysis["outcome"] == "waiting" and "waiting for a ROI" in analysis["sentence"]
+    assert analysis["outcome"] == "waiting" and "waiting for a ROI" in analysis["status_message"]
 
 
 def test_multi_frame_images_give_the_same_answer(study, plain, tmp_path):
@@ -221,7 +221,7 @@ def test_the_node_answers_them(form, recode, study, tmp_path):
                  for phase in PHASES for number, image in enumerate(study.series[phase])]
         assert set(dicom_io.send_raw(paths, node.port, harness.NODE_AET, harness.MODALITY_AET)) == {0}
         uid = study.truth["study_instance_uid"]
-        harness.wait_until(lambda: [s for s in node.table("studies")["studies"] if "ROI" in s["sentence"]], 60,
+        harness.wait_until(lambda: [s for s in node.table("studies")["studies"] if "ROI" in s["status_message"]], 60,
                            "the study to wait for a ROI\n" + node.log()[-2000:])
         for dataset in (roi_objects.key_objects(study.disc), REGIONS[form](study.disc)):
             harness.send(save(dataset, tmp_path / "region.dcm"), node.port)

@@ -68,7 +68,7 @@ def test_each_sample_is_read_or_refused_with_a_reason(path, tmp_path):
     assert done.returncode in (0, 1), done.stderr
     if done.stdout.strip():
         study = json.loads(done.stdout)[0]
-        assert study["outcome"] in ("waiting", "refused") and study["sentence"]
+        assert study["outcome"] in ("waiting", "refused") and study["status_message"]
     else:
         assert done.stderr.startswith("livervlm analyze: ") and len(done.stderr.splitlines()) == 1
 
@@ -76,9 +76,9 @@ def test_each_sample_is_read_or_refused_with_a_reason(path, tmp_path):
 @needs_samples
 def test_real_slices_are_answered_with_what_is_missing(node):
     harness.send(SAMPLES / "ct_liver_3slices", node.port)
-    study = harness.wait_until(lambda: next((s for s in node.table("studies")["studies"] if s["sentence"]), None), 60,
-                               "a sentence on the study")
-    assert "waiting" in study["sentence"] or "phase" in study["sentence"]
+    study = harness.wait_until(lambda: next((s for s in node.table("studies")["studies"] if s["status_message"]), None), 60,
+                               "a status message on the study")
+    assert "waiting" in study["status_message"] or "phase" in study["status_message"]
     assert len(stored_objects(node)) == 4
 
 

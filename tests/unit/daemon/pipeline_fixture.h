@@ -178,24 +178,24 @@ static inline void receive_version(const char *name, uint8_t version) {
   struct lvn_spool *spool = NULL;
   struct lvn_spool_writer *writer = NULL;
   struct lvn_scan scan;
-  struct lvn_spool_facts facts = {.calling_aet = "PACS", .address = "127.0.0.1", .association_id = "test"};
+  struct lvn_reception_record record = {.calling_aet = "PACS", .address = "127.0.0.1", .association_id = "test"};
   char path[LVN_PATH_BYTES];
   uint8_t *data = NULL;
   size_t bytes = 0;
   (void)snprintf(path, sizeof path, DATA "%s", name);
   assert_good(lvn_scan_file(path, &scan, &err));
-  (void)lvn_copy(facts.sop_class_uid, LVN_UID_BYTES, scan.sop_class_uid);
-  (void)lvn_copy(facts.sop_instance_uid, LVN_UID_BYTES, scan.sop_instance_uid);
-  (void)lvn_copy(facts.study_instance_uid, LVN_UID_BYTES, scan.study_instance_uid);
-  (void)lvn_copy(facts.series_instance_uid, LVN_UID_BYTES, scan.series_instance_uid);
-  (void)lvn_copy(facts.transfer_syntax_uid, LVN_UID_BYTES, scan.transfer_syntax_uid);
-  facts.received_ms = lvn_clock_wall_ms();
+  (void)lvn_copy(record.sop_class_uid, LVN_UID_BYTES, scan.sop_class_uid);
+  (void)lvn_copy(record.sop_instance_uid, LVN_UID_BYTES, scan.sop_instance_uid);
+  (void)lvn_copy(record.study_instance_uid, LVN_UID_BYTES, scan.study_instance_uid);
+  (void)lvn_copy(record.series_instance_uid, LVN_UID_BYTES, scan.series_instance_uid);
+  (void)lvn_copy(record.transfer_syntax_uid, LVN_UID_BYTES, scan.transfer_syntax_uid);
+  record.received_ms = lvn_clock_wall_ms();
   assert_good(lvn_file_read(path, 1U << 24, &data, &bytes, &err));
   data[bytes - 1] = (uint8_t)(data[bytes - 1] ^ version);
   assert_good(lvn_spool_open(config.state_folder, &spool, &err));
   assert_good(lvn_spool_begin(spool, &writer, &err));
   assert_good(lvn_spool_write(writer, data, bytes, &err));
-  assert_good(lvn_spool_commit(writer, &facts, &err));
+  assert_good(lvn_spool_commit(writer, &record, &err));
   lvn_spool_close(spool);
   lvn_free(data);
 }
@@ -255,12 +255,12 @@ static inline void answer_done(int fd, const json_t *job) {
   assert_int_equal(write(fd, line, (size_t)length), length);
 }
 
-static inline void answer_outcome(int fd, const json_t *job, const char *outcome, const char *sentence) {
+static inline void answer_outcome(int fd, const json_t *job, const char *outcome, const char *status_message) {
   char line[1024];
   int length = snprintf(line, sizeof line,
                         "{\"done\":{\"job_id\":%" JSON_INTEGER_FORMAT
                         ",\"outcome\":\"%s\",\"sentence\":\"%s\",\"objects\":[]}}\n",
-                        json_integer_value(json_object_get(job, "job_id")), outcome, sentence);
+                        json_integer_value(json_object_get(job, "job_id")), outcome, status_message);
   assert_int_equal(write(fd, line, (size_t)length), length);
 }
 

@@ -4,10 +4,10 @@
 static void test_pipeline__says_what_a_study_waits_for(void **state) {
   (void)state;
   receive("liver.dcm");
-  assert_true(comes_to("studies", "sentence", "waiting for CT images"));
+  assert_true(comes_to("studies", "status_message", "waiting for CT images"));
   receive_ct();
   assert_true(comes_to("studies", "state", "ready"));
-  assert_true(comes_to("studies", "sentence", "waiting for the analysis worker"));
+  assert_true(comes_to("studies", "status_message", "waiting for the analysis worker"));
   assert_int_equal(integer_of("studies", "objects"), 4);
   assert_int_equal(integer_of("studies", "ct_series"), 1);
 }
@@ -15,7 +15,7 @@ static void test_pipeline__says_what_a_study_waits_for(void **state) {
 static void test_pipeline__waits_for_a_roi(void **state) {
   (void)state;
   receive_ct();
-  assert_true(comes_to("studies", "sentence", "waiting for a ROI"));
+  assert_true(comes_to("studies", "status_message", "waiting for a ROI"));
   assert_true(comes_to("studies", "state", "collecting"));
 }
 
@@ -48,7 +48,7 @@ static void test_pipeline__outcomes_of_the_worker(void **state) {
   assert_int_equal(strlen(json_string_value(json_object_get(job, "job_key"))), 64);
   answer_outcome(fd, job, "waiting", "waiting for the arterial phase");
   json_decref(job);
-  assert_true(comes_to("studies", "sentence", "waiting for the arterial phase"));
+  assert_true(comes_to("studies", "status_message", "waiting for the arterial phase"));
   assert_true(comes_to("studies", "state", "collecting"));
   json_t *answer = ask("{\"command\":\"studies\"}");
   const json_t *study = json_array_get(json_object_get(answer, "studies"), 0);
@@ -61,7 +61,7 @@ static void test_pipeline__outcomes_of_the_worker(void **state) {
   answer_outcome(fd, job, "refused", "the slices overlap");
   json_decref(job);
   assert_true(comes_to("studies", "state", "rejected"));
-  assert_true(comes_to("studies", "sentence", "the slices overlap"));
+  assert_true(comes_to("studies", "status_message", "the slices overlap"));
   (void)close(fd);
 }
 
@@ -153,7 +153,7 @@ static void test_pipeline__stops_cleanly_and_holds_its_index_alone(void **state)
   struct lvn_rebuild_report report;
   (void)state;
   receive_ct();
-  assert_true(comes_to("studies", "sentence", "waiting for a ROI"));
+  assert_true(comes_to("studies", "status_message", "waiting for a ROI"));
   assert_false(lvn_rebuild_offline(&config, &report, &err));
   assert_int_equal(err.code, LVN_ERROR_CONFLICT);
   int status = end_process(&pipeline_pid, SIGTERM);

@@ -95,7 +95,7 @@ static void test_pipeline__full_disk_of_the_worker_costs_no_attempt(void **state
   answer_no_space(fd, job);
   assert_true(problem_comes_to("cannot be recorded"));
   free_disk();
-  assert_true(comes_to("studies", "sentence", "retried as soon as this node can: cannot write the report"));
+  assert_true(comes_to("studies", "status_message", "retried as soon as this node can: cannot write the report"));
   assert_true(problem_comes_to("wait until this node can do them"));
   assert_int_equal(integer_of("jobs", "attempt"), 0);
   json_decref(job);
@@ -121,13 +121,13 @@ static void test_pipeline__full_disk_at_a_rebuild_keeps_the_old_index(void **sta
     skip();
   }
   receive_ct();
-  assert_true(comes_to("studies", "sentence", "waiting for a ROI"));
+  assert_true(comes_to("studies", "status_message", "waiting for a ROI"));
   fill_disk();
   assert_false(rebuild());
   assert_int_equal(integer_of("studies", "objects"), 3);
   free_disk();
   assert_true(rebuild());
-  assert_true(comes_to("studies", "sentence", "waiting for a ROI"));
+  assert_true(comes_to("studies", "status_message", "waiting for a ROI"));
   receive("liver.dcm");
   assert_true(comes_to("studies", "state", "ready"));
 }
@@ -175,7 +175,7 @@ static void test_pipeline__unreadable_object_stays_until_it_can_be_set_aside(voi
   write_file("spool/new/aa.json", "the facts, damaged");
   write_file("spool/new/aa.obj", "all that is left of an object");
   receive_ct(); /* wakes the pipeline, and goes on */
-  assert_true(comes_to("studies", "sentence", "waiting for a ROI"));
+  assert_true(comes_to("studies", "status_message", "waiting for a ROI"));
   assert_true(problem_comes_to("stay in the spool"));
   assert_true(has_file("spool/new/aa.obj"));
   assert_good(lvn_path_join(path, config.state_folder, "unreadable", &err));
@@ -184,7 +184,7 @@ static void test_pipeline__unreadable_object_stays_until_it_can_be_set_aside(voi
   assert_false(has_file("spool/new/aa.obj"));
   assert_false(has_file("spool/new/aa.json"));
   assert_true(has_file("unreadable/aa.obj"));
-  assert_true(has_file("unreadable/aa.json")); /* facts that lie beside it are kept too */
+  assert_true(has_file("unreadable/aa.json")); /* record that lie beside it are kept too */
 }
 
 static void test_pipeline__many_studies_of_one_association_hold_up_no_other(void **state) {
@@ -236,13 +236,13 @@ static void test_pipeline__retry_repeats_the_latest_job(void **state) {
   receive_version("01.dcm", 1);
   assert_int_equal(run_job(fd), 2);
   receive("01.dcm");
-  assert_true(comes_to("studies", "sentence", "arterial"));
+  assert_true(comes_to("studies", "status_message", "arterial"));
   for (double until = lvn_clock_monotonic_seconds() + PATIENCE_SECONDS;
        integer_of("studies", "job") != 1 && lvn_clock_monotonic_seconds() < until;) {
     lvn_clock_sleep_seconds(0.05);
   }
   assert_int_equal(integer_of("studies", "job"), 1); /* answered from its file, without an analysis */
-  assert_true(comes_to("studies", "sentence", "arterial"));
+  assert_true(comes_to("studies", "status_message", "arterial"));
   retry_study("name");
   assert_int_equal(run_job(fd), 1);
   (void)close(fd);
@@ -252,7 +252,7 @@ static void test_pipeline__inputs_of_a_study_by_its_short_name(void **state) {
   char request[128];
   (void)state;
   receive_ct();
-  assert_true(comes_to("studies", "sentence", "waiting for a ROI"));
+  assert_true(comes_to("studies", "status_message", "waiting for a ROI"));
   json_t *answer = ask("{\"command\":\"studies\"}");
   const json_t *study = json_array_get(json_object_get(answer, "studies"), 0);
   (void)snprintf(request, sizeof request, "{\"command\":\"inputs\",\"study\":\"%s\"}",

@@ -126,11 +126,11 @@ static void assert_nothing_left(void) {
   assert_int_equal(count_files("spool/new"), 0);
 }
 
-static void test_receiver__keeps_the_bytes_and_the_facts(void **state) {
+static void test_receiver__keeps_the_bytes_and_the_record(void **state) {
   struct lvn_file_names paths = {0};
   struct lvn_file_names studies = {0};
   struct lvn_scan stored_scan;
-  struct lvn_spool_facts facts;
+  struct lvn_reception_record record;
   struct lvn_store_counts counts;
   uint8_t *stored = NULL;
   size_t stored_bytes = 0;
@@ -145,12 +145,12 @@ static void test_receiver__keeps_the_bytes_and_the_facts(void **state) {
   assert_int_equal(stored_bytes - stored_scan.dataset_offset, dataset_bytes);
   assert_memory_equal(stored + stored_scan.dataset_offset, file + scan.dataset_offset, dataset_bytes);
   assert_string_equal(stored_scan.transfer_syntax_uid, scan.transfer_syntax_uid);
-  assert_good(lvn_spool_read_facts(paths.names[0], &facts, &err));
-  assert_string_equal(facts.calling_aet, "CT1");
-  assert_string_equal(facts.address, "192.0.2.7");
-  assert_string_equal(facts.sop_instance_uid, scan.sop_instance_uid);
-  assert_string_equal(facts.study_instance_uid, scan.study_instance_uid);
-  assert_int_equal(strlen(facts.association_id), 32);
+  assert_good(lvn_spool_read_record(paths.names[0], &record, &err));
+  assert_string_equal(record.calling_aet, "CT1");
+  assert_string_equal(record.address, "192.0.2.7");
+  assert_string_equal(record.sop_instance_uid, scan.sop_instance_uid);
+  assert_string_equal(record.study_instance_uid, scan.study_instance_uid);
+  assert_int_equal(strlen(record.association_id), 32);
   assert_good(lvn_spool_open_studies(spool, &studies, &err)); /* the association is still open */
   assert_int_equal(studies.count, 1);
   assert_string_equal(studies.names[0], scan.study_instance_uid);
@@ -347,7 +347,7 @@ static void test_meta__is_a_header_that_the_scanner_reads(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      case_of(test_receiver__keeps_the_bytes_and_the_facts),
+      case_of(test_receiver__keeps_the_bytes_and_the_record),
       case_of(test_receiver__acknowledges_the_same_object_twice),
       case_of(test_receiver__refuses_a_data_set_of_another_instance),
       case_of(test_receiver__refuses_what_it_cannot_read),

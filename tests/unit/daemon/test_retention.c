@@ -55,23 +55,23 @@ static int tear_down(void **state) {
 static void receive(const char *name, int64_t age_ms) {
   struct lvn_spool_writer *writer = NULL;
   struct lvn_scan scan;
-  struct lvn_spool_facts facts = {.calling_aet = "PACS", .address = "127.0.0.1", .association_id = "test"};
+  struct lvn_reception_record record = {.calling_aet = "PACS", .address = "127.0.0.1", .association_id = "test"};
   char path[LVN_PATH_BYTES];
   uint8_t *data = NULL;
   size_t bytes = 0;
   (void)snprintf(path, sizeof path, DATA "%s", name);
   assert_good(lvn_scan_file(path, &scan, &err));
-  (void)lvn_copy(facts.sop_class_uid, LVN_UID_BYTES, scan.sop_class_uid);
-  (void)lvn_copy(facts.sop_instance_uid, LVN_UID_BYTES, scan.sop_instance_uid);
-  (void)lvn_copy(facts.study_instance_uid, LVN_UID_BYTES, scan.study_instance_uid);
-  (void)lvn_copy(facts.series_instance_uid, LVN_UID_BYTES, scan.series_instance_uid);
-  (void)lvn_copy(facts.transfer_syntax_uid, LVN_UID_BYTES, scan.transfer_syntax_uid);
+  (void)lvn_copy(record.sop_class_uid, LVN_UID_BYTES, scan.sop_class_uid);
+  (void)lvn_copy(record.sop_instance_uid, LVN_UID_BYTES, scan.sop_instance_uid);
+  (void)lvn_copy(record.study_instance_uid, LVN_UID_BYTES, scan.study_instance_uid);
+  (void)lvn_copy(record.series_instance_uid, LVN_UID_BYTES, scan.series_instance_uid);
+  (void)lvn_copy(record.transfer_syntax_uid, LVN_UID_BYTES, scan.transfer_syntax_uid);
   (void)lvn_copy(study_uid, sizeof study_uid, scan.study_instance_uid);
-  facts.received_ms = lvn_clock_wall_ms() - age_ms;
+  record.received_ms = lvn_clock_wall_ms() - age_ms;
   assert_good(lvn_file_read(path, 1U << 24, &data, &bytes, &err));
   assert_good(lvn_spool_begin(pipeline->spool, &writer, &err));
   assert_good(lvn_spool_write(writer, data, bytes, &err));
-  assert_good(lvn_spool_commit(writer, &facts, &err));
+  assert_good(lvn_spool_commit(writer, &record, &err));
   lvn_free(data);
 }
 

@@ -1,5 +1,5 @@
 #include "base/memory.h"
-#include "dicom/read/aside.h"
+#include "dicom/read/exclusion.h"
 #include "dicom/read/geometry.h"
 #include "dicom/read/roi_raster.h"
 
@@ -199,7 +199,7 @@ static void test_geometry__checks_orientation(void **state) {
   assert_false(lvn_plane_from_orientation(nan, &plane));
 }
 
-static void test_aside__knows_what_is_no_phase(void **state) {
+static void test_exclusion__knows_what_is_no_phase(void **state) {
   static const struct {
     const char *image_type;
     const char *description;
@@ -207,41 +207,41 @@ static void test_aside__knows_what_is_no_phase(void **state) {
     double normal_z;
     size_t slices;
     size_t positions;
-    enum lvn_aside expected;
+    enum lvn_exclusion expected;
   } rows[] = {
-      {"ORIGINAL\\PRIMARY\\AXIAL", "Leber arteriell 3.0", "HU", 1.0, 60, 60, LVN_ASIDE_NONE},
-      {"DERIVED\\PRIMARY\\AXIAL", "portal venous", "", 1.0, 60, 60, LVN_ASIDE_NONE},
-      {"ORIGINAL\\PRIMARY\\LOCALIZER", "", "", 0.0, 1, 1, LVN_ASIDE_LOCALIZER},
-      {"ORIGINAL\\PRIMARY\\AXIAL", "Topogram 0.6", "", 0.0, 2, 2, LVN_ASIDE_LOCALIZER},
-      {"DERIVED\\SECONDARY\\OTHER", "Patient Protocol", "", 1.0, 1, 1, LVN_ASIDE_DOSE_SCREEN},
-      {"ORIGINAL\\PRIMARY\\AXIAL", "", "HU", 1.0, 12, 1, LVN_ASIDE_BOLUS_TRACKING},
-      {"ORIGINAL\\PRIMARY\\AXIAL", "PreMonitoring", "HU", 1.0, 1, 1, LVN_ASIDE_BOLUS_TRACKING},
-      {"DERIVED\\SECONDARY\\AXIAL\\MIP", "", "HU", 1.0, 30, 30, LVN_ASIDE_PROJECTION},
-      {"DERIVED\\PRIMARY\\AXIAL", "art thick MIP", "HU", 1.0, 30, 30, LVN_ASIDE_PROJECTION},
-      {"DERIVED\\SECONDARY\\MPR", "Cor", "HU", 0.0, 80, 80, LVN_ASIDE_REFORMAT},
-      {"DERIVED\\PRIMARY\\PERFUSION\\RCBF", "", "US", 1.0, 2, 2, LVN_ASIDE_SECONDARY},
-      {"DERIVED\\PRIMARY\\AXIAL", "", "MGML", 1.0, 60, 60, LVN_ASIDE_SECONDARY},
+      {"ORIGINAL\\PRIMARY\\AXIAL", "Leber arteriell 3.0", "HU", 1.0, 60, 60, LVN_EXCLUSION_NONE},
+      {"DERIVED\\PRIMARY\\AXIAL", "portal venous", "", 1.0, 60, 60, LVN_EXCLUSION_NONE},
+      {"ORIGINAL\\PRIMARY\\LOCALIZER", "", "", 0.0, 1, 1, LVN_EXCLUSION_LOCALIZER},
+      {"ORIGINAL\\PRIMARY\\AXIAL", "Topogram 0.6", "", 0.0, 2, 2, LVN_EXCLUSION_LOCALIZER},
+      {"DERIVED\\SECONDARY\\OTHER", "Patient Protocol", "", 1.0, 1, 1, LVN_EXCLUSION_DOSE_SCREEN},
+      {"ORIGINAL\\PRIMARY\\AXIAL", "", "HU", 1.0, 12, 1, LVN_EXCLUSION_BOLUS_TRACKING},
+      {"ORIGINAL\\PRIMARY\\AXIAL", "PreMonitoring", "HU", 1.0, 1, 1, LVN_EXCLUSION_BOLUS_TRACKING},
+      {"DERIVED\\SECONDARY\\AXIAL\\MIP", "", "HU", 1.0, 30, 30, LVN_EXCLUSION_PROJECTION},
+      {"DERIVED\\PRIMARY\\AXIAL", "art thick MIP", "HU", 1.0, 30, 30, LVN_EXCLUSION_PROJECTION},
+      {"DERIVED\\SECONDARY\\MPR", "Cor", "HU", 0.0, 80, 80, LVN_EXCLUSION_REFORMAT},
+      {"DERIVED\\PRIMARY\\PERFUSION\\RCBF", "", "US", 1.0, 2, 2, LVN_EXCLUSION_SECONDARY},
+      {"DERIVED\\PRIMARY\\AXIAL", "", "MGML", 1.0, 60, 60, LVN_EXCLUSION_SECONDARY},
   };
   (void)state;
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-    const struct lvn_aside_facts facts = {.image_type = rows[i].image_type,
-                                          .series_description = rows[i].description,
-                                          .protocol_name = "",
-                                          .image_comments = "",
-                                          .derivation = "",
-                                          .kv = NAN,
-                                          .energy_kev = NAN,
-                                          .rescale_type = rows[i].rescale_type,
-                                          .volume_calculation = "",
-                                          .volumetric_properties = "",
-                                          .is_grey = true,
-                                          .normal_z = rows[i].normal_z,
-                                          .slice_count = rows[i].slices,
-                                          .position_count = rows[i].positions};
+    const struct lvn_exclusion_traits facts = {.image_type = rows[i].image_type,
+                                               .series_description = rows[i].description,
+                                               .protocol_name = "",
+                                               .image_comments = "",
+                                               .derivation = "",
+                                               .kv = NAN,
+                                               .energy_kev = NAN,
+                                               .rescale_type = rows[i].rescale_type,
+                                               .volume_calculation = "",
+                                               .volumetric_properties = "",
+                                               .is_grey = true,
+                                               .normal_z = rows[i].normal_z,
+                                               .slice_count = rows[i].slices,
+                                               .position_count = rows[i].positions};
     char reserve[LVN_TEXT_BYTES];
-    enum lvn_aside found = lvn_aside_decide(&facts, reserve);
+    enum lvn_exclusion found = lvn_exclusion_decide(&facts, reserve);
     if (found != rows[i].expected) {
-      fail_msg("row %zu: %s, not %s", i, lvn_aside_name(found), lvn_aside_name(rows[i].expected));
+      fail_msg("row %zu: %s, not %s", i, lvn_exclusion_name(found), lvn_exclusion_name(rows[i].expected));
     }
   }
 }
@@ -347,7 +347,7 @@ int main(void) {
       cmocka_unit_test(test_geometry__judges_single_slices),
       cmocka_unit_test(test_geometry__finds_runs_of_spacing),
       cmocka_unit_test(test_geometry__checks_orientation),
-      cmocka_unit_test(test_aside__knows_what_is_no_phase),
+      cmocka_unit_test(test_exclusion__knows_what_is_no_phase),
       cmocka_unit_test(test_roi_raster__fills_by_pixel_centres),
       cmocka_unit_test(test_roi_raster__counts_windings),
       cmocka_unit_test(test_roi_raster__gives_shared_edges_to_one_side),

@@ -222,7 +222,7 @@ static void test_hounsfield__real_slices_pass(void **unused) {
   size_t looked_at = 0;
   for (size_t i = 0; i < lvn_study_get_stack_count(study); i++) {
     struct lvn_volume volume;
-    if (lvn_study_get_stack(study, i)->aside == LVN_ASIDE_NONE) {
+    if (lvn_study_get_stack(study, i)->exclusion == LVN_EXCLUSION_NONE) {
       assert_true(lvn_study_load_volume(study, i, &volume, &err));
       assert_string_equal(doubt_of(&volume), "");
       lvn_volume_clear(&volume);

@@ -1,4 +1,4 @@
-#include "dicom/read/aside.h"
+#include "dicom/read/exclusion.h"
 #include "dicom/read/spectral.h"
 
 #include <math.h>
@@ -160,40 +160,40 @@ static void test_spectral__names_tubes(void **state) {
   assert_false(lvn_spectral_is_mixed("DE_Art A_80kV", "ORIGINAL\\PRIMARY\\AXIAL"));
 }
 
-static void test_aside__perfusion_by_name_or_passes(void **state) {
+static void test_exclusion__perfusion_by_name_or_passes(void **state) {
   static const struct {
     const char *description;
     bool has_many_passes;
-    enum lvn_aside expected;
+    enum lvn_exclusion expected;
   } rows[] = {
-      {"Liver dynamic 3 phases", false, LVN_ASIDE_NONE},
-      {"Liver 4D", false, LVN_ASIDE_NONE},
-      {"Liver 4D", true, LVN_ASIDE_PERFUSION},
-      {"Perfusion Leber", false, LVN_ASIDE_PERFUSION},
-      {"肝灌注", false, LVN_ASIDE_PERFUSION},
-      {"VPCT liver", false, LVN_ASIDE_PERFUSION},
-      {"arterial", true, LVN_ASIDE_PERFUSION},
+      {"Liver dynamic 3 phases", false, LVN_EXCLUSION_NONE},
+      {"Liver 4D", false, LVN_EXCLUSION_NONE},
+      {"Liver 4D", true, LVN_EXCLUSION_PERFUSION},
+      {"Perfusion Leber", false, LVN_EXCLUSION_PERFUSION},
+      {"肝灌注", false, LVN_EXCLUSION_PERFUSION},
+      {"VPCT liver", false, LVN_EXCLUSION_PERFUSION},
+      {"arterial", true, LVN_EXCLUSION_PERFUSION},
   };
   (void)state;
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
     char reserve[LVN_TEXT_BYTES];
-    const struct lvn_aside_facts facts = {.image_type = "ORIGINAL\\PRIMARY\\AXIAL",
-                                          .series_description = rows[i].description,
-                                          .protocol_name = "",
-                                          .image_comments = "",
-                                          .derivation = "",
-                                          .rescale_type = "HU",
-                                          .volume_calculation = "",
-                                          .volumetric_properties = "",
-                                          .kv = 120.0,
-                                          .energy_kev = NAN,
-                                          .is_grey = true,
-                                          .normal_z = 1.0,
-                                          .slice_count = 40,
-                                          .position_count = 40,
-                                          .has_many_passes = rows[i].has_many_passes};
-    if (lvn_aside_decide(&facts, reserve) != rows[i].expected) {
-      fail_msg("'%s': %s", rows[i].description, lvn_aside_name(lvn_aside_decide(&facts, reserve)));
+    const struct lvn_exclusion_traits facts = {.image_type = "ORIGINAL\\PRIMARY\\AXIAL",
+                                               .series_description = rows[i].description,
+                                               .protocol_name = "",
+                                               .image_comments = "",
+                                               .derivation = "",
+                                               .rescale_type = "HU",
+                                               .volume_calculation = "",
+                                               .volumetric_properties = "",
+                                               .kv = 120.0,
+                                               .energy_kev = NAN,
+                                               .is_grey = true,
+                                               .normal_z = 1.0,
+                                               .slice_count = 40,
+                                               .position_count = 40,
+                                               .has_many_passes = rows[i].has_many_passes};
+    if (lvn_exclusion_decide(&facts, reserve) != rows[i].expected) {
+      fail_msg("'%s': %s", rows[i].description, lvn_exclusion_name(lvn_exclusion_decide(&facts, reserve)));
     }
   }
 }
@@ -205,7 +205,7 @@ int main(void) {
       cmocka_unit_test(test_spectral__images_like_conventional_ones_are_reserves),
       cmocka_unit_test(test_spectral__reads_attributes),
       cmocka_unit_test(test_spectral__names_tubes),
-      cmocka_unit_test(test_aside__perfusion_by_name_or_passes),
+      cmocka_unit_test(test_exclusion__perfusion_by_name_or_passes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

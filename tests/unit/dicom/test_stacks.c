@@ -168,7 +168,7 @@ static void say_stacks(const struct lvn_study *study, const char *what) {
   print_message("%s:\n", what);
   for (size_t s = 0; s < lvn_study_get_stack_count(study); s++) {
     const struct lvn_stack *stack = lvn_study_get_stack(study, s);
-    print_message("  %zu slices, %s, '%s', '%s'\n", stack->slice_count, lvn_aside_name(stack->aside),
+    print_message("  %zu slices, %s, '%s', '%s'\n", stack->slice_count, lvn_exclusion_name(stack->exclusion),
                   stack->geometry_note, stack->geometry_problem);
   }
 }
@@ -197,7 +197,7 @@ static void assert_parted(const struct passes *passes, tell tell_apart, const ch
     assert_int_equal(stack->slice_count, passes->slices[pass]);
     assert_true(fabs(stack->grid.origin_mm[2] - passes->first_z[pass]) < 1e-6);
     assert_true(fabs(stack->grid.spacing_mm[2] - passes->spacing) < 1e-6);
-    assert_int_equal(stack->aside, LVN_ASIDE_NONE);
+    assert_int_equal(stack->exclusion, LVN_EXCLUSION_NONE);
     lvn_volume_clear(&volume);
   }
   lvn_study_close(study);
@@ -383,8 +383,9 @@ static void test_stacks__says_a_gap_of_one_acquisition(void **state) {
   assert_int_equal(lvn_study_get_stack_count(study), 3);
   for (size_t s = 0; s < 3; s++) {
     const struct lvn_stack *stack = lvn_study_get_stack(study, s);
-    good += stack->aside == LVN_ASIDE_NONE && stack->slice_count == 12 ? 1 : 0;
-    assert_true(stack->aside == LVN_ASIDE_NONE || strstr(stack->geometry_problem, "1 slice is missing") != NULL);
+    good += stack->exclusion == LVN_EXCLUSION_NONE && stack->slice_count == 12 ? 1 : 0;
+    assert_true(stack->exclusion == LVN_EXCLUSION_NONE ||
+                strstr(stack->geometry_problem, "1 slice is missing") != NULL);
   }
   assert_int_equal(good, 2);
   lvn_study_close(study);
@@ -407,7 +408,7 @@ static void test_stacks__bolus_run_in_the_series_of_its_scan(void **state) {
   assert_int_equal(lvn_study_get_stack_count(study), 2);
   for (size_t s = 0; s < 2; s++) {
     const struct lvn_stack *stack = lvn_study_get_stack(study, s);
-    assert_int_equal(stack->aside, stack->slice_count == 12 ? LVN_ASIDE_NONE : LVN_ASIDE_BOLUS_TRACKING);
+    assert_int_equal(stack->exclusion, stack->slice_count == 12 ? LVN_EXCLUSION_NONE : LVN_EXCLUSION_BOLUS_TRACKING);
   }
   lvn_study_close(study);
 }
@@ -494,7 +495,7 @@ static void test_stacks__a_corrected_slice_replaces_the_older(void **state) {
   put_slice(&slice);
   study = open_folder();
   assert_int_equal(lvn_study_get_stack_count(study), 1);
-  assert_int_equal(lvn_study_get_stack(study, 0)->aside, LVN_ASIDE_GEOMETRY);
+  assert_int_equal(lvn_study_get_stack(study, 0)->exclusion, LVN_EXCLUSION_GEOMETRY);
   assert_non_null(strstr(lvn_study_get_stack(study, 0)->geometry_problem,
                          "1 of 11 slices lie where another slice with other pixels lies"));
   lvn_study_close(study);
@@ -514,7 +515,7 @@ static void test_stacks__perfusion_run_is_one_stack(void **state) {
       }
     }
     struct lvn_study *study = open_folder();
-    if (lvn_study_get_stack_count(study) != 1 || lvn_study_get_stack(study, 0)->aside != LVN_ASIDE_PERFUSION) {
+    if (lvn_study_get_stack_count(study) != 1 || lvn_study_get_stack(study, 0)->exclusion != LVN_EXCLUSION_PERFUSION) {
       say_stacks(study, "perfusion");
       fail();
     }

@@ -160,7 +160,7 @@ static void test_study__sorts_by_position_and_rescales_each_slice(void **state) 
   assert_int_equal(lvn_study_get_stack_count(study), 1);
   assert_string_equal(lvn_study_get_uid(study), "1.2.3");
   stack = lvn_study_get_stack(study, 0);
-  assert_int_equal(stack->aside, LVN_ASIDE_NONE);
+  assert_int_equal(stack->exclusion, LVN_EXCLUSION_NONE);
   assert_int_equal(stack->series_number, 3);
   assert_string_equal(stack->series_description, "Leber arteriell");
   assert_string_equal(stack->kernel, "B30f");
@@ -193,7 +193,7 @@ static void test_study__refuses_missing_slices(void **state) {
     write_ct(&ct);
   }
   study = open_folder(folder);
-  assert_int_equal(lvn_study_get_stack(study, 0)->aside, LVN_ASIDE_GEOMETRY);
+  assert_int_equal(lvn_study_get_stack(study, 0)->exclusion, LVN_EXCLUSION_GEOMETRY);
   assert_says(lvn_study_get_stack(study, 0)->geometry_problem, "1 slice is missing near (0.0, 0.0, 15.0) mm");
   assert_false(lvn_study_load_volume(study, 0, &volume, &err));
   assert_int_equal(err.code, LVN_ERROR_DATA);
@@ -235,7 +235,7 @@ static void test_study__parts_acquisitions_in_the_same_places(void **state) {
   assert_int_equal(lvn_study_get_stack_count(study), 2);
   for (size_t s = 0; s < 2; s++) {
     assert_int_equal(lvn_study_get_stack(study, s)->slice_count, 4);
-    assert_int_equal(lvn_study_get_stack(study, s)->aside, LVN_ASIDE_NONE);
+    assert_int_equal(lvn_study_get_stack(study, s)->exclusion, LVN_EXCLUSION_NONE);
   }
   lvn_study_close(study);
 }
@@ -285,7 +285,7 @@ static void test_study__resamples_tilt(void **state) {
     write_ct(&ct);
   }
   study = open_folder(folder);
-  assert_int_equal(lvn_study_get_stack(study, 0)->aside, LVN_ASIDE_NONE);
+  assert_int_equal(lvn_study_get_stack(study, 0)->exclusion, LVN_EXCLUSION_NONE);
   assert_says(lvn_study_get_stack(study, 0)->geometry_note, "gantry tilt 17.7 degrees resampled");
   volume = load(study, 0);
   assert_int_equal(volume.grid.size[1], 3 + 8);
@@ -296,7 +296,7 @@ static void test_study__resamples_tilt(void **state) {
   lvn_study_close(study);
 }
 
-static void test_study__puts_bolus_tracking_aside(void **state) {
+static void test_study__excludes_bolus_tracking(void **state) {
   struct lvn_study *study = NULL;
   (void)state;
   for (int i = 0; i < 6; i++) {
@@ -305,7 +305,7 @@ static void test_study__puts_bolus_tracking_aside(void **state) {
   }
   study = open_folder(folder);
   assert_int_equal(lvn_study_get_stack_count(study), 1);
-  assert_int_equal(lvn_study_get_stack(study, 0)->aside, LVN_ASIDE_BOLUS_TRACKING);
+  assert_int_equal(lvn_study_get_stack(study, 0)->exclusion, LVN_EXCLUSION_BOLUS_TRACKING);
   lvn_study_close(study);
 }
 
@@ -413,7 +413,7 @@ static void test_study__opens_real_abdomen(void **state) {
   struct lvn_volume volume;
   (void)state;
   assert_int_equal(lvn_study_get_stack_count(study), 1);
-  assert_int_equal(stack->aside, LVN_ASIDE_NONE);
+  assert_int_equal(stack->exclusion, LVN_EXCLUSION_NONE);
   assert_int_equal(stack->grid.size[0], 512);
   assert_int_equal(stack->grid.size[1], 512);
   assert_int_equal(stack->grid.size[2], 3);
@@ -447,7 +447,7 @@ static void test_study__reads_larger_samples(void **state) {
   assert_true(lvn_path_join(where, samples, "dicom/enhanced/eCT_Supplemental.dcm", &err));
   const char *path = where;
   assert_true(lvn_study_open(&path, 1, &study, &err));
-  assert_int_equal(lvn_study_get_stack(study, 0)->aside, LVN_ASIDE_SECONDARY);
+  assert_int_equal(lvn_study_get_stack(study, 0)->exclusion, LVN_EXCLUSION_SECONDARY);
   assert_int_equal(lvn_study_get_stack(study, 0)->slice_count, 2);
   /* Row cosines point right here, so the normal points to the feet: frame 2 (z -149) before frame 1 (z -159). */
   assert_int_equal(lvn_study_get_stack(study, 0)->slices[0].frame_number, 2);
@@ -466,7 +466,7 @@ int main(void) {
       WITH_FOLDER(test_study__keeps_one_acquisition_number_per_slice_together),
       WITH_FOLDER(test_study__splits_by_kernel_and_spacing),
       WITH_FOLDER(test_study__resamples_tilt),
-      WITH_FOLDER(test_study__puts_bolus_tracking_aside),
+      WITH_FOLDER(test_study__excludes_bolus_tracking),
       WITH_FOLDER(test_study__refuses_to_mix_patients_and_studies),
       WITH_FOLDER(test_study__refuses_pixel_data_that_do_not_fit),
       WITH_FOLDER(test_study__refuses_bombs_before_the_full_parser),

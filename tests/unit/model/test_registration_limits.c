@@ -85,7 +85,7 @@ static void test_registration__carries_the_lesion(void **unused) {
   (void)unused;
   struct lvn_error err = {0};
   struct lvn_transform *registration = NULL;
-  struct lvn_carried_mask carried;
+  struct lvn_propagated_mask propagated;
   const double shift_mm[3] = {7.0, -5.0, 12.0};
   const struct lvn_grid fixed_grid = {.size = {60, 60, 12},
                                       .spacing_mm = {1.5, 1.5, 5.0},
@@ -98,29 +98,29 @@ static void test_registration__carries_the_lesion(void **unused) {
   const struct lvn_volume frame = {.grid = fixed_grid};
   struct lvn_mask lesion = lesion_at(&frame, lesion_centre, 11.0);
   double centre_mm[3];
-  double carried_mm[3];
+  double propagated_mm[3];
   size_t voxels = lvn_mask_measure(&lesion, NULL, NULL, centre_mm);
   assert_true(lvn_transform_translation(shift_mm, &registration, &err));
-  assert_true(lvn_registration_carry(registration, &lesion, &moving_grid, &carried, &err));
-  assert_false(carried.is_cut);
-  double volume = (double)lvn_mask_measure(&carried.mask, NULL, NULL, carried_mm) * 0.7 * 0.7 * 1.0;
+  assert_true(lvn_registration_propagate(registration, &lesion, &moving_grid, &propagated, &err));
+  assert_false(propagated.is_cut);
+  double volume = (double)lvn_mask_measure(&propagated.mask, NULL, NULL, propagated_mm) * 0.7 * 0.7 * 1.0;
   assert_true(fabs(volume / ((double)voxels * 1.5 * 1.5 * 5.0) - 1.0) < 0.03);
   for (int a = 0; a < 3; a++) {
-    assert_true(fabs(carried_mm[a] - centre_mm[a] - shift_mm[a]) < 0.3);
-    double first_mm = moving_grid.origin_mm[a] + carried.first[a] * moving_grid.spacing_mm[a];
-    assert_true(fabs(first_mm - carried.mask.grid.origin_mm[a]) < 1e-9);
+    assert_true(fabs(propagated_mm[a] - centre_mm[a] - shift_mm[a]) < 0.3);
+    double first_mm = moving_grid.origin_mm[a] + propagated.first[a] * moving_grid.spacing_mm[a];
+    assert_true(fabs(first_mm - propagated.mask.grid.origin_mm[a]) < 1e-9);
   }
-  lvn_carried_mask_clear(&carried);
+  lvn_propagated_mask_clear(&propagated);
   moving_grid.size[2] = (uint32_t)(centre_mm[2] + shift_mm[2] + 20.0);
-  assert_true(lvn_registration_carry(registration, &lesion, &moving_grid, &carried, &err));
-  assert_true(carried.is_cut);
-  assert_true(lvn_mask_measure(&carried.mask, NULL, NULL, NULL) > 0);
-  lvn_carried_mask_clear(&carried);
+  assert_true(lvn_registration_propagate(registration, &lesion, &moving_grid, &propagated, &err));
+  assert_true(propagated.is_cut);
+  assert_true(lvn_mask_measure(&propagated.mask, NULL, NULL, NULL) > 0);
+  lvn_propagated_mask_clear(&propagated);
   moving_grid.origin_mm[2] = 500.0;
-  assert_true(lvn_registration_carry(registration, &lesion, &moving_grid, &carried, &err));
-  assert_true(carried.is_cut);
-  assert_null(carried.mask.inside);
-  lvn_carried_mask_clear(&carried);
+  assert_true(lvn_registration_propagate(registration, &lesion, &moving_grid, &propagated, &err));
+  assert_true(propagated.is_cut);
+  assert_null(propagated.mask.inside);
+  lvn_propagated_mask_clear(&propagated);
   lvn_transform_destroy(registration);
   lvn_mask_clear(&lesion);
 }

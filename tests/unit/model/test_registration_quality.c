@@ -109,7 +109,7 @@ static struct lvn_volume make_body(double radius_mm, double coat_mm, double shif
   return volume;
 }
 
-static double likeness(const struct lvn_volume *fixed, const struct lvn_volume *moving) {
+static double similarity(const struct lvn_volume *fixed, const struct lvn_volume *moving) {
   const double centre[3] = {-50.0, 0.0, 0.0};
   struct lvn_error err = {0};
   double value = NAN;
@@ -124,16 +124,16 @@ static void test_registration_quality__bodies(void **unused) {
   struct lvn_volume later = make_body(110, 20, 8, 140); /* contrast agent, and moved on the table */
   struct lvn_volume lean = make_body(110, 6, 0, 50);
   struct lvn_volume slim = make_body(85, 20, 0, 50);
-  assert_true(likeness(&body, &body) > 0.9999);
-  assert_true(likeness(&body, &later) > 0.98);
-  assert_true(likeness(&body, &lean) < 0.95);
-  assert_true(likeness(&body, &slim) < 0.85);
+  assert_true(similarity(&body, &body) > 0.9999);
+  assert_true(similarity(&body, &later) > 0.98);
+  assert_true(similarity(&body, &lean) < 0.95);
+  assert_true(similarity(&body, &slim) < 0.85);
   for (size_t i = 0; i < 96U * 96U * 24U; i++) {
     lean.hounsfield[i] = LVN_HU_PADDING;
   }
-  assert_true(likeness(&body, &lean) == 0.0);
+  assert_true(similarity(&body, &lean) == 0.0);
   slim.grid.origin_mm[2] = 900.0;
-  assert_true(likeness(&body, &slim) == 0.0);
+  assert_true(similarity(&body, &slim) == 0.0);
   lvn_volume_clear(&body);
   lvn_volume_clear(&later);
   lvn_volume_clear(&lean);

@@ -67,22 +67,22 @@ static inline void reopen(struct fixture *fixture) {
 static inline struct lvn_index_object make_object(const char *sop_uid, uint8_t digest, enum lvn_index_role role,
                                                   int64_t received_ms) {
   struct lvn_index_object object = {.role = role, .modality = "CT", .patient_id = "P1", .issuer_of_patient_id = ""};
-  (void)lvn_copy(object.facts.sop_instance_uid, LVN_UID_BYTES, sop_uid);
-  (void)lvn_copy(object.facts.sop_class_uid, LVN_UID_BYTES, "1.2.840.10008.5.1.4.1.1.2");
-  (void)lvn_copy(object.facts.transfer_syntax_uid, LVN_UID_BYTES, "1.2.840.10008.1.2.1");
-  (void)lvn_copy(object.facts.study_instance_uid, LVN_UID_BYTES, STUDY);
-  (void)snprintf(object.facts.series_instance_uid, LVN_UID_BYTES, "1.2.3.4.%d", role == LVN_INDEX_ROLE_CT ? 1 : 2);
-  (void)lvn_copy(object.facts.calling_aet, sizeof object.facts.calling_aet, "MODALITY");
-  (void)lvn_copy(object.facts.address, sizeof object.facts.address, "127.0.0.1");
-  object.facts.received_ms = received_ms;
-  object.facts.byte_count = 100;
-  memset(object.facts.sha256, digest, LVN_SHA256_BYTES);
+  (void)lvn_copy(object.record.sop_instance_uid, LVN_UID_BYTES, sop_uid);
+  (void)lvn_copy(object.record.sop_class_uid, LVN_UID_BYTES, "1.2.840.10008.5.1.4.1.1.2");
+  (void)lvn_copy(object.record.transfer_syntax_uid, LVN_UID_BYTES, "1.2.840.10008.1.2.1");
+  (void)lvn_copy(object.record.study_instance_uid, LVN_UID_BYTES, STUDY);
+  (void)snprintf(object.record.series_instance_uid, LVN_UID_BYTES, "1.2.3.4.%d", role == LVN_INDEX_ROLE_CT ? 1 : 2);
+  (void)lvn_copy(object.record.calling_aet, sizeof object.record.calling_aet, "MODALITY");
+  (void)lvn_copy(object.record.address, sizeof object.record.address, "127.0.0.1");
+  object.record.received_ms = received_ms;
+  object.record.byte_count = 100;
+  memset(object.record.sha256, digest, LVN_SHA256_BYTES);
   return object;
 }
 
 static inline struct lvn_index_addition add(struct fixture *fixture, const struct lvn_index_object *object) {
   struct lvn_index_addition addition = {0};
-  assert_good(lvn_index_add(fixture->index, object, object->facts.received_ms + 1000, &addition, &fixture->err));
+  assert_good(lvn_index_add(fixture->index, object, object->record.received_ms + 1000, &addition, &fixture->err));
   return addition;
 }
 
@@ -130,7 +130,7 @@ static inline void finish_job(struct fixture *fixture, int64_t job_id, const cha
   (void)lvn_copy(result.path, sizeof result.path, "/results/sr.dcm");
   const struct lvn_index_finish finish = {.job_id = job_id,
                                           .outcome = outcome,
-                                          .sentence = strcmp(outcome, "done") == 0 ? "" : "waiting for a phase",
+                                          .status_message = strcmp(outcome, "done") == 0 ? "" : "waiting for a phase",
                                           .results = &result,
                                           .result_count = 1,
                                           .destinations = destinations,

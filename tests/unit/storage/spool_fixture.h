@@ -64,16 +64,16 @@ static inline struct lvn_spool *open_spool(const char *state_folder) {
   return spool;
 }
 
-static inline struct lvn_spool_facts make_facts(void) {
-  return (struct lvn_spool_facts){.sop_class_uid = "1.2.840.10008.5.1.4.1.1.2",
-                                  .sop_instance_uid = "1.2.3",
-                                  .transfer_syntax_uid = "1.2.840.10008.1.2.1",
-                                  .study_instance_uid = "1.2",
-                                  .series_instance_uid = "1.2.1",
-                                  .calling_aet = "MODALITY",
-                                  .address = "192.0.2.7",
-                                  .association_id = "a1",
-                                  .received_ms = RECEIVED_MS};
+static inline struct lvn_reception_record make_record(void) {
+  return (struct lvn_reception_record){.sop_class_uid = "1.2.840.10008.5.1.4.1.1.2",
+                                       .sop_instance_uid = "1.2.3",
+                                       .transfer_syntax_uid = "1.2.840.10008.1.2.1",
+                                       .study_instance_uid = "1.2",
+                                       .series_instance_uid = "1.2.1",
+                                       .calling_aet = "MODALITY",
+                                       .address = "192.0.2.7",
+                                       .association_id = "a1",
+                                       .received_ms = RECEIVED_MS};
 }
 
 static inline struct lvn_spool_writer *begin(struct lvn_spool *spool, const char *text) {
@@ -83,21 +83,21 @@ static inline struct lvn_spool_writer *begin(struct lvn_spool *spool, const char
   return writer;
 }
 
-static inline struct lvn_spool_facts receive_at(struct lvn_spool *spool, const char *text, int64_t received_ms) {
-  struct lvn_spool_facts facts = make_facts();
-  facts.received_ms = received_ms;
-  assert_good(lvn_spool_commit(begin(spool, text), &facts, &err));
-  return facts;
+static inline struct lvn_reception_record receive_at(struct lvn_spool *spool, const char *text, int64_t received_ms) {
+  struct lvn_reception_record record = make_record();
+  record.received_ms = received_ms;
+  assert_good(lvn_spool_commit(begin(spool, text), &record, &err));
+  return record;
 }
 
-static inline struct lvn_spool_facts receive(struct lvn_spool *spool, const char *text) {
+static inline struct lvn_reception_record receive(struct lvn_spool *spool, const char *text) {
   return receive_at(spool, text, RECEIVED_MS);
 }
 
-static inline void path_of_new(const struct lvn_spool *spool, const struct lvn_spool_facts *facts, const char *ending,
-                               char ret_path[LVN_PATH_BYTES]) {
+static inline void path_of_new(const struct lvn_spool *spool, const struct lvn_reception_record *record,
+                               const char *ending, char ret_path[LVN_PATH_BYTES]) {
   char text[LVN_SHA256_TEXT_BYTES];
-  lvn_sha256_to_text(facts->sha256, text);
+  lvn_sha256_to_text(record->sha256, text);
   (void)snprintf(ret_path, LVN_PATH_BYTES, "%s/%s.%s", lvn_spool_get_new_folder(spool), text, ending);
 }
 

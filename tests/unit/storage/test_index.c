@@ -66,7 +66,7 @@ static void test_index__other_bytes_are_kept_and_reopen(void **state) {
   assert_int_equal(count, 3); /* the replaced one too */
   lvn_free(digests);
   assert_good(
-      lvn_index_has_object(fixture->index, make_object("", 1, 0, 0).facts.sha256, &known, &current, &fixture->err));
+      lvn_index_has_object(fixture->index, make_object("", 1, 0, 0).record.sha256, &known, &current, &fixture->err));
   assert_true(known && !current);
 }
 
@@ -78,7 +78,7 @@ static void test_index__order_of_reception_decides_current(void **state) {
   struct lvn_index_object older = make_object("1.1", 1, LVN_INDEX_ROLE_CT, 1000);
   (void)add(fixture, &newer);
   assert_false(add(fixture, &older).replaces);
-  assert_good(lvn_index_has_object(fixture->index, newer.facts.sha256, &known, &current, &fixture->err));
+  assert_good(lvn_index_has_object(fixture->index, newer.record.sha256, &known, &current, &fixture->err));
   assert_true(known && current);
 }
 
@@ -94,14 +94,14 @@ static void test_index__known_bytes_become_current_again(void **state) {
   struct lvn_index_object again = make_object("1.1", 1, LVN_INDEX_ROLE_CT, 9000);
   struct lvn_index_addition addition = add(fixture, &second);
   assert_true(addition.replaces && addition.has_superseded);
-  assert_memory_equal(addition.superseded_sha256, first.facts.sha256, LVN_SHA256_BYTES);
+  assert_memory_equal(addition.superseded_sha256, first.record.sha256, LVN_SHA256_BYTES);
   assert_false(add(fixture, &first).replaces); /* the same reception, indexed twice */
   addition = add(fixture, &again);
   assert_true(!addition.is_new && addition.replaces && addition.has_superseded);
-  assert_memory_equal(addition.superseded_sha256, second.facts.sha256, LVN_SHA256_BYTES);
-  assert_good(lvn_index_has_object(fixture->index, first.facts.sha256, &known, &current, &fixture->err));
+  assert_memory_equal(addition.superseded_sha256, second.record.sha256, LVN_SHA256_BYTES);
+  assert_good(lvn_index_has_object(fixture->index, first.record.sha256, &known, &current, &fixture->err));
   assert_true(known && current);
-  assert_good(lvn_index_has_object(fixture->index, second.facts.sha256, &known, &current, &fixture->err));
+  assert_good(lvn_index_has_object(fixture->index, second.record.sha256, &known, &current, &fixture->err));
   assert_true(known && !current);
   assert_false(add(fixture, &again).replaces);
   struct lvn_index_study study = get_study(fixture);
@@ -123,7 +123,7 @@ static void test_index__other_patient_rejects_until_released(void **state) {
   assert_true(add(fixture, &foreign).patient_conflict);
   struct lvn_index_study study = get_study(fixture);
   assert_string_equal(study.state, "rejected");
-  assert_non_null(strstr(study.sentence, "two different patients"));
+  assert_non_null(strstr(study.status_message, "two different patients"));
   assert_int_equal(study.object_count, 3); /* stored all the same */
   assert_false(lvn_index_study_retry(fixture->index, STUDY, &fixture->err));
   struct lvn_index_object late = make_object("1.4", 4, LVN_INDEX_ROLE_ROI, 1003);

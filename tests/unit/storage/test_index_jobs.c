@@ -16,7 +16,7 @@ static void test_index_jobs__kills_use_up_no_attempt_but_end(void **state) {
   assert_good(lvn_index_job_claim(fixture->index, 6000, &job, &found, &fixture->err));
   assert_false(found);
   assert_string_equal(get_study(fixture).state, "failed");
-  assert_non_null(strstr(get_study(fixture).sentence, "interrupted 10 times"));
+  assert_non_null(strstr(get_study(fixture).status_message, "interrupted 10 times"));
 }
 
 static void test_index_jobs__failed_attempts_end(void **state) {
@@ -84,7 +84,7 @@ static void test_index_jobs__waiting_study_opens_by_a_new_object(void **state) {
   const struct lvn_index_study_filter changed = {.state = "collecting", .changed_only = 1};
   finish_job(fixture, job.job_id, "2.1", "waiting");
   assert_string_equal(get_study(fixture).state, "collecting");
-  assert_string_equal(get_study(fixture).sentence, "waiting for a phase");
+  assert_string_equal(get_study(fixture).status_message, "waiting for a phase");
   assert_good(lvn_index_list_studies(fixture->index, &changed, &studies, &count, &fixture->err));
   assert_int_equal(count, 0); /* not looked at again by itself */
   lvn_free(studies);

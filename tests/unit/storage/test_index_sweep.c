@@ -134,7 +134,7 @@ static void test_index_sweep__what_the_node_prevents_is_no_attempt(void **state)
     assert_good(lvn_index_job_postpone(fixture->index, job.job_id, "nospace", "the disk is full", now_ms, now_ms + 10,
                                        &fixture->err));
     assert_string_equal(get_study(fixture).state, "ready");
-    assert_non_null(strstr(get_study(fixture).sentence, "the disk is full"));
+    assert_non_null(strstr(get_study(fixture).status_message, "the disk is full"));
     assert_good(lvn_index_count_postponed(fixture->index, &count, &fixture->err));
     assert_int_equal(count, 1);
     assert_good(lvn_index_job_claim(fixture->index, now_ms + 9, &job, &found, &fixture->err));
@@ -142,7 +142,7 @@ static void test_index_sweep__what_the_node_prevents_is_no_attempt(void **state)
     now_ms += 10;
     assert_good(lvn_index_job_claim(fixture->index, now_ms, &job, &found, &fixture->err));
     assert_true(found);
-    assert_string_equal(get_study(fixture).sentence, "");
+    assert_string_equal(get_study(fixture).status_message, "");
   }
   finish_job(fixture, job.job_id, "2.1", "done");
   assert_string_equal(get_study(fixture).state, "done");
@@ -197,7 +197,7 @@ static bool is_current(struct fixture *fixture, uint8_t digest) {
 static struct lvn_index_object make_version(int64_t sequence) {
   static const int64_t clocks[] = {2000, 2500, 2000, 1000, 10};
   struct lvn_index_object object = make_object("1.1", (uint8_t)(sequence + 1), LVN_INDEX_ROLE_CT, clocks[sequence]);
-  object.facts.sequence = sequence < 2 ? 0 : sequence; /* two of an earlier release, which had no numbers */
+  object.record.sequence = sequence < 2 ? 0 : sequence; /* two of an earlier release, which had no numbers */
   return object;
 }
 
@@ -224,8 +224,8 @@ static void test_index_sweep__known_bytes_return_whatever_the_clock_says(void **
   struct lvn_index_object first = make_version(2);
   struct lvn_index_object second = make_version(3);
   struct lvn_index_object again = make_version(2);
-  again.facts.sequence = 9;
-  again.facts.received_ms = 5; /* long before both */
+  again.record.sequence = 9;
+  again.record.received_ms = 5; /* long before both */
   (void)add(fixture, &first);
   (void)add(fixture, &second);
   assert_true(is_current(fixture, 4));

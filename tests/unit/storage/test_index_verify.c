@@ -5,7 +5,7 @@
 struct found {
   size_t count;
   enum lvn_index_fault_kind kind;
-  char text[LVN_INDEX_SENTENCE_BYTES];
+  char text[LVN_INDEX_MESSAGE_BYTES];
 };
 
 static bool note_fault(void *user_data, enum lvn_index_fault_kind kind, const char *text, const char *subject,

@@ -17,11 +17,11 @@ static size_t count_new(struct lvn_spool *spool, char ret_path[LVN_PATH_BYTES]) 
 
 static bool count_object(void *user_data, const char *path, const uint8_t sha256[LVN_SHA256_BYTES],
                          struct lvn_error *ignored) {
-  struct lvn_spool_facts facts;
+  struct lvn_reception_record record;
   uint8_t content[LVN_SHA256_BYTES];
-  assert_good(lvn_spool_read_facts(path, &facts, ignored));
-  assert_string_equal(facts.calling_aet, "MODALITY");
-  assert_int_equal(facts.received_ms, RECEIVED_MS);
+  assert_good(lvn_spool_read_record(path, &record, ignored));
+  assert_string_equal(record.calling_aet, "MODALITY");
+  assert_int_equal(record.received_ms, RECEIVED_MS);
   assert_good(lvn_sha256_of_file(path, content, ignored));
   assert_memory_equal(content, sha256, LVN_SHA256_BYTES);
   (*(size_t *)user_data)++;
@@ -34,17 +34,17 @@ static size_t count_objects(struct lvn_objects *objects) {
   return count;
 }
 
-static void test_objects__moved_with_their_facts(void **state) {
+static void test_objects__moved_with_their_record(void **state) {
   struct lvn_spool *spool = NULL;
   struct lvn_objects *objects = NULL;
-  struct lvn_spool_facts facts;
+  struct lvn_reception_record record;
   char path[LVN_PATH_BYTES];
   (void)state;
   assert_good(lvn_spool_open(test_folder, &spool, &err));
   assert_good(lvn_objects_open(test_folder, &objects, &err));
-  facts = receive(spool, "first");
+  record = receive(spool, "first");
   assert_int_equal(count_new(spool, path), 1);
-  assert_good(lvn_objects_link(objects, path, facts.sha256, &placed, &err));
+  assert_good(lvn_objects_link(objects, path, record.sha256, &placed, &err));
   assert_good(lvn_objects_sync(objects, &err));
   assert_good(lvn_spool_remove(path, &err));
   assert_int_equal(count_new(spool, path), 0);
@@ -59,7 +59,7 @@ static void test_objects__killed_after_any_step(void **state) {
   for (int steps = 0; steps <= 3; steps++) {
     struct lvn_spool *spool = NULL;
     struct lvn_objects *objects = NULL;
-    struct lvn_spool_facts facts;
+    struct lvn_reception_record record;
     char text[32];
     char path[LVN_PATH_BYTES];
     size_t before;
@@ -67,10 +67,10 @@ static void test_objects__killed_after_any_step(void **state) {
     assert_good(lvn_spool_open(test_folder, &spool, &err));
     assert_good(lvn_objects_open(test_folder, &objects, &err));
     before = count_objects(objects);
-    facts = receive(spool, text);
+    record = receive(spool, text);
     assert_int_equal(count_new(spool, path), 1);
     if (steps >= 1) {
-      assert_good(lvn_objects_link(objects, path, facts.sha256, &placed, &err));
+      assert_good(lvn_objects_link(objects, path, record.sha256, &placed, &err));
     }
     if (steps >= 2) {
       assert_good(lvn_objects_sync(objects, &err));
@@ -83,8 +83,8 @@ static void test_objects__killed_after_any_step(void **state) {
     assert_good(lvn_spool_open(test_folder, &spool, &err));
     assert_good(lvn_objects_open(test_folder, &objects, &err));
     if (count_new(spool, path) == 1) {
-      assert_good(lvn_spool_read_facts(path, &facts, &err));
-      assert_good(lvn_objects_link(objects, path, facts.sha256, &placed, &err));
+      assert_good(lvn_spool_read_record(path, &record, &err));
+      assert_good(lvn_objects_link(objects, path, record.sha256, &placed, &err));
       assert_good(lvn_objects_sync(objects, &err));
       assert_good(lvn_spool_remove(path, &err));
     } else {
@@ -100,7 +100,7 @@ static void test_objects__killed_after_any_step(void **state) {
 static void test_objects__resent_object_is_written_once(void **state) {
   struct lvn_spool *spool = NULL;
   struct lvn_objects *objects = NULL;
-  struct lvn_spool_facts facts;
+  struct lvn_reception_record record;
   struct stat first;
   struct stat second;
   char path[LVN_PATH_BYTES];
@@ -108,25 +108,25 @@ static void test_objects__resent_object_is_written_once(void **state) {
   (void)state;
   assert_good(lvn_spool_open(test_folder, &spool, &err));
   assert_good(lvn_objects_open(test_folder, &objects, &err));
-  facts = receive(spool, "twice");
+  record = receive(spool, "twice");
   assert_int_equal(count_new(spool, path), 1);
-  assert_good(lvn_objects_link(objects, path, facts.sha256, &placed, &err));
+  assert_good(lvn_objects_link(objects, path, record.sha256, &placed, &err));
   assert_good(lvn_objects_sync(objects, &err));
   assert_good(lvn_spool_remove(path, &err));
-  assert_good(lvn_objects_path(objects, facts.sha256, stored, &err));
+  assert_good(lvn_objects_path(objects, record.sha256, stored, &err));
   assert_int_equal(stat(stored, &first), 0);
-  facts = receive(spool, "twice");
-  assert_true(facts.already_stored);
+  record = receive(spool, "twice");
+  assert_true(record.already_stored);
   assert_int_equal(count_new(spool, path), 1);
-  assert_good(lvn_objects_link(objects, path, facts.sha256, &placed, &err));
+  assert_good(lvn_objects_link(objects, path, record.sha256, &placed, &err));
   assert_false(placed);
   assert_good(lvn_spool_remove(path, &err));
   assert_int_equal(stat(stored, &second), 0);
   assert_int_equal(first.st_ino, second.st_ino);
   assert_int_equal(first.st_mtim.tv_nsec, second.st_mtim.tv_nsec);
-  assert_good(lvn_objects_remove(objects, facts.sha256, &err));
+  assert_good(lvn_objects_remove(objects, record.sha256, &err));
   assert_false(lvn_file_exists(stored));
-  assert_good(lvn_objects_remove(objects, facts.sha256, &err)); /* gone already */
+  assert_good(lvn_objects_remove(objects, record.sha256, &err)); /* gone already */
   lvn_objects_close(objects);
   lvn_spool_close(spool);
 }
@@ -136,9 +136,9 @@ static void take_all(struct lvn_spool *spool, struct lvn_objects *objects) {
   struct lvn_file_names paths = {0};
   assert_good(lvn_spool_list_new(spool, 10, &paths, &err));
   for (size_t i = 0; i < paths.count; i++) {
-    struct lvn_spool_facts facts;
-    assert_good(lvn_spool_read_facts(paths.names[i], &facts, &err));
-    assert_good(lvn_objects_link(objects, paths.names[i], facts.sha256, &placed, &err));
+    struct lvn_reception_record record;
+    assert_good(lvn_spool_read_record(paths.names[i], &record, &err));
+    assert_good(lvn_objects_link(objects, paths.names[i], record.sha256, &placed, &err));
     assert_good(lvn_objects_sync(objects, &err));
     assert_good(lvn_spool_remove(paths.names[i], &err));
   }
@@ -150,8 +150,8 @@ static void take_all(struct lvn_spool *spool, struct lvn_objects *objects) {
 static void check_return_of_old_bytes(const char *folder, bool is_indexed) {
   struct lvn_spool *spool = NULL;
   struct lvn_objects *objects = NULL;
-  struct lvn_spool_facts first;
-  struct lvn_spool_facts again;
+  struct lvn_reception_record first;
+  struct lvn_reception_record again;
   char path[LVN_PATH_BYTES];
   char stored[LVN_PATH_BYTES];
   assert_good(lvn_spool_open(folder, &spool, &err));
@@ -172,7 +172,7 @@ static void check_return_of_old_bytes(const char *folder, bool is_indexed) {
   take_all(spool, objects);
   assert_int_equal(count_new(spool, path), 0);
   assert_good(lvn_objects_path(objects, first.sha256, stored, &err));
-  assert_good(lvn_spool_read_facts(stored, &again, &err)); /* what a rebuild reads */
+  assert_good(lvn_spool_read_record(stored, &again, &err)); /* what a rebuild reads */
   assert_int_equal(again.received_ms, 3000);
   assert_good(lvn_objects_remove(objects, first.sha256, &err));
   assert_false(lvn_file_exists(stored));
@@ -192,8 +192,8 @@ static void test_objects__old_bytes_that_return_before_the_others_are_indexed(vo
   check_return_of_old_bytes(test_folder, false);
 }
 
-/* ramfs has no extended attributes: the facts lie beside the object. */
-static void test_objects__old_bytes_that_return_bring_their_facts(void **state) {
+/* ramfs has no extended attributes: the record lie beside the object. */
+static void test_objects__old_bytes_that_return_bring_their_record(void **state) {
   (void)state;
   mount_or_skip("ramfs", "");
   check_return_of_old_bytes(mount_point, true);
@@ -235,20 +235,20 @@ static void test_objects__damaged_object_is_mended_by_sending_again(void **state
   (void)state;
   assert_good(lvn_spool_open(test_folder, &spool, &err));
   assert_good(lvn_objects_open(test_folder, &objects, &err));
-  struct lvn_spool_facts facts = receive(spool, "the stored bytes");
+  struct lvn_reception_record record = receive(spool, "the stored bytes");
   take_all(spool, objects);
-  assert_good(lvn_objects_path(objects, facts.sha256, stored, &err));
+  assert_good(lvn_objects_path(objects, record.sha256, stored, &err));
   for (enum damage how = TRUNCATED; how < DAMAGE_COUNT; how++) {
     damage(stored, how);
-    facts = receive(spool, "the stored bytes");
-    assert_false(facts.already_stored);
+    record = receive(spool, "the stored bytes");
+    assert_false(record.already_stored);
     assert_int_equal(count_new(spool, path), 1);
-    assert_good(lvn_objects_link(objects, path, facts.sha256, &placed, &err));
+    assert_good(lvn_objects_link(objects, path, record.sha256, &placed, &err));
     assert_true(placed);
     assert_good(lvn_objects_sync(objects, &err));
     assert_good(lvn_spool_remove(path, &err));
     assert_good(lvn_sha256_of_file(stored, content, &err));
-    assert_memory_equal(content, facts.sha256, sizeof content);
+    assert_memory_equal(content, record.sha256, sizeof content);
     assert_int_equal(count_objects(objects), 1);
   }
   lvn_objects_close(objects);
@@ -265,16 +265,16 @@ static void test_objects__damage_in_the_spool_is_mended_by_sending_again(void **
   (void)state;
   assert_good(lvn_spool_open(test_folder, &spool, &err));
   assert_good(lvn_objects_open(test_folder, &objects, &err));
-  struct lvn_spool_facts facts = receive(spool, "the stored bytes");
+  struct lvn_reception_record record = receive(spool, "the stored bytes");
   assert_int_equal(count_new(spool, path), 1);
   assert_int_equal(truncate(path, 5), 0);
-  facts = receive(spool, "the stored bytes");
-  assert_false(facts.already_stored);
+  record = receive(spool, "the stored bytes");
+  assert_false(record.already_stored);
   assert_int_equal(count_new(spool, path), 2);
   take_all(spool, objects);
-  assert_good(lvn_objects_path(objects, facts.sha256, stored, &err));
+  assert_good(lvn_objects_path(objects, record.sha256, stored, &err));
   assert_good(lvn_sha256_of_file(stored, content, &err));
-  assert_memory_equal(content, facts.sha256, sizeof content);
+  assert_memory_equal(content, record.sha256, sizeof content);
   lvn_objects_close(objects);
   lvn_spool_close(spool);
 }
@@ -287,10 +287,10 @@ static void test_objects__removed_while_it_is_received_again(void **state) {
   (void)state;
   assert_good(lvn_spool_open(test_folder, &spool, &err));
   assert_good(lvn_objects_open(test_folder, &objects, &err));
-  struct lvn_spool_facts facts = receive(spool, "kept");
+  struct lvn_reception_record record = receive(spool, "kept");
   take_all(spool, objects);
   assert_true(receive(spool, "kept").already_stored); /* answered as stored … */
-  assert_good(lvn_objects_remove(objects, facts.sha256, &err));
+  assert_good(lvn_objects_remove(objects, record.sha256, &err));
   assert_int_equal(count_objects(objects), 0);
   assert_int_equal(count_new(spool, path), 1); /* … and it is */
   take_all(spool, objects);
@@ -301,12 +301,12 @@ static void test_objects__removed_while_it_is_received_again(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      spool_test(test_objects__moved_with_their_facts),
+      spool_test(test_objects__moved_with_their_record),
       spool_test(test_objects__killed_after_any_step),
       spool_test(test_objects__resent_object_is_written_once),
       spool_test(test_objects__old_bytes_that_return_are_offered_again),
       spool_test(test_objects__old_bytes_that_return_before_the_others_are_indexed),
-      spool_test(test_objects__old_bytes_that_return_bring_their_facts),
+      spool_test(test_objects__old_bytes_that_return_bring_their_record),
       spool_test(test_objects__damaged_object_is_mended_by_sending_again),
       spool_test(test_objects__damage_in_the_spool_is_mended_by_sending_again),
       spool_test(test_objects__removed_while_it_is_received_again),

@@ -1,4 +1,4 @@
-/* The spool on real file systems: what a commit promises, its facts, a full disk. */
+/* The spool on real file systems: what a commit promises, its record, a full disk. */
 #include "spool_fixture.h"
 
 #include <fcntl.h>
@@ -15,26 +15,26 @@ static void assert_content(const char *path, const char *text) {
   lvn_free(data);
 }
 
-static void assert_facts_read(const char *path, const struct lvn_spool_facts *expected) {
-  struct lvn_spool_facts facts;
-  memset(&facts, 0xA5, sizeof facts);
-  assert_good(lvn_spool_read_facts(path, &facts, &err));
-  assert_string_equal(facts.sop_class_uid, expected->sop_class_uid);
-  assert_string_equal(facts.sop_instance_uid, expected->sop_instance_uid);
-  assert_string_equal(facts.transfer_syntax_uid, expected->transfer_syntax_uid);
-  assert_string_equal(facts.study_instance_uid, expected->study_instance_uid);
-  assert_string_equal(facts.series_instance_uid, expected->series_instance_uid);
-  assert_string_equal(facts.calling_aet, expected->calling_aet);
-  assert_string_equal(facts.address, expected->address);
-  assert_string_equal(facts.association_id, expected->association_id);
-  assert_int_equal(facts.received_ms, expected->received_ms);
-  assert_int_equal(facts.byte_count, expected->byte_count);
-  assert_memory_equal(facts.sha256, expected->sha256, LVN_SHA256_BYTES);
+static void assert_record_read(const char *path, const struct lvn_reception_record *expected) {
+  struct lvn_reception_record record;
+  memset(&record, 0xA5, sizeof record);
+  assert_good(lvn_spool_read_record(path, &record, &err));
+  assert_string_equal(record.sop_class_uid, expected->sop_class_uid);
+  assert_string_equal(record.sop_instance_uid, expected->sop_instance_uid);
+  assert_string_equal(record.transfer_syntax_uid, expected->transfer_syntax_uid);
+  assert_string_equal(record.study_instance_uid, expected->study_instance_uid);
+  assert_string_equal(record.series_instance_uid, expected->series_instance_uid);
+  assert_string_equal(record.calling_aet, expected->calling_aet);
+  assert_string_equal(record.address, expected->address);
+  assert_string_equal(record.association_id, expected->association_id);
+  assert_int_equal(record.received_ms, expected->received_ms);
+  assert_int_equal(record.byte_count, expected->byte_count);
+  assert_memory_equal(record.sha256, expected->sha256, LVN_SHA256_BYTES);
 }
 
-static void test_spool__commit_makes_a_whole_object_with_facts(void **state) {
+static void test_spool__commit_makes_a_whole_object_with_record(void **state) {
   struct lvn_spool *spool = open_spool(test_folder);
-  struct lvn_spool_facts facts = make_facts();
+  struct lvn_reception_record record = make_record();
   struct lvn_spool_writer *writer = begin(spool, "head");
   char path[LVN_PATH_BYTES];
   uint8_t digest[LVN_SHA256_BYTES];
@@ -42,39 +42,39 @@ static void test_spool__commit_makes_a_whole_object_with_facts(void **state) {
   assert_content(lvn_spool_writer_get_path(writer), "head");
   assert_counts(test_folder, 1, 0, 0);
   assert_good(lvn_spool_write(writer, " and data", 9, &err));
-  assert_good(lvn_spool_commit(writer, &facts, &err));
-  assert_false(facts.already_stored);
-  assert_int_equal(facts.byte_count, 13);
+  assert_good(lvn_spool_commit(writer, &record, &err));
+  assert_false(record.already_stored);
+  assert_int_equal(record.byte_count, 13);
   assert_counts(test_folder, 0, 1, 0);
-  path_of_new(spool, &facts, "obj", path);
+  path_of_new(spool, &record, "obj", path);
   assert_content(path, "head and data");
   assert_good(lvn_sha256_of_file(path, digest, &err));
-  assert_memory_equal(digest, facts.sha256, LVN_SHA256_BYTES);
-  assert_facts_read(path, &facts);
+  assert_memory_equal(digest, record.sha256, LVN_SHA256_BYTES);
+  assert_record_read(path, &record);
   assert_good(lvn_spool_remove(path, &err));
   assert_good(lvn_spool_remove(path, &err));
   assert_counts(test_folder, 0, 0, 0);
   lvn_spool_close(spool);
 }
 
-/* An AE title is any 16 bytes of the peer's; the facts must stay readable. */
-static void test_spool__facts_of_any_calling_title_are_readable(void **state) {
+/* An AE title is any 16 bytes of the peer's; the record must stay readable. */
+static void test_spool__record_of_any_calling_title_are_readable(void **state) {
   struct lvn_spool *spool = open_spool(test_folder);
-  struct lvn_spool_facts facts = make_facts();
+  struct lvn_reception_record record = make_record();
   char path[LVN_PATH_BYTES];
   (void)state;
-  (void)lvn_copy(facts.calling_aet, sizeof facts.calling_aet, "\xFF\x01\"\\\xC3(");
-  assert_good(lvn_spool_commit(begin(spool, "x"), &facts, &err));
-  path_of_new(spool, &facts, "obj", path);
-  (void)lvn_copy(facts.calling_aet, sizeof facts.calling_aet, "??\"\\?(");
-  assert_facts_read(path, &facts);
+  (void)lvn_copy(record.calling_aet, sizeof record.calling_aet, "\xFF\x01\"\\\xC3(");
+  assert_good(lvn_spool_commit(begin(spool, "x"), &record, &err));
+  path_of_new(spool, &record, "obj", path);
+  (void)lvn_copy(record.calling_aet, sizeof record.calling_aet, "??\"\\?(");
+  assert_record_read(path, &record);
   lvn_spool_close(spool);
 }
 
 static void test_spool__same_bytes_are_stored_once(void **state) {
   struct lvn_spool *spool = open_spool(test_folder);
-  struct lvn_spool_facts first = receive(spool, "same");
-  struct lvn_spool_facts again = make_facts();
+  struct lvn_reception_record first = receive(spool, "same");
+  struct lvn_reception_record again = make_record();
   char path[LVN_PATH_BYTES];
   char object_path[LVN_PATH_BYTES];
   char text[LVN_SHA256_TEXT_BYTES];
@@ -89,7 +89,7 @@ static void test_spool__same_bytes_are_stored_once(void **state) {
   path_of_new(spool, &first, "obj", path);
   assert_int_equal(stat(path, &status), 0);
   assert_int_equal(status.st_nlink, 2);
-  assert_facts_read(path, &again);
+  assert_record_read(path, &again);
 
   /* As the pipeline leaves it: in the object store alone. */
   lvn_sha256_to_text(first.sha256, text);
@@ -135,8 +135,8 @@ static void test_spool__list_new_is_oldest_first(void **state) {
       time_t seconds;
       long nanoseconds;
     } objects[4] = {{"c", 1000, 5}, {"a", 1000, 6}, {"d", 1001, 0}, {"b", 1002, 0}};
-    struct lvn_spool_facts facts = receive(spool, objects[i].text);
-    path_of_new(spool, &facts, "obj", expected[i]);
+    struct lvn_reception_record record = receive(spool, objects[i].text);
+    path_of_new(spool, &record, "obj", expected[i]);
     set_modified(expected[i], objects[i].seconds, objects[i].nanoseconds);
   }
   (void)snprintf(stray, sizeof stray, "%s/0.json", lvn_spool_get_new_folder(spool));
@@ -152,13 +152,13 @@ static void test_spool__list_new_is_oldest_first(void **state) {
   lvn_spool_close(spool);
 }
 
-static void assert_no_facts(const char *path) {
-  struct lvn_spool_facts facts;
-  assert_false(lvn_spool_read_facts(path, &facts, &err));
+static void assert_no_record(const char *path) {
+  struct lvn_reception_record record;
+  assert_false(lvn_spool_read_record(path, &record, &err));
   assert_int_equal(err.code, LVN_ERROR_DATA);
 }
 
-/* `from` replaced by `to` in good facts. */
+/* `from` replaced by `to` in good record. */
 static void assert_change_refused(const char *path, const char *good, const char *from, const char *to) {
   char text[4096];
   const char *found = strstr(good, from);
@@ -166,16 +166,16 @@ static void assert_change_refused(const char *path, const char *good, const char
   int length = snprintf(text, sizeof text, "%.*s%s%s", (int)(found - good), good, to, found + strlen(from));
   assert_in_range(length, 1, sizeof text - 1);
   assert_int_equal(setxattr(path, FACTS_NAME, text, (size_t)length, 0), 0);
-  assert_no_facts(path);
+  assert_no_record(path);
 }
 
-static void test_spool__damaged_facts_are_refused(void **state) {
+static void test_spool__damaged_record_are_refused(void **state) {
   struct lvn_spool *spool = open_spool(test_folder);
-  struct lvn_spool_facts facts = receive(spool, "x");
+  struct lvn_reception_record record = receive(spool, "x");
   char path[LVN_PATH_BYTES];
   char good[4096] = "";
   (void)state;
-  path_of_new(spool, &facts, "obj", path);
+  path_of_new(spool, &record, "obj", path);
   ssize_t bytes = getxattr(path, FACTS_NAME, good, sizeof good - 1);
   if (bytes < 0 && errno == ENOTSUP) {
     print_message("SKIPPED: '%s' keeps no extended attributes\n", path);
@@ -184,7 +184,7 @@ static void test_spool__damaged_facts_are_refused(void **state) {
   assert_true(bytes > 0);
   for (ssize_t cut = 0; cut < bytes; cut++) {
     assert_int_equal(setxattr(path, FACTS_NAME, good, (size_t)cut, 0), 0);
-    assert_no_facts(path);
+    assert_no_record(path);
   }
   assert_change_refused(path, good, "\"1.2.3\"", "\"1.2.3x\"");
   assert_change_refused(path, good, "\"1.2.3\"", "\"\"");
@@ -196,80 +196,80 @@ static void test_spool__damaged_facts_are_refused(void **state) {
   assert_change_refused(path, good, "byte_count", "received_ms");
   assert_change_refused(path, good, "address", "other");
   assert_int_equal(setxattr(path, FACTS_NAME, good, (size_t)bytes, 0), 0);
-  assert_facts_read(path, &facts);
+  assert_record_read(path, &record);
   assert_int_equal(removexattr(path, FACTS_NAME), 0);
-  assert_no_facts(path);
+  assert_no_record(path);
   lvn_spool_close(spool);
 }
 
 /* More than ext4 holds in its one block; tmpfs takes it. */
-static void test_spool__oversized_facts_are_refused(void **state) {
+static void test_spool__oversized_record_are_refused(void **state) {
   char large[8192];
   char path[LVN_PATH_BYTES];
   (void)state;
   mount_or_skip("tmpfs", "size=512k");
   struct lvn_spool *spool = open_spool(mount_point);
-  struct lvn_spool_facts facts = receive(spool, "x");
-  path_of_new(spool, &facts, "obj", path);
+  struct lvn_reception_record record = receive(spool, "x");
+  path_of_new(spool, &record, "obj", path);
   if (setxattr(path, FACTS_NAME, memset(large, ' ', sizeof large), sizeof large, 0) != 0) {
     print_message("SKIPPED: this tmpfs keeps no large extended attributes (%s)\n", strerror(errno));
     lvn_spool_close(spool);
     skip();
   }
-  assert_no_facts(path);
+  assert_no_record(path);
   lvn_spool_close(spool);
 }
 
-static void test_spool__facts_follow_a_link_and_a_rename(void **state) {
+static void test_spool__record_follow_a_link_and_a_rename(void **state) {
   struct lvn_spool *spool = open_spool(test_folder);
-  struct lvn_spool_facts facts = receive(spool, "moving");
+  struct lvn_reception_record record = receive(spool, "moving");
   char path[LVN_PATH_BYTES];
   char linked[LVN_PATH_BYTES];
   char renamed[LVN_PATH_BYTES];
   (void)state;
-  path_of_new(spool, &facts, "obj", path);
+  path_of_new(spool, &record, "obj", path);
   (void)snprintf(linked, sizeof linked, "%s/objects/ab/linked.dcm", test_folder);
   (void)snprintf(renamed, sizeof renamed, "%s/objects/ab", test_folder);
   assert_good(lvn_file_make_folder(renamed, 0700, &err));
   (void)snprintf(renamed, sizeof renamed, "%s/objects/ab/renamed.dcm", test_folder);
   assert_int_equal(link(path, linked), 0);
   assert_good(lvn_spool_remove(path, &err));
-  assert_facts_read(linked, &facts);
+  assert_record_read(linked, &record);
   assert_int_equal(rename(linked, renamed), 0);
-  assert_facts_read(renamed, &facts);
+  assert_record_read(renamed, &record);
   lvn_spool_close(spool);
 }
 
 /* ramfs has no extended attributes. */
-static void test_spool__facts_lie_beside_without_extended_attributes(void **state) {
+static void test_spool__record_lie_beside_without_extended_attributes(void **state) {
   char path[LVN_PATH_BYTES];
   char beside[LVN_PATH_BYTES];
   (void)state;
   mount_or_skip("ramfs", "");
   struct lvn_spool *spool = open_spool(mount_point);
-  struct lvn_spool_facts facts = receive(spool, "x");
-  path_of_new(spool, &facts, "obj", path);
-  path_of_new(spool, &facts, "json", beside);
+  struct lvn_reception_record record = receive(spool, "x");
+  path_of_new(spool, &record, "obj", path);
+  path_of_new(spool, &record, "json", beside);
   assert_counts(mount_point, 0, 2, 0);
   assert_true(lvn_file_exists(beside));
-  assert_facts_read(path, &facts);
+  assert_record_read(path, &record);
   assert_good(lvn_file_replace(beside, "{}", 2, 0600, &err));
-  assert_no_facts(path);
+  assert_no_record(path);
   assert_good(lvn_spool_remove(path, &err));
   assert_counts(mount_point, 0, 0, 0);
   lvn_spool_close(spool);
 }
 
-/* Killed between its facts and the object: the facts go at the next open, those of a whole object stay. */
-static void test_spool__facts_without_an_object_are_removed(void **state) {
+/* Killed between its record and the object: the record go at the next open, those of a whole object stay. */
+static void test_spool__record_without_an_object_are_removed(void **state) {
   char path[LVN_PATH_BYTES];
   char orphan[LVN_PATH_BYTES];
-  struct lvn_spool_facts lost = {.sha256 = {0xAB}};
+  struct lvn_reception_record lost = {.sha256 = {0xAB}};
   (void)state;
   mount_or_skip("ramfs", "");
   struct lvn_spool *spool = open_spool(mount_point);
-  struct lvn_spool_facts facts = receive(spool, "x");
-  path_of_new(spool, &facts, "obj", path);
+  struct lvn_reception_record record = receive(spool, "x");
+  path_of_new(spool, &record, "obj", path);
   path_of_new(spool, &lost, "json", orphan);
   assert_good(lvn_file_replace(orphan, "{}", 2, 0600, &err));
   assert_counts(mount_point, 0, 3, 0);
@@ -277,7 +277,7 @@ static void test_spool__facts_without_an_object_are_removed(void **state) {
   spool = open_spool(mount_point);
   assert_counts(mount_point, 0, 2, 0);
   assert_false(lvn_file_exists(orphan));
-  assert_facts_read(path, &facts);
+  assert_record_read(path, &record);
   lvn_spool_close(spool);
 }
 
@@ -313,10 +313,10 @@ static void test_spool__a_full_disk_leaves_nothing(void **state) {
 }
 
 /* Inodes are what is missing: five folders, the counter and a temporary file use them up, so that neither an attribute
- * (tmpfs takes its room from the inodes' since Linux 6.6) nor a file with the facts can be made. */
-static void test_spool__no_room_for_the_facts_leaves_nothing(void **state) {
+ * (tmpfs takes its room from the inodes' since Linux 6.6) nor a file with the record can be made. */
+static void test_spool__no_room_for_the_record_leaves_nothing(void **state) {
   struct lvn_spool_writer *refused = NULL;
-  struct lvn_spool_facts facts = make_facts();
+  struct lvn_reception_record record = make_record();
   (void)state;
   mount_or_skip("tmpfs", "size=512k,nr_inodes=7");
   struct lvn_spool *spool = open_spool(mount_point);
@@ -324,7 +324,7 @@ static void test_spool__no_room_for_the_facts_leaves_nothing(void **state) {
   assert_false(lvn_spool_begin(spool, &refused, &err));
   assert_int_equal(err.code, LVN_ERROR_NOSPACE);
   assert_null(refused);
-  assert_false(lvn_spool_commit(writer, &facts, &err));
+  assert_false(lvn_spool_commit(writer, &record, &err));
   assert_int_equal(err.code, LVN_ERROR_NOSPACE);
   assert_counts(mount_point, 0, 0, 0);
   lvn_spool_close(spool);
@@ -332,18 +332,18 @@ static void test_spool__no_room_for_the_facts_leaves_nothing(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      spool_test(test_spool__commit_makes_a_whole_object_with_facts),
-      spool_test(test_spool__facts_of_any_calling_title_are_readable),
+      spool_test(test_spool__commit_makes_a_whole_object_with_record),
+      spool_test(test_spool__record_of_any_calling_title_are_readable),
       spool_test(test_spool__same_bytes_are_stored_once),
       spool_test(test_spool__abandon_leaves_nothing),
       spool_test(test_spool__list_new_is_oldest_first),
-      spool_test(test_spool__damaged_facts_are_refused),
-      spool_test(test_spool__oversized_facts_are_refused),
-      spool_test(test_spool__facts_follow_a_link_and_a_rename),
-      spool_test(test_spool__facts_lie_beside_without_extended_attributes),
-      spool_test(test_spool__facts_without_an_object_are_removed),
+      spool_test(test_spool__damaged_record_are_refused),
+      spool_test(test_spool__oversized_record_are_refused),
+      spool_test(test_spool__record_follow_a_link_and_a_rename),
+      spool_test(test_spool__record_lie_beside_without_extended_attributes),
+      spool_test(test_spool__record_without_an_object_are_removed),
       spool_test(test_spool__a_full_disk_leaves_nothing),
-      spool_test(test_spool__no_room_for_the_facts_leaves_nothing),
+      spool_test(test_spool__no_room_for_the_record_leaves_nothing),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

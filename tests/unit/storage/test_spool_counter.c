@@ -21,17 +21,17 @@ static void counter_path(char ret_path[LVN_PATH_BYTES]) {
 
 static void test_spool_counter__a_clock_set_back_changes_no_order(void **state) {
   struct lvn_spool *spool = open_spool(test_folder);
-  struct lvn_spool_facts read_back;
+  struct lvn_reception_record read_back;
   char path[LVN_PATH_BYTES];
   (void)state;
-  struct lvn_spool_facts first = receive_at(spool, "first", RECEIVED_MS);
-  struct lvn_spool_facts second = receive_at(spool, "second", RECEIVED_MS - 1000000);
-  struct lvn_spool_facts third = receive_at(spool, "first", RECEIVED_MS - 1200000); /* the same bytes once more */
+  struct lvn_reception_record first = receive_at(spool, "first", RECEIVED_MS);
+  struct lvn_reception_record second = receive_at(spool, "second", RECEIVED_MS - 1000000);
+  struct lvn_reception_record third = receive_at(spool, "first", RECEIVED_MS - 1200000); /* the same bytes once more */
   assert_true(first.sequence > 0);
   assert_true(second.sequence > first.sequence);
   assert_true(third.sequence > second.sequence);
   path_of_new(spool, &second, "obj", path);
-  assert_good(lvn_spool_read_facts(path, &read_back, &err));
+  assert_good(lvn_spool_read_record(path, &read_back, &err));
   assert_int_equal(read_back.sequence, second.sequence);
   assert_int_equal(read_back.received_ms, RECEIVED_MS - 1000000);
   lvn_spool_close(spool);
@@ -120,22 +120,22 @@ static void test_spool_counter__a_lost_or_damaged_counter_goes_on_above(void **s
   }
 }
 
-static void test_spool_counter__facts_of_an_earlier_release_come_first(void **state) {
+static void test_spool_counter__record_of_an_earlier_release_come_first(void **state) {
   struct lvn_spool *spool = open_spool(test_folder);
   char path[LVN_PATH_BYTES];
-  char facts_path[LVN_PATH_BYTES];
-  struct lvn_spool_facts read_back = {.sequence = 7};
-  static const char old_facts[] =
+  char record_path[LVN_PATH_BYTES];
+  struct lvn_reception_record read_back = {.sequence = 7};
+  static const char old_record[] =
       "{\"sop_class_uid\":\"1.2.3\",\"sop_instance_uid\":\"1.2.3\",\"transfer_syntax_uid\":\"1.2\","
       "\"study_instance_uid\":\"1.2\",\"series_instance_uid\":\"1.2\",\"calling_aet\":\"A\",\"address\":\"a\","
       "\"association_id\":\"a\",\"received_ms\":99,\"byte_count\":1,\"sha256\":"
       "\"0000000000000000000000000000000000000000000000000000000000000000\"}";
   (void)state;
   (void)snprintf(path, sizeof path, "%s/aa.obj", lvn_spool_get_new_folder(spool));
-  (void)snprintf(facts_path, sizeof facts_path, "%s/aa.json", lvn_spool_get_new_folder(spool));
+  (void)snprintf(record_path, sizeof record_path, "%s/aa.json", lvn_spool_get_new_folder(spool));
   assert_good(lvn_file_replace(path, "x", 1, 0600, &err));
-  assert_good(lvn_file_replace(facts_path, old_facts, strlen(old_facts), 0600, &err));
-  assert_good(lvn_spool_read_facts(path, &read_back, &err));
+  assert_good(lvn_file_replace(record_path, old_record, strlen(old_record), 0600, &err));
+  assert_good(lvn_spool_read_record(path, &read_back, &err));
   assert_int_equal(read_back.sequence, 0);
   assert_int_equal(read_back.received_ms, 99);
   lvn_spool_close(spool);
@@ -144,9 +144,9 @@ static void test_spool_counter__facts_of_an_earlier_release_come_first(void **st
 int main(void) {
 #define CASE(name) cmocka_unit_test_setup_teardown(test_spool_counter__##name, set_up, tear_down)
   const struct CMUnitTest tests[] = {
-      CASE(a_clock_set_back_changes_no_order),      CASE(parallel_associations_share_no_number),
-      CASE(a_power_cut_takes_no_number_back),       CASE(a_lost_or_damaged_counter_goes_on_above),
-      CASE(facts_of_an_earlier_release_come_first),
+      CASE(a_clock_set_back_changes_no_order),       CASE(parallel_associations_share_no_number),
+      CASE(a_power_cut_takes_no_number_back),        CASE(a_lost_or_damaged_counter_goes_on_above),
+      CASE(record_of_an_earlier_release_come_first),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -32,7 +32,7 @@ static pid_t start_association(struct lvn_spool *spool, const char *association_
 static void test_spool__open_removes_what_the_dead_left_and_keeps_what_lives(void **state) {
   struct lvn_spool *spool = open_spool(test_folder);
   struct lvn_spool_writer *own = begin(spool, "own");
-  struct lvn_spool_facts facts = make_facts();
+  struct lvn_reception_record record = make_record();
   (void)state;
   pid_t living = start_association(spool, "living");
   kill_association(start_association(spool, "dead"));
@@ -42,7 +42,7 @@ static void test_spool__open_removes_what_the_dead_left_and_keeps_what_lives(voi
   kill_association(living);
   lvn_spool_close(open_spool(test_folder));
   assert_counts(test_folder, 1, 0, 2);
-  assert_good(lvn_spool_commit(own, &facts, &err));
+  assert_good(lvn_spool_commit(own, &record, &err));
   lvn_spool_close(open_spool(test_folder));
   assert_counts(test_folder, 0, 1, 2);
   lvn_spool_close(spool);
@@ -78,12 +78,12 @@ static void test_spool__a_commit_survives_others_that_open(void **state) {
   }
   bool good = true;
   for (int i = 0; good && i < 5000; i++) {
-    struct lvn_spool_facts facts = make_facts();
+    struct lvn_reception_record record = make_record();
     struct lvn_spool_writer *writer = NULL;
     char path[LVN_PATH_BYTES];
     good = lvn_spool_begin(spool, &writer, &err) && lvn_spool_write(writer, &i, sizeof i, &err) &&
-           lvn_spool_commit(writer, &facts, &err);
-    path_of_new(spool, &facts, "obj", path);
+           lvn_spool_commit(writer, &record, &err);
+    path_of_new(spool, &record, "obj", path);
     good = good && lvn_spool_remove(path, &err);
   }
   kill_association(child);
