@@ -4,7 +4,7 @@
 #ifndef LVN_MODEL_EVALUATION_EVALUATION_H
 #define LVN_MODEL_EVALUATION_EVALUATION_H
 
-#include "model/evaluation/answers.h"
+#include "model/evaluation/levels.h"
 #include "model/stats/compare.h"
 #include "model/stats/figures.h"
 #include "model/stats/roc.h"
@@ -13,11 +13,6 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-/* Per patient: the lesions of one class in one patient are one case, its probabilities the renormalised geometric mean
- * of theirs. A patient with lesions of two classes is two cases, which the bootstrap draws together. */
-enum lvn_level { LVN_LEVEL_SLICE = 0, LVN_LEVEL_LESION, LVN_LEVEL_PATIENT, LVN_LEVEL_COUNT };
-const char *lvn_level_name(enum lvn_level level); /* "slice", "lesion", "patient" */
 
 struct lvn_level_result {
   size_t count;
@@ -33,7 +28,6 @@ struct lvn_level_result {
   double log_loss;
 };
 
-#define LVN_FOLDS_MAX 100
 struct lvn_fold_result {
   unsigned fold;
   size_t slice_count;

@@ -3,12 +3,18 @@
 #define LVN_MODEL_EVALUATION_LEVELS_H
 
 #include "model/evaluation/answers.h"
-#include "model/evaluation/evaluation.h"
 #include "model/stats/figures.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+#define LVN_FOLDS_MAX 100
+
+/* Per patient: the lesions of one class in one patient are one case, its probabilities the renormalised geometric mean
+ * of theirs. A patient with lesions of two classes is two cases, which the bootstrap draws together. */
+enum lvn_level { LVN_LEVEL_SLICE = 0, LVN_LEVEL_LESION, LVN_LEVEL_PATIENT, LVN_LEVEL_COUNT };
+const char *lvn_level_name(enum lvn_level level); /* "slice", "lesion", "patient" */
 
 /* Owned arrays; `sample` borrows them. */
 struct lvn_level_cases {

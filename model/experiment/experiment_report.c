@@ -1,5 +1,5 @@
 #include "base/memory.h"
-#include "model/experiment/figures.h"
+#include "model/experiment/experiment_figures.h"
 #include "model/tensor/json.h"
 
 #include <math.h>

@@ -52,7 +52,7 @@ torch::Tensor Network::prepare(const torch::Tensor &hounsfield, size_t order) co
   if (x.size(2) != kind_->input_side) {
     x = torch::upsample_bilinear2d(x, {kind_->input_side, kind_->input_side}, false);
   }
-  return kind_->normalise(x, recipe_).contiguous(torch::MemoryFormat::ChannelsLast);
+  return kind_->normalise(x, recipe_.mean, recipe_.std).contiguous(torch::MemoryFormat::ChannelsLast);
 }
 
 NetworkOutput Network::forward(const torch::Tensor &input) const {

@@ -3,7 +3,7 @@
 #ifndef LVN_MODEL_RESNET_TORCH_HH
 #define LVN_MODEL_RESNET_TORCH_HH
 
-#include "model/network/image_encoder_torch.hh"
+#include "model/network/encoder_kind_torch.hh"
 
 #include <torch/torch.h>
 

@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "model/network/package.h"
-#include "model/train/trainer.h"
+#include "model/train/run.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -6,7 +6,7 @@
 #include "model/train/data_torch.hh"
 #include "model/train/loop_torch.hh"
 #include "model/train/model_torch.hh"
-#include "model/train/trainer.h"
+#include "model/train/run.h"
 
 namespace lvn {
 

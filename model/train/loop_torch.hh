@@ -4,7 +4,7 @@
 
 #include "model/train/data_torch.hh"
 #include "model/train/optimiser_torch.hh"
-#include "model/train/trainer.h"
+#include "model/train/run.h"
 
 #include <torch/torch.h>
 

@@ -406,7 +406,7 @@ bool lvn_train_run(const struct lvn_train_options *options, struct lvn_train_sum
     }
     lvn_recipe recipe = {};
     lvn_train_options chosen = *options;
-    if (!lvn_train_tune(options, nullptr, options->recipe->validation_fold, &recipe, err)) {
+    if (!lvn_train_tune(options, nullptr, options->recipe->validation_fold, lvn_train_fold_run, &recipe, err)) {
       return false;
     }
     chosen.recipe = &recipe;
@@ -424,7 +424,7 @@ bool lvn_train_fold_run(const struct lvn_train_options *options, const struct lv
     lvn_train_summary summary = {};
     lvn_recipe recipe = {};
     lvn_train_options chosen = *options;
-    if (!lvn_train_tune(options, fold->folds, fold->fold, &recipe, err)) {
+    if (!lvn_train_tune(options, fold->folds, fold->fold, lvn_train_fold_run, &recipe, err)) {
       return false;
     }
     chosen.recipe = &recipe;

@@ -20,6 +20,7 @@ struct candidate {
 struct tuning {
   const struct lvn_train_options *options;
   const struct lvn_recipe *recipe;
+  lvn_train_fold_runner run;
   struct lvn_folds inner;
   char folder[LVN_PATH_BYTES];
   char data[LVN_SHA256_TEXT_BYTES]; /* digest of the data sets' manifests and of who is held out */
@@ -115,7 +116,7 @@ static bool run_one(const struct tuning *tuning, const struct candidate *candida
   options.resume = true;
   options.progress = tuning->options->progress == NULL ? NULL : tell;
   options.context = &teller;
-  return (lvn_file_exists(path) || lvn_train_fold_run(&options, &part, &summary, tuning->err)) &&
+  return (lvn_file_exists(path) || tuning->run(&options, &part, &summary, tuning->err)) &&
          lvn_predictions_read(path, predictions, tuning->err);
 }
 
@@ -221,7 +222,7 @@ static bool tune(struct tuning *tuning, unsigned held_out, struct lvn_recipe *re
 }
 
 bool lvn_train_tune(const struct lvn_train_options *options, const struct lvn_folds *folds, unsigned held_out,
-                    struct lvn_recipe *ret_recipe, struct lvn_error *err) {
+                    lvn_train_fold_runner run, struct lvn_recipe *ret_recipe, struct lvn_error *err) {
   const struct lvn_recipe *recipe = options->recipe;
   *ret_recipe = *recipe;
   if (recipe->tuning_key[0] == '\0') {
@@ -234,6 +235,7 @@ bool lvn_train_tune(const struct lvn_train_options *options, const struct lvn_fo
   }
   tuning->options = options;
   tuning->recipe = recipe;
+  tuning->run = run;
   tuning->err = err;
   if (!lvn_copy(tuning->folder, sizeof tuning->folder, folder)) {
     return lvn_error_set(err, LVN_ERROR_USAGE, "the path '%.60s' is too long", folder);

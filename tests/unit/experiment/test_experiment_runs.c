@@ -2,7 +2,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "model/experiment/experiment.h"
-#include "model/experiment/figures.h"
+#include "model/experiment/experiment_figures.h"
 
 #include <math.h>
 #include <setjmp.h>

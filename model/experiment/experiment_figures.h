@@ -1,6 +1,6 @@
-/* The figures of one row of a experiment, from its folds' predictions. Inside of model/experiment. */
-#ifndef LVN_MODEL_EXPERIMENT_FIGURES_H
-#define LVN_MODEL_EXPERIMENT_FIGURES_H
+/* The figures of one row of an experiment, from its folds' predictions. Inside of model/experiment. */
+#ifndef LVN_MODEL_EXPERIMENT_EXPERIMENT_FIGURES_H
+#define LVN_MODEL_EXPERIMENT_EXPERIMENT_FIGURES_H
 
 #include "model/dataset/predictions.h"
 #include "model/experiment/experiment.h"

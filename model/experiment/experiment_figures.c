@@ -1,4 +1,4 @@
-#include "model/experiment/figures.h"
+#include "model/experiment/experiment_figures.h"
 
 #include "base/memory.h"
 #include "model/train/calibrate.h"
