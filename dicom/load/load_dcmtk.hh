@@ -19,6 +19,15 @@ bool load_file(const std::string &path, bool with_pixels, DcmFileFormat &file, l
 // The same for a file that lvn_scan_file() has just passed without a problem: `is_odd` is what it said.
 bool load_scanned(const std::string &path, bool with_pixels, bool is_odd, DcmFileFormat &file, lvn_error *err);
 
+// Are the pixel data of this transfer syntax in fragments (PS3.5 A.4)? DCMTK changed the name of the question.
+inline bool is_encapsulated(E_TransferSyntax syntax) {
+#if OFFIS_DCMTK_VERSION_NUMBER >= 369
+  return DcmXfer(syntax).usesEncapsulatedFormat();
+#else
+  return DcmXfer(syntax).isEncapsulated();
+#endif
+}
+
 } // namespace lvn
 
 #endif

@@ -1,5 +1,6 @@
 // Pixel data to HU: DCMTK's codecs for uncompressed, deflated, RLE, JPEG and JPEG-LS, OpenJPEG for JPEG 2000 and HTJ2K.
 // Every size is checked against the matrix before anything is decoded.
+#include "dicom/load/load_dcmtk.hh"
 #include "dicom/read/j2k.h"
 #include "dicom/read/study_dcmtk.hh"
 
@@ -188,7 +189,7 @@ bool decode_pixels(const Pixels &pixels, std::vector<uint16_t> &ret_values, lvn_
     return data != nullptr ? decode_openjpeg(pixels, *data, ret_values, err)
                            : fail(pixels, err, "the pixel data are no pixel element");
   }
-  if (DcmXfer(dataset.getOriginalXfer()).isEncapsulated()) {
+  if (is_encapsulated(dataset.getOriginalXfer())) {
     register_codecs();
     close_jpeg_streams(pixels, dataset);
     const OFCondition status = dataset.chooseRepresentation(EXS_LittleEndianExplicit, nullptr);

@@ -6,6 +6,14 @@
 
 namespace lvn {
 
+namespace {
+
+// Retired, and renamed in DCMTK, but still written by planning systems (PS3.3 C.8.8.8).
+const DcmTagKey observation_label(0x3006, 0x0085);
+const DcmTagKey observation_description(0x3006, 0x0088);
+
+} // namespace
+
 std::vector<DcmItem *> sequence_items(DcmItem &parent, const DcmTagKey &key) {
   std::vector<DcmItem *> items;
   DcmSequenceOfItems *sequence = nullptr;
@@ -106,8 +114,8 @@ RoiVerdict judge_structure(DcmItem &structure, DcmItem *observation) {
     further.push_back(judge_code(first_item(observation, DCM_RTROIIdentificationCodeSequence)));
     further.push_back(judge_code(first_item(observation, DCM_SegmentedPropertyTypeCodeSequence)));
     further.push_back(judge_code(first_item(observation, DCM_SegmentedPropertyCategoryCodeSequence)));
-    further.push_back(judge_text(text_of(*observation, DCM_ROIObservationLabel)));
-    further.push_back(judge_text(text_of(*observation, DCM_ROIObservationDescription)));
+    further.push_back(judge_text(text_of(*observation, observation_label)));
+    further.push_back(judge_text(text_of(*observation, observation_description)));
   }
   further.push_back(judge_text(text_of(structure, DCM_ROIDescription)));
   for (const RoiVerdict &other : further) {

@@ -1,4 +1,5 @@
 // Pixels of segmentations: native 1-bit and RLE ones frame by frame as they are asked for, all others at once.
+#include "dicom/load/load_dcmtk.hh"
 #include "dicom/read/roi_raster.h"
 #include "dicom/read/roi_seg_dcmtk.hh"
 
@@ -66,7 +67,7 @@ bool find_values(DcmFileFormat &file, Seg &seg, lvn_error *err) {
     return find_fragments(dataset, seg, err);
   }
   if (seg.pixels.bits_allocated == 1) {
-    return syntax.isEncapsulated()
+    return is_encapsulated(syntax.getXfer())
                ? lvn_error_set(err, LVN_ERROR_DATA, "1-bit pixel data in transfer syntax %s are not supported",
                                syntax.getXferID())
                : find_bits(dataset, seg, err);

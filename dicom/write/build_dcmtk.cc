@@ -1,6 +1,7 @@
 #include "dicom/write/build_dcmtk.hh"
 
 #include "base/file.h"
+#include "dicom/load/load_dcmtk.hh"
 #include "dicom/scan/identity.h"
 
 #include <dcmtk/dcmdata/dcostrmb.h>
@@ -233,7 +234,7 @@ size_t encode(DcmDataset &dataset, E_TransferSyntax syntax, std::vector<uint8_t>
 } // namespace
 
 bool save(DcmDataset &dataset, E_TransferSyntax syntax, const char *path, bool durable, struct lvn_error *err) {
-  if (DcmXfer(syntax).isEncapsulated()) {
+  if (lvn::is_encapsulated(syntax)) {
     register_encoders();
     if (dataset.chooseRepresentation(syntax, nullptr).bad() || !dataset.canWriteXfer(syntax)) {
       return lvn_error_set(err, LVN_ERROR_DATA, "cannot encode the pixels as %s", DcmXfer(syntax).getXferName());
