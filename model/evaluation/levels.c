@@ -1,6 +1,7 @@
 #include "model/evaluation/levels.h"
 
 #include "base/memory.h"
+#include "model/train/calibrate.h"
 
 #include <math.h>
 #include <stdlib.h>
