@@ -24,9 +24,10 @@ struct TrainingLesion {
   int64_t first_slice;
   int64_t slice_count;
   int64_t key_slice;
-  int64_t label;
-  int64_t present; // bit p: phase p was measured
-  bool delayed;    // so was the delayed one, and its pixels are in TrainingData::delayed
+  int64_t label;    // a class, or LVN_CLASS_OUTLIER
+  std::string kind; // of an outlier: the data set's subtype
+  int64_t present;  // bit p: phase p was measured
+  bool delayed;     // so was the delayed one, and its pixels are in TrainingData::delayed
   Role role;
 };
 
@@ -47,7 +48,12 @@ struct DataRequest {
   const struct lvn_folds *folds; // in place of the data sets' own; a patient that it does not know is left out; or NULL
   bool use_incomplete;           // else lesions with a missing phase are left out
   bool use_delayed;              // of training lesions
+  const char *unseen;            // kinds of outliers that are left out, separated by '|'
 };
+
+inline bool is_outlier(const TrainingLesion &lesion) {
+  return lesion.label == LVN_CLASS_OUTLIER;
+}
 
 // Throws on an unreadable data set, when a patient is both in the held out fold and outside it, and when an unlabelled
 // patient is a labelled one.
