@@ -224,7 +224,7 @@ static void set_heads(json_t *root, const struct lvn_evaluation_subject *subject
   char now[LVN_TIME_TEXT_BYTES];
   json_t *models = json_array();
   size_t total = lvn_dataset_count(subject->dataset);
-  size_t answered = subject->answers->lesion_count;
+  size_t answered = subject->answers->lesion_count + subject->answers->outlier_count;
   lvn_clock_format_utc(lvn_clock_wall_ms(), now);
   lvn_sha256_to_text(lvn_dataset_sha256(subject->dataset), data);
   for (size_t i = 0; i < subject->package_count; i++) {
@@ -259,6 +259,8 @@ static void set_summary(json_t *root, const struct lvn_evaluation_subject *subje
   set(root, "accuracy_wilson_95", interval(lesion->accuracy_wilson));
   set(root, "accuracy_answered", real(e->accuracy_answered));
   set(root, "accuracy_answered_wilson_95", interval(e->accuracy_answered_wilson));
+  set(root, "recall_answered", per_class(e->recall_answered));
+  set(root, "ece_answered", real(e->ece_answered));
   set(root, "abstained", count(abstained));
   set(root, "abstained_wrong", count(e->abstained_wrong));
   set(root, "balanced_accuracy", real(lesion->figures.balanced_accuracy));
@@ -288,6 +290,10 @@ bool lvn_evaluation_write_json(const struct lvn_evaluation_subject *subject, con
   set(root, "calibration", calibration_json(e));
   set(root, "conformal_per_patient", conformal_json(e));
   set(root, "out_of_distribution", unlike_json(&e->unlike));
+  json_t *outliers = lvn_evaluation_outliers_json(subject->answers);
+  if (outliers != NULL) {
+    set(root, "outliers", outliers);
+  }
   set(root, "risk_coverage", risk_json(e));
   set(root, "decision_curve", decision_json(e));
   set(root, "roc", roc_json(e));

@@ -244,6 +244,15 @@ static void draw_delays(struct lvn_phantom *phantom, const struct lvn_phantom_pa
   delay[LVN_PHASE_DL] = rint(lvn_phantom_random_uniform(&random, 170.0, 300.0));
 }
 
+static void drop_lesion(struct lvn_phantom_options *options, size_t lesion) {
+  options->lesion_count--;
+  for (size_t i = lesion; i < options->lesion_count; i++) {
+    options->lesion_class[i] = options->lesion_class[i + 1];
+    options->lesion_other[i] = options->lesion_other[i + 1];
+    options->lesion_diameter_mm[i] = options->lesion_diameter_mm[i + 1];
+  }
+}
+
 static bool fill(struct lvn_phantom *phantom, struct lvn_phantom_scene *scene, unsigned threads,
                  struct lvn_error *err) {
   struct lvn_phantom_options *options = &phantom->options;
@@ -257,9 +266,14 @@ static bool fill(struct lvn_phantom *phantom, struct lvn_phantom_scene *scene, u
   }
   lvn_phantom_anatomy_build(scene, options->seed);
   lvn_phantom_vessels_build(scene, options->seed);
-  for (size_t i = 0; i < options->lesion_count; i++) {
+  for (size_t i = 0; i < options->lesion_count;) {
     lvn_phantom_lesion_place(scene, options->seed, options->lesion_class[i], options->lesion_other[i],
                              options->lesion_diameter_mm[i]);
+    if (options->world.is_wide && scene->lesion_count == i) {
+      drop_lesion(options, i); /* what finds no place in a wide world is left out */
+    } else {
+      i++;
+    }
   }
   for (size_t i = 0; i < scene->lesion_count; i++) {
     if (scene->lesions[i].is_hidden) {
@@ -271,7 +285,7 @@ static bool fill(struct lvn_phantom *phantom, struct lvn_phantom_scene *scene, u
     }
     lvn_phantom_scene_add(scene, &shape);
   }
-  if (scene->lesion_count < options->lesion_count) {
+  if (scene->lesion_count < options->lesion_count || scene->lesion_count == 0) {
     return lvn_error_set(err, LVN_ERROR_USAGE, "the liver of seed %llu has no room for %zu lesions of these sizes",
                          (unsigned long long)options->seed, options->lesion_count);
   }
