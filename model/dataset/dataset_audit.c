@@ -71,7 +71,9 @@ static bool compare_neighbours(const struct lvn_dataset *dataset, enum lvn_datas
     }
     const struct lvn_dataset_lesion *first = lvn_dataset_get(dataset, a);
     const struct lvn_dataset_lesion *second = lvn_dataset_get(dataset, b);
-    if (is_fault(kind, first, second)) {
+    /* Two data sets may use the same names. */
+    bool may_be = kind != LVN_FINDING_SAME_ID || lvn_dataset_folder(dataset, a) == lvn_dataset_folder(dataset, b);
+    if (may_be && is_fault(kind, first, second)) {
       const struct lvn_dataset_finding finding = {
           .kind = kind, .first = a, .second = b, .is_leak = first->fold != second->fold};
       if (!add_finding(audit, capacity, &finding, err)) {
@@ -254,20 +256,12 @@ bool lvn_dataset_check_trainable(const struct lvn_dataset *dataset, struct lvn_e
 
 bool lvn_datasets_check_trainable(const char *const *folders, size_t folder_count, bool folds_are_made,
                                   struct lvn_error *err) {
-  size_t lesions[LVN_DATASET_LABEL_COUNT] = {0};
-  for (size_t i = 0; i < folder_count; i++) {
-    struct lvn_dataset *dataset = NULL;
-    struct lvn_dataset_audit audit = {0};
-    bool good = lvn_dataset_open(folders[i], &dataset, err) && lvn_dataset_audit_run(dataset, &audit, err) &&
-                judge_findings(dataset, &audit, folds_are_made, err);
-    for (size_t c = 0; c < LVN_DATASET_LABEL_COUNT; c++) {
-      lesions[c] += audit.lesions[c];
-    }
-    lvn_dataset_audit_clear(&audit);
-    lvn_dataset_close(dataset);
-    if (!good) {
-      return lvn_error_prefix(err, "'%.200s'", folders[i]);
-    }
-  }
-  return judge_classes(lesions, true, err);
+  struct lvn_dataset *dataset = NULL;
+  struct lvn_dataset_audit audit = {0};
+  bool good = lvn_dataset_open_all(folders, folder_count, &dataset, err) &&
+              lvn_dataset_audit_run(dataset, &audit, err) && judge_findings(dataset, &audit, folds_are_made, err) &&
+              judge_classes(audit.lesions, true, err);
+  lvn_dataset_audit_clear(&audit);
+  lvn_dataset_close(dataset);
+  return good;
 }

@@ -1,6 +1,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "model/evaluation/evaluation_write.h"
+#include "model/network/lineage.h"
 #include "model/evaluation/levels.h"
 #include "model/tensor/json.h"
 
@@ -219,6 +220,23 @@ static json_t *comparison_json(const struct lvn_evaluation_subject *subject) {
                    t_json(&c->corrected_t));
 }
 
+/* What promotion compares with what the model has seen. */
+static json_t *pixels_json(const struct lvn_dataset *dataset) {
+  LVN_CLEANUP(lvn_lineage_clear) struct lvn_lineage lineage = {0};
+  struct lvn_error err = {0};
+  bool good = true;
+  for (size_t i = 0; good && i < lvn_dataset_count(dataset); i++) {
+    size_t images = 0;
+    const uint8_t *image = lvn_dataset_images(dataset, i, &images);
+    good = lvn_lineage_add(&lineage, lvn_dataset_pixels(dataset, i), &err);
+    for (size_t k = 0; good && k < images; k++) {
+      good = lvn_lineage_add(&lineage, image + k * LVN_SHA256_BYTES, &err);
+    }
+  }
+  LVN_AUTOFREE char *text = good ? lvn_lineage_to_text(&lineage, &err) : NULL;
+  return json_string(text == NULL ? "" : text);
+}
+
 static void set_heads(json_t *root, const struct lvn_evaluation_subject *subject) {
   char data[LVN_SHA256_TEXT_BYTES];
   char now[LVN_TIME_TEXT_BYTES];
@@ -238,8 +256,9 @@ static void set_heads(json_t *root, const struct lvn_evaluation_subject *subject
   set(root, "model", subject->package_count == 1 ? model_json(&subject->packages[0]) : json_null());
   set(root, "models", models);
   set(root, "data",
-      json_pack("{s:s,s:s,s:o}", "source", lvn_dataset_source(subject->dataset), "manifest_sha256", data,
-                "lesions_left_out", count(total > answered ? total - answered : 0)));
+      json_pack("{s:s,s:s,s:o,s:o,s:o}", "source", lvn_dataset_source(subject->dataset), "manifest_sha256", data,
+                "lesions_left_out", count(total > answered ? total - answered : 0), "lesions_seen_in_training",
+                count(subject->seen_in_training), "pixels", pixels_json(subject->dataset)));
   set(root, "device", json_string(subject->device));
   set(root, "order_ensemble", json_boolean(subject->order_ensemble));
 }

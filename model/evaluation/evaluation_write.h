@@ -29,6 +29,7 @@ struct lvn_evaluation_subject {
   bool order_ensemble;
   const struct lvn_comparison *comparison; /* NULL: no other model was measured */
   const struct lvn_package *other;
+  size_t seen_in_training; /* lesions of these answers that a package was trained on, by their pixels */
 };
 
 /* `folder` is made. */

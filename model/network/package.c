@@ -10,7 +10,7 @@
 
 #define FORMAT "livervlm-package"
 #define FORMAT_VERSION 1
-#define MANIFEST_BYTES_MAX (16U * 1024U * 1024U)
+#define MANIFEST_BYTES_MAX (64U * 1024U * 1024U)
 #define FILES_MAX 64U
 
 static const char *const term_names[LVN_OUTLIER_TERM_COUNT] = {"distance",   "relative", "background",

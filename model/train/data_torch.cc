@@ -132,10 +132,29 @@ private:
     return found->second.first;
   }
 
+  // The same pixels under another name would flatter the model as well.
+  void note_pixels(const uint8_t *sha256, const lvn_dataset_lesion &lesion, Role role) {
+    PixelDigest digest;
+    std::memcpy(digest.data(), sha256, digest.size());
+    const bool held_out = role == Role::kHeldOut;
+    const auto entry = pixels_.emplace(digest, std::make_pair(held_out, std::string(lesion.lesion_id)));
+    if (!entry.second && entry.first->second.first != held_out) {
+      throw std::runtime_error("lesions '" + std::string(lesion.lesion_id) + "' and '" + entry.first->second.second +
+                               "' show the same pixels, one in the held-out fold and one outside it");
+    }
+    (held_out ? data_.held_out_pixels : data_.trained_pixels).push_back(digest);
+  }
+
   void append(const lvn_dataset *dataset, size_t index, const lvn_dataset_lesion &lesion, Role role) {
     struct lvn_error err = {};
     struct lvn_crop crop = {};
     const int64_t patient = number_patient(lesion, role);
+    size_t images = 0;
+    const uint8_t *image = lvn_dataset_images(dataset, index, &images);
+    note_pixels(lvn_dataset_pixels(dataset, index), lesion, role);
+    for (size_t i = 0; i < images; i++) {
+      note_pixels(image + i * LVN_SHA256_BYTES, lesion, role);
+    }
     if (!lvn_dataset_load(dataset, index, &crop, &err)) {
       lvn_throw(err);
     }
@@ -158,6 +177,7 @@ private:
   TrainingData data_;
   std::vector<DatasetHandle> datasets_;
   std::map<std::string, std::pair<int64_t, Role>> patients_;
+  std::map<PixelDigest, std::pair<bool, std::string>> pixels_; // held out? and of which lesion
   int64_t slices_ = 0;
   int64_t used_ = 0;
 };

@@ -8,6 +8,7 @@
 
 #include <torch/torch.h>
 
+#include <array>
 #include <cstdint>
 #include <random>
 #include <string>
@@ -31,12 +32,17 @@ struct TrainingLesion {
   Role role;
 };
 
+using PixelDigest = std::array<uint8_t, LVN_SHA256_BYTES>;
+
 struct TrainingData {
   torch::Tensor hounsfield; // int16 [slices,3,224,224]
   torch::Tensor delayed;    // int16 [slices,1,224,224], undefined unless it was asked for and a lesion has it
   std::vector<TrainingLesion> lesions;
   std::string source;
   std::string digest; // of the data sets' manifests, hexadecimal, joined by '+'
+  // SHA-256 of the pixels of lesions, and of the images that they were cut from.
+  std::vector<PixelDigest> trained_pixels; // unlabelled ones, too
+  std::vector<PixelDigest> held_out_pixels;
 };
 
 struct DataRequest {
@@ -55,8 +61,8 @@ inline bool is_outlier(const TrainingLesion &lesion) {
   return lesion.label == LVN_CLASS_OUTLIER;
 }
 
-// Throws on an unreadable data set, when a patient is both in the held out fold and outside it, and when an unlabelled
-// patient is a labelled one.
+// Throws on an unreadable data set, when a patient or the same pixels are both in the held out fold and outside it, and
+// when an unlabelled patient is a labelled one.
 TrainingData load_training_data(const DataRequest &request);
 
 struct Sample {

@@ -7,6 +7,7 @@
 #include "model/tensor/json.h"
 #include "model/train/calibrate.h"
 #include "model/train/card.h"
+#include "model/train/lineage_torch.hh"
 #include "model/train/outliers_torch.hh"
 #include "model/train/tuning.h"
 #include "model/train/views_torch.hh"
@@ -243,6 +244,7 @@ void seal(const lvn_train_options &options, const TrainingData &data, const lvn_
   const char *trained_on = train.trained_on[0] != '\0' ? train.trained_on : data.source.c_str();
   json_t *encoder = describe_encoder(options.text_path);
   json_t *training = describe_training(options, data, history, summary);
+  add_lineage(options, data, training);
   (void)json_object_set_new(training, "outlier_scores", tried);
   (void)json_object_set_new(training, "held_out_outliers",
                             json_integer(static_cast<json_int_t>(summary.held_out_outliers)));

@@ -10,6 +10,7 @@
 #include "model/tensor/tensor_torch.hh"
 #include "model/text/prompts.h"
 #include "model/train/finish_torch.hh"
+#include "model/train/lineage_torch.hh"
 #include "model/train/tasks_torch.hh"
 #include "model/train/tuning.h"
 #include "model/train/views_torch.hh"
@@ -116,6 +117,7 @@ public:
     }
     data_ = lvn::load_training_data(request);
     check_data(fold != nullptr);
+    lvn::check_start(options_, data_);
     split_ = describe_split(data_);
     start_ = options_.init_path == nullptr ? "" : lvn::weights_digest(options_.init_path);
     torch::manual_seed(recipe_.seed); // whatever was drawn above
