@@ -118,10 +118,10 @@ static int show(int argc, char **argv) {
     (void)printf(
         "name         %s\nversion      %s\ntrained on   %s\nlicence      %s\nmanifest     %s\ndevice UID   %s\n"
         "encoder      %s, joint space %zu\nwindow       %.0f to %.0f HU\ntemperature  %.4f\n"
-        "abstains     margin under %.2f, distance over %.1f, orders disagreeing over %.0f %%\n",
+        "abstains     margin under %.2f, outlier score over %.1f, orders disagreeing over %.0f %%\n",
         package.name, package.version, package.trained_on, package.licence, digest, package.device_uid, recipe->encoder,
         recipe->joint_size, recipe->window_low_hu, recipe->window_high_hu, recipe->temperature, recipe->min_margin,
-        recipe->max_feature_distance, 100.0 * recipe->max_order_disagreement);
+        recipe->outlier.limit, 100.0 * recipe->max_order_disagreement);
   }
   lvn_package_clear(&package);
   return LVN_EXIT_OK;

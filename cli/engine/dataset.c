@@ -21,6 +21,7 @@ static int dataset_phantom(int argc, char **argv) {
   unsigned count = (unsigned)make.phantom_count;
   unsigned lesions = (unsigned)make.lesions_per_phantom;
   const char *alignment = "estimated";
+  const char *world = NULL;
   const struct lvn_option options[] = {
       {"output", "DIR", LVN_OPTION_TEXT, &make.folder, "folder of the data set; must not hold one", true, 0, 0},
       {"seed", "N", LVN_OPTION_UINT64, &make.first_seed, "seed of the first phantom (1)", false, 0, 0},
@@ -34,6 +35,9 @@ static int dataset_phantom(int argc, char **argv) {
        0, 0},
       {"alignment-error", "MM", LVN_OPTION_REAL, &make.alignment_error_mm,
        "standard deviation along each axis with --alignment truth (1)", false, 0, 50},
+      {"world", "FILE", LVN_OPTION_TEXT, &world,
+       "ranges of patients, scanners, outlines and lesions to draw from, and shares of what is no class (narrow)",
+       false, 0, 0},
       {"delayed", NULL, LVN_OPTION_FLAG, &make.delayed,
        "store the delayed phase, too, for recipes with augmentation.fourth_phase", false, 0, 0},
   };
@@ -46,6 +50,9 @@ static int dataset_phantom(int argc, char **argv) {
   int code = lvn_options_parse(argc, argv, &usage, &first);
   if (code != LVN_OPTIONS_RUN) {
     return code;
+  }
+  if (world != NULL && !lvn_phantom_world_read(world, &make.world, &err)) {
+    return lvn_options_refuse(usage.command, &err);
   }
   make.phantom_count = count;
   make.alignment = strcmp(alignment, "estimated") == 0 ? LVN_ALIGN_ESTIMATED

@@ -16,13 +16,16 @@ static void print_counts(const struct lvn_dataset *dataset, const struct lvn_dat
   lvn_sha256_to_text(lvn_dataset_sha256(dataset), digest);
   (void)printf("source   %s\nmanifest %s\n%zu lesions of %zu patients\n\n", lvn_dataset_source(dataset), digest, total,
                audit->patient_count);
-  (void)printf("class  lesions  share  patients  slices");
+  (void)printf("class    lesions  share  patients  slices");
   for (size_t f = 0; f < audit->fold_count; f++) {
     (void)printf("  fold %u", audit->folds[f]);
   }
   (void)printf("\n");
-  for (int c = 0; c < LVN_CLASS_COUNT; c++) {
-    (void)printf("%-5s  %7zu  %4.0f%%  %8zu  %6zu", lvn_class_name((enum lvn_class)c), audit->lesions[c],
+  for (int c = 0; c < LVN_DATASET_LABEL_COUNT; c++) {
+    if (c == LVN_CLASS_OUTLIER && audit->lesions[c] == 0) {
+      continue;
+    }
+    (void)printf("%-7s  %7zu  %4.0f%%  %8zu  %6zu", lvn_class_name((enum lvn_class)c), audit->lesions[c],
                  total == 0 ? 0.0 : 100.0 * (double)audit->lesions[c] / (double)total, audit->patients[c],
                  audit->slices[c]);
     for (size_t f = 0; f < audit->fold_count; f++) {
@@ -48,9 +51,9 @@ static void print_findings(const struct lvn_dataset *dataset, const struct lvn_d
   (void)printf("\n%zu doubtful pairs, %zu of them leaks between folds\n", audit->finding_count, audit->leak_count);
 }
 
-static json_t *count_json(const size_t counts[LVN_CLASS_COUNT]) {
+static json_t *count_json(const size_t counts[LVN_DATASET_LABEL_COUNT]) {
   json_t *object = json_object();
-  for (int c = 0; c < LVN_CLASS_COUNT; c++) {
+  for (int c = 0; c < LVN_DATASET_LABEL_COUNT; c++) {
     (void)json_object_set_new(object, lvn_class_name((enum lvn_class)c), json_integer((json_int_t)counts[c]));
   }
   return object;
@@ -101,10 +104,11 @@ struct wishes {
 };
 
 /* 1 when something is wrong with the data set. */
-static bool show(const char *folder, const struct wishes *wishes, int *ret_code, struct lvn_error *err) {
+static bool show(const char *const *folders, size_t count, const struct wishes *wishes, int *ret_code,
+                 struct lvn_error *err) {
   struct lvn_dataset *dataset = NULL;
   struct lvn_dataset_audit audit = {0};
-  bool good = lvn_dataset_open(folder, &dataset, err) && lvn_dataset_audit_run(dataset, &audit, err) &&
+  bool good = lvn_dataset_open_all(folders, count, &dataset, err) && lvn_dataset_audit_run(dataset, &audit, err) &&
               (!wishes->verify || verify(dataset, err)) &&
               (wishes->sheet == NULL || lvn_dataset_sheet(dataset, wishes->per_class, wishes->sheet, err));
   if (good && wishes->json) {
@@ -132,17 +136,19 @@ int lvn_cli_dataset_show(int argc, char **argv) {
   };
   const struct lvn_usage usage = {
       .command = "dataset show",
-      .arguments = "DIR",
-      .summary = "Say what a data set holds: classes, folds, doubles, leaks between folds.",
+      .arguments = "DIR [DIR …]",
+      .summary = "Say what data sets hold, together: classes, folds, doubles, leaks between folds.",
       .details = "Exit status 1: a patient is in two folds, a lesion is there twice, or an image under two patients.",
       .options = options,
       .option_count = sizeof options / sizeof options[0],
       .arguments_min = 1,
-      .arguments_max = 1};
+      .arguments_max = 64};
   int first = 0;
   int code = lvn_options_parse(argc, argv, &usage, &first);
   if (code != LVN_OPTIONS_RUN) {
     return code;
   }
-  return show(argv[first], &wishes, &code, &err) ? code : lvn_options_fail(usage.command, &err);
+  return show((const char *const *)argv + first, (size_t)(argc - first), &wishes, &code, &err)
+             ? code
+             : lvn_options_fail(usage.command, &err);
 }

@@ -6,6 +6,7 @@
 #include "model/dataset/predictions.h"
 #include "model/evaluation/evaluation_write.h"
 #include "model/evaluation/rules.h"
+#include "model/network/lineage.h"
 #include "model/report/report.h"
 #include "model/train/recipe.h"
 
@@ -38,6 +39,7 @@ struct side {
   struct lvn_package packages[LVN_FOLDS_MAX];
   char device[32];
   struct lvn_answers answers;
+  size_t seen; /* lesions that the package which answers them was trained on */
 };
 
 static void side_clear(struct side *side) {
@@ -59,8 +61,38 @@ static bool open_package(const char *folder, struct side *side, struct lvn_error
   return true;
 }
 
-static bool answer(const struct request *request, const char *folder, int fold, const struct lvn_dataset *dataset,
-                   struct side *side, struct lvn_error *err) {
+/* By pixels, and those of the images that they were cut from. */
+static bool count_seen(const struct lvn_package *package, int fold, const struct lvn_dataset *dataset, size_t *ret_seen,
+                       struct lvn_error *err) {
+  LVN_CLEANUP(lvn_lineage_clear) struct lvn_lineage lineage = {0};
+  bool known = false;
+  *ret_seen = 0;
+  if (!lvn_lineage_of_manifest(package->manifest, false, &lineage, &known, err)) {
+    return false;
+  }
+  for (size_t i = 0; i < lvn_dataset_count(dataset); i++) {
+    size_t images = 0;
+    const uint8_t *image = lvn_dataset_images(dataset, i, &images);
+    bool seen = lvn_lineage_has(&lineage, lvn_dataset_pixels(dataset, i));
+    for (size_t k = 0; !seen && k < images; k++) {
+      seen = lvn_lineage_has(&lineage, image + k * LVN_SHA256_BYTES);
+    }
+    *ret_seen += seen && (fold == LVN_ANSWERS_EVERY_FOLD || lvn_dataset_get(dataset, i)->fold == (unsigned)fold);
+  }
+  return true;
+}
+
+static bool answer(const struct request *request, const char *folder, const struct lvn_package *package, int fold,
+                   const struct lvn_dataset *dataset, struct side *side, struct lvn_error *err) {
+  size_t seen = 0;
+  if (!count_seen(package, fold, dataset, &seen, err)) {
+    return false;
+  }
+  side->seen += seen;
+  if (seen > 0) {
+    (void)fprintf(stderr, "warning: '%s' was trained on %zu of these lesions: its figures on them mean nothing\n",
+                  folder, seen);
+  }
   const struct lvn_classifier_options options = {.package_folder = folder,
                                                  .device = request->device,
                                                  .threads = request->threads,
@@ -132,7 +164,7 @@ static bool answer_folds(const struct request *request, const struct lvn_option_
     }
   }
   for (size_t i = 0; i < count; i++) {
-    if (!answer(request, models->values[i], (int)folds[i], dataset, side, err)) {
+    if (!answer(request, models->values[i], &side->packages[i], (int)folds[i], dataset, side, err)) {
       return false;
     }
   }
@@ -162,9 +194,10 @@ static bool answer_side(const struct request *request, const struct lvn_option_l
   if (predictions != NULL) {
     return take_predictions(predictions, dataset, side, err);
   }
-  return models->count == 1 ? open_package(models->values[0], side, err) &&
-                                  answer(request, models->values[0], request->fold, dataset, side, err)
-                            : answer_folds(request, models, dataset, side, err);
+  return models->count == 1
+             ? open_package(models->values[0], side, err) &&
+                   answer(request, models->values[0], &side->packages[0], request->fold, dataset, side, err)
+             : answer_folds(request, models, dataset, side, err);
 }
 
 static bool fit_baseline(const char *folder, const struct lvn_dataset *dataset, struct lvn_nearest_mean *rule,
@@ -219,7 +252,8 @@ static bool measure(const struct request *request, const struct lvn_dataset *dat
                                                  .device = side->device,
                                                  .order_ensemble = request->order_ensemble,
                                                  .comparison = other->count > 0 ? &comparison : NULL,
-                                                 .other = &other->packages[0]};
+                                                 .other = &other->packages[0],
+                                                 .seen_in_training = side->seen};
   return lvn_evaluation_write(&subject, request->output, err) && lvn_report_write(&subject, request->output, err);
 }
 

@@ -73,6 +73,10 @@ static bool train_package(const struct lvn_train_options *options, struct lvn_er
                "calibration error %.4f\n",
                summary.training_lesions, summary.held_out_lesions, summary.images_per_second, summary.held_out_accuracy,
                summary.temperature, summary.held_out_ece);
+  if (summary.held_out_outliers > 0) {
+    (void)printf("outlier score %s: AUC %.3f, %.3f of %zu held-out outliers found\n", summary.outlier_score,
+                 summary.outlier_auc, summary.outliers_found, summary.held_out_outliers);
+  }
   return true;
 }
 

@@ -57,11 +57,17 @@ static void choose(const struct lvn_phantom_dataset_options *options, size_t ind
   phantom->matrix = options->matrix != 0 ? options->matrix : draw(seed, 1) < 0.5 ? 256 : 512;
   phantom->slice_thickness_mm = thickness < 0.35 ? 5.0 : thickness < 0.55 ? 7.0 : 2.0 + 5.0 * draw(seed, 4);
   phantom->noise_hu = -1.0;
+  phantom->world = options->world;
   phantom->lesion_count = options->lesions_per_phantom;
   for (size_t i = 0; i < phantom->lesion_count; i++) {
     phantom->lesion_class[i] = (enum lvn_class)((index * phantom->lesion_count + i) % LVN_CLASS_COUNT);
     phantom->lesion_diameter_mm[i] = 0.0;
+    if (options->world.is_wide) {
+      lvn_phantom_world_choose(&options->world, draw(seed, 200 + i), &phantom->lesion_class[i],
+                               &phantom->lesion_other[i]);
+    }
   }
+  phantom->slice_thickness_mm = options->world.is_wide ? 0.0 : phantom->slice_thickness_mm;
   *ret_roi_phase = roi < 0.7 ? LVN_PHASE_PV : roi < 0.9 ? LVN_PHASE_ART : LVN_PHASE_NC;
 }
 
@@ -85,9 +91,8 @@ static bool align_by_truth(const struct maker *maker, const struct lvn_phantom *
 }
 
 static bool align_phase(const struct maker *maker, const struct lvn_phantom *phantom, size_t lesion_index,
-                        enum lvn_phase roi_phase, enum lvn_phase phase, struct lvn_transform **ret_registration,
-                        bool *ret_usable, struct lvn_error *err) {
-  const struct lvn_mask *mask = &phantom->lesions[lesion_index].mask[roi_phase];
+                        const struct lvn_mask *mask, enum lvn_phase roi_phase, enum lvn_phase phase,
+                        struct lvn_transform **ret_registration, bool *ret_usable, struct lvn_error *err) {
   struct lvn_registration_options options;
   struct lvn_registration_quality quality = {.usable = true};
   bool good = false;
@@ -106,15 +111,16 @@ static bool align_phase(const struct maker *maker, const struct lvn_phantom *pha
 
 /* All that the phantom has; `ret_usable` is of the network's phases together and of the delayed one. */
 static bool align(const struct maker *maker, const struct lvn_phantom *phantom, size_t lesion_index,
-                  enum lvn_phase roi_phase, struct aligned *ret_aligned, struct lvn_error *err) {
+                  const struct lvn_mask *mask, enum lvn_phase roi_phase, struct aligned *ret_aligned,
+                  struct lvn_error *err) {
   *ret_aligned = (struct aligned){.usable = true};
   for (int phase = 0; phase < LVN_PHASE_COUNT; phase++) {
     bool usable = false;
     if (phase == LVN_PHASE_DL && (!maker->options->delayed || !ret_aligned->usable)) {
       continue;
     }
-    if (!align_phase(maker, phantom, lesion_index, roi_phase, (enum lvn_phase)phase, &ret_aligned->registration[phase],
-                     &usable, err)) {
+    if (!align_phase(maker, phantom, lesion_index, mask, roi_phase, (enum lvn_phase)phase,
+                     &ret_aligned->registration[phase], &usable, err)) {
       return false;
     }
     ret_aligned->usable = ret_aligned->usable && (usable || phase == LVN_PHASE_DL);
@@ -123,10 +129,9 @@ static bool align(const struct maker *maker, const struct lvn_phantom *phantom, 
   return true;
 }
 
-static bool crop_lesion(const struct maker *maker, const struct lvn_phantom *phantom, size_t lesion_index,
+static bool crop_lesion(const struct maker *maker, const struct lvn_phantom *phantom, const struct lvn_mask *mask,
                         enum lvn_phase roi_phase, const struct aligned *aligned, struct lvn_crop *ret_crop,
                         struct lvn_error *err) {
-  const struct lvn_mask *mask = &phantom->lesions[lesion_index].mask[roi_phase];
   const struct lvn_grid *grid = &phantom->volume[roi_phase].grid;
   struct lvn_crop_phase phases[LVN_PHASE_COUNT];
   struct lvn_crop_options options;
@@ -157,20 +162,23 @@ static void name_lesion(const struct maker *maker, size_t index, size_t lesion_i
 
 static bool add_lesion(struct maker *maker, size_t index, const struct lvn_phantom *phantom, size_t lesion_index,
                        enum lvn_phase roi_phase, struct lvn_error *err) {
-  const struct lvn_mask *mask = &phantom->lesions[lesion_index].mask[roi_phase];
+  LVN_CLEANUP(lvn_mask_clear) struct lvn_mask region = {0};
   struct lvn_dataset_lesion lesion;
   struct lvn_crop crop = {0};
   struct aligned aligned;
-  if (lvn_mask_measure(mask, NULL, NULL, NULL) == 0) {
+  if (!lvn_phantom_region(phantom, lesion_index, roi_phase, &region, err)) {
+    return false;
+  }
+  if (lvn_mask_measure(&region, NULL, NULL, NULL) == 0) {
     (void)pthread_mutex_lock(&maker->lock);
     maker->summary.maskless_count++;
     (void)pthread_mutex_unlock(&maker->lock);
     return true;
   }
   double start = lvn_clock_monotonic_seconds();
-  bool good = align(maker, phantom, lesion_index, roi_phase, &aligned, err);
+  bool good = align(maker, phantom, lesion_index, &region, roi_phase, &aligned, err);
   double middle = lvn_clock_monotonic_seconds();
-  good = good && (!aligned.usable || crop_lesion(maker, phantom, lesion_index, roi_phase, &aligned, &crop, err));
+  good = good && (!aligned.usable || crop_lesion(maker, phantom, &region, roi_phase, &aligned, &crop, err));
   for (int phase = 0; phase < LVN_PHASE_COUNT; phase++) {
     lvn_transform_destroy(aligned.registration[phase]);
   }

@@ -5,6 +5,7 @@
 #define LVN_MODEL_COHORT_PHANTOM_DATASET_H
 
 #include "base/error.h"
+#include "model/phantom/phantom_world.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -27,9 +28,10 @@ struct lvn_phantom_dataset_options {
   unsigned threads;           /* phantoms made at a time */
   unsigned max_slices;        /* per lesion */
   enum lvn_phantom_alignment alignment;
-  double alignment_error_mm; /* standard deviation along each axis */
-  unsigned matrix;           /* 256 or 512; 0: drawn, half each */
-  bool delayed;              /* with the delayed phase, too, where it could be aligned */
+  double alignment_error_mm;      /* standard deviation along each axis */
+  unsigned matrix;                /* 256 or 512; 0: drawn, half each */
+  bool delayed;                   /* with the delayed phase, too, where it could be aligned */
+  struct lvn_phantom_world world; /* narrow, or read from a file: then classes are drawn by its shares */
 };
 void lvn_phantom_dataset_options_default(struct lvn_phantom_dataset_options *ret_options);
 

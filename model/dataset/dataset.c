@@ -14,12 +14,13 @@
 #define SLICES_MAX 4096
 
 struct lvn_dataset {
-  char folder[LVN_PATH_BYTES];
+  char (*folders)[LVN_PATH_BYTES];
   char source[256];
   uint8_t sha256[LVN_SHA256_BYTES];
   size_t count;
   struct lvn_dataset_lesion *lesions;
   struct image_list *images; /* one for each lesion */
+  size_t *folder_of;         /* likewise */
 };
 
 struct image_list {
@@ -87,6 +88,11 @@ static bool read_images(const json_t *entry, struct image_list *images, struct l
   return true;
 }
 
+static bool read_label(const char *text, enum lvn_class *ret_class) {
+  *ret_class = LVN_CLASS_OUTLIER;
+  return strcmp(text, lvn_class_name(LVN_CLASS_OUTLIER)) == 0 || lvn_class_from_name(text, ret_class);
+}
+
 static bool read_lesion(const json_t *entry, struct lvn_dataset_lesion *lesion) {
   char text[LVN_SHA256_TEXT_BYTES];
   const json_t *present = json_object_get(entry, "phases_present");
@@ -96,7 +102,7 @@ static bool read_lesion(const json_t *entry, struct lvn_dataset_lesion *lesion) 
       !lvn_dataset_key_is_valid(lesion->lesion_id) ||
       !get_text(entry, "patient", lesion->patient_key, sizeof lesion->patient_key) ||
       !get_text(entry, "subtype", lesion->subtype, sizeof lesion->subtype) || !get_optional(entry, lesion) ||
-      !get_text(entry, "class", text, sizeof text) || !lvn_class_from_name(text, &lesion->lesion_class) ||
+      !get_text(entry, "class", text, sizeof text) || !read_label(text, &lesion->lesion_class) ||
       !get_count(entry, "fold", 1000, &fold) || !get_count(entry, "slices", SLICES_MAX, &lesion->slice_count) ||
       !get_count(entry, "key_slice", SLICES_MAX, &lesion->key_slice) || lesion->key_slice >= lesion->slice_count ||
       !get_text(entry, "sha256", text, sizeof text) || !lvn_sha256_from_text(text, lesion->sha256) ||
@@ -114,7 +120,34 @@ static bool read_lesion(const json_t *entry, struct lvn_dataset_lesion *lesion) 
   return true;
 }
 
-static bool read_manifest(struct lvn_dataset *dataset, const json_t *manifest, struct lvn_error *err) {
+/* Room for more lesions behind those that are there. */
+static bool make_room(struct lvn_dataset *dataset, size_t more, struct lvn_error *err) {
+  size_t total = dataset->count + more;
+  struct lvn_dataset_lesion *lesions = lvn_alloc(total, sizeof *lesions, err);
+  struct image_list *images = lvn_alloc(total, sizeof *images, err);
+  size_t *folder_of = lvn_alloc(total, sizeof *folder_of, err);
+  if (lesions == NULL || images == NULL || folder_of == NULL) {
+    lvn_free(lesions);
+    lvn_free(images);
+    lvn_free(folder_of);
+    return false;
+  }
+  for (size_t i = 0; i < dataset->count; i++) {
+    lesions[i] = dataset->lesions[i];
+    images[i] = dataset->images[i];
+    folder_of[i] = dataset->folder_of[i];
+  }
+  lvn_free(dataset->lesions);
+  lvn_free(dataset->images);
+  lvn_free(dataset->folder_of);
+  dataset->lesions = lesions;
+  dataset->images = images;
+  dataset->folder_of = folder_of;
+  return true;
+}
+
+static bool read_manifest(struct lvn_dataset *dataset, const json_t *manifest, size_t folder, struct lvn_error *err) {
+  const char *path = dataset->folders[folder];
   const json_t *lesions = json_object_get(manifest, "lesions");
   const char *format = json_string_value(json_object_get(manifest, "format"));
   size_t version = 0;
@@ -123,37 +156,57 @@ static bool read_manifest(struct lvn_dataset *dataset, const json_t *manifest, s
       version != LVN_DATASET_VERSION || !get_count(manifest, "side", 1U << 16U, &side) || side != LVN_CROP_SIDE ||
       !json_is_array(lesions) || json_array_size(lesions) > LVN_DATASET_LESIONS_MAX ||
       !get_text(manifest, "source", dataset->source, sizeof dataset->source)) {
-    return lvn_error_set(err, LVN_ERROR_DATA, "'%.300s' is not a data set of this version", dataset->folder);
+    return lvn_error_set(err, LVN_ERROR_DATA, "'%.300s' is not a data set of this version", path);
   }
-  dataset->count = json_array_size(lesions);
-  dataset->lesions = lvn_alloc(dataset->count, sizeof *dataset->lesions, err);
-  dataset->images = lvn_alloc(dataset->count, sizeof *dataset->images, err);
-  if (dataset->lesions == NULL || dataset->images == NULL) {
+  if (!make_room(dataset, json_array_size(lesions), err)) {
     return false;
   }
-  for (size_t i = 0; i < dataset->count; i++) {
-    if (!read_lesion(json_array_get(lesions, i), &dataset->lesions[i])) {
-      return lvn_error_set(err, LVN_ERROR_DATA, "'%.300s': lesion %zu of the manifest is malformed", dataset->folder,
-                           i + 1);
+  for (size_t i = 0; i < json_array_size(lesions); i++) {
+    if (!read_lesion(json_array_get(lesions, i), &dataset->lesions[dataset->count])) {
+      return lvn_error_set(err, LVN_ERROR_DATA, "'%.300s': lesion %zu of the manifest is malformed", path, i + 1);
     }
-    if (!read_images(json_array_get(lesions, i), &dataset->images[i], err)) {
-      return lvn_error_prefix(err, "'%.300s': lesion %zu", dataset->folder, i + 1);
+    dataset->folder_of[dataset->count] = folder;
+    if (!read_images(json_array_get(lesions, i), &dataset->images[dataset->count++], err)) {
+      return lvn_error_prefix(err, "'%.300s': lesion %zu", path, i + 1);
     }
   }
   return true;
 }
 
-bool lvn_dataset_open(const char *folder, struct lvn_dataset **ret_dataset, struct lvn_error *err) {
+static bool open_one(struct lvn_dataset *dataset, size_t folder, uint8_t ret_sha256[LVN_SHA256_BYTES],
+                     struct lvn_error *err) {
   char path[LVN_PATH_BYTES];
+  LVN_CLEANUP(lvn_json_cleanup)
+  json_t *manifest = lvn_path_join(path, dataset->folders[folder], LVN_DATASET_MANIFEST, err)
+                         ? lvn_json_read(path, MANIFEST_BYTES_MAX, err)
+                         : NULL;
+  return manifest != NULL && lvn_sha256_of_file(path, ret_sha256, err) && read_manifest(dataset, manifest, folder, err);
+}
+
+bool lvn_dataset_open(const char *folder, struct lvn_dataset **ret_dataset, struct lvn_error *err) {
+  return lvn_dataset_open_all(&folder, 1, ret_dataset, err);
+}
+
+bool lvn_dataset_open_all(const char *const *folders, size_t folder_count, struct lvn_dataset **ret_dataset,
+                          struct lvn_error *err) {
+  LVN_AUTOFREE uint8_t *digests = lvn_alloc(folder_count, LVN_SHA256_BYTES, err);
   struct lvn_dataset *dataset = lvn_alloc(1, sizeof *dataset, err);
-  if (dataset == NULL) {
+  if (digests == NULL || dataset == NULL) {
+    lvn_free(dataset);
     return false;
   }
-  (void)lvn_copy(dataset->folder, sizeof dataset->folder, folder);
-  LVN_CLEANUP(lvn_json_cleanup)
-  json_t *manifest =
-      lvn_path_join(path, folder, LVN_DATASET_MANIFEST, err) ? lvn_json_read(path, MANIFEST_BYTES_MAX, err) : NULL;
-  if (manifest == NULL || !lvn_sha256_of_file(path, dataset->sha256, err) || !read_manifest(dataset, manifest, err)) {
+  dataset->folders = lvn_alloc(folder_count, sizeof *dataset->folders, err);
+  bool good = dataset->folders != NULL;
+  for (size_t i = 0; good && i < folder_count; i++) {
+    (void)lvn_copy(dataset->folders[i], sizeof dataset->folders[i], folders[i]);
+    good = open_one(dataset, i, digests + i * LVN_SHA256_BYTES, err);
+  }
+  if (good && folder_count == 1) {
+    memcpy(dataset->sha256, digests, LVN_SHA256_BYTES);
+  } else if (good) {
+    good = lvn_sha256_of(digests, folder_count * LVN_SHA256_BYTES, dataset->sha256, err);
+  }
+  if (!good) {
     lvn_dataset_close(dataset);
     return false;
   }
@@ -168,6 +221,8 @@ void lvn_dataset_close(struct lvn_dataset *dataset) {
     }
     lvn_free(dataset->images);
     lvn_free(dataset->lesions);
+    lvn_free(dataset->folder_of);
+    lvn_free(dataset->folders);
     lvn_free(dataset);
   }
 }
@@ -187,6 +242,16 @@ const char *lvn_dataset_source(const struct lvn_dataset *dataset) {
 const uint8_t *lvn_dataset_images(const struct lvn_dataset *dataset, size_t index, size_t *ret_count) {
   *ret_count = dataset->images[index].count;
   return dataset->images[index].sha256;
+}
+
+size_t lvn_dataset_folder(const struct lvn_dataset *dataset, size_t index) {
+  return dataset->folder_of[index];
+}
+
+const uint8_t *lvn_dataset_pixels(const struct lvn_dataset *dataset, size_t index) {
+  static const uint8_t none[LVN_SHA256_BYTES] = {0};
+  const struct lvn_dataset_lesion *lesion = &dataset->lesions[index];
+  return memcmp(lesion->pixel_sha256, none, sizeof none) != 0 ? lesion->pixel_sha256 : lesion->sha256;
 }
 
 const uint8_t *lvn_dataset_sha256(const struct lvn_dataset *dataset) {
@@ -263,7 +328,7 @@ bool lvn_dataset_load(const struct lvn_dataset *dataset, size_t index, struct lv
   size_t bytes = 0;
   uint8_t sha256[LVN_SHA256_BYTES];
   struct lvn_safetensors *file = NULL;
-  if (!lvn_dataset_lesion_path(dataset->folder, lesion->lesion_id, path, err) ||
+  if (!lvn_dataset_lesion_path(dataset->folders[dataset->folder_of[index]], lesion->lesion_id, path, err) ||
       !lvn_file_read(path, (size_t)SLICES_MAX * SAMPLES * 10U, &data, &bytes, err) ||
       !lvn_sha256_of(data, bytes, sha256, err)) {
     return false;

@@ -20,11 +20,12 @@ extern "C" {
 #define LVN_DATASET_KEY_BYTES 65
 #define LVN_DATASET_LESIONS_MAX 1000000
 #define LVN_DATASET_WORD_BYTES 32
+#define LVN_DATASET_LABEL_COUNT (LVN_CLASS_COUNT + 1) /* the classes, then LVN_CLASS_OUTLIER */
 
 struct lvn_dataset_lesion {
   char lesion_id[LVN_DATASET_KEY_BYTES];   /* names its file: letters, digits, '.', '_' and '-' only */
   char patient_key[LVN_DATASET_KEY_BYTES]; /* pseudonym: the unit that validation is split by */
-  enum lvn_class lesion_class;
+  enum lvn_class lesion_class;             /* or LVN_CLASS_OUTLIER: none of them; `subtype` says what */
   unsigned fold;
   char subtype[LVN_DATASET_WORD_BYTES]; /* free, may be empty */
   /* Filled by the writer from the crop. */
@@ -68,6 +69,9 @@ void lvn_dataset_writer_abandon(struct lvn_dataset_writer *writer); /* NULL is a
 /* Immutable once opened; may be shared by threads. */
 struct lvn_dataset;
 LVN_MUST_CHECK bool lvn_dataset_open(const char *folder, struct lvn_dataset **ret_dataset, struct lvn_error *err);
+/* Several as one, their lesions one after the other: what they share is then found as if it were within one. */
+LVN_MUST_CHECK bool lvn_dataset_open_all(const char *const *folders, size_t folder_count,
+                                         struct lvn_dataset **ret_dataset, struct lvn_error *err);
 void lvn_dataset_close(struct lvn_dataset *dataset); /* NULL is allowed */
 size_t lvn_dataset_count(const struct lvn_dataset *dataset);
 const struct lvn_dataset_lesion *lvn_dataset_get(const struct lvn_dataset *dataset, size_t index);
@@ -75,7 +79,12 @@ const char *lvn_dataset_source(const struct lvn_dataset *dataset);
 /* SHA-256 of each source image's pixels that the lesion's crop was taken from, LVN_SHA256_BYTES each; a data set of
  * phantoms has none. Borrowed. */
 const uint8_t *lvn_dataset_images(const struct lvn_dataset *dataset, size_t index, size_t *ret_count);
-/* SHA-256 of manifest.json, which names every file's: what a model was trained on. */
+/* Which of the folders it lies in. */
+size_t lvn_dataset_folder(const struct lvn_dataset *dataset, size_t index);
+/* Of the crop's pixels; of the lesion's file in a data set that does not say the former. */
+const uint8_t *lvn_dataset_pixels(const struct lvn_dataset *dataset, size_t index);
+/* SHA-256 of manifest.json, which names every file's: what a model was trained on. Of several as one: of their digests
+ * in a row. */
 const uint8_t *lvn_dataset_sha256(const struct lvn_dataset *dataset);
 
 /* The pixels of one lesion as a crop (mask areas and box indices are 0), checked against the SHA-256.

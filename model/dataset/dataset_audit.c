@@ -71,7 +71,9 @@ static bool compare_neighbours(const struct lvn_dataset *dataset, enum lvn_datas
     }
     const struct lvn_dataset_lesion *first = lvn_dataset_get(dataset, a);
     const struct lvn_dataset_lesion *second = lvn_dataset_get(dataset, b);
-    if (is_fault(kind, first, second)) {
+    /* Two data sets may use the same names. */
+    bool may_be = kind != LVN_FINDING_SAME_ID || lvn_dataset_folder(dataset, a) == lvn_dataset_folder(dataset, b);
+    if (may_be && is_fault(kind, first, second)) {
       const struct lvn_dataset_finding finding = {
           .kind = kind, .first = a, .second = b, .is_leak = first->fold != second->fold};
       if (!add_finding(audit, capacity, &finding, err)) {
@@ -127,12 +129,12 @@ static size_t fill_tokens(const struct lvn_dataset *dataset, enum lvn_dataset_fi
 static void count_patients(const struct lvn_dataset *dataset, const struct token *tokens, size_t count,
                            struct lvn_dataset_audit *audit) {
   for (size_t begin = 0, end = 0; begin < count; begin = end) {
-    bool has[LVN_CLASS_COUNT] = {false};
+    bool has[LVN_DATASET_LABEL_COUNT] = {false};
     for (end = begin; end < count && memcmp(tokens[begin].bytes, tokens[end].bytes, KEY_BYTES) == 0; end++) {
       has[lvn_dataset_get(dataset, tokens[end].lesion)->lesion_class] = true;
     }
     audit->patient_count++;
-    for (int c = 0; c < LVN_CLASS_COUNT; c++) {
+    for (int c = 0; c < LVN_DATASET_LABEL_COUNT; c++) {
       audit->patients[c] += has[c];
     }
   }
@@ -155,7 +157,7 @@ static size_t place_of_fold(const struct lvn_dataset_audit *audit, unsigned fold
 static void count_lesions(const struct lvn_dataset *dataset, struct lvn_dataset_audit *audit) {
   for (size_t i = 0; i < lvn_dataset_count(dataset); i++) {
     const struct lvn_dataset_lesion *lesion = lvn_dataset_get(dataset, i);
-    audit->class_count += audit->lesions[lesion->lesion_class] == 0;
+    audit->class_count += lesion->lesion_class < LVN_CLASS_COUNT && audit->lesions[lesion->lesion_class] == 0;
     audit->lesions[lesion->lesion_class]++;
     audit->slices[lesion->lesion_class] += lesion->slice_count;
     if (place_of_fold(audit, lesion->fold) == audit->fold_count && audit->fold_count < FOLDS_LISTED_MAX) {
@@ -199,7 +201,7 @@ void lvn_dataset_audit_clear(struct lvn_dataset_audit *audit) {
   *audit = (struct lvn_dataset_audit){0};
 }
 
-static bool judge_classes(const size_t lesions[LVN_CLASS_COUNT], bool all_are_needed, struct lvn_error *err) {
+static bool judge_classes(const size_t lesions[LVN_DATASET_LABEL_COUNT], bool all_are_needed, struct lvn_error *err) {
   size_t total = 0;
   size_t classes = 0;
   int last = 0;
@@ -208,7 +210,7 @@ static bool judge_classes(const size_t lesions[LVN_CLASS_COUNT], bool all_are_ne
     classes += lesions[c] > 0;
     last = lesions[c] > 0 ? c : last;
   }
-  if (total == 0) {
+  if (total + lesions[LVN_CLASS_OUTLIER] == 0) {
     return lvn_error_set(err, LVN_ERROR_DATA, "the data set is empty");
   }
   if (classes == 1) {
@@ -254,20 +256,12 @@ bool lvn_dataset_check_trainable(const struct lvn_dataset *dataset, struct lvn_e
 
 bool lvn_datasets_check_trainable(const char *const *folders, size_t folder_count, bool folds_are_made,
                                   struct lvn_error *err) {
-  size_t lesions[LVN_CLASS_COUNT] = {0};
-  for (size_t i = 0; i < folder_count; i++) {
-    struct lvn_dataset *dataset = NULL;
-    struct lvn_dataset_audit audit = {0};
-    bool good = lvn_dataset_open(folders[i], &dataset, err) && lvn_dataset_audit_run(dataset, &audit, err) &&
-                judge_findings(dataset, &audit, folds_are_made, err);
-    for (size_t c = 0; c < LVN_CLASS_COUNT; c++) {
-      lesions[c] += audit.lesions[c];
-    }
-    lvn_dataset_audit_clear(&audit);
-    lvn_dataset_close(dataset);
-    if (!good) {
-      return lvn_error_prefix(err, "'%.200s'", folders[i]);
-    }
-  }
-  return judge_classes(lesions, true, err);
+  struct lvn_dataset *dataset = NULL;
+  struct lvn_dataset_audit audit = {0};
+  bool good = lvn_dataset_open_all(folders, folder_count, &dataset, err) &&
+              lvn_dataset_audit_run(dataset, &audit, err) && judge_findings(dataset, &audit, folds_are_made, err) &&
+              judge_classes(audit.lesions, true, err);
+  lvn_dataset_audit_clear(&audit);
+  lvn_dataset_close(dataset);
+  return good;
 }

@@ -31,11 +31,11 @@ struct lvn_dataset_audit {
   size_t patient_count;
   size_t fold_count;  /* different folds */
   unsigned folds[64]; /* their numbers, ascending; more than 64 are not listed */
-  size_t lesions[LVN_CLASS_COUNT];
-  size_t slices[LVN_CLASS_COUNT];
-  size_t patients[LVN_CLASS_COUNT];
-  size_t by_fold[64][LVN_CLASS_COUNT]; /* lesions */
-  size_t class_count;                  /* classes with a lesion */
+  size_t lesions[LVN_DATASET_LABEL_COUNT];
+  size_t slices[LVN_DATASET_LABEL_COUNT];
+  size_t patients[LVN_DATASET_LABEL_COUNT];
+  size_t by_fold[64][LVN_DATASET_LABEL_COUNT]; /* lesions */
+  size_t class_count;                          /* classes with a lesion */
   size_t finding_count;
   size_t leak_count;
   struct lvn_dataset_finding *findings; /* owned; one for each pair of neighbours of a group of equals */

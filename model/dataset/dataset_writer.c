@@ -156,7 +156,7 @@ static bool check_lesion(const struct lvn_dataset_lesion *lesion, const struct l
   if (!lvn_dataset_key_is_valid(lesion->lesion_id) || !lvn_dataset_key_is_valid(lesion->patient_key)) {
     return lvn_error_set(err, LVN_ERROR_DATA, "lesion id and patient key: 1-64 letters, digits, '.', '_' or '-'");
   }
-  if (crop->slice_count == 0 || (unsigned)lesion->lesion_class >= LVN_CLASS_COUNT) {
+  if (crop->slice_count == 0 || (unsigned)lesion->lesion_class >= LVN_DATASET_LABEL_COUNT) {
     return lvn_error_set(err, LVN_ERROR_DATA, "lesion '%s' has no slice or no class", lesion->lesion_id);
   }
   return true;

@@ -7,7 +7,7 @@
 
 struct patient {
   char key[LVN_DATASET_KEY_BYTES];
-  size_t lesions[LVN_CLASS_COUNT];
+  size_t lesions[LVN_DATASET_LABEL_COUNT];
   size_t total;
   unsigned fold;
   uint64_t order; /* random */
@@ -33,7 +33,7 @@ static int compare_keys(const void *a, const void *b) {
 
 static enum lvn_class class_of(const struct patient *patient) {
   size_t best = 0;
-  for (size_t c = 1; c < LVN_CLASS_COUNT; c++) {
+  for (size_t c = 1; c < LVN_DATASET_LABEL_COUNT; c++) {
     best = patient->lesions[c] > patient->lesions[best] ? c : best;
   }
   return (enum lvn_class)best;
@@ -79,7 +79,7 @@ static bool merge(struct patients *patients, bool keep_folds, struct lvn_error *
       return lvn_error_set(err, LVN_ERROR_DATA, "patient '%s' is in folds %u and %u", next->key, last->fold,
                            next->fold);
     }
-    for (size_t c = 0; c < LVN_CLASS_COUNT; c++) {
+    for (size_t c = 0; c < LVN_DATASET_LABEL_COUNT; c++) {
       last->lesions[c] += next->lesions[c];
     }
     last->total += next->total;
@@ -106,7 +106,7 @@ static bool read_lesions(const char *const *folders, size_t folder_count, struct
 
 /* Each patient into the fold with the fewest of its class, then the fewest lesions. */
 static void deal(struct patients *patients, unsigned fold_count, uint64_t seed) {
-  size_t of_class[LVN_TRAIN_FOLDS_MAX][LVN_CLASS_COUNT] = {{0}};
+  size_t of_class[LVN_TRAIN_FOLDS_MAX][LVN_DATASET_LABEL_COUNT] = {{0}};
   size_t lesions[LVN_TRAIN_FOLDS_MAX] = {0};
   for (size_t i = 0; i < patients->count; i++) {
     patients->items[i].order = next_random(&seed);

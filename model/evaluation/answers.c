@@ -111,6 +111,7 @@ static void fill_answer(const struct lvn_dataset_lesion *lesion, const struct lv
   answer->margin = prediction->margin;
   answer->feature_distance = prediction->feature_distance;
   answer->order_disagreement = prediction->order_disagreement;
+  answer->outlier_score = prediction->outlier_score;
   answer->abstained = prediction->abstained;
   (void)lvn_copy(answer->abstention_reason, sizeof answer->abstention_reason, prediction->abstention_reason);
   answer->long_axis_mm = lesion->long_axis_mm > 0.0
@@ -174,6 +175,22 @@ bool lvn_answers_add(struct lvn_answers *answers, const struct lvn_dataset_lesio
   return true;
 }
 
+static bool add_outlier(struct lvn_answers *answers, const struct lvn_dataset_lesion *lesion,
+                        const struct lvn_prediction *prediction, struct lvn_error *err) {
+  if (!lvn_grow(&answers->outliers, &answers->outlier_room, answers->outlier_count, sizeof *answers->outliers,
+                LVN_DATASET_LESIONS_MAX, err)) {
+    return false;
+  }
+  struct lvn_answer_outlier *outlier = &answers->outliers[answers->outlier_count++];
+  *outlier = (struct lvn_answer_outlier){.top_class = prediction->top_class,
+                                         .probability = prediction->probability[prediction->top_class],
+                                         .outlier_score = prediction->outlier_score,
+                                         .abstained = prediction->abstained};
+  (void)lvn_copy(outlier->lesion_id, sizeof outlier->lesion_id, lesion->lesion_id);
+  (void)lvn_copy(outlier->kind, sizeof outlier->kind, lesion->subtype);
+  return true;
+}
+
 static bool answer_lesion(struct lvn_answers *answers, struct lvn_classifier *classifier,
                           const struct lvn_dataset *dataset, size_t index, struct lvn_error *err) {
   struct lvn_crop crop = {0};
@@ -187,8 +204,10 @@ static bool answer_lesion(struct lvn_answers *answers, struct lvn_classifier *cl
   if (good && answers->lesion_count == 0) {
     answers->feature_count = prediction.feature_count;
   }
-  good = good && lvn_answers_add(answers, lvn_dataset_get(dataset, index), lvn_dataset_get(dataset, index)->fold, &crop,
-                                 &prediction, err);
+  const struct lvn_dataset_lesion *lesion = lvn_dataset_get(dataset, index);
+  good = good && (lesion->lesion_class == LVN_CLASS_OUTLIER
+                      ? add_outlier(answers, lesion, &prediction, err)
+                      : lvn_answers_add(answers, lesion, lesion->fold, &crop, &prediction, err));
   lvn_prediction_clear(&prediction);
   lvn_crop_clear(&crop);
   return good;
@@ -234,6 +253,7 @@ void lvn_answers_clear(struct lvn_answers *answers) {
     picture_clear(&answers->right[i]);
   }
   lvn_free(answers->lesions);
+  lvn_free(answers->outliers);
   lvn_free(answers->slices);
   lvn_free(answers->features);
   *answers = (struct lvn_answers){0};

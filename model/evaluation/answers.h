@@ -24,6 +24,7 @@ struct lvn_answer {
   double margin;
   double feature_distance;
   double order_disagreement;
+  double outlier_score;
   bool abstained;
   char abstention_reason[160];
   double long_axis_mm;       /* largest diameter in a slice: the data set's, else measured on the key slice's mask */
@@ -31,6 +32,16 @@ struct lvn_answer {
   double mean_hu[LVN_PHASE_NETWORK_COUNT];
   size_t first_slice; /* into the slices below */
   size_t slice_count;
+};
+
+/* What it said of a lesion that is none of the classes. */
+struct lvn_answer_outlier {
+  char lesion_id[LVN_DATASET_KEY_BYTES];
+  char kind[LVN_DATASET_WORD_BYTES]; /* the data set's subtype */
+  enum lvn_class top_class;
+  double probability; /* of the top class */
+  double outlier_score;
+  bool abstained;
 };
 
 struct lvn_answer_slice {
@@ -66,7 +77,10 @@ struct lvn_answers {
   struct lvn_answer_picture wrong[LVN_ANSWER_WRONG_MAX]; /* most confident first */
   size_t right_count;
   struct lvn_answer_picture right[LVN_ANSWER_RIGHT_MAX * LVN_CLASS_COUNT];
-  double seconds; /* in the classifier */
+  double seconds;       /* in the classifier */
+  size_t outlier_count; /* lesions labelled outlier: in no figure of the classes */
+  size_t outlier_room;
+  struct lvn_answer_outlier *outliers;
 };
 
 #define LVN_ANSWERS_EVERY_FOLD (-1)

@@ -170,19 +170,37 @@ bool lvn_evaluation_subgroups(const struct lvn_evaluation_input *input, struct l
   return true;
 }
 
-static void count_abstentions(const struct lvn_answers *answers, struct lvn_evaluation *evaluation) {
+static bool count_abstentions(const struct lvn_answers *answers, struct lvn_evaluation *evaluation,
+                              struct lvn_error *err) {
+  LVN_AUTOFREE double(*probability)[LVN_CLASS_COUNT] = lvn_alloc(answers->lesion_count, sizeof *probability, err);
+  LVN_AUTOFREE size_t *label = lvn_alloc(answers->lesion_count, sizeof *label, err);
   size_t answered = 0;
   size_t right = 0;
+  size_t of_class[LVN_CLASS_COUNT] = {0};
+  size_t right_of_class[LVN_CLASS_COUNT] = {0};
+  if (probability == NULL || label == NULL) {
+    return false;
+  }
   for (size_t i = 0; i < answers->lesion_count; i++) {
     const struct lvn_answer *answer = &answers->lesions[i];
     bool is_right = answer->top_class == answer->truth;
     evaluation->abstained[answer->truth] += answer->abstained;
     evaluation->abstained_wrong += answer->abstained && !is_right;
-    answered += !answer->abstained;
-    right += !answer->abstained && is_right;
+    if (!answer->abstained) {
+      memcpy(probability[answered], answer->probability, sizeof probability[answered]);
+      label[answered++] = answer->truth;
+      right += is_right;
+      of_class[answer->truth]++;
+      right_of_class[answer->truth] += is_right;
+    }
   }
+  for (size_t c = 0; c < LVN_CLASS_COUNT; c++) {
+    evaluation->recall_answered[c] = of_class[c] == 0 ? NAN : (double)right_of_class[c] / (double)of_class[c];
+  }
+  evaluation->ece_answered = lvn_calibrate_ece((const double(*)[LVN_CLASS_COUNT])probability, label, answered);
   evaluation->accuracy_answered = answered == 0 ? NAN : (double)right / (double)answered;
   evaluation->accuracy_answered_wilson = lvn_stats_wilson(right, answered, LVN_STATS_LEVEL);
+  return true;
 }
 
 static void apply_rules(const struct lvn_evaluation_input *input, struct lvn_evaluation *evaluation) {
@@ -220,12 +238,11 @@ bool lvn_evaluation_run(const struct lvn_answers *answers, const struct lvn_eval
   good = good && lvn_evaluation_levels(&input, &evaluation, err) && lvn_evaluation_folds(&input, &evaluation, err) &&
          lvn_evaluation_subgroups(&input, &evaluation, err) && lvn_evaluation_calibration(&input, &evaluation, err) &&
          lvn_evaluation_conformal(&input, &evaluation, err) && lvn_evaluation_unlike(&input, &evaluation, err) &&
-         lvn_evaluation_curves(&input, &evaluation, err);
+         lvn_evaluation_curves(&input, &evaluation, err) && count_abstentions(answers, &evaluation, err);
   if (!good) {
     lvn_evaluation_clear(&evaluation);
     return false;
   }
-  count_abstentions(answers, &evaluation);
   apply_rules(&input, &evaluation);
   *ret_evaluation = evaluation;
   return true;

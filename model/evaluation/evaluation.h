@@ -97,6 +97,8 @@ struct lvn_evaluation {
   size_t abstained_wrong;
   double accuracy_answered; /* of the lesions without abstention; NAN when there are none */
   struct lvn_interval accuracy_answered_wilson;
+  double recall_answered[LVN_CLASS_COUNT]; /* likewise; NAN where none was answered */
+  double ece_answered;
   struct lvn_reliability_bin reliability[LVN_CALIBRATE_BINS];
   double own_temperature_factor; /* by which the packaged temperature should be multiplied on these lesions */
   double recalibrated_ece;       /* after that factor, cross-fitted; NAN with one part */

@@ -1,6 +1,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "model/evaluation/evaluation_write.h"
+#include "model/network/lineage.h"
 #include "model/evaluation/levels.h"
 #include "model/tensor/json.h"
 
@@ -219,12 +220,29 @@ static json_t *comparison_json(const struct lvn_evaluation_subject *subject) {
                    t_json(&c->corrected_t));
 }
 
+/* What promotion compares with what the model has seen. */
+static json_t *pixels_json(const struct lvn_dataset *dataset) {
+  LVN_CLEANUP(lvn_lineage_clear) struct lvn_lineage lineage = {0};
+  struct lvn_error err = {0};
+  bool good = true;
+  for (size_t i = 0; good && i < lvn_dataset_count(dataset); i++) {
+    size_t images = 0;
+    const uint8_t *image = lvn_dataset_images(dataset, i, &images);
+    good = lvn_lineage_add(&lineage, lvn_dataset_pixels(dataset, i), &err);
+    for (size_t k = 0; good && k < images; k++) {
+      good = lvn_lineage_add(&lineage, image + k * LVN_SHA256_BYTES, &err);
+    }
+  }
+  LVN_AUTOFREE char *text = good ? lvn_lineage_to_text(&lineage, &err) : NULL;
+  return json_string(text == NULL ? "" : text);
+}
+
 static void set_heads(json_t *root, const struct lvn_evaluation_subject *subject) {
   char data[LVN_SHA256_TEXT_BYTES];
   char now[LVN_TIME_TEXT_BYTES];
   json_t *models = json_array();
   size_t total = lvn_dataset_count(subject->dataset);
-  size_t answered = subject->answers->lesion_count;
+  size_t answered = subject->answers->lesion_count + subject->answers->outlier_count;
   lvn_clock_format_utc(lvn_clock_wall_ms(), now);
   lvn_sha256_to_text(lvn_dataset_sha256(subject->dataset), data);
   for (size_t i = 0; i < subject->package_count; i++) {
@@ -238,8 +256,9 @@ static void set_heads(json_t *root, const struct lvn_evaluation_subject *subject
   set(root, "model", subject->package_count == 1 ? model_json(&subject->packages[0]) : json_null());
   set(root, "models", models);
   set(root, "data",
-      json_pack("{s:s,s:s,s:o}", "source", lvn_dataset_source(subject->dataset), "manifest_sha256", data,
-                "lesions_left_out", count(total > answered ? total - answered : 0)));
+      json_pack("{s:s,s:s,s:o,s:o,s:o}", "source", lvn_dataset_source(subject->dataset), "manifest_sha256", data,
+                "lesions_left_out", count(total > answered ? total - answered : 0), "lesions_seen_in_training",
+                count(subject->seen_in_training), "pixels", pixels_json(subject->dataset)));
   set(root, "device", json_string(subject->device));
   set(root, "order_ensemble", json_boolean(subject->order_ensemble));
 }
@@ -259,6 +278,8 @@ static void set_summary(json_t *root, const struct lvn_evaluation_subject *subje
   set(root, "accuracy_wilson_95", interval(lesion->accuracy_wilson));
   set(root, "accuracy_answered", real(e->accuracy_answered));
   set(root, "accuracy_answered_wilson_95", interval(e->accuracy_answered_wilson));
+  set(root, "recall_answered", per_class(e->recall_answered));
+  set(root, "ece_answered", real(e->ece_answered));
   set(root, "abstained", count(abstained));
   set(root, "abstained_wrong", count(e->abstained_wrong));
   set(root, "balanced_accuracy", real(lesion->figures.balanced_accuracy));
@@ -288,6 +309,10 @@ bool lvn_evaluation_write_json(const struct lvn_evaluation_subject *subject, con
   set(root, "calibration", calibration_json(e));
   set(root, "conformal_per_patient", conformal_json(e));
   set(root, "out_of_distribution", unlike_json(&e->unlike));
+  json_t *outliers = lvn_evaluation_outliers_json(subject->answers);
+  if (outliers != NULL) {
+    set(root, "outliers", outliers);
+  }
   set(root, "risk_coverage", risk_json(e));
   set(root, "decision_curve", decision_json(e));
   set(root, "roc", roc_json(e));

@@ -80,7 +80,7 @@ static void put_lesions(FILE *stream, const struct lvn_evaluation_subject *subje
                         "margin,feature_distance,order_disagreement");
   put_classes(stream, "cosine_");
   put_classes(stream, "probability_");
-  (void)fprintf(stream, "\n");
+  (void)fprintf(stream, ",outlier_score\n");
   for (size_t i = 0; i < subject->answers->lesion_count; i++) {
     const struct lvn_answer *answer = &subject->answers->lesions[i];
     put_text(stream, answer->lesion_id);
@@ -101,6 +101,21 @@ static void put_lesions(FILE *stream, const struct lvn_evaluation_subject *subje
     for (int c = 0; c < LVN_CLASS_COUNT; c++) {
       put_number(stream, answer->probability[c]);
     }
+    put_number(stream, answer->outlier_score);
+    (void)fprintf(stream, "\n");
+  }
+}
+
+static void put_outliers(FILE *stream, const struct lvn_evaluation_subject *subject) {
+  (void)fprintf(stream, "lesion,kind,answer,abstained,probability,outlier_score\n");
+  for (size_t i = 0; i < subject->answers->outlier_count; i++) {
+    const struct lvn_answer_outlier *outlier = &subject->answers->outliers[i];
+    put_text(stream, outlier->lesion_id);
+    (void)fputc(',', stream);
+    put_text(stream, outlier->kind);
+    (void)fprintf(stream, ",%s,%s", lvn_class_name(outlier->top_class), outlier->abstained ? "yes" : "no");
+    put_number(stream, outlier->probability);
+    put_number(stream, outlier->outlier_score);
     (void)fprintf(stream, "\n");
   }
 }
@@ -142,5 +157,6 @@ bool lvn_evaluation_write_tables(const struct lvn_evaluation_subject *subject, c
                                  struct lvn_error *err) {
   return write_table(subject, folder, "figures.csv", put_figures, err) &&
          write_table(subject, folder, "lesions.csv", put_lesions, err) &&
-         write_table(subject, folder, "slices.csv", put_slices, err);
+         write_table(subject, folder, "slices.csv", put_slices, err) &&
+         (subject->answers->outlier_count == 0 || write_table(subject, folder, "outliers.csv", put_outliers, err));
 }

@@ -47,14 +47,15 @@ static void print_comparison(FILE *stream, const struct lvn_evaluation_subject *
 
 static void print_classes(FILE *stream, const struct lvn_evaluation *e) {
   const struct lvn_level_result *lesion = &e->level[LVN_LEVEL_LESION];
-  (void)fprintf(stream, "\ntruth   recall    AUC  abstained  answers ");
+  (void)fprintf(stream, "\ntruth   recall  answered    AUC  abstained  answers ");
   for (int c = 0; c < LVN_CLASS_COUNT; c++) {
     (void)fprintf(stream, "%6s", lvn_class_name((enum lvn_class)c));
   }
   (void)fprintf(stream, "\n");
   for (int truth = 0; truth < LVN_CLASS_COUNT; truth++) {
-    (void)fprintf(stream, "%-5s   %6.3f  %5.3f  %9zu          ", lvn_class_name((enum lvn_class)truth),
-                  lesion->figures.recall[truth], lesion->figures.auc[truth], e->abstained[truth]);
+    (void)fprintf(stream, "%-5s   %6.3f  %8.3f  %5.3f  %9zu          ", lvn_class_name((enum lvn_class)truth),
+                  lesion->figures.recall[truth], e->recall_answered[truth], lesion->figures.auc[truth],
+                  e->abstained[truth]);
     for (int answer = 0; answer < LVN_CLASS_COUNT; answer++) {
       (void)fprintf(stream, "%6zu", lesion->confusion[truth][answer]);
     }
@@ -74,7 +75,9 @@ static void print_text(FILE *stream, const struct lvn_evaluation_subject *subjec
   (void)fprintf(stream, "accuracy              %.3f  (95 %% over patients %.3f-%.3f; Wilson %.3f-%.3f)\n",
                 lesion->figures.accuracy, boot->low.accuracy, boot->high.accuracy, lesion->accuracy_wilson.low,
                 lesion->accuracy_wilson.high);
-  (void)fprintf(stream, "accuracy, answered    %.3f\n", e->accuracy_answered);
+  (void)fprintf(stream, "accuracy, answered    %.3f  (Wilson %.3f-%.3f; calibration error %.3f)\n",
+                e->accuracy_answered, e->accuracy_answered_wilson.low, e->accuracy_answered_wilson.high,
+                e->ece_answered);
   (void)fprintf(stream, "balanced accuracy     %.3f  (%.3f-%.3f)\n", lesion->figures.balanced_accuracy,
                 boot->low.balanced_accuracy, boot->high.balanced_accuracy);
   (void)fprintf(stream, "macro AUC             %.3f  (%.3f-%.3f)\n", lesion->figures.macro_auc, boot->low.macro_auc,
@@ -87,6 +90,7 @@ static void print_text(FILE *stream, const struct lvn_evaluation_subject *subjec
     (void)fprintf(stream, "nearest-mean rule     %.3f\n", e->nearest_mean_accuracy);
   }
   print_classes(stream, e);
+  lvn_evaluation_print_outliers(stream, subject->answers);
   print_folds(stream, e);
   print_comparison(stream, subject);
 }

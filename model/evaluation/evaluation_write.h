@@ -3,12 +3,16 @@
  *   evaluation.txt   the figures that matter first, for a terminal
  *   figures.csv      level, figure, class, value, interval, kind of interval
  *   lesions.csv      one row per lesion: truth, answer, probabilities, distance, abstention
- *   slices.csv       one row per slice */
+ *   slices.csv       one row per slice
+ *   outliers.csv     one row per lesion that is none of the classes, where the data set has any */
 #ifndef LVN_MODEL_EVALUATION_WRITE_H
 #define LVN_MODEL_EVALUATION_WRITE_H
 
 #include "model/evaluation/evaluation.h"
 #include "model/network/package.h"
+
+#include <jansson.h>
+#include <stdio.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -25,6 +29,7 @@ struct lvn_evaluation_subject {
   bool order_ensemble;
   const struct lvn_comparison *comparison; /* NULL: no other model was measured */
   const struct lvn_package *other;
+  size_t seen_in_training; /* lesions of these answers that a package was trained on, by their pixels */
 };
 
 /* `folder` is made. */
@@ -36,6 +41,9 @@ const char *lvn_figure_name(size_t figure);
 double lvn_figure_get(const struct lvn_figures *figures, size_t figure);
 
 /* Inside of model/evaluation. */
+/* How many of what is no class got no answer, by kind; NULL without any. */
+json_t *lvn_evaluation_outliers_json(const struct lvn_answers *answers);
+void lvn_evaluation_print_outliers(FILE *stream, const struct lvn_answers *answers);
 LVN_MUST_CHECK bool lvn_evaluation_write_json(const struct lvn_evaluation_subject *subject, const char *path,
                                               struct lvn_error *err);
 LVN_MUST_CHECK bool lvn_evaluation_write_tables(const struct lvn_evaluation_subject *subject, const char *folder,

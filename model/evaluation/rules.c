@@ -20,7 +20,8 @@ enum lvn_class lvn_rules_threshold(const double mean_hu[LVN_PHASE_NETWORK_COUNT]
 }
 
 static bool is_measured(const struct lvn_dataset_lesion *lesion) {
-  return isfinite(lesion->mean_hu[0]) && isfinite(lesion->mean_hu[1]) && isfinite(lesion->mean_hu[2]);
+  return lesion->lesion_class != LVN_CLASS_OUTLIER && isfinite(lesion->mean_hu[0]) && isfinite(lesion->mean_hu[1]) &&
+         isfinite(lesion->mean_hu[2]);
 }
 
 void lvn_rules_fit_nearest_mean(const struct lvn_dataset *dataset, struct lvn_nearest_mean *ret_rule) {

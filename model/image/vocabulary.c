@@ -11,9 +11,9 @@ const enum lvn_phase lvn_order[LVN_ORDER_COUNT][LVN_PHASE_NETWORK_COUNT] = {
 
 static const char *const phase_names[] = {"NC", "ART", "PV", "DL", "none"};
 static const char *const phase_long_names[] = {"non-contrast", "arterial", "portal-venous", "delayed", "none"};
-static const char *const class_names[] = {"CYST", "FNH", "HCC", "HEM"};
+static const char *const class_names[] = {"CYST", "FNH", "HCC", "HEM", "outlier"};
 static const char *const class_long_names[] = {"Cyst", "Focal Nodular Hyperplasia", "Hepatocellular Carcinoma",
-                                               "Hemangioma"};
+                                               "Hemangioma", "Outlier"};
 
 const char *lvn_phase_name(enum lvn_phase phase) {
   return phase_names[phase];

@@ -25,9 +25,16 @@ const char *lvn_phase_long_name(enum lvn_phase phase); /* "non-contrast", "arter
 enum lvn_phase lvn_phase_from_name(const char *name);  /* LVN_PHASE_NONE when unknown */
 
 /* Lesion classes, in tensor order. */
-enum lvn_class { LVN_CLASS_CYST = 0, LVN_CLASS_FNH, LVN_CLASS_HCC, LVN_CLASS_HEM, LVN_CLASS_COUNT };
+enum lvn_class {
+  LVN_CLASS_CYST = 0,
+  LVN_CLASS_FNH,
+  LVN_CLASS_HCC,
+  LVN_CLASS_HEM,
+  LVN_CLASS_COUNT,
+  LVN_CLASS_OUTLIER = LVN_CLASS_COUNT /* none of them: a label of training sets, never an answer */
+};
 
-const char *lvn_class_name(enum lvn_class lesion_class);      /* "CYST", "FNH", "HCC", "HEM" */
+const char *lvn_class_name(enum lvn_class lesion_class);      /* "CYST", "FNH", "HCC", "HEM", "outlier" */
 const char *lvn_class_long_name(enum lvn_class lesion_class); /* "Cyst", "Focal Nodular Hyperplasia", … as in prompts */
 LVN_MUST_CHECK bool lvn_class_from_name(const char *name,
                                         enum lvn_class *ret_class); /* either name or "hemangioma"…, any case */

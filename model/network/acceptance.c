@@ -1,4 +1,6 @@
 /* May a package be put to use? By what was declared before its training, on lesions that it was not trained on. */
+#include "base/memory.h"
+#include "model/network/lineage.h"
 #include "model/network/models.h"
 
 #include <math.h>
@@ -51,6 +53,27 @@ static const char *text_at(const json_t *object, const char *section, const char
   return text == NULL ? "" : text;
 }
 
+/* By pixels: whatever the data set, the patient or the lesion is called. */
+static bool check_lineage(const struct lvn_package *package, const json_t *evaluation, struct lvn_error *err) {
+  LVN_CLEANUP(lvn_lineage_clear) struct lvn_lineage seen = {0};
+  LVN_CLEANUP(lvn_lineage_clear) struct lvn_lineage tested = {0};
+  const char *pixels = json_string_value(json_object_get(json_object_get(evaluation, "data"), "pixels"));
+  bool known = false;
+  if (!lvn_lineage_of_manifest(package->manifest, true, &seen, &known, err) ||
+      !lvn_lineage_add_text(&tested, pixels, err)) {
+    return false;
+  }
+  if (seen.count > 0 && tested.count == 0) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "the evaluation does not say which pixels it is of: evaluate anew");
+  }
+  size_t shared = lvn_lineage_shared(&tested, &seen);
+  return shared == 0 ||
+         lvn_error_set(err, LVN_ERROR_DATA,
+                       "the model, or one that it started from, has seen %zu of the lesions or images of the "
+                       "evaluation: in training, or held out for its temperature and limits",
+                       shared);
+}
+
 static bool check_subject(const struct lvn_package *package, const json_t *evaluation, const char *locked_sha256,
                           struct lvn_error *err) {
   char digest[LVN_SHA256_TEXT_BYTES];
@@ -60,9 +83,13 @@ static bool check_subject(const struct lvn_package *package, const json_t *evalu
     return lvn_error_set(err, LVN_ERROR_DATA, "the evaluation is not of this package but of %.60s %.30s",
                          text_at(evaluation, "model", "name"), text_at(evaluation, "model", "version"));
   }
+  /* Of several data sets the digests stand in a row. */
   if (strlen(data) != LVN_SHA256_TEXT_BYTES - 1 ||
-      strcmp(data, text_at(package->manifest, "training", "data_manifest_sha256")) == 0) {
+      strstr(text_at(package->manifest, "training", "data_manifest_sha256"), data) != NULL) {
     return lvn_error_set(err, LVN_ERROR_DATA, "the evaluation is on the data set that the model was trained on");
+  }
+  if (!check_lineage(package, evaluation, err)) {
+    return false;
   }
   if (locked_sha256 != NULL && locked_sha256[0] != '\0' && strcmp(data, locked_sha256) != 0) {
     return lvn_error_set(err, LVN_ERROR_DATA, "the evaluation is on data set %.12s, not on the locked test set %.12s",

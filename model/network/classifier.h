@@ -40,6 +40,9 @@ struct lvn_prediction {
   enum lvn_class top_class;
   double margin;             /* top minus second probability */
   double feature_distance;   /* Mahalanobis, of the lesion's mean feature */
+  double outlier_score;      /* how unlike the training lesions, by the package's rule; larger is more unlike */
+  double outlier_limit;      /* the package's; beyond it there is no answer */
+  double outlier_alarm_rate; /* share of lesions like the training ones that lie beyond it; NAN: not stated */
   double order_disagreement; /* share of orders that disagree with the top class; 0 without the ensemble */
   bool abstained;
   char abstention_reason[160]; /* one sentence, empty when not abstained */

@@ -218,9 +218,14 @@ void decide(const lvn_package_recipe &recipe, const lvn_crop &crop, const ClassR
       return;
     }
   }
-  if (prediction.feature_distance > recipe.max_feature_distance) {
-    abstain(prediction, "The lesion looks unlike those the model was trained on (distance %.1f, limit %.1f).",
-            prediction.feature_distance, recipe.max_feature_distance);
+  if (prediction.outlier_score > recipe.outlier.limit) {
+    char rate[64] = "";
+    if (std::isfinite(recipe.outlier.false_alarm_rate)) {
+      (void)std::snprintf(rate, sizeof rate, "; %.0f %% of lesions like those exceed it",
+                          100.0 * recipe.outlier.false_alarm_rate);
+    }
+    abstain(prediction, "Unlike the lesions that the model was trained on (score %.1f, limit %.1f%s).",
+            prediction.outlier_score, recipe.outlier.limit, rate);
   } else if (prediction.margin < recipe.min_margin) {
     abstain(prediction, "No class stands out: %s %.2f, %s %.2f.", lvn_class_name(prediction.top_class),
             probability[prediction.top_class], lvn_class_name(static_cast<enum lvn_class>(second)),
@@ -229,6 +234,28 @@ void decide(const lvn_package_recipe &recipe, const lvn_crop &crop, const ClassR
     abstain(prediction, "The answer depends on the order of the phases (%.0f %% of the orders disagree).",
             100.0 * prediction.order_disagreement);
   }
+}
+
+bool needs(const lvn_outlier_rule &rule, enum lvn_outlier_term term) {
+  return std::any_of(rule.parts, rule.parts + rule.term_count,
+                     [term](const lvn_outlier_part &part) { return part.term == term; });
+}
+
+void score_outlier(const lvn_classifier &classifier, const torch::Tensor &hounsfield, const torch::Tensor &features,
+                   const ClassRow &probability, lvn_prediction &prediction) {
+  const lvn_outlier_rule &rule = classifier.package.recipe.outlier;
+  const lvn::OutlierScorer &scorer = classifier.network.outliers();
+  lvn::OutlierEvidence evidence = {features.to(torch::kCPU), probability};
+  if (needs(rule, LVN_OUTLIER_FLIPS)) {
+    evidence.flips = lvn::disagreement(classifier.network.flipped(hounsfield));
+  }
+  if (needs(rule, LVN_OUTLIER_ORDERS)) {
+    evidence.orders = lvn::disagreement(classifier.network.reordered(hounsfield));
+  }
+  prediction.feature_distance = scorer.distance(features);
+  prediction.outlier_score = scorer.score(rule, evidence);
+  prediction.outlier_limit = rule.limit;
+  prediction.outlier_alarm_rate = rule.false_alarm_rate;
 }
 
 void predict(const lvn_classifier &classifier, const lvn_crop &crop, lvn_prediction &prediction) {
@@ -259,7 +286,7 @@ void predict(const lvn_classifier &classifier, const lvn_crop &crop, lvn_predict
   prediction.top_class = static_cast<enum lvn_class>(top);
   prediction.margin = probability[top] - probability[second];
   const torch::Tensor features = own.features.mean(0);
-  prediction.feature_distance = classifier.network.feature_distance(features);
+  score_outlier(classifier, hounsfield, features, probability, prediction);
   fill_slices(slices, factor, prediction);
   fill_features(features, prediction);
   const auto against = std::count_if(votes.begin(), votes.end(), [&](size_t vote) { return vote != top; });

@@ -2,9 +2,6 @@
 
 #include "model/image/vocabulary.h"
 
-#include <cmath>
-#include <limits>
-
 namespace lvn {
 
 namespace {
@@ -34,11 +31,7 @@ void Network::load(const lvn_safetensors *file, const lvn_package_recipe &recipe
   bias_ = require(file, "fc_i.bias", {joint}).to(device);
   prototypes_ = require(file, "prototypes", {LVN_ORDER_COUNT, LVN_CLASS_COUNT, joint}).to(device);
   prototypes_ = torch::nn::functional::normalize(prototypes_, torch::nn::functional::NormalizeFuncOptions().dim(-1));
-  feature_mean_ = torch::Tensor();
-  if (lvn_safetensors_find(file, "feature.mean") != nullptr) {
-    feature_mean_ = require(file, "feature.mean", {LVN_CLASS_COUNT, features});
-    precision_ = require(file, "feature.precision", {features, features});
-  }
+  outliers_.load(file, features);
 }
 
 torch::Tensor Network::prepare(const torch::Tensor &hounsfield, size_t order) const {
@@ -73,13 +66,22 @@ torch::Tensor Network::explain(const torch::Tensor &map, size_t order) const {
   return kind_->explain(map, {weight_, bias_, prototypes_[static_cast<int64_t>(order)]});
 }
 
-double Network::feature_distance(const torch::Tensor &features) const {
-  if (!feature_mean_.defined()) {
-    return std::numeric_limits<double>::quiet_NaN();
+torch::Tensor Network::flipped(const torch::Tensor &hounsfield) const {
+  std::vector<torch::Tensor> answers;
+  for (const int64_t axis : {int64_t{0}, int64_t{3}, int64_t{2}}) {
+    const torch::Tensor image = axis == 0 ? hounsfield : hounsfield.flip({axis});
+    answers.push_back(cosine(forward(prepare(image, 0)).joint, 0).mean(0).to(torch::kCPU, torch::kFloat64));
   }
-  const torch::Tensor delta = features.to(torch::kCPU).view({1, -1}) - feature_mean_;
-  const torch::Tensor squared = (torch::matmul(delta, precision_) * delta).sum(1);
-  return std::sqrt(std::max(0.0, squared.min().item<double>()));
+  return torch::softmax(recipe_.scale / recipe_.temperature * torch::stack(answers), 1);
+}
+
+torch::Tensor Network::reordered(const torch::Tensor &hounsfield) const {
+  std::vector<torch::Tensor> answers;
+  for (const size_t order : {size_t{0}, size_t{1}, size_t{4}}) {
+    answers.push_back(
+        cosine(forward(prepare(hounsfield, order)).joint, order).mean(0).to(torch::kCPU, torch::kFloat64));
+  }
+  return torch::softmax(recipe_.scale / recipe_.temperature * torch::stack(answers), 1);
 }
 
 } // namespace lvn

@@ -4,6 +4,7 @@
 #define LVN_MODEL_NETWORK_TORCH_HH
 
 #include "model/network/image_encoder_torch.hh"
+#include "model/network/outlier_torch.hh"
 #include "model/network/package.h"
 
 #include <torch/torch.h>
@@ -31,8 +32,18 @@ public:
   // The encoder's explanation of one image: map [features,h,w] to [4,h,w].
   torch::Tensor explain(const torch::Tensor &map, size_t order) const;
 
-  // Mahalanobis distance of a feature vector to the nearest class mean; NAN without statistics.
-  double feature_distance(const torch::Tensor &features) const;
+  // Takes over the temperature alone.
+  void calibrate(const struct lvn_package_recipe &recipe) {
+    recipe_.temperature = recipe.temperature;
+  }
+
+  const OutlierScorer &outliers() const {
+    return outliers_;
+  }
+  // Calibrated probabilities [answers,classes] of prepared images and two views of each: mirrored in both directions,
+  // or with the phases in two other orders; the mean over the slices.
+  torch::Tensor flipped(const torch::Tensor &hounsfield) const;
+  torch::Tensor reordered(const torch::Tensor &hounsfield) const;
 
 private:
   struct lvn_package_recipe recipe_ = {};
@@ -40,9 +51,8 @@ private:
   const ImageEncoderKind *kind_ = nullptr;
   std::unique_ptr<RunningEncoder> encoder_;
   torch::Tensor weight_, bias_;
-  torch::Tensor prototypes_;   // [6,4,joint], unit length
-  torch::Tensor feature_mean_; // [4,features] on the CPU; undefined without statistics
-  torch::Tensor precision_;    // [features,features] on the CPU
+  torch::Tensor prototypes_; // [6,4,joint], unit length
+  OutlierScorer outliers_;
 };
 
 } // namespace lvn

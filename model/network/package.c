@@ -10,8 +10,43 @@
 
 #define FORMAT "livervlm-package"
 #define FORMAT_VERSION 1
-#define MANIFEST_BYTES_MAX (16U * 1024U * 1024U)
+#define MANIFEST_BYTES_MAX (64U * 1024U * 1024U)
 #define FILES_MAX 64U
+
+static const char *const term_names[LVN_OUTLIER_TERM_COUNT] = {"distance",   "relative", "background",
+                                                               "confidence", "flips",    "orders"};
+
+const char *lvn_outlier_term_name(enum lvn_outlier_term term) {
+  return term_names[term];
+}
+
+bool lvn_outlier_rule_parse(const char *text, struct lvn_outlier_rule *ret_rule) {
+  struct lvn_outlier_rule rule = {.limit = INFINITY, .false_alarm_rate = NAN};
+  for (const char *at = text; rule.term_count < LVN_OUTLIER_PARTS_MAX; at += strcspn(at, "+") + 1) {
+    size_t length = strcspn(at, "+");
+    int term = 0;
+    while (term < LVN_OUTLIER_TERM_COUNT &&
+           (strlen(term_names[term]) != length || strncmp(at, term_names[term], length) != 0)) {
+      term++;
+    }
+    if (term == LVN_OUTLIER_TERM_COUNT) {
+      return false;
+    }
+    rule.parts[rule.term_count++] = (struct lvn_outlier_part){(enum lvn_outlier_term)term, 0.0, 1.0};
+    if (at[length] == '\0') {
+      *ret_rule = rule;
+      return true;
+    }
+  }
+  return false;
+}
+
+static void use_distance(struct lvn_package_recipe *recipe) {
+  recipe->outlier = (struct lvn_outlier_rule){.term_count = 1,
+                                              .parts = {{LVN_OUTLIER_DISTANCE, 0.0, 1.0}},
+                                              .limit = recipe->max_feature_distance,
+                                              .false_alarm_rate = NAN};
+}
 
 void lvn_package_recipe_default(struct lvn_package_recipe *ret_recipe) {
   *ret_recipe = (struct lvn_package_recipe){.encoder = "resnet18",
@@ -26,6 +61,7 @@ void lvn_package_recipe_default(struct lvn_package_recipe *ret_recipe) {
                                             .max_feature_distance = INFINITY,
                                             .max_order_disagreement = 0.5};
   lvn_crop_options_default(&ret_recipe->crop);
+  use_distance(ret_recipe);
 }
 
 /* The numbers of a recipe, by section and key of the manifest. */
@@ -117,6 +153,48 @@ static bool read_numbers(const json_t *manifest, struct lvn_package_recipe *reci
          lvn_error_set(err, LVN_ERROR_DATA, "manifest.json: the HU window is empty");
 }
 
+/* "abstention": {"outlier": {"terms": [{"term", "mean", "deviation"}, …], "limit", "false_alarm_rate"}} */
+static bool read_outlier(const json_t *manifest, struct lvn_package_recipe *recipe, struct lvn_error *err) {
+  const json_t *outlier = json_object_get(json_object_get(manifest, "abstention"), "outlier");
+  const json_t *terms = json_object_get(outlier, "terms");
+  const json_t *limit = json_object_get(outlier, "limit");
+  const json_t *rate = json_object_get(outlier, "false_alarm_rate");
+  use_distance(recipe);
+  if (outlier == NULL) {
+    return true;
+  }
+  bool good = json_array_size(terms) >= 1 && json_array_size(terms) <= LVN_OUTLIER_PARTS_MAX && json_is_number(limit);
+  for (size_t i = 0; good && i < json_array_size(terms); i++) {
+    const json_t *term = json_array_get(terms, i);
+    const char *name = json_string_value(json_object_get(term, "term"));
+    struct lvn_outlier_rule one;
+    good = name != NULL && lvn_outlier_rule_parse(name, &one) && one.term_count == 1 &&
+           json_number_value(json_object_get(term, "deviation")) > 0.0 && json_is_number(json_object_get(term, "mean"));
+    if (good) {
+      recipe->outlier.parts[i] =
+          (struct lvn_outlier_part){one.parts[0].term, json_number_value(json_object_get(term, "mean")),
+                                    json_number_value(json_object_get(term, "deviation"))};
+    }
+  }
+  recipe->outlier.term_count = json_array_size(terms);
+  recipe->outlier.limit = json_number_value(limit);
+  recipe->outlier.false_alarm_rate = json_is_number(rate) ? json_number_value(rate) : (double)NAN;
+  return good || lvn_error_set(err, LVN_ERROR_DATA, "manifest.json: abstention.outlier is malformed");
+}
+
+static json_t *write_outlier(const struct lvn_outlier_rule *rule) {
+  json_t *terms = json_array();
+  for (size_t i = 0; i < rule->term_count; i++) {
+    (void)json_array_append_new(terms, json_pack("{s:s,s:f,s:f}", "term", term_names[rule->parts[i].term], "mean",
+                                                 rule->parts[i].mean, "deviation", rule->parts[i].deviation));
+  }
+  json_t *outlier = json_pack("{s:o,s:f}", "terms", terms, "limit", fmin(rule->limit, 1e12));
+  if (isfinite(rule->false_alarm_rate)) {
+    (void)json_object_set_new(outlier, "false_alarm_rate", json_real(rule->false_alarm_rate));
+  }
+  return outlier;
+}
+
 static bool get_text(const json_t *manifest, const char *key, char *target, size_t target_bytes,
                      struct lvn_error *err) {
   const char *text = json_string_value(json_object_get(manifest, key));
@@ -141,7 +219,7 @@ static bool read_manifest(struct lvn_package *package, struct lvn_error *err) {
          get_text(manifest, "version", package->version, sizeof package->version, err) &&
          get_text(manifest, "trained_on", package->trained_on, sizeof package->trained_on, err) &&
          get_text(manifest, "licence", package->licence, sizeof package->licence, err) &&
-         read_numbers(manifest, &package->recipe, err);
+         read_numbers(manifest, &package->recipe, err) && read_outlier(manifest, &package->recipe, err);
 }
 
 static bool check_file(const struct lvn_package *package, const char *name, const json_t *digest,
@@ -235,6 +313,7 @@ static json_t *write_recipe(json_t *manifest, const struct lvn_package_recipe *r
     (void)json_object_set_new(json_object_get(manifest, numbers[i].section), numbers[i].key,
                               json_real(fmin(number, numbers[i].maximum)));
   }
+  (void)json_object_set_new(json_object_get(manifest, "abstention"), "outlier", write_outlier(&recipe->outlier));
   return manifest;
 }
 

@@ -28,6 +28,32 @@ extern "C" {
 #define LVN_PACKAGE_CARD "card.md"
 #define LVN_PACKAGE_WEIGHTS_MAX ((size_t)1 << 30)
 
+/* Terms that say how unlike the training lesions a lesion is (model/network/outlier_torch.hh). */
+enum lvn_outlier_term {
+  LVN_OUTLIER_DISTANCE,   /* of features to the nearest class */
+  LVN_OUTLIER_RELATIVE,   /* that, squared, less the distance to all training lesions taken as one */
+  LVN_OUTLIER_BACKGROUND, /* that, squared, less the distance to the outliers that it was trained with */
+  LVN_OUTLIER_CONFIDENCE, /* log odds against the top class */
+  LVN_OUTLIER_FLIPS,      /* disagreement between the image and its mirror images: three times the work */
+  LVN_OUTLIER_ORDERS,     /* between three orders of the phases: three times the work */
+  LVN_OUTLIER_TERM_COUNT
+};
+const char *lvn_outlier_term_name(enum lvn_outlier_term term);
+#define LVN_OUTLIER_PARTS_MAX 4
+struct lvn_outlier_part {
+  enum lvn_outlier_term term;
+  double mean; /* of held-out lesions of the classes */
+  double deviation;
+};
+struct lvn_outlier_rule {
+  size_t term_count;
+  struct lvn_outlier_part parts[LVN_OUTLIER_PARTS_MAX];
+  double limit;            /* abstain beyond it */
+  double false_alarm_rate; /* share of lesions of the classes that lie beyond it; NAN: not stated */
+};
+/* Terms joined by '+'; means 0 and deviations 1. */
+LVN_MUST_CHECK bool lvn_outlier_rule_parse(const char *text, struct lvn_outlier_rule *ret_rule);
+
 /* How the input is made, what runs on it, and how its output is read. */
 struct lvn_package_recipe {
   char encoder[LVN_IMAGE_ENCODER_NAME_BYTES]; /* of the image: its row in the table of encoders */
@@ -43,6 +69,7 @@ struct lvn_package_recipe {
   double min_margin;
   double max_feature_distance;
   double max_order_disagreement;
+  struct lvn_outlier_rule outlier; /* packages of 1.x: distance, with max_feature_distance as its limit */
 };
 void lvn_package_recipe_default(struct lvn_package_recipe *ret_recipe);
 

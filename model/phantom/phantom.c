@@ -44,12 +44,40 @@ static bool check_options(const struct lvn_phantom_options *options, struct lvn_
   }
   for (size_t i = 0; i < options->lesion_count; i++) {
     double diameter = options->lesion_diameter_mm[i];
-    if (!(diameter == 0.0 || (diameter >= 4.0 && diameter <= 120.0)) || options->lesion_class[i] >= LVN_CLASS_COUNT) {
+    if (!(diameter == 0.0 || (diameter >= 4.0 && diameter <= 120.0)) ||
+        (options->lesion_other[i] == LVN_OTHER_NONE && options->lesion_class[i] >= LVN_CLASS_COUNT) ||
+        (unsigned)options->lesion_other[i] >= LVN_OTHER_COUNT) {
       return lvn_error_set(err, LVN_ERROR_USAGE, "lesion %zu: diameter must be within 4 to 120 mm and the class known",
                            i + 1);
     }
   }
   return true;
+}
+
+/* Small lesions are the more frequent. */
+static double log_diameter(uint64_t seed, const struct lvn_phantom_range *range, uint64_t which) {
+  const struct lvn_phantom_range logarithmic = {{log(range->low[0]), 0}, {log(range->high[0]), 0}};
+  return lvn_phantom_world_draw(seed, &logarithmic, which);
+}
+
+enum { THICKNESS = 32, NOISE, FIELD, MOTION }; /* which of the draws from a world */
+
+/* What the caller did not set is the world's. */
+static void draw_wide_options(struct lvn_phantom_options *options, const struct lvn_phantom_patient *patient) {
+  const struct lvn_phantom_world *world = &options->world;
+  uint64_t seed = options->seed;
+  double field_mm = 2.0 * (double)patient->outer[0] * lvn_phantom_world_draw(seed, &world->field, FIELD);
+  if (options->pixel_spacing_mm == 0.0) {
+    options->pixel_spacing_mm = rint(field_mm / options->matrix * 1000.0) / 1000.0;
+  }
+  if (options->slice_thickness_mm == 0.0) {
+    options->slice_thickness_mm =
+        rint(lvn_phantom_world_draw(seed, &world->slice_thickness_mm, THICKNESS) * 20.0) / 20.0;
+  }
+  if (options->noise_hu < 0.0) {
+    options->noise_hu = lvn_phantom_world_draw(seed, &world->noise_hu, NOISE);
+  }
+  options->motion_scale *= lvn_phantom_world_draw(seed, &world->motion, MOTION);
 }
 
 /* Every value is drawn whether it is needed or not, so that fixing one leaves the others as they were. */
@@ -62,6 +90,9 @@ static void draw_options(struct lvn_phantom *phantom, const struct lvn_phantom_p
   double thickness_mm = thicknesses[lvn_phantom_random_index(&random, sizeof thicknesses / sizeof *thicknesses)];
   double dose = lvn_phantom_random_uniform(&random, 0.75, 1.35);
   size_t lesions = lvn_phantom_random_chance(&random, 0.7) ? 1 : 2 + lvn_phantom_random_index(&random, 2);
+  if (options->world.is_wide) {
+    draw_wide_options(options, patient);
+  }
   if (options->pixel_spacing_mm == 0.0) {
     options->pixel_spacing_mm = pixel_mm * 512.0 / options->matrix;
   }
@@ -75,11 +106,20 @@ static void draw_options(struct lvn_phantom *phantom, const struct lvn_phantom_p
   }
   bool drawn = options->lesion_count == 0;
   options->lesion_count = drawn ? lesions : options->lesion_count;
+  const struct lvn_phantom_world *world = &options->world;
   for (size_t i = 0; i < LVN_PHANTOM_LESIONS_MAX; i++) {
     size_t lesion_class = lvn_phantom_random_index(&random, LVN_CLASS_COUNT);
     double diameter_mm = exp(lvn_phantom_random_uniform(&random, log(8.0), log(90.0)));
     if (drawn) {
       options->lesion_class[i] = (enum lvn_class)lesion_class;
+    }
+    if (drawn && world->is_wide) {
+      const struct lvn_phantom_range even = {{0, 0}, {1, 0}};
+      lvn_phantom_world_choose(world, lvn_phantom_world_draw(options->seed, &even, 64 + i), &options->lesion_class[i],
+                               &options->lesion_other[i]);
+    }
+    if (world->is_wide) {
+      diameter_mm = exp(log_diameter(options->seed, &world->diameter_mm, 96 + i));
     }
     if (options->lesion_diameter_mm[i] == 0.0) {
       options->lesion_diameter_mm[i] = diameter_mm;
@@ -155,6 +195,7 @@ static void describe_lesions(struct lvn_phantom *phantom, const struct lvn_phant
     const struct lvn_phantom_look *look = &scene->lesions[i];
     struct lvn_phantom_lesion *lesion = &phantom->lesions[i];
     lesion->lesion_class = look->lesion_class;
+    lesion->other = phantom->options.lesion_other[i];
     lesion->diameter_mm = 2.0 * look->radius;
     (void)lvn_copy(lesion->subtype, sizeof lesion->subtype, look->subtype);
     for (int axis = 0; axis < 3; axis++) {
@@ -203,11 +244,20 @@ static void draw_delays(struct lvn_phantom *phantom, const struct lvn_phantom_pa
   delay[LVN_PHASE_DL] = rint(lvn_phantom_random_uniform(&random, 170.0, 300.0));
 }
 
+static void drop_lesion(struct lvn_phantom_options *options, size_t lesion) {
+  options->lesion_count--;
+  for (size_t i = lesion; i < options->lesion_count; i++) {
+    options->lesion_class[i] = options->lesion_class[i + 1];
+    options->lesion_other[i] = options->lesion_other[i + 1];
+    options->lesion_diameter_mm[i] = options->lesion_diameter_mm[i + 1];
+  }
+}
+
 static bool fill(struct lvn_phantom *phantom, struct lvn_phantom_scene *scene, unsigned threads,
                  struct lvn_error *err) {
   struct lvn_phantom_options *options = &phantom->options;
   bool thickness_drawn = options->slice_thickness_mm == 0.0;
-  lvn_phantom_patient_draw(options->seed, &scene->patient);
+  lvn_phantom_patient_draw(options->seed, &options->world, &scene->patient);
   draw_options(phantom, &scene->patient);
   draw_delays(phantom, &scene->patient);
   for (int phase = 0; phase < LVN_PHASE_COUNT; phase++) {
@@ -216,17 +266,26 @@ static bool fill(struct lvn_phantom *phantom, struct lvn_phantom_scene *scene, u
   }
   lvn_phantom_anatomy_build(scene, options->seed);
   lvn_phantom_vessels_build(scene, options->seed);
-  for (size_t i = 0; i < options->lesion_count; i++) {
-    lvn_phantom_lesion_place(scene, options->seed, options->lesion_class[i], options->lesion_diameter_mm[i]);
+  for (size_t i = 0; i < options->lesion_count;) {
+    lvn_phantom_lesion_place(scene, options->seed, options->lesion_class[i], options->lesion_other[i],
+                             options->lesion_diameter_mm[i]);
+    if (options->world.is_wide && scene->lesion_count == i) {
+      drop_lesion(options, i); /* what finds no place in a wide world is left out */
+    } else {
+      i++;
+    }
   }
   for (size_t i = 0; i < scene->lesion_count; i++) {
+    if (scene->lesions[i].is_hidden) {
+      continue;
+    }
     struct lvn_phantom_shape shape = {.kind = LVN_SHAPE_LESION, .material = LVN_MATERIAL_LESION, .lesion = i};
     for (int axis = 0; axis < 3; axis++) {
       shape.centre[axis] = scene->lesions[i].centre[axis];
     }
     lvn_phantom_scene_add(scene, &shape);
   }
-  if (scene->lesion_count < options->lesion_count) {
+  if (scene->lesion_count < options->lesion_count || scene->lesion_count == 0) {
     return lvn_error_set(err, LVN_ERROR_USAGE, "the liver of seed %llu has no room for %zu lesions of these sizes",
                          (unsigned long long)options->seed, options->lesion_count);
   }
@@ -275,7 +334,7 @@ void lvn_phantom_map(const struct lvn_phantom *phantom, enum lvn_phase phase, co
   struct lvn_phantom_patient patient;
   struct lvn_phantom_motion motion;
   const float at[3] = {(float)reference_mm[0], (float)reference_mm[1], (float)reference_mm[2]};
-  lvn_phantom_patient_draw(phantom->options.seed, &patient);
+  lvn_phantom_patient_draw(phantom->options.seed, &phantom->options.world, &patient);
   if (lvn_phantom_is_static(&patient, at)) {
     for (int axis = 0; axis < 3; axis++) {
       ret_phase_mm[axis] = reference_mm[axis];

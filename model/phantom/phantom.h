@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "model/image/grid.h"
 #include "model/image/vocabulary.h"
+#include "model/phantom/phantom_world.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -25,12 +26,15 @@ struct lvn_phantom_options {
   double noise_hu;                                      /* standard deviation in soft tissue; <0: drawn 8-20 */
   size_t lesion_count;                                  /* 0: drawn */
   enum lvn_class lesion_class[LVN_PHANTOM_LESIONS_MAX]; /* used for the first lesion_count */
-  double lesion_diameter_mm[LVN_PHANTOM_LESIONS_MAX];   /* 0: drawn 8-90 */
+  enum lvn_phantom_other lesion_other[LVN_PHANTOM_LESIONS_MAX]; /* unless none: in place of the class */
+  double lesion_diameter_mm[LVN_PHANTOM_LESIONS_MAX];           /* 0: drawn 8-90, or as the world says */
+  struct lvn_phantom_world world; /* narrow unless it was read from a file; what is set above counts before it */
 };
 void lvn_phantom_options_default(struct lvn_phantom_options *ret_options);
 
 struct lvn_phantom_lesion {
-  enum lvn_class lesion_class;
+  enum lvn_class lesion_class; /* LVN_CLASS_OUTLIER where `other` says what it is */
+  enum lvn_phantom_other other;
   char subtype[32];    /* "washout+capsule", "scar", "flash-filling", … */
   double centre_mm[3]; /* in the reference phase's patient space */
   double diameter_mm;
@@ -52,6 +56,12 @@ struct lvn_phantom {
 LVN_MUST_CHECK bool lvn_phantom_make(const struct lvn_phantom_options *options, unsigned threads,
                                      struct lvn_phantom *ret_phantom, struct lvn_error *err);
 void lvn_phantom_clear(struct lvn_phantom *phantom);
+
+/* The region as a reader would have drawn it by the world's [region]: one lesion's truth in one phase, larger or
+ * smaller, with few corners, off its middle, on one slice. The narrow world's is the truth itself. lvn_mask_clear() it.
+ */
+LVN_MUST_CHECK bool lvn_phantom_region(const struct lvn_phantom *phantom, size_t lesion, enum lvn_phase phase,
+                                       struct lvn_mask *ret_mask, struct lvn_error *err);
 
 /* Where the anatomy at a reference-phase point lies in another phase (exact, analytic). */
 void lvn_phantom_map(const struct lvn_phantom *phantom, enum lvn_phase phase, const double reference_mm[3],

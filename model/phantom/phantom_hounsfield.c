@@ -2,13 +2,18 @@
 
 #include <math.h>
 
-static float liver(const struct lvn_phantom_scene *scene, enum lvn_phase phase, const float at[3]) {
+float lvn_phantom_liver_hounsfield(const struct lvn_phantom_scene *scene, enum lvn_phase phase, const float at[3]) {
   const struct lvn_phantom_patient *patient = &scene->patient;
   const float *slope = patient->gradient[phase];
   float fine = lvn_phantom_grain(scene->grain, 0.42F * at[0], 0.42F * at[1], 0.42F * at[2]);
   float slow = lvn_phantom_grain(scene->grain, 0.045F * at[0] + 31.0F, 0.045F * at[1], 0.045F * at[2]);
-  return patient->hounsfield[phase][LVN_MATERIAL_LIVER] + slope[0] * (at[0] + 40.0F) + slope[1] * at[1] +
-         slope[2] * at[2] + 2.2F * fine + patient->patchiness[phase] * slow;
+  float hu = patient->hounsfield[phase][LVN_MATERIAL_LIVER] + slope[0] * (at[0] + 40.0F) + slope[1] * at[1] +
+             slope[2] * at[2] + 2.2F * fine + patient->patchiness[phase] * slow;
+  if (patient->nodularity > 0.0F) { /* regenerative nodules of about a centimetre; they take up less late */
+    float nodules = lvn_phantom_grain(scene->grain, 0.11F * at[0], 0.11F * at[1] + 43.0F, 0.11F * at[2]);
+    hu += (phase == LVN_PHASE_ART ? 0.5F : 1.0F) * patient->nodularity * nodules;
+  }
+  return hu;
 }
 
 /* Cortex outside, pyramids below it, fat of the sinus in the middle. */
@@ -35,7 +40,7 @@ float lvn_phantom_hounsfield(const struct lvn_phantom_scene *scene, const struct
   case LVN_MATERIAL_LESION:
     return lvn_phantom_look_hounsfield(scene, &scene->lesions[shape->lesion], phase, at);
   case LVN_MATERIAL_LIVER:
-    return liver(scene, phase, at);
+    return lvn_phantom_liver_hounsfield(scene, phase, at);
   case LVN_MATERIAL_KIDNEY:
     return kidney(scene, shape, phase, at);
   case LVN_MATERIAL_SPLEEN:

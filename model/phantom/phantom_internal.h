@@ -31,6 +31,8 @@ enum lvn_phantom_stream {
   LVN_PHANTOM_STREAM_NOISE_TILE,
   LVN_PHANTOM_STREAM_GRID,
   LVN_PHANTOM_STREAM_DELAY,
+  LVN_PHANTOM_STREAM_WORLD,
+  LVN_PHANTOM_STREAM_REGION,
   LVN_PHANTOM_STREAM_LESION_PLACE = 64, /* + lesion */
   LVN_PHANTOM_STREAM_LESION_LOOK = 128, /* + lesion */
   LVN_PHANTOM_STREAM_MOTION = 192,      /* + phase */
@@ -83,8 +85,17 @@ struct lvn_phantom_patient {
   float hounsfield[LVN_PHASE_COUNT][LVN_MATERIAL_COUNT];
   float gradient[LVN_PHASE_COUNT][3]; /* perfusion gradient in the liver, HU per mm */
   float patchiness[LVN_PHASE_COUNT];  /* SD of slow perfusion variation in the liver, HU */
+  float base[LVN_PHASE_COUNT];        /* HU that lesions are measured against: the liver, or as it were without fat */
+  bool is_wide;                       /* drawn from a wide world; else what follows is 0, and the factors 1 */
+  float nodularity;                   /* SD of a cirrhotic liver's nodules, HU */
+  float texture;                      /* factor on the grain of lesions */
+  double contrast;                    /* factor on their difference to the liver */
+  double offset_hu;                   /* of the scanner */
 };
-void lvn_phantom_patient_draw(uint64_t seed, struct lvn_phantom_patient *ret_patient);
+void lvn_phantom_patient_draw(uint64_t seed, const struct lvn_phantom_world *world,
+                              struct lvn_phantom_patient *ret_patient);
+/* A range of the world, at a place that seed and `which` give. */
+double lvn_phantom_world_draw(uint64_t seed, const struct lvn_phantom_range *range, uint64_t which);
 
 /* Breathing: reference = phase - slide(shift + bend(phase - shift)), evaluated directly while rendering; bend is a sum
  * of modes amplitude * X(x) Y(y) Z(z) with sines of wavelength >= 130 mm, so |bend'| <= 0.3. slide() takes away what
@@ -176,10 +187,15 @@ struct lvn_phantom_look {
   float nodule_radius[LVN_PHANTOM_NODULES];
   float nodule_growth[LVN_PHASE_COUNT]; /* factor on nodule_radius; 0: no enhancement */
   float nodule_hu[LVN_PHASE_COUNT];
+  bool is_hidden;       /* nothing is drawn: its mask alone lies on what is there */
+  bool sheets_are_even; /* as a cyst's: they do not thin towards their ends */
+  bool over_liver;      /* body is added to the liver, whose texture shows through */
+  float edge_mm;        /* over which it fades into the liver; 0: a sharp surface */
 };
 /* Draws the look of a lesion of this class and diameter; the centre is set by the caller. */
-void lvn_phantom_look_draw(const struct lvn_phantom_patient *patient, enum lvn_class lesion_class, double diameter_mm,
-                           struct lvn_phantom_random *random, struct lvn_phantom_look *ret_look);
+void lvn_phantom_look_draw(const struct lvn_phantom_patient *patient, enum lvn_class lesion_class,
+                           enum lvn_phantom_other other, double diameter_mm, struct lvn_phantom_random *random,
+                           struct lvn_phantom_look *ret_look);
 /* Signed distance, approximately, negative inside. `ret_v` may be NULL. */
 float lvn_phantom_look_distance(const struct lvn_phantom_look *look, const float at[3], float ret_v[3]);
 
@@ -224,6 +240,7 @@ float lvn_phantom_grain(const float *grain, float x, float y, float z);
 /* HU of a shape's material at a reference position. */
 float lvn_phantom_hounsfield(const struct lvn_phantom_scene *scene, const struct lvn_phantom_shape *shape,
                              enum lvn_phase phase, const float at[3]);
+float lvn_phantom_liver_hounsfield(const struct lvn_phantom_scene *scene, enum lvn_phase phase, const float at[3]);
 float lvn_phantom_look_hounsfield(const struct lvn_phantom_scene *scene, const struct lvn_phantom_look *look,
                                   enum lvn_phase phase, const float at[3]);
 

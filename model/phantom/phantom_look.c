@@ -90,8 +90,9 @@ static float sheets(const struct lvn_phantom_look *look, const float v[3], float
   for (size_t i = 0; i < look->sheet_count; i++) {
     float off = fabsf(dot(look->sheet_normal[i], v) - look->sheet_offset[i] * look->radius);
     /* A scar's ray thins towards its end, a cyst's septum does not. */
-    float half = look->lesion_class == LVN_CLASS_CYST ? look->sheet_half_mm
-                                                      : look->sheet_half_mm * (1.0F - relative / look->sheet_reach);
+    float half = look->lesion_class == LVN_CLASS_CYST || look->sheets_are_even
+                     ? look->sheet_half_mm
+                     : look->sheet_half_mm * (1.0F - relative / look->sheet_reach);
     inside = lvn_phantom_max(inside, step(half - off));
   }
   return inside;
@@ -102,7 +103,7 @@ float lvn_phantom_look_hounsfield(const struct lvn_phantom_scene *scene, const s
   float v[3];
   float length = own_axes(look, at, v);
   float coarse = lvn_phantom_grain(scene->grain, 0.21F * at[0] + 17.0F, 0.21F * at[1], 0.21F * at[2]);
-  float hu = look->body[phase];
+  float hu = look->body[phase] + (look->over_liver ? lvn_phantom_liver_hounsfield(scene, phase, at) : 0.0F);
   if (look->grain > 0.0F) {
     hu += look->grain *
           (0.7F * coarse + 0.7F * lvn_phantom_grain(scene->grain, 0.55F * at[0], 0.55F * at[1], 0.55F * at[2] + 9.0F));
@@ -122,6 +123,11 @@ float lvn_phantom_look_hounsfield(const struct lvn_phantom_scene *scene, const s
   if (look->capsule_mm > 0.0F) {
     float depth = surface_radius(look, v, length) - length;
     hu = blend(hu, look->capsule[phase], step(look->capsule_mm - depth));
+  }
+  if (look->edge_mm > 0.0F) {
+    float depth = surface_radius(look, v, length) - length;
+    hu = blend(lvn_phantom_liver_hounsfield(scene, phase, at), hu,
+               lvn_phantom_min(lvn_phantom_max(depth / look->edge_mm, 0.0F), 1.0F));
   }
   return hu;
 }

@@ -51,6 +51,49 @@ static const struct rise rises[] = {
     {LVN_MATERIAL_GAS, -960, {0, 0, 0}},
 };
 
+double lvn_phantom_world_draw(uint64_t seed, const struct lvn_phantom_range *range, uint64_t which) {
+  struct lvn_phantom_random random = lvn_phantom_random_start(seed, LVN_PHANTOM_STREAM_WORLD + (which << 32));
+  return lvn_phantom_range_at(range, lvn_phantom_random_uniform(&random, 0.0, 1.0));
+}
+
+/* Which is which of the draws from a world: a range that is changed changes nothing else. */
+enum { SIZE, FAT, LIVER, NODULARITY, ENHANCEMENT, LATENESS, PORTAL, OFFSET, CONTRAST, TEXTURE, HEALTHY };
+
+static void widen_size(uint64_t seed, const struct lvn_phantom_world *world, struct lvn_phantom_patient *patient) {
+  double wall_mm = (double)(patient->wall[0] - patient->cavity[0]);
+  double fat_mm = lvn_phantom_world_draw(seed, &world->fat_mm, FAT);
+  patient->is_wide = true;
+  patient->size = lvn_phantom_world_draw(seed, &world->size, SIZE);
+  patient->cavity[0] = (float)(128.0 * patient->size);
+  patient->cavity[1] = (float)(88.0 * patient->size);
+  for (int axis = 0; axis < 2; axis++) {
+    patient->wall[axis] = patient->cavity[axis] + (float)wall_mm;
+    patient->outer[axis] = patient->wall[axis] + (float)(fat_mm * (axis == 0 ? 1.0 : 0.9));
+  }
+  patient->enhancement = lvn_phantom_world_draw(seed, &world->enhancement, ENHANCEMENT);
+  patient->arterial_lateness = lvn_phantom_world_draw(seed, &world->lateness, LATENESS);
+  patient->nodularity = (float)lvn_phantom_world_draw(seed, &world->nodularity, NODULARITY);
+  patient->offset_hu = lvn_phantom_world_draw(seed, &world->offset_hu, OFFSET);
+  patient->contrast = lvn_phantom_world_draw(seed, &world->contrast, CONTRAST);
+  patient->texture = (float)lvn_phantom_world_draw(seed, &world->texture, TEXTURE);
+}
+
+/* The liver as the world has it. In a fatty one half of the lesions keep the difference that they would have to a liver
+ * without fat: they hold none, and come out bright. */
+static void widen_liver(uint64_t seed, const struct lvn_phantom_world *world, struct lvn_phantom_patient *patient) {
+  double plain = lvn_phantom_world_draw(seed, &world->liver_hu, LIVER);
+  double portal = lvn_phantom_world_draw(seed, &world->portal, PORTAL);
+  const struct lvn_phantom_range even = {{0, 0}, {1, 0}};
+  double spared = lvn_phantom_world_draw(seed, &even, HEALTHY) < 0.5 ? fmax(54.0 - plain, 0.0) : 0.0;
+  double old_plain = (double)patient->hounsfield[LVN_PHASE_NC][LVN_MATERIAL_LIVER];
+  for (int phase = 0; phase < LVN_PHASE_COUNT; phase++) {
+    float *liver = &patient->hounsfield[phase][LVN_MATERIAL_LIVER];
+    double rise = (double)*liver - old_plain;
+    *liver = (float)(plain + fmax(rise, 0.0) * (phase >= LVN_PHASE_PV ? portal : 1.0));
+    patient->base[phase] = *liver + (float)spared;
+  }
+}
+
 static void draw_liver(struct lvn_phantom_random *random, struct lvn_phantom_patient *patient) {
   double plain = 58.0 + 3.5 * lvn_phantom_random_normal(random);
   double gain = patient->enhancement;
@@ -74,8 +117,9 @@ static void draw_liver(struct lvn_phantom_random *random, struct lvn_phantom_pat
   }
 }
 
-void lvn_phantom_patient_draw(uint64_t seed, struct lvn_phantom_patient *ret_patient) {
-  struct lvn_phantom_patient patient = {0};
+void lvn_phantom_patient_draw(uint64_t seed, const struct lvn_phantom_world *world,
+                              struct lvn_phantom_patient *ret_patient) {
+  struct lvn_phantom_patient patient = {.contrast = 1.0, .texture = 1.0F};
   struct lvn_phantom_random random = lvn_phantom_random_start(seed, LVN_PHANTOM_STREAM_PATIENT);
   draw_size(&random, &patient);
   random = lvn_phantom_random_start(seed, LVN_PHANTOM_STREAM_ENHANCEMENT);
@@ -83,6 +127,9 @@ void lvn_phantom_patient_draw(uint64_t seed, struct lvn_phantom_patient *ret_pat
   patient.enhancement = 1.0 + 0.12 * lvn_phantom_random_normal(&random) - 1.2 * (patient.size - 1.0);
   patient.enhancement = fmin(fmax(patient.enhancement, 0.72), 1.28);
   patient.arterial_lateness = lvn_phantom_random_uniform(&random, 0.0, 1.0);
+  if (world->is_wide) {
+    widen_size(seed, world, &patient);
+  }
   for (size_t i = 0; i < sizeof rises / sizeof *rises; i++) {
     double spread = 1.0 + 0.06 * lvn_phantom_random_normal(&random);
     double plain = rises[i].plain + (fabs(rises[i].plain) < 60.0 ? 2.5 * lvn_phantom_random_normal(&random) : 0.0);
@@ -90,11 +137,17 @@ void lvn_phantom_patient_draw(uint64_t seed, struct lvn_phantom_patient *ret_pat
     for (int phase = 1; phase < LVN_PHASE_COUNT; phase++) {
       double rise = rises[i].rise[phase - 1] * patient.enhancement * spread;
       if (phase == LVN_PHASE_ART && rises[i].material == LVN_MATERIAL_PORTAL) {
-        rise *= 0.35 + 1.1 * patient.arterial_lateness; /* a late arterial phase has portal inflow */
+        rise *= fmax(0.35 + 1.1 * patient.arterial_lateness, 0.0); /* a late arterial phase has portal inflow */
       }
       patient.hounsfield[phase][rises[i].material] = (float)(plain + rise);
     }
   }
   draw_liver(&random, &patient);
+  for (int phase = 0; phase < LVN_PHASE_COUNT; phase++) {
+    patient.base[phase] = patient.hounsfield[phase][LVN_MATERIAL_LIVER];
+  }
+  if (world->is_wide) {
+    widen_liver(seed, world, &patient);
+  }
   *ret_patient = patient;
 }

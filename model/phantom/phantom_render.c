@@ -286,11 +286,31 @@ static float draw_voxel(struct slice *slice, struct lvn_phantom *phantom, uint32
   return value_at(slice, shape, place);
 }
 
+/* Regions on what is there anyway. */
+static void mark_hidden(const struct slice *slice, struct lvn_phantom *phantom, const struct place *place, size_t at) {
+  for (size_t i = 0; i < slice->scene->lesion_count; i++) {
+    const struct lvn_phantom_look *look = &slice->scene->lesions[i];
+    if (look->is_hidden && lvn_phantom_look_distance(look, place->reference, NULL) < 0.0F) {
+      phantom->lesions[i].mask[slice->frame->phase].inside[at] = 1;
+    }
+  }
+}
+
+static bool has_hidden(const struct lvn_phantom_scene *scene) {
+  bool any = false;
+  for (size_t i = 0; i < scene->lesion_count; i++) {
+    any = any || scene->lesions[i].is_hidden;
+  }
+  return any;
+}
+
 static void draw_slice(struct slice *slice, struct lvn_phantom *phantom) {
   const struct lvn_grid *grid = slice->grid;
   const struct noise noise = start_noise(slice, phantom->options.seed);
   const size_t plane = (size_t)grid->size[0] * grid->size[1];
   const uint32_t side = slice->tile_side;
+  const float offset_hu = (float)slice->scene->patient.offset_hu;
+  const bool hidden = has_hidden(slice->scene);
   for (uint32_t row = 0; row < grid->size[1]; row += side) {
     start_rows(slice, row);
     for (uint32_t column = 0; column < grid->size[0]; column += side) {
@@ -300,7 +320,10 @@ static void draw_slice(struct slice *slice, struct lvn_phantom *phantom) {
           size_t at = (size_t)slice->index * plane + (size_t)(row + y) * grid->size[0] + x;
           struct place place = locate(slice, x, y, 0, 0, 0);
           float hu = draw_voxel(slice, phantom, x, y, &place, at);
-          hu += noise_at(&noise, x, row + y) * body_noise(&slice->scene->patient, &place);
+          hu += noise_at(&noise, x, row + y) * body_noise(&slice->scene->patient, &place) + offset_hu;
+          if (hidden) {
+            mark_hidden(slice, phantom, &place, at);
+          }
           hu = lvn_phantom_min(lvn_phantom_max(hu, -1024.0F), 3071.0F);
           slice->frame->volume->hounsfield[at] = (int16_t)lrintf(hu);
         }

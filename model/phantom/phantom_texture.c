@@ -65,11 +65,11 @@ static void make_grain(float *grain, uint64_t seed) {
 /* A difference of two Gaussians has the noise power spectrum (exp(-a f^2) - w exp(-b f^2))^2: rising from a low value
  * at f = 0 like the ramp filter's, falling like its apodisation (Riederer, Pelc, Chesler, Phys Med Biol 1978;23:446;
  * shape as measured by Solomon et al., Med Phys 2012;39:6048, peak near 0.3 cycles per mm for soft kernels). */
-static void make_noise(float *tile, float *wide, double pixel_mm, struct lvn_phantom_random *random) {
+static void make_noise(float *tile, float *wide, double pixel_mm, double grain, struct lvn_phantom_random *random) {
   const size_t side = LVN_PHANTOM_NOISE_SIDE;
   float line[LVN_PHANTOM_NOISE_SIDE];
-  double narrow_sigma = fmax(0.50 / pixel_mm, 0.3);
-  double wide_sigma = fmax(1.15 / pixel_mm, 0.7);
+  double narrow_sigma = fmax(grain * 0.50 / pixel_mm, 0.3);
+  double wide_sigma = fmax(grain * 1.15 / pixel_mm, 0.7);
   fill_normal(tile, side * side, random);
   for (size_t i = 0; i < side * side; i++) {
     wide[i] = tile[i];
@@ -97,6 +97,8 @@ bool lvn_phantom_texture_create(struct lvn_phantom_scene *scene, uint64_t seed, 
     return false;
   }
   make_grain(scene->grain, seed);
+  const struct lvn_phantom_world *world = &phantom->options.world;
+  double noise_grain = world->is_wide ? lvn_phantom_world_draw(seed, &world->noise_grain, 48) : 1.0;
   for (int phase = 0; phase < LVN_PHASE_COUNT; phase++) {
     if (phantom->volume[phase].hounsfield == NULL) {
       continue;
@@ -108,7 +110,7 @@ bool lvn_phantom_texture_create(struct lvn_phantom_scene *scene, uint64_t seed, 
       return false;
     }
     for (size_t i = 0; i < LVN_PHANTOM_NOISE_TILES; i++) {
-      make_noise(scene->noise[phase] + i * tile, wide, phantom->volume[phase].grid.spacing_mm[0], &random);
+      make_noise(scene->noise[phase] + i * tile, wide, phantom->volume[phase].grid.spacing_mm[0], noise_grain, &random);
     }
   }
   return true;

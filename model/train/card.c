@@ -63,14 +63,19 @@ static void put_uses(FILE *card, const struct lvn_package_description *descripti
       "### Cautioned out-of-scope settings\n\n"
       "Lesions after treatment, children, phases other than the three, MR. Metastasis, cholangiocarcinoma, "
       "abscess,\n"
-      "adenoma and everything else outside the four classes: it cannot recognise them and may give one of its "
-      "four\n"
-      "names to them.\n\n",
+      "adenoma and everything else outside the four classes: it can at best say that they are unlike its training, "
+      "and\nmay give one of its four names to them.\n\n",
       lvn_image_encoder_title(description->recipe->encoder));
 }
 
-static void put_warnings(FILE *card, const struct lvn_package_description *description) {
+static void put_warnings(FILE *card, const struct lvn_package_description *description,
+                         const struct lvn_train_summary *summary) {
   const struct lvn_package_recipe *recipe = description->recipe;
+  char found[128] = "";
+  if (summary->held_out_outliers > 0) {
+    (void)snprintf(found, sizeof found, ", and %.0f %% of %zu held-out outliers of the kinds in training",
+                   100.0 * summary->outliers_found, summary->held_out_outliers);
+  }
   (void)fprintf(card, "## Warnings\n\n### Known risks and limitations\n\n");
   if (is_synthetic(description->trained_on)) {
     (void)fprintf(card, "**It was trained on synthetic phantoms and knows no patient.** Figures on phantoms are not "
@@ -78,8 +83,9 @@ static void put_warnings(FILE *card, const struct lvn_package_description *descr
   }
   (void)fprintf(
       card,
-      "It abstains when a phase is missing; the features lie further than %.2f from every class it was "
-      "trained on; the\n"
+      "It abstains when a phase is missing; the lesion is unlike those it was trained on (outlier score above %.2f, "
+      "as\n"
+      "%.0f %% of held-out lesions of the classes are%s); the\n"
       "two best probabilities differ by less than %.2f; or, with the order ensemble, more than %.0f %% of the "
       "orders\n"
       "disagree. Probabilities are calibrated on the held-out lesions below and nowhere else. Grad-CAM is 7 x "
@@ -90,7 +96,8 @@ static void put_warnings(FILE *card, const struct lvn_package_description *descr
       "not assessed. The reference\n"
       "standard of each case is in the data set's manifest, if it was given.\n\n"
       "### Clinical risk level\n\n" NOT_ASSESSED,
-      recipe->max_feature_distance, recipe->min_margin, 100.0 * recipe->max_order_disagreement);
+      recipe->outlier.limit, 100.0 * recipe->outlier.false_alarm_rate, found, recipe->min_margin,
+      100.0 * recipe->max_order_disagreement);
 }
 
 static void put_facts(FILE *card, const struct lvn_package_description *description,
@@ -168,7 +175,7 @@ bool lvn_card_write(const char *folder, const struct lvn_package_description *de
   }
   put_basics(card, description);
   put_uses(card, description);
-  put_warnings(card, description);
+  put_warnings(card, description, summary);
   put_facts(card, description, summary);
   put_metrics(card, description, summary);
   if (fclose(card) != 0) {

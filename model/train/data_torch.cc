@@ -90,12 +90,25 @@ private:
           }
           role = fold == request_.held_out_fold ? Role::kHeldOut : Role::kTraining;
         }
+        if (lesion.lesion_class == LVN_CLASS_OUTLIER && is_unseen(lesion.subtype)) {
+          continue;
+        }
         const bool complete = present_bits(lesion) == kAllPresent;
         if (complete || (role == Role::kTraining && request_.use_incomplete && present_bits(lesion) != 0)) {
           body(dataset, i, lesion, role);
         }
       }
     }
+  }
+
+  bool is_unseen(const char *kind) const {
+    char value[LVN_RECIPE_TEXT_BYTES];
+    for (size_t i = 0; lvn_recipe_list_value(request_.unseen, i, value); i++) {
+      if (std::strcmp(value, kind) == 0) {
+        return true;
+      }
+    }
+    return false;
   }
 
   bool wants_delayed(const lvn_dataset_lesion &lesion, Role role) const {
@@ -119,16 +132,35 @@ private:
     return found->second.first;
   }
 
+  // The same pixels under another name would flatter the model as well.
+  void note_pixels(const uint8_t *sha256, const lvn_dataset_lesion &lesion, Role role) {
+    PixelDigest digest;
+    std::memcpy(digest.data(), sha256, digest.size());
+    const bool held_out = role == Role::kHeldOut;
+    const auto entry = pixels_.emplace(digest, std::make_pair(held_out, std::string(lesion.lesion_id)));
+    if (!entry.second && entry.first->second.first != held_out) {
+      throw std::runtime_error("lesions '" + std::string(lesion.lesion_id) + "' and '" + entry.first->second.second +
+                               "' show the same pixels, one in the held-out fold and one outside it");
+    }
+    (held_out ? data_.held_out_pixels : data_.trained_pixels).push_back(digest);
+  }
+
   void append(const lvn_dataset *dataset, size_t index, const lvn_dataset_lesion &lesion, Role role) {
     struct lvn_error err = {};
     struct lvn_crop crop = {};
     const int64_t patient = number_patient(lesion, role);
+    size_t images = 0;
+    const uint8_t *image = lvn_dataset_images(dataset, index, &images);
+    note_pixels(lvn_dataset_pixels(dataset, index), lesion, role);
+    for (size_t i = 0; i < images; i++) {
+      note_pixels(image + i * LVN_SHA256_BYTES, lesion, role);
+    }
     if (!lvn_dataset_load(dataset, index, &crop, &err)) {
       lvn_throw(err);
     }
     data_.lesions.push_back({lesion.lesion_id, lesion.patient_key, patient, used_,
                              static_cast<int64_t>(crop.slice_count), static_cast<int64_t>(crop.key_slice),
-                             static_cast<int64_t>(lesion.lesion_class), present_bits(lesion),
+                             static_cast<int64_t>(lesion.lesion_class), lesion.subtype, present_bits(lesion),
                              wants_delayed(lesion, role), role});
     for (size_t i = 0; i < crop.slice_count; i++, used_++) {
       std::memcpy(data_.hounsfield.data_ptr<int16_t>() + used_ * kSliceValues, crop.slices[i].hounsfield,
@@ -145,6 +177,7 @@ private:
   TrainingData data_;
   std::vector<DatasetHandle> datasets_;
   std::map<std::string, std::pair<int64_t, Role>> patients_;
+  std::map<PixelDigest, std::pair<bool, std::string>> pixels_; // held out? and of which lesion
   int64_t slices_ = 0;
   int64_t used_ = 0;
 };
@@ -156,7 +189,7 @@ struct Unit {
 };
 
 std::vector<std::vector<Unit>> make_units(const TrainingData &data, enum lvn_recipe_samples kind) {
-  std::vector<std::vector<Unit>> by_class(LVN_CLASS_COUNT);
+  std::vector<std::vector<Unit>> by_class(LVN_DATASET_LABEL_COUNT);
   std::map<std::pair<int64_t, int64_t>, size_t> patients; // class and patient: where in by_class
   for (size_t i = 0; i < data.lesions.size(); i++) {
     const TrainingLesion &lesion = data.lesions[i];
@@ -216,6 +249,8 @@ TrainingData load_training_data(const DataRequest &request) {
 
 std::vector<Sample> draw_epoch(const TrainingData &data, const lvn_recipe &recipe, std::mt19937_64 &random) {
   std::vector<std::vector<Unit>> by_class = make_units(data, recipe.samples);
+  std::vector<Unit> outliers = std::move(by_class[LVN_CLASS_OUTLIER]);
+  by_class.pop_back();
   size_t total = 0;
   size_t classes = 0;
   for (const std::vector<Unit> &units : by_class) {
@@ -231,6 +266,14 @@ std::vector<Sample> draw_epoch(const TrainingData &data, const lvn_recipe &recip
       }
       samples.push_back(draw_unit(data, units[i % units.size()], random));
     }
+  }
+  const double share = recipe.outlier_weight > 0.0 ? recipe.outlier_share : 0.0;
+  const auto wanted = static_cast<size_t>(share / (1.0 - share) * static_cast<double>(samples.size()));
+  for (size_t i = 0; !outliers.empty() && i < wanted; i++) {
+    if (i % outliers.size() == 0) {
+      shuffle(outliers, random);
+    }
+    samples.push_back(draw_unit(data, outliers[i % outliers.size()], random));
   }
   samples = with_orders(samples, recipe.orders);
   shuffle(samples, random);

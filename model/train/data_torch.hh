@@ -8,6 +8,7 @@
 
 #include <torch/torch.h>
 
+#include <array>
 #include <cstdint>
 #include <random>
 #include <string>
@@ -24,11 +25,14 @@ struct TrainingLesion {
   int64_t first_slice;
   int64_t slice_count;
   int64_t key_slice;
-  int64_t label;
-  int64_t present; // bit p: phase p was measured
-  bool delayed;    // so was the delayed one, and its pixels are in TrainingData::delayed
+  int64_t label;    // a class, or LVN_CLASS_OUTLIER
+  std::string kind; // of an outlier: the data set's subtype
+  int64_t present;  // bit p: phase p was measured
+  bool delayed;     // so was the delayed one, and its pixels are in TrainingData::delayed
   Role role;
 };
+
+using PixelDigest = std::array<uint8_t, LVN_SHA256_BYTES>;
 
 struct TrainingData {
   torch::Tensor hounsfield; // int16 [slices,3,224,224]
@@ -36,6 +40,9 @@ struct TrainingData {
   std::vector<TrainingLesion> lesions;
   std::string source;
   std::string digest; // of the data sets' manifests, hexadecimal, joined by '+'
+  // SHA-256 of the pixels of lesions, and of the images that they were cut from.
+  std::vector<PixelDigest> trained_pixels; // unlabelled ones, too
+  std::vector<PixelDigest> held_out_pixels;
 };
 
 struct DataRequest {
@@ -47,10 +54,15 @@ struct DataRequest {
   const struct lvn_folds *folds; // in place of the data sets' own; a patient that it does not know is left out; or NULL
   bool use_incomplete;           // else lesions with a missing phase are left out
   bool use_delayed;              // of training lesions
+  const char *unseen;            // kinds of outliers that are left out, separated by '|'
 };
 
-// Throws on an unreadable data set, when a patient is both in the held out fold and outside it, and when an unlabelled
-// patient is a labelled one.
+inline bool is_outlier(const TrainingLesion &lesion) {
+  return lesion.label == LVN_CLASS_OUTLIER;
+}
+
+// Throws on an unreadable data set, when a patient or the same pixels are both in the held out fold and outside it, and
+// when an unlabelled patient is a labelled one.
 TrainingData load_training_data(const DataRequest &request);
 
 struct Sample {

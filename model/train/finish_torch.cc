@@ -7,6 +7,8 @@
 #include "model/tensor/json.h"
 #include "model/train/calibrate.h"
 #include "model/train/card.h"
+#include "model/train/lineage_torch.hh"
+#include "model/train/outliers_torch.hh"
 #include "model/train/tuning.h"
 #include "model/train/views_torch.hh"
 
@@ -20,14 +22,8 @@ namespace {
 
 // Lesions whose features give the class means and the shared covariance: enough for 512 dimensions with shrinkage.
 constexpr size_t kStatisticsLesions = 300;
-constexpr double kShrinkage = 0.1;
+constexpr size_t kStatisticsWithOutliers = 900;
 constexpr int64_t kVectors = 2;
-
-struct LesionOutput {
-  std::array<double, LVN_CLASS_COUNT> cosine;
-  torch::Tensor features;
-  size_t label;
-};
 
 [[noreturn]] void fail(const struct lvn_error &err) {
   lvn_throw(err);
@@ -102,29 +98,22 @@ std::vector<LesionOutput> run_lesions(const Network &network, const TrainingData
   return outputs;
 }
 
-// Class means and the inverse of the shared covariance, shrunk towards its mean variance (Ledoit 2004's target).
-void add_statistics(const std::vector<LesionOutput> &outputs, lvn_tensor_set &set) {
-  const int64_t size = outputs.at(0).features.size(0);
-  torch::Tensor mean = torch::zeros({LVN_CLASS_COUNT, size}, torch::kFloat64);
-  std::array<double, LVN_CLASS_COUNT> count = {};
-  for (const LesionOutput &output : outputs) {
-    mean[static_cast<int64_t>(output.label)] += output.features.to(torch::kFloat64);
-    count[output.label] += 1.0;
+// The held-out lesions in the order of run_lesions(), from several sides, where a rule asks for it.
+void add_views(const Network &network, const TrainingData &data, const lvn_recipe &recipe,
+               std::vector<LesionOutput> &outputs) {
+  const bool flips = wants_term(recipe, LVN_OUTLIER_FLIPS);
+  const bool orders = wants_term(recipe, LVN_OUTLIER_ORDERS);
+  size_t index = 0;
+  for (const TrainingLesion &lesion : data.lesions) {
+    if (lesion.role != Role::kHeldOut || (!flips && !orders)) {
+      continue;
+    }
+    const torch::Tensor hounsfield =
+        data.hounsfield.slice(0, lesion.first_slice, lesion.first_slice + lesion.slice_count);
+    LesionOutput &output = outputs.at(index++);
+    output.flips = flips ? disagreement(network.flipped(hounsfield)) : 0.0;
+    output.orders = orders ? disagreement(network.reordered(hounsfield)) : 0.0;
   }
-  for (int64_t c = 0; c < LVN_CLASS_COUNT; c++) {
-    mean[c] /= std::max(1.0, count[static_cast<size_t>(c)]);
-  }
-  std::vector<torch::Tensor> rows;
-  for (const LesionOutput &output : outputs) {
-    rows.push_back(output.features.to(torch::kFloat64) - mean[static_cast<int64_t>(output.label)]);
-  }
-  const torch::Tensor centred = torch::stack(rows);
-  const torch::Tensor covariance = torch::matmul(centred.t(), centred) / static_cast<double>(rows.size());
-  const double variance = covariance.trace().item<double>() / static_cast<double>(size);
-  const torch::Tensor shrunk =
-      (1.0 - kShrinkage) * covariance + (kShrinkage * variance + 1e-9) * torch::eye(size, torch::kFloat64);
-  set.add("feature.mean", mean.to(torch::kFloat32));
-  set.add("feature.precision", torch::cholesky_inverse(torch::linalg_cholesky(shrunk)).to(torch::kFloat32));
 }
 
 struct HeldOut {
@@ -141,12 +130,17 @@ const double (*rows(const std::vector<std::array<double, LVN_CLASS_COUNT>> &valu
 
 HeldOut calibrate(const std::vector<LesionOutput> &outputs, lvn_package_recipe &recipe) {
   HeldOut held;
+  double right = 0.0;
   for (const LesionOutput &output : outputs) {
+    if (output.label == LVN_CLASS_OUTLIER) {
+      continue;
+    }
     held.cosine.push_back(output.cosine);
     held.label.push_back(output.label);
     const auto top = std::max_element(output.cosine.begin(), output.cosine.end()) - output.cosine.begin();
-    held.accuracy += static_cast<size_t>(top) == output.label ? 1.0 / static_cast<double>(outputs.size()) : 0.0;
+    right += static_cast<size_t>(top) == output.label ? 1.0 : 0.0;
   }
+  held.accuracy = right / static_cast<double>(held.label.size());
   recipe.temperature = lvn_calibrate_temperature(rows(held.cosine), held.label.data(), held.label.size(), recipe.scale);
   std::vector<std::array<double, LVN_CLASS_COUNT>> probability(held.cosine.size());
   for (size_t i = 0; i < probability.size(); i++) {
@@ -156,23 +150,13 @@ HeldOut calibrate(const std::vector<LesionOutput> &outputs, lvn_package_recipe &
   return held;
 }
 
-double distance_quantile(const Network &network, const std::vector<LesionOutput> &outputs, double quantile) {
-  std::vector<double> distances;
-  for (const LesionOutput &output : outputs) {
-    distances.push_back(network.feature_distance(output.features));
-  }
-  std::sort(distances.begin(), distances.end());
-  const double at = quantile * static_cast<double>(distances.size() - 1);
-  return distances[static_cast<size_t>(std::ceil(at))];
-}
-
 // One key slice of two held-out lesions, of two classes where there are two, with the cosines that the packaged weights
 // give.
 void write_vectors(const Network &network, const TrainingData &data, const std::string &path) {
   std::vector<torch::Tensor> inputs;
   auto first_label = data.lesions[0].label;
   for (const TrainingLesion &lesion : data.lesions) {
-    if (lesion.role == Role::kHeldOut && static_cast<int64_t>(inputs.size()) < kVectors &&
+    if (lesion.role == Role::kHeldOut && !is_outlier(lesion) && static_cast<int64_t>(inputs.size()) < kVectors &&
         (inputs.empty() || lesion.label != first_label)) {
       first_label = inputs.empty() ? lesion.label : first_label;
       inputs.push_back(data.hounsfield[lesion.first_slice + lesion.key_slice]);
@@ -252,13 +236,18 @@ json_t *describe_training(const lvn_train_options &options, const TrainingData &
   return result;
 }
 
+// Takes what was tried as outlier scores.
 void seal(const lvn_train_options &options, const TrainingData &data, const lvn_package_recipe &recipe,
-          const std::vector<EpochRecord> &history, const lvn_train_summary &summary) {
+          const std::vector<EpochRecord> &history, const lvn_train_summary &summary, json_t *tried) {
   struct lvn_error err = {};
   const lvn_recipe &train = *options.recipe;
   const char *trained_on = train.trained_on[0] != '\0' ? train.trained_on : data.source.c_str();
   json_t *encoder = describe_encoder(options.text_path);
   json_t *training = describe_training(options, data, history, summary);
+  add_lineage(options, data, training);
+  (void)json_object_set_new(training, "outlier_scores", tried);
+  (void)json_object_set_new(training, "held_out_outliers",
+                            json_integer(static_cast<json_int_t>(summary.held_out_outliers)));
   lvn_package_description description = {};
   description.name = train.name;
   description.version = train.version;
@@ -290,17 +279,21 @@ void finish_package(const lvn_train_options &options, LiverVlm &model, const Tra
   lvn_tensor_set set = collect_weights(model, options.recipe->prompts == LVN_PROMPTS_ENRICHED);
   set.write(weights);
   Network network = load_network(weights, recipe);
-  add_statistics(run_lesions(network, data, false, kStatisticsLesions), set);
+  const bool any_outlier = std::any_of(data.lesions.begin(), data.lesions.end(), is_outlier);
+  add_feature_statistics(run_lesions(network, data, false, any_outlier ? kStatisticsWithOutliers : kStatisticsLesions),
+                         set);
   set.write(weights);
   network = load_network(weights, recipe);
-  const std::vector<LesionOutput> outputs = run_lesions(network, data, true, data.lesions.size());
+  std::vector<LesionOutput> outputs = run_lesions(network, data, true, data.lesions.size());
   const HeldOut held = calibrate(outputs, recipe);
-  recipe.max_feature_distance = distance_quantile(network, outputs, options.recipe->abstain_quantile);
+  network.calibrate(recipe);
+  add_views(network, data, *options.recipe, outputs);
+  json_t *tried = choose_outlier_rule(network.outliers(), outputs, *options.recipe, recipe, summary);
   summary.held_out_accuracy = held.accuracy;
   summary.held_out_ece = held.ece;
   summary.temperature = recipe.temperature;
   write_vectors(network, data, path_in(options, LVN_PACKAGE_VECTORS));
-  seal(options, data, recipe, history, summary);
+  seal(options, data, recipe, history, summary, tried);
 }
 
 } // namespace lvn

@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "model/network/package.h"
 #include "model/train/recipe_keys.h"
 
 #include <string.h>
@@ -146,8 +147,8 @@ bool lvn_recipe_set(struct lvn_recipe *recipe, const char *name, const char *val
   return lvn_recipe_key_set(&lvn_recipe_keys[index], recipe, value, err);
 }
 
-bool lvn_recipe_tuning_value(const struct lvn_recipe *recipe, size_t index, char ret_value[LVN_RECIPE_TEXT_BYTES]) {
-  const char *at = recipe->tuning_values;
+bool lvn_recipe_list_value(const char *list, size_t index, char ret_value[LVN_RECIPE_TEXT_BYTES]) {
+  const char *at = list;
   for (size_t i = 0; i < index && at != NULL; i++) {
     at = strchr(at, '|');
     at = at == NULL ? NULL : at + 1;
@@ -178,7 +179,7 @@ static bool check_tuning(const struct lvn_recipe *recipe, struct lvn_error *err)
       return lvn_error_set(err, LVN_ERROR_USAGE, "tuning.key: '%s' is not for the data to choose", recipe->tuning_key);
     }
   }
-  while (lvn_recipe_tuning_value(recipe, count, value)) {
+  while (lvn_recipe_list_value(recipe->tuning_values, count, value)) {
     struct lvn_recipe tried = *recipe;
     tried.tuning_key[0] = '\0';
     tried.tuning_values[0] = '\0';
@@ -192,7 +193,22 @@ static bool check_tuning(const struct lvn_recipe *recipe, struct lvn_error *err)
                        LVN_RECIPE_TUNING_MAX);
 }
 
+static bool check_scores(const struct lvn_recipe *recipe, struct lvn_error *err) {
+  char text[LVN_RECIPE_TEXT_BYTES];
+  struct lvn_outlier_rule rule;
+  size_t count = 0;
+  for (; lvn_recipe_list_value(recipe->outlier_scores, count, text); count++) {
+    if (!lvn_outlier_rule_parse(text, &rule)) {
+      return lvn_error_set(err, LVN_ERROR_USAGE, "outliers.scores: '%.60s' is no score", text);
+    }
+  }
+  return count > 0 || lvn_error_set(err, LVN_ERROR_USAGE, "outliers.scores is empty");
+}
+
 bool lvn_recipe_check(const struct lvn_recipe *recipe, struct lvn_error *err) {
+  if (!check_scores(recipe, err)) {
+    return false;
+  }
   if (recipe->window_high_hu <= recipe->window_low_hu) {
     return lvn_error_set(err, LVN_ERROR_USAGE, "the HU window is empty");
   }

@@ -96,6 +96,11 @@ struct lvn_recipe {
   unsigned folds;
   double abstain_margin;
   double abstain_quantile; /* of the held-out lesions' feature distance */
+  /* [outliers] */
+  double outlier_weight;
+  double outlier_share;
+  char outlier_unseen[LVN_RECIPE_TEXT_BYTES]; /* kinds (subtypes) that are left out; separated by '|' */
+  char outlier_scores[LVN_RECIPE_TEXT_BYTES]; /* rules to choose from; separated by '|' */
   /* [tuning] */
   char tuning_key[64];                       /* "section.key"; empty: nothing is chosen */
   char tuning_values[LVN_RECIPE_TEXT_BYTES]; /* separated by '|' */
@@ -127,8 +132,8 @@ LVN_MUST_CHECK bool lvn_recipe_check(const struct lvn_recipe *recipe, struct lvn
 /* Every key with its value, as a recipe file; lvn_free() it. What lvn_recipe_parse() reads from it is the same recipe.
  */
 LVN_MUST_CHECK char *lvn_recipe_to_text(const struct lvn_recipe *recipe, struct lvn_error *err);
-/* Value `index` of tuning_values; false when there are not so many. */
-bool lvn_recipe_tuning_value(const struct lvn_recipe *recipe, size_t index, char ret_value[LVN_RECIPE_TEXT_BYTES]);
+/* Value `index` of a list separated by '|', without the blanks about it; false when there are not so many. */
+bool lvn_recipe_list_value(const char *list, size_t index, char ret_value[LVN_RECIPE_TEXT_BYTES]);
 unsigned lvn_recipe_epochs(const struct lvn_recipe_fit *fit);
 /* The commented sample: every key with its meaning, source, range and default in this mode. */
 void lvn_recipe_write_sample(enum lvn_recipe_mode mode, FILE *stream);

@@ -138,8 +138,23 @@ const struct lvn_recipe_key lvn_recipe_keys[] = {
           "[paper table 1: five given ones]."),
     REAL("validation", "abstain_margin", abstain_margin, 0.0, 1.0, "0.1", NULL,
          "Least distance of the two best probabilities for an answer."),
-    REAL("validation", "abstain_quantile", abstain_quantile, 0.5, 1.0, "0.99", NULL,
-         "Of the held-out lesions' feature distance: beyond it there is no answer."),
+    REAL(
+        "validation", "abstain_quantile", abstain_quantile, 0.5, 1.0, "0.99", NULL,
+        "Of the held-out lesions' outlier score: beyond it there is no answer; 0.95: 5 % of the lesions of the classes "
+        "get none."),
+
+    REAL("outliers", "weight", outlier_weight, 0.0, 10.0, "0", NULL,
+         "Of lesions labelled outlier in the loss, which takes their probabilities towards even ones; 0: they are not "
+         "trained on [Hendrycks 2019, 0.5]."),
+    REAL("outliers", "share", outlier_share, 0.0, 0.9, "0.25", NULL, "Of an epoch's samples, where there are any."),
+    TEXT("outliers", "unseen", outlier_unseen, "",
+         "Kinds (subtypes) of outliers that are left out of training and of the choice below, separated by |: what a "
+         "test may then find unseen."),
+    TEXT("outliers", "scores", outlier_scores,
+         "distance|relative|background|confidence|confidence+relative|confidence+background",
+         "What says that a lesion is unlike those of the training: the one that finds most held-out outliers at the "
+         "false alarm rate of abstain_quantile is packaged; without held-out outliers the first. Terms joined by + add "
+         "up: distance, relative, background, confidence, flips, orders."),
 
     TEXT(
         "tuning", "key", tuning_key, "",

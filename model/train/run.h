@@ -49,6 +49,10 @@ struct lvn_train_summary {
   double held_out_accuracy; /* per lesion, at full size, the packaged weights */
   double held_out_ece;      /* after the temperature, which was fitted on the same lesions */
   double temperature;
+  char outlier_score[64]; /* the chosen rule */
+  size_t held_out_outliers;
+  double outlier_auc;    /* of held-out outliers against held-out lesions of the classes; NAN without any */
+  double outliers_found; /* share of them beyond the limit */
 };
 
 /* Another data set of the same patients (misregistered crops, say) to answer, too. */

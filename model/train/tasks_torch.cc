@@ -11,11 +11,13 @@ namespace lvn {
 
 namespace {
 
+// One of each held-out lesion of the classes; in all orders also of the outliers, which have an order as well.
 std::vector<Sample> held_out_slices(const TrainingData &data, bool all_orders) {
   std::vector<Sample> samples;
   for (size_t i = 0; i < data.lesions.size(); i++) {
     const TrainingLesion &lesion = data.lesions[i];
-    for (int64_t order = 0; lesion.role == Role::kHeldOut && order < (all_orders ? LVN_ORDER_COUNT : 1); order++) {
+    const bool is_wanted = lesion.role == Role::kHeldOut && (all_orders || !is_outlier(lesion));
+    for (int64_t order = 0; is_wanted && order < (all_orders ? LVN_ORDER_COUNT : 1); order++) {
       samples.push_back({static_cast<int64_t>(i), lesion.first_slice + lesion.key_slice, order});
     }
   }
@@ -40,7 +42,17 @@ public:
     const Batch batch = make_batch(data_, samples, count, side, recipe_, &random);
     const MixedPrecision mixed(recipe_, data_.hounsfield.device());
     const torch::Tensor logits = model_->forward(batch.images, batch.sequences);
-    return torch::cross_entropy_loss(logits.to(torch::kFloat32), batch.labels);
+    if (recipe_.outlier_weight == 0.0) {
+      return torch::cross_entropy_loss(logits.to(torch::kFloat32), batch.labels);
+    }
+    // Outliers: cross-entropy with even probabilities (Hendrycks 2019, outlier exposure).
+    const torch::Tensor log_p = torch::log_softmax(logits.to(torch::kFloat32), 1);
+    const torch::Tensor outlier = batch.labels.eq(LVN_CLASS_OUTLIER).to(torch::kFloat32);
+    const torch::Tensor known = 1.0 - outlier;
+    const torch::Tensor label = batch.labels.clamp_max(LVN_CLASS_COUNT - 1).unsqueeze(1);
+    const torch::Tensor right = -(log_p.gather(1, label).squeeze(1) * known).sum() / known.sum().clamp_min(1.0);
+    const torch::Tensor even = -(log_p.mean(1) * outlier).sum() / outlier.sum().clamp_min(1.0);
+    return right + recipe_.outlier_weight * even;
   }
   void after_step() override {
     model_->clamp_scale();

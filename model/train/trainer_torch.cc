@@ -10,6 +10,7 @@
 #include "model/tensor/tensor_torch.hh"
 #include "model/text/prompts.h"
 #include "model/train/finish_torch.hh"
+#include "model/train/lineage_torch.hh"
 #include "model/train/tasks_torch.hh"
 #include "model/train/tuning.h"
 #include "model/train/views_torch.hh"
@@ -107,15 +108,16 @@ public:
     if (recipe_.fourth_phase == 0.0 && prompts_.size(0) > LVN_SEQUENCE_NETWORK_COUNT) {
       prompts_ = prompts_.slice(0, 0, LVN_SEQUENCE_NETWORK_COUNT).contiguous(); // the others would only cost time
     }
-    lvn::DataRequest request = {options.dataset_folders,  options.dataset_count,     options.unlabelled_folders,
-                                options.unlabelled_count, recipe_.validation_fold,   nullptr,
-                                recipe_.use_incomplete,   recipe_.fourth_phase > 0.0};
+    lvn::DataRequest request = {options.dataset_folders,  options.dataset_count,      options.unlabelled_folders,
+                                options.unlabelled_count, recipe_.validation_fold,    nullptr,
+                                recipe_.use_incomplete,   recipe_.fourth_phase > 0.0, recipe_.outlier_unseen};
     if (fold != nullptr) {
       request.held_out_fold = fold->fold;
       request.folds = fold->folds;
     }
     data_ = lvn::load_training_data(request);
     check_data(fold != nullptr);
+    lvn::check_start(options_, data_);
     split_ = describe_split(data_);
     start_ = options_.init_path == nullptr ? "" : lvn::weights_digest(options_.init_path);
     torch::manual_seed(recipe_.seed); // whatever was drawn above
@@ -163,7 +165,7 @@ public:
     }
     const TrainingData own = data_;
     for (size_t i = 0; i < fold.test_count; i++) {
-      const lvn::DataRequest request = {&fold.tests[i].folder, 1, nullptr, 0, fold.fold, fold.folds, false, false};
+      const lvn::DataRequest request = {&fold.tests[i].folder, 1, nullptr, 0, fold.fold, fold.folds, false, false, ""};
       data_ = lvn::load_training_data(request);
       data_.hounsfield = data_.hounsfield.to(device_);
       (void)predict_all(fold.fold, std::string("predictions-") + fold.tests[i].name + ".csv");
@@ -176,8 +178,9 @@ public:
 private:
   size_t count_of(Role role) const {
     return static_cast<size_t>(
-        std::count_if(data_.lesions.begin(), data_.lesions.end(),
-                      [role](const lvn::TrainingLesion &lesion) { return lesion.role == role; }));
+        std::count_if(data_.lesions.begin(), data_.lesions.end(), [role](const lvn::TrainingLesion &lesion) {
+          return lesion.role == role && !lvn::is_outlier(lesion);
+        }));
   }
 
   std::string prompts_name_no(const char *what) const {
@@ -186,7 +189,7 @@ private:
   }
 
   void check_data(bool is_fold) const {
-    std::vector<size_t> classes(LVN_CLASS_COUNT);
+    std::vector<size_t> classes(LVN_DATASET_LABEL_COUNT);
     for (const lvn::TrainingLesion &lesion : data_.lesions) {
       classes[static_cast<size_t>(lesion.label)] += lesion.role == Role::kTraining ? 1 : 0;
       if (recipe_.use_incomplete && prompts_.size(0) == LVN_ORDER_COUNT && lesion.present != 7) {
@@ -334,7 +337,7 @@ private:
     lvn_predictions predictions = {};
     size_t right = 0;
     for (size_t i = 0; i < data_.lesions.size(); i++) {
-      if (data_.lesions[i].role == Role::kHeldOut) {
+      if (data_.lesions[i].role == Role::kHeldOut && !lvn::is_outlier(data_.lesions[i])) {
         right += predict(i, fold, fit.stages[fit.stage_count - 1].side, predictions) ? 1 : 0;
       }
     }

@@ -71,7 +71,7 @@ static bool fill_candidates(struct tuning *tuning) {
   plain.tuning_key[0] = '\0';
   plain.tuning_values[0] = '\0';
   while (tuning->count < LVN_RECIPE_TUNING_MAX &&
-         lvn_recipe_tuning_value(tuning->recipe, tuning->count, tuning->candidates[tuning->count].value)) {
+         lvn_recipe_list_value(tuning->recipe->tuning_values, tuning->count, tuning->candidates[tuning->count].value)) {
     struct candidate *candidate = &tuning->candidates[tuning->count++];
     candidate->recipe = plain;
     if (!lvn_recipe_set(&candidate->recipe, tuning->recipe->tuning_key, candidate->value, tuning->err)) {

@@ -70,7 +70,7 @@ static void make_pair(uint64_t seed, unsigned number, unsigned matrix, struct pa
   for (int phase = 0; phase < LVN_PHASE_COUNT; phase++) {
     options.has_phase[phase] = phase == LVN_PHASE_PV || phase == (int)pair->phase;
   }
-  lvn_phantom_patient_draw(seed, &pair->patient);
+  lvn_phantom_patient_draw(seed, &(struct lvn_phantom_world){0}, &pair->patient);
   if (!lvn_phantom_make(&options, 2, &pair->phantom, &err)) {
     fail(&err);
   }

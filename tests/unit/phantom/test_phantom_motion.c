@@ -20,7 +20,7 @@ struct draw {
 
 static struct draw draw(uint64_t seed, double scale) {
   struct draw drawn;
-  lvn_phantom_patient_draw(seed, &drawn.patient);
+  lvn_phantom_patient_draw(seed, &(struct lvn_phantom_world){0}, &drawn.patient);
   lvn_phantom_motion_draw(seed, LVN_PHASE_ART, scale, &drawn.patient, &drawn.motion);
   return drawn;
 }
