@@ -3,7 +3,7 @@
 #define LVN_MODEL_TRAIN_LINEAGE_TORCH_HH
 
 #include "model/train/data_torch.hh"
-#include "model/train/trainer.h"
+#include "model/train/run.h"
 
 #include <jansson.h>
 

@@ -3,7 +3,7 @@
 #define LVN_MODEL_TRAIN_OUTLIERS_TORCH_HH
 
 #include "model/network/network_torch.hh"
-#include "model/train/trainer.h"
+#include "model/train/run.h"
 
 #include <jansson.h>
 
