@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "dicom/net/services/verification.h"
 #include "dicom/scan/meta.h"
 #include "dicom/scan/scan.h"
 
@@ -94,7 +95,7 @@ static enum lvn_admission reject(struct lvn_store *store, const struct lvn_assoc
   return admission;
 }
 
-static enum lvn_admission admit(void *user_data, const struct lvn_association_peer *caller) {
+enum lvn_admission lvn_store_admit(void *user_data, const struct lvn_association_peer *caller) {
   struct lvn_store *store = user_data;
   struct lvn_error err;
   const struct lvn_config *config = store->options.config;
@@ -142,15 +143,15 @@ static uint16_t refuse(struct lvn_store *store, uint16_t status, const char *rea
   return status;
 }
 
-static uint16_t begin(void *user_data, const struct lvn_association_object *object) {
+static uint16_t begin(void *user_data, const struct lvn_storage_object *object) {
   struct lvn_store *store = user_data;
   struct lvn_error err;
   uint8_t header[LVN_META_BYTES_MAX];
   size_t header_bytes = 0;
   lvn_spool_abandon(lvn_steal(&store->writer));
   store->is_failed = false;
-  store->is_discarded = !lvn_association_uses_class(object->sop_class_uid) &&
-                        strcmp(store->options.config->other_objects, "discard") == 0;
+  store->is_discarded =
+      !lvn_storage_uses_class(object->sop_class_uid) && strcmp(store->options.config->other_objects, "discard") == 0;
   if (store->is_discarded) {
     return LVN_STORE_SUCCESS;
   }
@@ -240,7 +241,7 @@ static uint16_t end_whole(struct lvn_store *store) {
   return commit(store, &scan);
 }
 
-static uint16_t end(void *user_data, enum lvn_association_end how) {
+static uint16_t end(void *user_data, enum lvn_storage_end how) {
   struct lvn_store *store = user_data;
   uint16_t status = LVN_STORE_CANNOT_UNDERSTAND;
   if (store->is_discarded && how == LVN_END_WHOLE) {
@@ -278,14 +279,9 @@ static void limit_reached(void *user_data) {
           store->options.config->max_objects_per_association, (unsigned)LVN_STORE_OUT_OF_RESOURCES);
 }
 
-void lvn_store_get_handler(struct lvn_store *store, struct lvn_association_handler *ret_handler) {
-  *ret_handler = (struct lvn_association_handler){.user_data = store,
-                                                  .admit = admit,
-                                                  .begin = begin,
-                                                  .data = data,
-                                                  .end = end,
-                                                  .limit_reached = limit_reached,
-                                                  .explain = explain};
+void lvn_store_get_handler(struct lvn_store *store, struct lvn_storage_handler *ret_handler) {
+  *ret_handler = (struct lvn_storage_handler){
+      .user_data = store, .begin = begin, .data = data, .end = end, .limit_reached = limit_reached, .explain = explain};
 }
 
 static void log_end(const struct lvn_store *store, const char *address, double seconds, bool good,
@@ -304,26 +300,36 @@ static void log_end(const struct lvn_store *store, const char *address, double s
   }
 }
 
-int lvn_store_serve(const struct lvn_store_options *options, int socket_fd, const char *address) {
-  struct lvn_error err = {0};
-  struct lvn_association_handler handler;
-  LVN_CLEANUP(lvn_store_cleanup) struct lvn_store *store = NULL;
-  const struct lvn_config *config = options->config;
+/* What this node offers to a peer that calls. */
+static bool serve(struct lvn_store *store, int socket_fd, struct lvn_error *err) {
+  const struct lvn_config *config = store->options.config;
   const struct lvn_association_limits limits = {.max_pdu_bytes = config->max_pdu_bytes,
-                                                .max_object_bytes = config->max_object_bytes,
-                                                .max_objects = config->max_objects_per_association,
                                                 .negotiate_seconds = config->negotiate_seconds,
                                                 .idle_seconds = config->idle_seconds,
-                                                .total_seconds = config->total_seconds,
-                                                .further_classes = config->other_classes};
+                                                .total_seconds = config->total_seconds};
+  struct lvn_storage storage = {.max_object_bytes = config->max_object_bytes,
+                                .max_objects = config->max_objects_per_association,
+                                .further_classes = config->other_classes};
+  const struct lvn_dimse_service services[] = {lvn_verification_service(), lvn_storage_service(&storage)};
+  struct lvn_dimse *dimse = NULL;
+  lvn_store_get_handler(store, &storage.handler);
+  const bool good = lvn_dimse_accept(socket_fd, NULL, &limits, lvn_store_admit, store, services,
+                                     sizeof services / sizeof services[0], &dimse, err) &&
+                    lvn_dimse_serve(dimse, err);
+  lvn_dimse_close(dimse);
+  return good;
+}
+
+int lvn_store_serve(const struct lvn_store_options *options, int socket_fd, const char *address) {
+  struct lvn_error err = {0};
+  LVN_CLEANUP(lvn_store_cleanup) struct lvn_store *store = NULL;
   if (!lvn_store_create(options, &store, &err)) {
     lvn_log_error(LVN_LOG_ERROR, "association-failed", &err, "address=%s", address);
     (void)close(socket_fd);
     return 1;
   }
   double since = lvn_clock_monotonic_seconds();
-  lvn_store_get_handler(store, &handler);
-  bool good = lvn_association_serve(socket_fd, &limits, &handler, &err);
+  bool good = serve(store, socket_fd, &err);
   log_end(store, address, lvn_clock_monotonic_seconds() - since, good, &err);
   return 0;
 }
