@@ -136,7 +136,7 @@ bool reject(lvn_association &association, lvn_admission admission, lvn_error *er
 
 bool receive_request(lvn_association &association, int socket_fd, const lvn_association_limits &limits,
                      lvn_error *err) {
-  const int seconds = static_cast<int>(limits.negotiate_seconds);
+  const int seconds = lvn_dul_seconds(limits.negotiate_seconds);
   dcmExternalSocketHandle.set(socket_fd);
   OFCondition status = ASC_initializeNetwork(NET_ACCEPTOR, 0, seconds, &association.network);
   if (status.good()) {

@@ -129,7 +129,7 @@ enum lvn_association_arrival lvn_association_receive(struct lvn_association *ass
     DUL_PDV pdv = {};
     OFCondition status = DUL_NextPDV(key, &pdv); // of a PDU that holds several
     if (status.bad()) {
-      status = DUL_ReadPDVs(key, nullptr, DUL_NOBLOCK, static_cast<int>(association->idle_seconds));
+      status = DUL_ReadPDVs(key, nullptr, DUL_NOBLOCK, lvn_dul_seconds(association->idle_seconds));
       if (status == DUL_PEERREQUESTEDRELEASE) {
         arrival = LVN_ARRIVAL_RELEASE;
         return true;

@@ -15,6 +15,12 @@
 // DCMTK's process-wide settings: silent log, no reverse DNS, a bounded connect(), small A-ASSOCIATE PDUs.
 void lvn_dul_setup(unsigned connect_seconds);
 
+// The time limit that DCMTK is given where the transport's is so many seconds: it counts whole ones, and is never
+// first.
+constexpr int lvn_dul_seconds(unsigned seconds) {
+  return static_cast<int>(seconds) + 1;
+}
+
 // Our implementation class UID and version name (PS3.7 D.3.3.2) in the A-ASSOCIATE that is sent next, not DCMTK's.
 void lvn_dul_set_identity(T_ASC_Parameters *parameters);
 

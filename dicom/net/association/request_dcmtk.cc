@@ -96,7 +96,7 @@ bool request(lvn_association &association, const lvn_association_target &target,
   association.idle_seconds = target.idle_seconds;
   association.goodbye_seconds = target.connect_seconds;
   association.dul_layer.negotiate_seconds = target.connect_seconds;
-  const int seconds = static_cast<int>(target.connect_seconds);
+  const int seconds = lvn_dul_seconds(target.connect_seconds);
   OFCondition status = ASC_initializeNetwork(NET_REQUESTOR, 0, seconds, &association.network);
   if (status.good()) {
     status = ASC_setTransportLayer(association.network, &association.dul_layer, /* takeoverOwnership= */ 0);

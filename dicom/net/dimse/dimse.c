@@ -117,11 +117,17 @@ bool lvn_dimse_request(const struct lvn_association_target *target, const struct
 }
 
 void lvn_dimse_close(struct lvn_dimse *dimse) {
-  if (dimse != NULL) {
-    lvn_association_close(dimse->association);
-    lvn_free(dimse->buffer);
-    lvn_free(dimse);
+  struct lvn_error ignored;
+  bool is_too_large = false;
+  if (dimse == NULL) {
+    return;
   }
+  if (dimse->data_context != NULL && !dimse->is_over) { /* a release among it would be none (PS3.8 7.2) */
+    (void)!lvn_dimse_receive_data(dimse, LVN_DIMSE_SWALLOW_BYTES_MAX, NULL, NULL, &is_too_large, &ignored);
+  }
+  lvn_association_close(dimse->association);
+  lvn_free(dimse->buffer);
+  lvn_free(dimse);
 }
 
 const struct lvn_association_context *lvn_dimse_find_context(const struct lvn_dimse *dimse, const char *abstract_syntax,
@@ -131,6 +137,7 @@ const struct lvn_association_context *lvn_dimse_find_context(const struct lvn_di
 
 /* After a failure there is nothing more to say on the association. */
 static bool fail(struct lvn_dimse *dimse, struct lvn_error *err) {
+  dimse->is_over = true;
   lvn_association_fail(dimse->association, err);
   return false;
 }

@@ -50,6 +50,7 @@ bool lvn_message_receive(struct lvn_dimse *dimse, struct lvn_dimse_message *ret_
   const bool is_good = receive_command(dimse, &ret_message->command, &context_id, ret_is_over, err);
   lvn_association_end_wait(dimse->association);
   if (*ret_is_over) {
+    dimse->is_over = true;
     lvn_association_answer_release(dimse->association);
     return true;
   }

@@ -18,6 +18,7 @@ struct lvn_dimse {
   enum lvn_admission (*admit)(void *user_data, const struct lvn_association_peer *peer);
   void *user_data; /* admit's */
   uint16_t last_message_id;
+  bool is_over; /* released by the peer, or failed */
   /* Of the data set that is to be received next; NULL: none is. */
   const struct lvn_association_context *data_context;
   uint8_t *buffer; /* of one fragment to send */

@@ -75,7 +75,7 @@ public:
   bool read(uint8_t *bytes, size_t capacity, size_t *ret_count, bool *ret_is_last, lvn_error *err) override {
     DcmOutputBufferStream stream(bytes, static_cast<offile_off_t>(capacity));
     const OFCondition status =
-        file_.getDataset()->write(stream, syntax_, EET_ExplicitLength, &cache_, EGL_withoutGL, EPD_withoutPadding);
+        file_.getDataset()->write(stream, syntax_, EET_ExplicitLength, &cache_, EGL_recalcGL, EPD_withoutPadding);
     if (status.bad() && status != EC_StreamNotifyClient) {
       return lvn_error_set(err, LVN_ERROR_DATA, "a data set cannot be encoded: %s", status.text());
     }

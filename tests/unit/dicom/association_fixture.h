@@ -35,6 +35,8 @@ struct record {
   const char *further_classes;                   /* a constant */
   const struct lvn_dimse_service *more_services; /* a constant; at most MORE_SERVICES_MAX, beside the node's own */
   size_t more_service_count;
+  const struct lvn_transport_layer *layer; /* a constant */
+  const char *only_syntax;                 /* a constant; NULL: all that the node takes */
   enum lvn_admission admission;
   uint16_t begin_status;
   uint16_t end_status;
@@ -116,6 +118,18 @@ static inline const char *on_explain(void *user_data) {
   return record->comment;
 }
 
+static const char *only_syntax;
+
+static inline const char *choose_only(const char *abstract_syntax, const char *const *proposed, size_t count) {
+  (void)abstract_syntax;
+  for (size_t i = 0; i < count; i++) {
+    if (strcmp(proposed[i], only_syntax) == 0) {
+      return only_syntax;
+    }
+  }
+  return NULL;
+}
+
 static inline bool serve_accepted(struct record *record, struct lvn_error *err) {
   struct lvn_dimse *dimse = NULL;
   struct lvn_storage storage = {.handler = {record, on_begin, on_data, on_end, on_limit_reached, on_explain},
@@ -124,10 +138,14 @@ static inline bool serve_accepted(struct record *record, struct lvn_error *err) 
                                 .further_classes = record->further_classes};
   struct lvn_dimse_service services[2 + MORE_SERVICES_MAX] = {lvn_verification_service(),
                                                               lvn_storage_service(&storage)};
+  only_syntax = record->only_syntax;
+  if (only_syntax != NULL) {
+    services[1].choose_syntax = choose_only;
+  }
   for (size_t i = 0; i < record->more_service_count; i++) {
     services[2 + i] = record->more_services[i];
   }
-  bool is_good = lvn_dimse_accept(record->fd, NULL, &record->limits, on_admit, record, services,
+  bool is_good = lvn_dimse_accept(record->fd, record->layer, &record->limits, on_admit, record, services,
                                   2 + record->more_service_count, &dimse, err) &&
                  lvn_dimse_serve(dimse, err);
   lvn_dimse_close(dimse);
