@@ -4,14 +4,12 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "dicom/net/services/verification.h"
 #include "dicom/scan/meta.h"
 #include "dicom/scan/scan.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #define QUOTED_BYTES 300
 
@@ -284,8 +282,8 @@ void lvn_store_get_handler(struct lvn_store *store, struct lvn_storage_handler *
       .user_data = store, .begin = begin, .data = data, .end = end, .limit_reached = limit_reached, .explain = explain};
 }
 
-static void log_end(const struct lvn_store *store, const char *address, double seconds, bool good,
-                    const struct lvn_error *err) {
+void lvn_store_log_end(const struct lvn_store *store, const char *address, double seconds, bool good,
+                       const struct lvn_error *err) {
   char reason[sizeof err->message + 64];
   const char *text = good ? "\"released\"" : lvn_log_quote(reason, sizeof reason, err->message);
   if (store->peer != NULL) {
@@ -298,38 +296,4 @@ static void log_end(const struct lvn_store *store, const char *address, double s
     lvn_log(LVN_LOG_INFO, "event=connection-closed assoc=%s address=%s seconds=%.3f reason=%s", store->association_id,
             address, seconds, text);
   }
-}
-
-/* What this node offers to a peer that calls. */
-static bool serve(struct lvn_store *store, int socket_fd, struct lvn_error *err) {
-  const struct lvn_config *config = store->options.config;
-  const struct lvn_association_limits limits = {.max_pdu_bytes = config->max_pdu_bytes,
-                                                .negotiate_seconds = config->negotiate_seconds,
-                                                .idle_seconds = config->idle_seconds,
-                                                .total_seconds = config->total_seconds};
-  struct lvn_storage storage = {.max_object_bytes = config->max_object_bytes,
-                                .max_objects = config->max_objects_per_association,
-                                .further_classes = config->other_classes};
-  const struct lvn_dimse_service services[] = {lvn_verification_service(), lvn_storage_service(&storage)};
-  struct lvn_dimse *dimse = NULL;
-  lvn_store_get_handler(store, &storage.handler);
-  const bool good = lvn_dimse_accept(socket_fd, NULL, &limits, lvn_store_admit, store, services,
-                                     sizeof services / sizeof services[0], &dimse, err) &&
-                    lvn_dimse_serve(dimse, err);
-  lvn_dimse_close(dimse);
-  return good;
-}
-
-int lvn_store_serve(const struct lvn_store_options *options, int socket_fd, const char *address) {
-  struct lvn_error err = {0};
-  LVN_CLEANUP(lvn_store_cleanup) struct lvn_store *store = NULL;
-  if (!lvn_store_create(options, &store, &err)) {
-    lvn_log_error(LVN_LOG_ERROR, "association-failed", &err, "address=%s", address);
-    (void)close(socket_fd);
-    return 1;
-  }
-  double since = lvn_clock_monotonic_seconds();
-  bool good = serve(store, socket_fd, &err);
-  log_end(store, address, lvn_clock_monotonic_seconds() - since, good, &err);
-  return 0;
 }

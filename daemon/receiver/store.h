@@ -44,9 +44,9 @@ enum lvn_admission lvn_store_admit(void *store, const struct lvn_association_pee
 void lvn_store_get_handler(struct lvn_store *store, struct lvn_storage_handler *ret_handler);
 void lvn_store_get_counts(const struct lvn_store *store, struct lvn_store_counts *ret_counts);
 
-/* Serve the connection `socket_fd` (taken) of `address` to its end; one log line at the beginning and at the end. The
- * whole work of an association's process: returns its exit status. */
-LVN_MUST_CHECK int lvn_store_serve(const struct lvn_store_options *options, int socket_fd, const char *address);
+/* The line that ends the association, or the connection that never became one. `err` is read unless it is `good`. */
+void lvn_store_log_end(const struct lvn_store *store, const char *address, double seconds, bool good,
+                       const struct lvn_error *err);
 
 #ifdef __cplusplus
 }

@@ -116,8 +116,25 @@ void lvn_association_end_wait(struct lvn_association *association) {
   lvn_transport_end_wait(association->dul_layer.transport);
 }
 
+// The next PDV of the PDU that was received last. After one, DCMTK (3.6.7 to 3.7.0) steps on by the length of the one
+// behind it: with three or more of different lengths it would read a length from the midst of data, and hand on what
+// lies beyond its buffer. So the pointer is put right here.
+static bool take_next(lvn_association &association) {
+  auto *key = static_cast<PRIVATE_ASSOCIATIONKEY *>(association.association->DULassociation);
+  if (!association.has_next && key != nullptr &&
+      DUL_NextPDV(&association.association->DULassociation, &association.next).good()) {
+    association.has_next = true;
+    if (key->pdvIndex != -1) {
+      key->pdvPointer = static_cast<unsigned char *>(key->currentPDV.data) - 6; // its length, context and header
+    }
+  }
+  return association.has_next;
+}
+
 bool lvn_association_wait(struct lvn_association *association, double seconds) {
-  return lvn_transport_wait(association->dul_layer.transport, seconds);
+  struct lvn_error ignored;
+  return lvn_guard(&ignored, LVN_ERROR_PROTOCOL, [&] { return take_next(*association); }) ||
+         lvn_transport_wait(association->dul_layer.transport, seconds);
 }
 
 enum lvn_association_arrival lvn_association_receive(struct lvn_association *association,
@@ -125,22 +142,19 @@ enum lvn_association_arrival lvn_association_receive(struct lvn_association *ass
                                                      struct lvn_error *err) {
   lvn_association_arrival arrival = LVN_ARRIVAL_FAILED;
   (void)lvn_guard(err, LVN_ERROR_PROTOCOL, [&] {
-    DUL_ASSOCIATIONKEY **key = &association->association->DULassociation;
-    DUL_PDV pdv = {};
-    OFCondition status = DUL_NextPDV(key, &pdv); // of a PDU that holds several
-    if (status.bad()) {
-      status = DUL_ReadPDVs(key, nullptr, DUL_NOBLOCK, lvn_dul_seconds(association->idle_seconds));
+    if (!take_next(*association)) {
+      const OFCondition status = DUL_ReadPDVs(&association->association->DULassociation, nullptr, DUL_NOBLOCK,
+                                              lvn_dul_seconds(association->idle_seconds));
       if (status == DUL_PEERREQUESTEDRELEASE) {
         arrival = LVN_ARRIVAL_RELEASE;
         return true;
       }
-      if (status == DUL_PDATAPDUARRIVED) {
-        status = DUL_NextPDV(key, &pdv);
+      if (status != DUL_PDATAPDUARRIVED || !take_next(*association)) {
+        return lvn_dul_error(err, status, doing);
       }
     }
-    if (status.bad()) {
-      return lvn_dul_error(err, status, doing);
-    }
+    association->has_next = false;
+    const DUL_PDV &pdv = association->next;
     *ret_fragment = {pdv.presentationContextID, pdv.pdvType == DUL_COMMANDPDV, pdv.lastPDV != OFFalse,
                      static_cast<const uint8_t *>(pdv.data), pdv.fragmentLength};
     arrival = LVN_ARRIVAL_FRAGMENT;

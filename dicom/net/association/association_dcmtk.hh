@@ -33,6 +33,8 @@ struct lvn_association {
   T_ASC_Network *network = nullptr;
   T_ASC_Association *association = nullptr;
   std::vector<lvn_association_context> contexts; // accepted
+  DUL_PDV next = {};                             // of a PDU that holds several, taken out to see whether there is one
+  bool has_next = false;
   unsigned idle_seconds = 0;
   unsigned goodbye_seconds = 0;
   bool is_requestor = false;

@@ -10,6 +10,7 @@
 #include <dcmtk/dcmnet/dcmlayer.h>
 #include <dcmtk/dcmnet/dcmtrans.h>
 #include <dcmtk/dcmnet/dul.h>
+#include <dcmtk/dcmnet/dulstruc.h>
 #include <dcmtk/ofstd/ofstd.h>
 
 // DCMTK's process-wide settings: silent log, no reverse DNS, a bounded connect(), small A-ASSOCIATE PDUs.

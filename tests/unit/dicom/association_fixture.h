@@ -248,20 +248,24 @@ static inline uint8_t *read_file(const char *path, size_t *ret_count, size_t *re
 
 static const char *const explicit_only[] = {EXPLICIT_LITTLE, NULL};
 
-/* An accepted association with CT in one of these transfer syntaxes as context 1. */
-static inline int raw_open_as(const struct fixture *fixture, const char *const *syntaxes) {
+/* An accepted association with this class in one of these transfer syntaxes as context 1. */
+static inline int raw_open_class(const struct fixture *fixture, const char *class_uid, const char *const *syntaxes) {
   struct bytes contexts = {0};
   struct bytes request = {0};
   uint8_t body[4096];
   size_t count = 0;
   int fd = peer_connect(fixture->port);
   assert_true(fd >= 0);
-  put_context(&contexts, 1, CT_CLASS, syntaxes);
+  put_context(&contexts, 1, class_uid, syntaxes);
   put_associate(&request, &contexts);
   lvn_free(contexts.data);
   assert_true(peer_send_bytes(fd, &request));
   assert_int_equal(peer_receive_pdu(fd, body, sizeof body, &count, WAIT_MS), PDU_ASSOCIATE_AC);
   return fd;
+}
+
+static inline int raw_open_as(const struct fixture *fixture, const char *const *syntaxes) {
+  return raw_open_class(fixture, CT_CLASS, syntaxes);
 }
 
 static inline int raw_open(const struct fixture *fixture) {

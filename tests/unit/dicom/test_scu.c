@@ -76,9 +76,9 @@ static void test_scu__gives_up_on_a_silent_answer(void **state) {
   assert_true(lvn_clock_monotonic_seconds() - since < 5.0);
 }
 
-/* ---- peers that drip: each byte comes in time, the whole never ---- */
+/* ---- peers that drip, each byte in time and the whole never, or answer what was not asked ---- */
 
-enum drip { DRIP_ACCEPTANCE, DRIP_ANSWER, DRIP_READING };
+enum bad { DRIP_ACCEPTANCE, DRIP_ANSWER, DRIP_READING, OTHER_MESSAGE };
 
 static void put_acceptance(struct bytes *b) {
   struct bytes item = {0};
@@ -99,7 +99,7 @@ static void drip(int fd, const uint8_t *data, size_t count) {
   }
 }
 
-static void serve_in_drips(int listen_fd, enum drip what) {
+static void serve_badly(int listen_fd, enum bad what) {
   static uint8_t body[1 << 20];
   static const uint8_t answer[100] = {PDU_DATA, 0, 0, 0, 0, 94, 0, 0, 0, 90, 1, PDV_COMMAND | PDV_LAST};
   struct bytes acceptance = {0};
@@ -121,18 +121,25 @@ static void serve_in_drips(int listen_fd, enum drip what) {
   for (bool is_last = false; !is_last;) {
     is_last = peer_receive_pdu(fd, body, sizeof body, &count, WAIT_MS) != PDU_DATA || body[5] == PDV_LAST;
   }
+  if (what == OTHER_MESSAGE) {
+    uint8_t command[LVN_COMMAND_WRITTEN_BYTES_MAX];
+    const struct lvn_command other = {.field = LVN_COMMAND_C_STORE_RQ | LVN_COMMAND_RESPONSE, .message_id = 99};
+    (void)peer_send_pdv(fd, 1, PDV_COMMAND | PDV_LAST, command, lvn_command_write(&other, command));
+    (void)raw_wait_for_end(fd);
+    _exit(0); /* allow: the child of a test */
+  }
   drip(fd, answer, sizeof answer);
   _exit(0); /* allow: the child of a test */
 }
 
-static void check_drip(struct fixture *fixture, enum drip what) {
+static void check_bad(struct fixture *fixture, enum bad what, enum lvn_error_code code) {
   struct lvn_error err;
   struct lvn_scu *scu = NULL;
   uint16_t status = 0;
   int listen_fd = listen_anywhere(&fixture->port);
   fixture->pid = fork();
   if (fixture->pid == 0) {
-    serve_in_drips(listen_fd, what);
+    serve_badly(listen_fd, what);
   }
   (void)close(listen_fd);
   struct lvn_scu_peer peer = scu_peer(fixture);
@@ -145,22 +152,26 @@ static void check_drip(struct fixture *fixture, enum drip what) {
   if (is_open) {
     assert_false(lvn_scu_store(scu, &file, &status, &err));
   }
-  assert_int_equal(err.code, LVN_ERROR_TIMEOUT);
+  assert_int_equal(err.code, code);
   lvn_scu_close(scu);
-  assert_true(lvn_clock_monotonic_seconds() - since > 0.9);
+  assert_true(code != LVN_ERROR_TIMEOUT || lvn_clock_monotonic_seconds() - since > 0.9);
   assert_true(lvn_clock_monotonic_seconds() - since < 3.5);
 }
 
+static void test_scu__takes_no_answer_to_another_message(void **state) {
+  check_bad(*state, OTHER_MESSAGE, LVN_ERROR_PROTOCOL);
+}
+
 static void test_scu__gives_up_on_an_acceptance_that_drips(void **state) {
-  check_drip(*state, DRIP_ACCEPTANCE);
+  check_bad(*state, DRIP_ACCEPTANCE, LVN_ERROR_TIMEOUT);
 }
 
 static void test_scu__gives_up_on_an_answer_that_drips(void **state) {
-  check_drip(*state, DRIP_ANSWER);
+  check_bad(*state, DRIP_ANSWER, LVN_ERROR_TIMEOUT);
 }
 
 static void test_scu__gives_up_on_a_peer_that_reads_in_drips(void **state) {
-  check_drip(*state, DRIP_READING);
+  check_bad(*state, DRIP_READING, LVN_ERROR_TIMEOUT);
 }
 
 /* Explicit to implicit and back: what is sent is what DCMTK makes of the file. */
@@ -248,6 +259,7 @@ int main(void) {
       CASE(test_scu__notices_an_abort_within_an_object),
       CASE(test_scu__says_when_no_context_was_accepted),
       CASE(test_scu__gives_up_on_an_acceptance_that_drips),
+      CASE(test_scu__takes_no_answer_to_another_message),
       CASE(test_scu__gives_up_on_an_answer_that_drips),
       CASE(test_scu__gives_up_on_a_peer_that_reads_in_drips),
       CASE(test_scu__encodes_for_a_peer_that_takes_another_syntax),

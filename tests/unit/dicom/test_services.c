@@ -1,129 +1,8 @@
 /* A service that the node does not have, added as one row of the table, spoken to over real associations in both
  * directions: actions, reports, pending answers and their cancellation, and who may do what. */
 #include "association_fixture.h"
+#include "fake_service.h"
 #include "xor_layer.h"
-
-#define FAKE_CLASS "1.2.826.0.1.3680043.10.1200.1"
-#define FAKE_INSTANCE "1.2.826.0.1.3680043.10.1200.1.1"
-#define BYTES_MAX 1000U
-#define PENDING_COUNT 1000
-
-static const char *const uncompressed[] = {EXPLICIT_LITTLE, IMPLICIT_LITTLE};
-
-/* What the service does with an action, by its type: answer alone, or report before or after the answer. */
-enum { ACT_ANSWER = 1, ACT_REPORT_FIRST = 2, ACT_REPORT_LATER = 3 };
-
-/* Who reported what: shared with the child by its exit status alone, so the requestor's is looked at. */
-static unsigned reports;
-static uint16_t report_type;
-static char report_text[BYTES_MAX + 1];
-
-static bool send_report(struct lvn_dimse *dimse, const struct lvn_association_context *context, uint16_t type,
-                        struct lvn_error *err) {
-  struct lvn_command command = {.field = LVN_COMMAND_N_EVENT_REPORT_RQ,
-                                .has = LVN_COMMAND_HAS_EVENT_TYPE,
-                                .event_type = type,
-                                .sop_class_uid = FAKE_CLASS,
-                                .sop_instance_uid = FAKE_INSTANCE};
-  struct lvn_dimse_bytes bytes = {.bytes = (const uint8_t *)"report", .count = 6};
-  const struct lvn_dimse_source data = lvn_dimse_source_of(&bytes);
-  struct lvn_dimse_message response;
-  uint16_t message_id = 0;
-  return lvn_dimse_send_request(dimse, context, &command, &data, &message_id, err) &&
-         lvn_dimse_await(dimse, message_id, &response, err) &&
-         (response.command.status == LVN_STATUS_SUCCESS ||
-          lvn_error_set(err, LVN_ERROR_DATA, "a report was answered with 0x%04x", response.command.status));
-}
-
-/* The data set comes back from its end to its beginning. */
-static bool act(struct lvn_dimse *dimse, const struct lvn_dimse_message *request, struct lvn_error *err) {
-  struct lvn_command response;
-  uint8_t *bytes = NULL;
-  uint8_t reversed[BYTES_MAX];
-  size_t count = 0;
-  if (!lvn_dimse_receive_bytes(dimse, BYTES_MAX, &bytes, &count, err)) {
-    return err->code == LVN_ERROR_DATA &&
-           lvn_dimse_answer(dimse, request, LVN_STATUS_PROCESSING_FAILURE, err->message, err);
-  }
-  for (size_t i = 0; i < count; i++) {
-    reversed[i] = bytes[count - 1 - i];
-  }
-  lvn_free(bytes);
-  struct lvn_dimse_bytes source = {.bytes = reversed, .count = count};
-  const struct lvn_dimse_source data = lvn_dimse_source_of(&source);
-  const uint16_t type = request->command.action_type;
-  lvn_command_respond(&request->command, LVN_STATUS_SUCCESS, NULL, &response);
-  return (type != ACT_REPORT_FIRST || send_report(dimse, request->context, 7, err)) &&
-         lvn_dimse_respond(dimse, request, &response, &data, err) &&
-         (type != ACT_REPORT_LATER || send_report(dimse, request->context, 8, err));
-}
-
-static bool take_report(struct lvn_dimse *dimse, const struct lvn_dimse_message *request, struct lvn_error *err) {
-  uint8_t *bytes = NULL;
-  size_t count = 0;
-  if (!lvn_dimse_receive_bytes(dimse, BYTES_MAX, &bytes, &count, err)) {
-    return false;
-  }
-  reports++;
-  report_type = request->command.event_type;
-  memcpy(report_text, bytes, count);
-  report_text[count] = '\0';
-  lvn_free(bytes);
-  return lvn_dimse_answer(dimse, request, LVN_STATUS_SUCCESS, NULL, err);
-}
-
-/* Slowly where the query is to be cancelled: a thousand answers fit into the socket. */
-static bool find(struct lvn_dimse *dimse, const struct lvn_dimse_message *request, struct lvn_error *err) {
-  struct lvn_command response;
-  uint8_t *query = NULL;
-  size_t count = 0;
-  bool is_cancelled = false;
-  if (!lvn_dimse_receive_bytes(dimse, BYTES_MAX, &query, &count, err)) {
-    return false;
-  }
-  const double pause_seconds = memcmp(query, "slow", 4) == 0 ? 0.005 : 0;
-  lvn_free(query);
-  for (int i = 0; i < PENDING_COUNT && !is_cancelled; i++) {
-    lvn_clock_sleep_seconds(pause_seconds);
-    struct lvn_dimse_bytes source = {.bytes = (const uint8_t *)"match", .count = 5};
-    const struct lvn_dimse_source data = lvn_dimse_source_of(&source);
-    lvn_command_respond(&request->command, LVN_STATUS_PENDING, NULL, &response);
-    if (!lvn_dimse_respond(dimse, request, &response, &data, err) ||
-        !lvn_dimse_check_cancel(dimse, request, &is_cancelled, err)) {
-      return false;
-    }
-  }
-  return lvn_dimse_answer(dimse, request, is_cancelled ? LVN_STATUS_CANCEL : LVN_STATUS_SUCCESS, NULL, err);
-}
-
-static bool handle(void *user_data, struct lvn_dimse *dimse, const struct lvn_dimse_message *request,
-                   struct lvn_error *err) {
-  (void)user_data;
-  switch (request->command.field) {
-  case LVN_COMMAND_N_ACTION_RQ:
-    return act(dimse, request, err);
-  case LVN_COMMAND_N_EVENT_REPORT_RQ:
-    return take_report(dimse, request, err);
-  default:
-    return find(dimse, request, err);
-  }
-}
-
-static const char *const fake_classes[] = {FAKE_CLASS, NULL};
-static const uint16_t fake_fields[] = {LVN_COMMAND_N_ACTION_RQ, LVN_COMMAND_N_EVENT_REPORT_RQ, LVN_COMMAND_C_FIND_RQ,
-                                       0};
-
-/* The row. */
-static const struct lvn_dimse_service fake_both = {.name = "fake",
-                                                   .abstract_syntaxes = fake_classes,
-                                                   .roles = LVN_ROLE_SCU | LVN_ROLE_SCP,
-                                                   .command_fields = fake_fields,
-                                                   .handle = handle};
-static const struct lvn_dimse_service fake_scp = {.name = "fake",
-                                                  .abstract_syntaxes = fake_classes,
-                                                  .roles = LVN_ROLE_SCP,
-                                                  .command_fields = fake_fields,
-                                                  .handle = handle};
 
 static struct lvn_error err;
 static struct lvn_dimse *dimse;
@@ -196,7 +75,7 @@ static void test_services__a_row_adds_one(void **state) {
     }
     assert_true(lvn_dimse_receive_bytes(dimse, BYTES_MAX, &bytes, &count, &err));
     assert_int_equal(count, 6);
-    assert_memory_equal(bytes, "fedcba", 6);
+    assert_memory_equal(bytes, "abcdef", 6);
     lvn_free(bytes);
   }
   close_and_finish(*state);
@@ -242,6 +121,14 @@ static void test_services__turns_down_a_role_that_the_row_lacks(void **state) {
   assert_false(send_report(dimse, context, 9, &err));
   assert_string_equal(err.message, "a report was answered with 0x0122");
   assert_int_equal(ask_on(context, ACT_ANSWER, "x", 1, &response), LVN_STATUS_SUCCESS);
+  close_and_finish(*state);
+}
+
+static void test_services__takes_no_role_that_was_not_proposed(void **state) {
+  open_with(*state, &fake_both, 0);
+  assert_int_equal(context->roles, LVN_ROLE_SCU);
+  assert_false(send_report(dimse, context, 9, &err));
+  assert_string_equal(err.message, "a report was answered with 0x0122");
   close_and_finish(*state);
 }
 
@@ -305,6 +192,40 @@ static void test_services__sends_pending_answers_until_it_is_cancelled(void **st
   close_and_finish(*state);
 }
 
+/* Several messages in one PDU: what comes after the first is seen although the socket has nothing more. */
+static void test_services__hears_a_cancellation_in_the_same_pdu(void **state) {
+  struct fixture *fixture = *state;
+  const struct lvn_command query = {
+      .field = LVN_COMMAND_C_FIND_RQ, .message_id = 5, .has_data_set = true, .sop_class_uid = FAKE_CLASS};
+  const struct lvn_command cancel = {.field = LVN_COMMAND_C_CANCEL_RQ, .message_id = 5};
+  uint8_t command[LVN_COMMAND_WRITTEN_BYTES_MAX];
+  uint8_t body[4096];
+  struct bytes pdvs = {0};
+  struct bytes pdu = {0};
+  size_t count = 0;
+  int status = LVN_STATUS_PENDING;
+  int pending = 0;
+  fixture->record->more_services = &fake_scp;
+  fixture->record->more_service_count = 1;
+  start(fixture);
+  int fd = raw_open_class(fixture, FAKE_CLASS, explicit_only);
+  put_pdv(&pdvs, 1, PDV_COMMAND | PDV_LAST, command, lvn_command_write(&query, command));
+  put_pdv(&pdvs, 1, PDV_LAST, "slow", 4);
+  put_pdv(&pdvs, 1, PDV_COMMAND | PDV_LAST, command, lvn_command_write(&cancel, command));
+  put_pdu(&pdu, PDU_DATA, &pdvs);
+  lvn_free(pdvs.data);
+  assert_true(peer_send_bytes(fd, &pdu));
+  while (status == LVN_STATUS_PENDING) {
+    assert_int_equal(peer_receive_pdu(fd, body, sizeof body, &count, WAIT_MS), PDU_DATA);
+    status = body[5] == (PDV_COMMAND | PDV_LAST) ? find_command_u16(body, count, 0x0900) : status;
+    pending += body[5] == PDV_LAST;
+  }
+  assert_int_equal(status, LVN_STATUS_CANCEL);
+  assert_int_equal(pending, 1);
+  raw_release(fd);
+  assert_true(finish(fixture)->is_good);
+}
+
 /* Nothing of DICOM is on the wire as it is, in either direction. */
 static void test_services__go_through_a_layer(void **state) {
   struct fixture *fixture = *state;
@@ -336,9 +257,11 @@ int main(void) {
       CASE(test_services__reports_after_the_answer),
       CASE(test_services__takes_a_report_from_a_requestor_that_is_the_scp),
       CASE(test_services__turns_down_a_role_that_the_row_lacks),
+      CASE(test_services__takes_no_role_that_was_not_proposed),
       CASE(test_services__answers_a_command_of_another_class),
       CASE(test_services__refuses_a_large_data_set_and_goes_on),
       CASE(test_services__sends_pending_answers_until_it_is_cancelled),
+      CASE(test_services__hears_a_cancellation_in_the_same_pdu),
       CASE(test_services__go_through_a_layer),
       CASE(test_services__say_when_the_peer_has_not_the_layer),
   };
