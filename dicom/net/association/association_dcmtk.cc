@@ -27,10 +27,12 @@ public:
     return lvn_transport_write(layer_.transport, bytes, count) ? static_cast<ssize_t>(count) : -1;
   }
   void close() override {
-    lvn_transport_close(layer_.transport);
+    if (layer_.transport != nullptr) {
+      lvn_transport_close(layer_.transport);
+    }
   }
   void closeTransportConnection() override {
-    lvn_transport_close(layer_.transport);
+    close();
   }
   unsigned long getPeerCertificateLength() override {
     return 0;
@@ -51,7 +53,8 @@ public:
 
 private:
   OFCondition handshake() {
-    return lvn_transport_handshake(layer_.transport, &layer_.failure) ? EC_Normal : DUL_NETWORKCLOSED;
+    const bool is_good = layer_.transport != nullptr && lvn_transport_handshake(layer_.transport, &layer_.failure);
+    return is_good ? EC_Normal : DUL_NETWORKCLOSED;
   }
 
   lvn_dul_layer &layer_;
@@ -60,10 +63,8 @@ private:
 } // namespace
 
 DcmTransportConnection *lvn_dul_layer::createConnection(DcmNativeSocketType socket_fd, OFBool) {
-  if (transport == nullptr) {
-    if (!lvn_transport_open(socket_fd, /* is_acceptor= */ false, layer_, &transport, &failure)) {
-      return nullptr;
-    }
+  // A failure is the handshake's to tell: without a connection DCMTK would close the socket a second time.
+  if (transport == nullptr && lvn_transport_open(socket_fd, /* is_acceptor= */ false, layer_, &transport, &failure)) {
     lvn_transport_set_end(transport, negotiate_seconds);
   }
   return new Connection(socket_fd, *this);
