@@ -5,7 +5,7 @@
 #include "cli/operate.h"
 #include "cli/options.h"
 #include "config/config.h"
-#include "dicom/net/scu.h"
+#include "dicom/net/services/scu.h"
 
 #include <stdio.h>
 

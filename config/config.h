@@ -52,7 +52,7 @@ struct lvn_config {
   uint64_t spool_low_water_bytes;            /* fewer free bytes: new associations are refused */
   uint64_t spool_reserve_bytes;              /* fewer free bytes: 0xA700 */
   uint64_t spool_warning_bytes;              /* fewer free bytes: said in the log and by /health; 0: never */
-  char other_classes[LVN_CONFIG_TEXT_BYTES]; /* as lvn_association_stores_class() takes them */
+  char other_classes[LVN_CONFIG_TEXT_BYTES]; /* as lvn_storage_stores_class() takes them */
   char other_objects[16];                    /* store, discard */
   /* [assembly] */
   unsigned settle_seconds;       /* quiet time before a study is looked at */

@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/memory.h"
-#include "dicom/net/scu.h"
+#include "dicom/net/services/scu.h"
 
 /* DESIGN: `mutex` guards every field of every lane and the answers. A lane's thread sleeps on the lane's condition
  * until it has rows, sends them without the lock, then puts its answers into the common list and writes the eventfd.

@@ -6,7 +6,7 @@
 #include "base/memory.h"
 #include "base/process.h"
 #include "daemon/receiver/listener.h"
-#include "daemon/receiver/store.h"
+#include "daemon/receiver/serve.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -165,7 +165,7 @@ static int serve(struct lvn_reception *reception, size_t slot, int socket_fd, pi
     (void)close(socket_fd);
     return 1;
   }
-  return lvn_store_serve(&options, socket_fd, reception->connections[slot].address);
+  return lvn_serve_connection(&options, socket_fd, reception->connections[slot].address);
 }
 
 static void take_connection(struct lvn_reception *reception, int socket_fd, const char *address) {

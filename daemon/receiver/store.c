@@ -10,7 +10,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #define QUOTED_BYTES 300
 
@@ -94,7 +93,7 @@ static enum lvn_admission reject(struct lvn_store *store, const struct lvn_assoc
   return admission;
 }
 
-static enum lvn_admission admit(void *user_data, const struct lvn_association_peer *caller) {
+enum lvn_admission lvn_store_admit(void *user_data, const struct lvn_association_peer *caller) {
   struct lvn_store *store = user_data;
   struct lvn_error err;
   const struct lvn_config *config = store->options.config;
@@ -142,15 +141,15 @@ static uint16_t refuse(struct lvn_store *store, uint16_t status, const char *rea
   return status;
 }
 
-static uint16_t begin(void *user_data, const struct lvn_association_object *object) {
+static uint16_t begin(void *user_data, const struct lvn_storage_object *object) {
   struct lvn_store *store = user_data;
   struct lvn_error err;
   uint8_t header[LVN_META_BYTES_MAX];
   size_t header_bytes = 0;
   lvn_spool_abandon(lvn_steal(&store->writer));
   store->is_failed = false;
-  store->is_discarded = !lvn_association_uses_class(object->sop_class_uid) &&
-                        strcmp(store->options.config->other_objects, "discard") == 0;
+  store->is_discarded =
+      !lvn_storage_uses_class(object->sop_class_uid) && strcmp(store->options.config->other_objects, "discard") == 0;
   if (store->is_discarded) {
     return LVN_STORE_SUCCESS;
   }
@@ -240,7 +239,7 @@ static uint16_t end_whole(struct lvn_store *store) {
   return commit(store, &scan);
 }
 
-static uint16_t end(void *user_data, enum lvn_association_end how) {
+static uint16_t end(void *user_data, enum lvn_storage_end how) {
   struct lvn_store *store = user_data;
   uint16_t status = LVN_STORE_CANNOT_UNDERSTAND;
   if (store->is_discarded && how == LVN_END_WHOLE) {
@@ -278,18 +277,13 @@ static void limit_reached(void *user_data) {
           store->options.config->max_objects_per_association, (unsigned)LVN_STORE_OUT_OF_RESOURCES);
 }
 
-void lvn_store_get_handler(struct lvn_store *store, struct lvn_association_handler *ret_handler) {
-  *ret_handler = (struct lvn_association_handler){.user_data = store,
-                                                  .admit = admit,
-                                                  .begin = begin,
-                                                  .data = data,
-                                                  .end = end,
-                                                  .limit_reached = limit_reached,
-                                                  .explain = explain};
+void lvn_store_get_handler(struct lvn_store *store, struct lvn_storage_handler *ret_handler) {
+  *ret_handler = (struct lvn_storage_handler){
+      .user_data = store, .begin = begin, .data = data, .end = end, .limit_reached = limit_reached, .explain = explain};
 }
 
-static void log_end(const struct lvn_store *store, const char *address, double seconds, bool good,
-                    const struct lvn_error *err) {
+void lvn_store_log_end(const struct lvn_store *store, const char *address, double seconds, bool good,
+                       const struct lvn_error *err) {
   char reason[sizeof err->message + 64];
   const char *text = good ? "\"released\"" : lvn_log_quote(reason, sizeof reason, err->message);
   if (store->peer != NULL) {
@@ -302,28 +296,4 @@ static void log_end(const struct lvn_store *store, const char *address, double s
     lvn_log(LVN_LOG_INFO, "event=connection-closed assoc=%s address=%s seconds=%.3f reason=%s", store->association_id,
             address, seconds, text);
   }
-}
-
-int lvn_store_serve(const struct lvn_store_options *options, int socket_fd, const char *address) {
-  struct lvn_error err = {0};
-  struct lvn_association_handler handler;
-  LVN_CLEANUP(lvn_store_cleanup) struct lvn_store *store = NULL;
-  const struct lvn_config *config = options->config;
-  const struct lvn_association_limits limits = {.max_pdu_bytes = config->max_pdu_bytes,
-                                                .max_object_bytes = config->max_object_bytes,
-                                                .max_objects = config->max_objects_per_association,
-                                                .negotiate_seconds = config->negotiate_seconds,
-                                                .idle_seconds = config->idle_seconds,
-                                                .total_seconds = config->total_seconds,
-                                                .further_classes = config->other_classes};
-  if (!lvn_store_create(options, &store, &err)) {
-    lvn_log_error(LVN_LOG_ERROR, "association-failed", &err, "address=%s", address);
-    (void)close(socket_fd);
-    return 1;
-  }
-  double since = lvn_clock_monotonic_seconds();
-  lvn_store_get_handler(store, &handler);
-  bool good = lvn_association_serve(socket_fd, &limits, &handler, &err);
-  log_end(store, address, lvn_clock_monotonic_seconds() - since, good, &err);
-  return 0;
 }

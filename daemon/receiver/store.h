@@ -1,11 +1,12 @@
 /* One association's way into the spool: who may call, when the disk is too full, and what makes an object durable
- * before it is acknowledged. Serves lvn_association_handler; belongs to the association's own process. */
+ * before it is acknowledged. Serves lvn_storage_handler; belongs to the association's own process. */
 #ifndef LVN_DAEMON_RECEIVER_STORE_H
 #define LVN_DAEMON_RECEIVER_STORE_H
 
 #include "config/config.h"
 #include "daemon/receiver/slots.h"
-#include "dicom/net/association.h"
+#include "dicom/net/association/association.h"
+#include "dicom/net/services/storage.h"
 #include "storage/spool.h"
 
 #include <stddef.h>
@@ -37,13 +38,15 @@ LVN_MUST_CHECK bool lvn_store_create(const struct lvn_store_options *options, st
 /* Abandons what is unfinished and removes the association's marker; NULL is allowed. */
 void lvn_store_destroy(struct lvn_store *store);
 
+/* Who may call; `store` is the user data of an acceptor. */
+enum lvn_admission lvn_store_admit(void *store, const struct lvn_association_peer *caller);
 /* The callbacks, with `store` as user data. */
-void lvn_store_get_handler(struct lvn_store *store, struct lvn_association_handler *ret_handler);
+void lvn_store_get_handler(struct lvn_store *store, struct lvn_storage_handler *ret_handler);
 void lvn_store_get_counts(const struct lvn_store *store, struct lvn_store_counts *ret_counts);
 
-/* Serve the connection `socket_fd` (taken) of `address` to its end; one log line at the beginning and at the end. The
- * whole work of an association's process: returns its exit status. */
-LVN_MUST_CHECK int lvn_store_serve(const struct lvn_store_options *options, int socket_fd, const char *address);
+/* The line that ends the association, or the connection that never became one. `err` is read unless it is `good`. */
+void lvn_store_log_end(const struct lvn_store *store, const char *address, double seconds, bool good,
+                       const struct lvn_error *err);
 
 #ifdef __cplusplus
 }

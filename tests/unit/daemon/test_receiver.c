@@ -32,7 +32,7 @@ static struct lvn_error err;
 static struct lvn_spool *spool;
 static struct lvn_slots *slots;
 static struct lvn_store *store;
-static struct lvn_association_handler handler;
+static struct lvn_storage_handler handler;
 static struct lvn_scan scan;
 static uint8_t *file;
 static size_t file_bytes;
@@ -89,7 +89,7 @@ static size_t count_files(const char *sub_folder) {
 
 static enum lvn_admission call_from(const char *calling, const char *called, const char *address) {
   const struct lvn_association_peer caller = {.calling_aet = calling, .called_aet = called, .address = address};
-  return handler.admit(handler.user_data, &caller);
+  return lvn_store_admit(store, &caller);
 }
 
 static void admit(void) {
@@ -97,9 +97,9 @@ static void admit(void) {
 }
 
 static uint16_t begin_as(const char *sop_class_uid, const char *sop_instance_uid) {
-  const struct lvn_association_object object = {.sop_class_uid = sop_class_uid,
-                                                .sop_instance_uid = sop_instance_uid,
-                                                .transfer_syntax_uid = scan.transfer_syntax_uid};
+  const struct lvn_storage_object object = {.sop_class_uid = sop_class_uid,
+                                            .sop_instance_uid = sop_instance_uid,
+                                            .transfer_syntax_uid = scan.transfer_syntax_uid};
   return handler.begin(handler.user_data, &object);
 }
 
@@ -235,7 +235,7 @@ static void end_of_log(int saved_fd, char ret_text[4096]) {
 /* The log names the status that the peer got. */
 static void test_receiver__logs_the_status_that_was_answered(void **state) {
   static const struct {
-    enum lvn_association_end how;
+    enum lvn_storage_end how;
     uint16_t status;
     const char *words;
   } cases[] = {{LVN_END_TOO_LARGE, LVN_STORE_OUT_OF_RESOURCES, "status=0xa700 reason=\"larger than max_object_bytes\""},

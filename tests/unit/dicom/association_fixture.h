@@ -1,12 +1,12 @@
-/* One association served by a child, as in the receiver (the time limits use the process's timer); what its handler saw
- * lies in memory that both share. */
+/* One association served by a child, as in the receiver; what its handler saw lies in memory that both share. */
 #ifndef LVN_TESTS_ASSOCIATION_FIXTURE_H
 #define LVN_TESTS_ASSOCIATION_FIXTURE_H
 
 #include "base/clock.h"
 #include "base/file.h"
-#include "dicom/net/association.h"
-#include "dicom/net/scu.h"
+#include "dicom/net/services/scu.h"
+#include "dicom/net/services/storage.h"
+#include "dicom/net/services/verification.h"
 #include "dicom/scan/identity.h"
 
 #include "pdu_bytes.h"
@@ -23,12 +23,20 @@
 
 #define DATA_BYTES_MAX ((size_t)1 << 20)
 #define WAIT_MS 8000
+#define MORE_SERVICES_MAX 2
 #define EXPLICIT_CT LVN_TEST_DATA "/ct_transfer_syntaxes/1.2.840.10008.1.2.1.dcm"
 #define IMPLICIT_CT LVN_TEST_DATA "/ct_liver_3slices/01.dcm"
 
 struct record {
   /* What the child shall do. */
   struct lvn_association_limits limits;
+  uint64_t max_object_bytes;
+  uint32_t max_objects;
+  const char *further_classes;                   /* a constant */
+  const struct lvn_dimse_service *more_services; /* a constant; at most MORE_SERVICES_MAX, beside the node's own */
+  size_t more_service_count;
+  const struct lvn_transport_layer *layer; /* a constant */
+  const char *only_syntax;                 /* a constant; NULL: all that the node takes */
   enum lvn_admission admission;
   uint16_t begin_status;
   uint16_t end_status;
@@ -68,7 +76,7 @@ static inline enum lvn_admission on_admit(void *user_data, const struct lvn_asso
   return record->admission;
 }
 
-static inline uint16_t on_begin(void *user_data, const struct lvn_association_object *object) {
+static inline uint16_t on_begin(void *user_data, const struct lvn_storage_object *object) {
   struct record *record = user_data;
   record->begins++;
   record->byte_count = 0;
@@ -91,7 +99,7 @@ static inline void on_data(void *user_data, const void *bytes, size_t count) {
   }
 }
 
-static inline uint16_t on_end(void *user_data, enum lvn_association_end how) {
+static inline uint16_t on_end(void *user_data, enum lvn_storage_end how) {
   struct record *record = user_data;
   if (record->end_seconds > 0) {
     lvn_clock_sleep_seconds(record->end_seconds);
@@ -110,15 +118,47 @@ static inline const char *on_explain(void *user_data) {
   return record->comment;
 }
 
+static const char *only_syntax;
+
+static inline const char *choose_only(const char *abstract_syntax, const char *const *proposed, size_t count) {
+  (void)abstract_syntax;
+  for (size_t i = 0; i < count; i++) {
+    if (strcmp(proposed[i], only_syntax) == 0) {
+      return only_syntax;
+    }
+  }
+  return NULL;
+}
+
+static inline bool serve_accepted(struct record *record, struct lvn_error *err) {
+  struct lvn_dimse *dimse = NULL;
+  struct lvn_storage storage = {.handler = {record, on_begin, on_data, on_end, on_limit_reached, on_explain},
+                                .max_object_bytes = record->max_object_bytes,
+                                .max_objects = record->max_objects,
+                                .further_classes = record->further_classes};
+  struct lvn_dimse_service services[2 + MORE_SERVICES_MAX] = {lvn_verification_service(),
+                                                              lvn_storage_service(&storage)};
+  only_syntax = record->only_syntax;
+  if (only_syntax != NULL) {
+    services[1].choose_syntax = choose_only;
+  }
+  for (size_t i = 0; i < record->more_service_count; i++) {
+    services[2 + i] = record->more_services[i];
+  }
+  bool is_good = lvn_dimse_accept(record->fd, record->layer, &record->limits, on_admit, record, services,
+                                  2 + record->more_service_count, &dimse, err) &&
+                 lvn_dimse_serve(dimse, err);
+  lvn_dimse_close(dimse);
+  return is_good;
+}
+
 static inline void serve_one(struct record *record, int listen_fd) {
   struct lvn_error err = {0};
   struct rusage usage;
-  const struct lvn_association_handler handler = {record, on_admit,         on_begin,  on_data,
-                                                  on_end, on_limit_reached, on_explain};
   (void)alarm(30); /* a test that hangs ends */
   record->fd = accept(listen_fd, NULL, NULL);
   double since = lvn_clock_monotonic_seconds();
-  record->is_good = lvn_association_serve(record->fd, &record->limits, &handler, &err);
+  record->is_good = serve_accepted(record, &err);
   record->seconds = lvn_clock_monotonic_seconds() - since;
   record->code = err.code;
   memcpy(record->message, err.message, sizeof record->message);
@@ -131,12 +171,10 @@ static inline int make_fixture(void **state) {
   static struct fixture fixture;
   fixture = (struct fixture){0};
   fixture.record = mmap(NULL, sizeof *fixture.record, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  fixture.record->limits = (struct lvn_association_limits){.max_pdu_bytes = 131072,
-                                                           .max_object_bytes = 64u << 20,
-                                                           .max_objects = 100,
-                                                           .negotiate_seconds = 5,
-                                                           .idle_seconds = 5,
-                                                           .total_seconds = 15};
+  fixture.record->limits = (struct lvn_association_limits){
+      .max_pdu_bytes = 131072, .negotiate_seconds = 5, .idle_seconds = 5, .total_seconds = 15};
+  fixture.record->max_object_bytes = 64u << 20;
+  fixture.record->max_objects = 100;
   *state = &fixture;
   return fixture.record == MAP_FAILED ? -1 : 0;
 }
@@ -210,20 +248,24 @@ static inline uint8_t *read_file(const char *path, size_t *ret_count, size_t *re
 
 static const char *const explicit_only[] = {EXPLICIT_LITTLE, NULL};
 
-/* An accepted association with CT in one of these transfer syntaxes as context 1. */
-static inline int raw_open_as(const struct fixture *fixture, const char *const *syntaxes) {
+/* An accepted association with this class in one of these transfer syntaxes as context 1. */
+static inline int raw_open_class(const struct fixture *fixture, const char *class_uid, const char *const *syntaxes) {
   struct bytes contexts = {0};
   struct bytes request = {0};
   uint8_t body[4096];
   size_t count = 0;
   int fd = peer_connect(fixture->port);
   assert_true(fd >= 0);
-  put_context(&contexts, 1, CT_CLASS, syntaxes);
+  put_context(&contexts, 1, class_uid, syntaxes);
   put_associate(&request, &contexts);
   lvn_free(contexts.data);
   assert_true(peer_send_bytes(fd, &request));
   assert_int_equal(peer_receive_pdu(fd, body, sizeof body, &count, WAIT_MS), PDU_ASSOCIATE_AC);
   return fd;
+}
+
+static inline int raw_open_as(const struct fixture *fixture, const char *const *syntaxes) {
+  return raw_open_class(fixture, CT_CLASS, syntaxes);
 }
 
 static inline int raw_open(const struct fixture *fixture) {

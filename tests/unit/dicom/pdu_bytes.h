@@ -157,6 +157,14 @@ static inline bool peer_send_bytes(int fd, struct bytes *taken) {
   return good;
 }
 
+/* Into the body of a P-DATA PDU. */
+static inline void put_pdv(struct bytes *b, uint8_t context, uint8_t flags, const void *data, size_t count) {
+  const uint8_t head[2] = {context, flags};
+  put_big32(b, (uint32_t)count + 2);
+  put_raw(b, head, sizeof head);
+  put_raw(b, data, count);
+}
+
 /* One P-DATA PDU with one PDV. */
 static inline bool peer_send_pdv(int fd, uint8_t context, uint8_t flags, const void *data, size_t count) {
   uint8_t head[12] = {PDU_DATA, 0, 0, 0, 0, 0, 0, 0, 0, 0, context, flags};

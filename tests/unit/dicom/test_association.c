@@ -43,7 +43,7 @@ static void test_association__passes_a_real_ct_bit_exact(void **state) {
 static void test_association__answers_in_every_transfer_syntax(void **state) {
   struct fixture *fixture = *state;
   static const uint8_t data[3000] = {0};
-  for (const char *const *syntax = lvn_association_transfer_syntaxes(); *syntax != NULL; syntax++) {
+  for (const char *const *syntax = lvn_storage_transfer_syntaxes(); *syntax != NULL; syntax++) {
     const char *const only[] = {*syntax, NULL};
     start(fixture);
     int fd = raw_open_as(fixture, only);
@@ -86,7 +86,7 @@ static void test_association__waits_for_a_slow_handler(void **state) {
 static void test_association__answers_more_objects_than_allowed(void **state) {
   struct fixture *fixture = *state;
   static const uint8_t data[64] = {0};
-  fixture->record->limits.max_objects = 2;
+  fixture->record->max_objects = 2;
   start(fixture);
   int fd = raw_open(fixture);
   assert_int_equal(raw_store(fd, data, sizeof data, 64), 0x0000);
@@ -102,7 +102,7 @@ static void test_association__answers_more_objects_than_allowed(void **state) {
 static void test_association__refuses_an_oversize_object_and_goes_on(void **state) {
   struct fixture *fixture = *state;
   static const uint8_t data[200000] = {0};
-  fixture->record->limits.max_object_bytes = 100000;
+  fixture->record->max_object_bytes = 100000;
   start(fixture);
   int fd = raw_open(fixture);
   assert_int_equal(raw_store(fd, data, sizeof data, 16384), 0xA700);
@@ -117,7 +117,7 @@ static void test_association__refuses_an_oversize_object_and_goes_on(void **stat
 static void test_association__ends_an_object_without_end(void **state) {
   struct fixture *fixture = *state;
   static const uint8_t data[65000] = {0};
-  fixture->record->limits.max_object_bytes = 100000;
+  fixture->record->max_object_bytes = 100000;
   start(fixture);
   int fd = raw_open(fixture);
   raw_command(fd, 1);

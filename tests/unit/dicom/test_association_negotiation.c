@@ -266,7 +266,7 @@ static void test_association__takes_further_classes(void **state) {
     struct bytes contexts = {0};
     struct bytes more = {0};
     int fd = -1;
-    fixture->record->limits.further_classes = rows[i].further;
+    fixture->record->further_classes = rows[i].further;
     start(fixture);
     put_context(&contexts, 1, CT_CLASS, explicit_only);
     put_context(&contexts, 3, MR_CLASS, explicit_only);
@@ -293,7 +293,7 @@ static void test_association__takes_video_of_further_classes(void **state) {
   struct bytes contexts = {0};
   struct bytes more = {0};
   int fd = -1;
-  fixture->record->limits.further_classes = "standard";
+  fixture->record->further_classes = "standard";
   start(fixture);
   put_context(&contexts, 1, CT_CLASS, explicit_only);
   put_context(&contexts, 3, VIDEO_CLASS, video);

@@ -1,15 +1,9 @@
-#include "dicom/net/dul_dcmtk.hh"
+#include "dicom/net/association/dul_dcmtk.hh"
 
 #include "dicom/scan/identity.h"
 
-#include <cstdlib>
 #include <cstring>
 #include <mutex>
-
-#include <arpa/inet.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 
 #include <dcmtk/dcmnet/cond.h>
 #include <dcmtk/oflog/oflog.h>
@@ -20,17 +14,15 @@ namespace {
 constexpr size_t associate_pdu_max_bytes = 512U << 10;
 } // namespace
 
-void lvn_dul_setup(unsigned connect_seconds, unsigned socket_seconds) {
+void lvn_dul_setup(unsigned connect_seconds) {
   static std::once_flag once;
   std::call_once(once, [] {
     OFLog::configure(OFLogger::OFF_LOG_LEVEL); // its lines could hold patient data
-    // The only way to reach TCP_NODELAY of a connection that DCMTK opens.
-    (void)setenv("TCP_NODELAY", "1", 0);
   });
   dcmDisableGethostbyaddr.set(OFTrue);
   dcmConnectionTimeout.set(static_cast<Sint32>(connect_seconds));
-  dcmSocketReceiveTimeout.set(static_cast<Sint32>(socket_seconds));
-  dcmSocketSendTimeout.set(static_cast<Sint32>(socket_seconds));
+  dcmSocketReceiveTimeout.set(-1); // the transport's are the time limits
+  dcmSocketSendTimeout.set(-1);
   dcmAssociatePDUSizeLimit.set(associate_pdu_max_bytes);
 }
 
@@ -50,7 +42,7 @@ void lvn_dul_set_identity(T_ASC_Parameters *parameters) {
 }
 
 bool lvn_dul_error(lvn_error *err, const OFCondition &status, const char *doing) {
-  if (status == DIMSE_NODATAAVAILABLE || status == DUL_READTIMEOUT) {
+  if (status == DUL_READTIMEOUT) {
     return lvn_error_set(err, LVN_ERROR_TIMEOUT, "%s: the peer was silent for too long", doing);
   }
   if (status == DUL_PEERABORTEDASSOCIATION) { // also when the connection ends within an association
@@ -66,20 +58,4 @@ bool lvn_dul_error(lvn_error *err, const OFCondition &status, const char *doing)
       status.module() == OFM_dcmnet && (status == DUL_REQUESTASSOCIATIONFAILED || std::strstr(text, "TCP") != nullptr);
   return lvn_error_set(err, network ? LVN_ERROR_IO : LVN_ERROR_PROTOCOL, "%s: %.*s", doing, static_cast<int>(length),
                        text);
-}
-
-void lvn_dul_peer_address(int socket_fd, char *ret_address, size_t address_bytes) {
-  sockaddr_storage address = {};
-  socklen_t bytes = sizeof address;
-  ret_address[0] = '\0';
-  if (getpeername(socket_fd, reinterpret_cast<sockaddr *>(&address), &bytes) != 0 ||
-      getnameinfo(reinterpret_cast<const sockaddr *>(&address), bytes, ret_address,
-                  static_cast<socklen_t>(address_bytes), nullptr, 0, NI_NUMERICHOST) != 0) {
-    ret_address[0] = '\0';
-    return;
-  }
-  static const char mapped[] = "::ffff:";
-  if (std::strncmp(ret_address, mapped, sizeof mapped - 1) == 0 && std::strchr(ret_address, '.') != nullptr) {
-    std::memmove(ret_address, ret_address + sizeof mapped - 1, std::strlen(ret_address) - (sizeof mapped - 1) + 1);
-  }
 }

@@ -1,6 +1,6 @@
-/* Sending: C-ECHO and C-STORE to one peer. Blocking, every wait bounded. The DCMTK side is scu_dcmtk.cc. */
-#ifndef LVN_DICOM_NET_SCU_H
-#define LVN_DICOM_NET_SCU_H
+/* Sending: C-ECHO and C-STORE to one peer. Blocking, every wait bounded. */
+#ifndef LVN_DICOM_NET_SERVICES_SCU_H
+#define LVN_DICOM_NET_SERVICES_SCU_H
 
 #include "base/error.h"
 
@@ -16,8 +16,8 @@ struct lvn_scu_peer {
   uint16_t port;
   const char *called_aet;
   const char *calling_aet;
-  unsigned connect_seconds;
-  unsigned dimse_seconds;
+  unsigned connect_seconds; /* for the connection, for the negotiation, and for a goodbye */
+  unsigned dimse_seconds;   /* for each answer and each PDU */
 };
 
 /* Belongs to one thread at a time. */
@@ -36,8 +36,10 @@ struct lvn_scu_file {
 LVN_MUST_CHECK bool lvn_scu_open(const struct lvn_scu_peer *peer, const struct lvn_scu_file *files, size_t file_count,
                                  struct lvn_scu **ret_scu, struct lvn_error *err);
 LVN_MUST_CHECK bool lvn_scu_echo(struct lvn_scu *scu, struct lvn_error *err);
-/* True when the peer answered; *ret_status is its DIMSE status (0x0000 and Bxxx: stored). LVN_ERROR_DATA: it accepted
- * no presentation context for the file (permanent for this peer). Other errors: the association is dead. */
+/* True when the peer answered; *ret_status is its DIMSE status (0x0000 and Bxxx: stored). The data set goes out as it
+ * is in the file, unless the peer takes another uncompressed transfer syntax only. LVN_ERROR_DATA: the file cannot be
+ * read, or the peer accepted no presentation context for it (permanent for this peer). Other errors: the association is
+ * dead. */
 LVN_MUST_CHECK bool lvn_scu_store(struct lvn_scu *scu, const struct lvn_scu_file *file, uint16_t *ret_status,
                                   struct lvn_error *err);
 void lvn_scu_close(struct lvn_scu *scu); /* releases, or aborts after an error; NULL is allowed */

@@ -1,6 +1,6 @@
 /* What the node accepts and how it is coded: the classes that it uses, and the further ones of the configuration. PS3.6
  * annex A. */
-#include "dicom/net/association.h"
+#include "dicom/net/services/storage.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -46,11 +46,11 @@ static const char *const transfer_syntaxes[] = {
     NULL,
 };
 
-const char *const *lvn_association_storage_classes(void) {
+const char *const *lvn_storage_classes(void) {
   return storage_classes;
 }
 
-const char *const *lvn_association_transfer_syntaxes(void) {
+const char *const *lvn_storage_transfer_syntaxes(void) {
   return transfer_syntaxes;
 }
 
@@ -73,11 +73,11 @@ static bool is_standard_storage(const char *uid) {
          strcmp(uid, "1.2.840.10008.5.1.4.34.10") == 0;
 }
 
-bool lvn_association_uses_class(const char *sop_class_uid) {
+bool lvn_storage_uses_class(const char *sop_class_uid) {
   return is_listed(storage_classes, sop_class_uid);
 }
 
-bool lvn_association_stores_class(const char *sop_class_uid, const char *further_classes) {
+bool lvn_storage_stores_class(const char *sop_class_uid, const char *further_classes) {
   const char *at = further_classes != NULL ? further_classes : "";
   if (is_listed(storage_classes, sop_class_uid)) {
     return true;
@@ -103,7 +103,7 @@ static bool keeps_syntax(const char *uid) {
          strcmp(uid, "1.2.840.10008.1.2.4.205") != 0;
 }
 
-const char *lvn_association_choose_syntax(const char *sop_class_uid, const char *const *proposed, size_t count) {
+const char *lvn_storage_choose_syntax(const char *sop_class_uid, const char *const *proposed, size_t count) {
   for (const char *const *wanted = transfer_syntaxes; *wanted != NULL; wanted++) {
     for (size_t i = 0; i < count; i++) {
       if (strcmp(*wanted, proposed[i]) == 0) {
