@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -18,9 +19,7 @@
 static char root[SCRATCH_BYTES];
 
 static unsigned number_of(const struct lvn_dataset_lesion *lesion) {
-  unsigned number = 0;
-  (void)sscanf(lesion->lesion_id, "lesion-%u", &number);
-  return number;
+  return (unsigned)strtoul(lesion->lesion_id + strlen("lesion-"), NULL, 10);
 }
 
 /* The second lesion of each fold, and the fourth of two, are none of the classes: stripes where discs are. */
