@@ -17,6 +17,7 @@ struct wishes {
   const char *roi_phase;
   const char *phases;
   const char *cohort;
+  const char *world;
   unsigned lesions;
   unsigned count;
   double diameter_mm;
@@ -47,10 +48,13 @@ static bool parse_phases(const char *text, bool ret_has[LVN_PHASE_COUNT]) {
 /* Options of the study with seed `seed`: its classes follow from the wish. */
 static void set_lesions(const struct wishes *wishes, struct lvn_phantom_options *options) {
   enum lvn_class wanted = LVN_CLASS_CYST;
-  bool is_mixed = strcmp(wishes->lesion_class, "mixed") == 0 || !lvn_class_from_name(wishes->lesion_class, &wanted);
+  enum lvn_phantom_other other = lvn_phantom_other_from_name(wishes->lesion_class);
+  bool is_mixed = other == LVN_OTHER_NONE &&
+                  (strcmp(wishes->lesion_class, "mixed") == 0 || !lvn_class_from_name(wishes->lesion_class, &wanted));
   options->lesion_count = is_mixed ? wishes->lesions : wishes->lesions > 0 ? wishes->lesions : 1;
   for (size_t i = 0; i < LVN_PHANTOM_LESIONS_MAX; i++) {
     options->lesion_class[i] = is_mixed ? (enum lvn_class)((options->seed + i) % LVN_CLASS_COUNT) : wanted;
+    options->lesion_other[i] = other;
     options->lesion_diameter_mm[i] = wishes->diameter_mm;
   }
 }
@@ -135,8 +139,14 @@ int lvn_cli_phantom(int argc, char **argv) {
   study.threads = processors > 0 && processors < 64 ? (unsigned)processors : 2;
   const struct lvn_option options[] = {
       {"output", "DIR", LVN_OPTION_TEXT, &wishes.output, "folder to write to, made when missing", true, 0, 0},
-      {"class", "cyst|fnh|hcc|hemangioma|mixed", LVN_OPTION_CHOICE, &wishes.lesion_class,
-       "class of the lesions (mixed)", false, 0, 0},
+      {"class",
+       "cyst|fnh|hcc|hemangioma|mixed|metastasis|hypervascular-metastasis|cholangiocarcinoma|abscess|adenoma|"
+       "fatty-sparing|focal-fat|perfusion-difference|cavity|normal-liver|vessel|liver-edge|spleen|gallbladder|kidney|"
+       "stomach",
+       LVN_OPTION_CHOICE, &wishes.lesion_class, "class of the lesions, or what else the region lies on (mixed)", false,
+       0, 0},
+      {"world", "FILE", LVN_OPTION_TEXT, &wishes.world,
+       "ranges of patients, scanners, outlines and lesions to draw from (narrow)", false, 0, 0},
       {"seed", "N", LVN_OPTION_UINT64, &study.options.seed, "the same seed and options give the same files (1)", false,
        0, 9e15},
       {"count", "N", LVN_OPTION_UINT, &wishes.count, "studies, each in a folder of its own, seeds N, N+1, … (1)", false,
@@ -177,6 +187,9 @@ int lvn_cli_phantom(int argc, char **argv) {
   }
   if (!fill_study(&wishes, &study)) {
     return lvn_options_complain(&usage, "--phases '%s' is not a list of nc, art, pv, dl", wishes.phases);
+  }
+  if (wishes.world != NULL && !lvn_phantom_world_read(wishes.world, &study.options.world, &err)) {
+    return lvn_options_refuse(usage.command, &err);
   }
   if (wishes.cohort != NULL) {
     study.options.coverage_mm = study.options.coverage_mm > 0.0 ? study.options.coverage_mm : 80.0;

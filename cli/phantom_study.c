@@ -45,12 +45,16 @@ struct writing {
   char (*sop_uids)[LVN_UID_BYTES]; /* of the ROI's phase, owned */
   char series_uid[LVN_PHASE_COUNT][LVN_UID_BYTES];
   char roi_path[LVN_PATH_BYTES];
-  json_t *truth; /* owned */
+  struct lvn_mask regions[LVN_PHANTOM_LESIONS_MAX]; /* owned; as a reader would have drawn them, in a wide world */
+  json_t *truth;                                    /* owned */
 };
 
 static void writing_clear(struct writing *writing) {
   lvn_phantom_clear(&writing->phantom);
   lvn_free(writing->sop_uids);
+  for (size_t i = 0; i < LVN_PHANTOM_LESIONS_MAX; i++) {
+    lvn_mask_clear(&writing->regions[i]);
+  }
   json_decref(writing->truth);
 }
 
@@ -76,6 +80,13 @@ static void make_key(struct writing *writing) {
     wrote = snprintf(writing->key + used, sizeof writing->key - used, " %d:%g", (int)options->lesion_class[i],
                      options->lesion_diameter_mm[i]);
     used += wrote > 0 ? (size_t)wrote : 0;
+    if (options->lesion_other[i] != LVN_OTHER_NONE && used + 8 < sizeof writing->key) {
+      wrote = snprintf(writing->key + used, sizeof writing->key - used, "o%d", (int)options->lesion_other[i]);
+      used += wrote > 0 ? (size_t)wrote : 0;
+    }
+  }
+  if (options->world.is_wide && used + sizeof options->world.name + 8 < sizeof writing->key) {
+    (void)snprintf(writing->key + used, sizeof writing->key - used, " world %s", options->world.name);
   }
 }
 
@@ -176,8 +187,14 @@ static bool write_roi(struct writing *writing, struct lvn_cli_phantom_written *w
     if (!make_uid(writing, labels[i], tracking[i], err)) {
       return false;
     }
-    rois[i] = (struct lvn_write_roi){
-        .label = labels[i], .tracking_uid = tracking[i], .mask = &phantom->lesions[i].mask[phase]};
+    const struct lvn_mask *mask = &phantom->lesions[i].mask[phase];
+    if (phantom->options.world.is_wide) {
+      if (!lvn_phantom_region(phantom, i, phase, &writing->regions[i], err)) {
+        return false;
+      }
+      mask = &writing->regions[i];
+    }
+    rois[i] = (struct lvn_write_roi){.label = labels[i], .tracking_uid = tracking[i], .mask = mask};
   }
   (void)lvn_copy(written->roi_file, sizeof written->roi_file, files[writing->study->roi]);
   if (!lvn_path_join(folder, writing->folder, "roi", err) || !lvn_file_make_folder(folder, 0755, err) ||

@@ -19,6 +19,7 @@ if(EXISTS ${PROJECT_SOURCE_DIR}/model/packages)
 endif()
 install(DIRECTORY model/text/embeddings/ DESTINATION ${CMAKE_INSTALL_DATADIR}/livervlm/text)
 install(FILES model/experiment/paper.ini model/experiment/phantom.ini DESTINATION ${CMAKE_INSTALL_DATADIR}/livervlm/experiments)
+install(DIRECTORY model/phantom/worlds/ DESTINATION ${CMAKE_INSTALL_DATADIR}/livervlm/worlds)
 install(FILES README.md CHANGELOG.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR})
 

@@ -223,11 +223,44 @@ static void test_audit__one_class_cannot_be_learnt(void **state) {
   lvn_dataset_close(dataset);
 }
 
+/* What two data sets share is a leak as within one; their names alone are not. */
+static void test_audit__looks_across_data_sets(void **state) {
+  static const struct sample left[] = {{"L1", "P1", LVN_CLASS_FNH, 0, 40, "a"}, {"L2", "P2", LVN_CLASS_HCC, 1, 50, ""}};
+  static const struct sample right[] = {{"L1", "P8", LVN_CLASS_FNH, 1, 40, ""},
+                                        {"L9", "P9", LVN_CLASS_OUTLIER, 1, 60, ""}};
+  char first[LVN_PATH_BYTES];
+  char second[LVN_PATH_BYTES];
+  const char *const folders[] = {first, second};
+  struct lvn_dataset *dataset = NULL;
+  struct lvn_dataset_audit audit = {0};
+  struct lvn_crop crop = {0};
+  struct lvn_error err = {0};
+  (void)state;
+  lvn_dataset_close(make("left", left, 2));
+  lvn_dataset_close(make("right", right, 2));
+  assert_true(lvn_path_join(first, root, "left", &err) && lvn_path_join(second, root, "right", &err));
+  assert_true(lvn_dataset_open_all(folders, 2, &dataset, &err));
+  assert_true(lvn_dataset_audit_run(dataset, &audit, &err));
+  assert_int_equal(audit.lesions[LVN_CLASS_OUTLIER], 1);
+  assert_int_equal(audit.class_count, 2);
+  assert_int_equal(audit.finding_count, 1);
+  assert_int_equal(audit.findings[0].kind, LVN_FINDING_SAME_LESION);
+  assert_true(audit.findings[0].is_leak);
+  assert_true(lvn_dataset_load(dataset, 3, &crop, &err)); /* out of its own folder */
+  assert_int_equal(crop.slices[0].hounsfield[1], 61);
+  assert_int_equal(lvn_dataset_get(dataset, 3)->lesion_class, LVN_CLASS_OUTLIER);
+  assert_false(lvn_datasets_check_trainable(folders, 2, false, &err));
+  assert_non_null(strstr(err.message, "same-lesion-twice"));
+  lvn_crop_clear(&crop);
+  lvn_dataset_audit_clear(&audit);
+  lvn_dataset_close(dataset);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_dataset__reads_what_was_stored),    cmocka_unit_test(test_dataset__keeps_pixels_and_masks),
       cmocka_unit_test(test_dataset__keeps_the_delayed_phase),  cmocka_unit_test(test_audit__finds_doubles_and_leaks),
-      cmocka_unit_test(test_audit__one_class_cannot_be_learnt),
+      cmocka_unit_test(test_audit__one_class_cannot_be_learnt), cmocka_unit_test(test_audit__looks_across_data_sets),
   };
   return cmocka_run_group_tests(tests, make_root, NULL);
 }

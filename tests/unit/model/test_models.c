@@ -163,6 +163,36 @@ static void test_acceptance__wants_the_right_subject(void **state) {
                 NULL, "ece is nan");
 }
 
+/* A package of two data sets, with the pixels that it and what it started from have seen. */
+static void assert_seen(const char *data, const char *pixels, const char *words) {
+  struct lvn_error err = {0};
+  struct lvn_package package = {
+      .manifest = json_pack("{s:{s:s,s:s,s:s,s:b,s:{s:f}}}", "training", "data_manifest_sha256",
+                            TRAINED_ON "+cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc",
+                            "trained_pixels", "00000000000000010000000000000002", "held_out_pixels", "0000000000000003",
+                            "lineage_is_known", 1, "acceptance", "ece", 0.5)};
+  memset(package.manifest_sha256, 0xab, sizeof package.manifest_sha256);
+  json_t *evaluation = evaluation_on(data, 0xab);
+  if (pixels != NULL) {
+    (void)json_object_set_new(json_object_get(evaluation, "data"), "pixels", json_string(pixels));
+  }
+  bool accepted = lvn_package_accept(&package, evaluation, NULL, &err);
+  if (words == NULL ? !accepted : (accepted || strstr(err.message, words) == NULL)) {
+    fail_msg("accepted %d: '%s'", accepted, err.message);
+  }
+  json_decref(package.manifest);
+  json_decref(evaluation);
+}
+
+static void test_acceptance__never_on_what_was_seen(void **state) {
+  (void)state;
+  assert_seen(TRAINED_ON, "0000000000000009", "was trained on"); /* one of the two */
+  assert_seen(TESTED_ON, "00000000000000020000000000000009", "has seen 1 of the lesions");
+  assert_seen(TESTED_ON, "0000000000000003", "has seen 1 of the lesions"); /* its limits come from it */
+  assert_seen(TESTED_ON, NULL, "evaluate anew");
+  assert_seen(TESTED_ON, "0000000000000009", NULL);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_models__promotes_and_goes_back),
@@ -171,6 +201,7 @@ int main(void) {
       cmocka_unit_test(test_acceptance__compares_what_was_declared),
       cmocka_unit_test(test_acceptance__wants_a_declaration),
       cmocka_unit_test(test_acceptance__wants_the_right_subject),
+      cmocka_unit_test(test_acceptance__never_on_what_was_seen),
   };
   return cmocka_run_group_tests(tests, make_root, NULL);
 }
