@@ -44,6 +44,8 @@ struct lvn_prediction {
   double outlier_limit;      /* the package's; beyond it there is no answer */
   double outlier_alarm_rate; /* share of lesions like the training ones that lie beyond it; NAN: not stated */
   double order_disagreement; /* share of orders that disagree with the top class; 0 without the ensemble */
+  unsigned conformal_set;    /* bit c: class c cannot be excluded; none: it resembles no class */
+  double conformal_coverage; /* how often the truth is in such a set, of lesions like the training ones; NAN: no sets */
   bool abstained;
   char abstention_reason[160]; /* one sentence, empty when not abstained */
   /* Grad-CAM of the key slice, per class, 224x224 in 0..1 on one scale over the classes; owned. */

@@ -282,7 +282,9 @@ void predict(const lvn_classifier &classifier, const lvn_crop &crop, lvn_predict
   for (size_t c = 0; c < LVN_CLASS_COUNT; c++) {
     prediction.cosine[c] = own_cosine[c];
     prediction.probability[c] = probability[c];
+    prediction.conformal_set |= 1.0 - probability[c] <= recipe.conformal_limit ? 1U << c : 0U; // none below NAN
   }
+  prediction.conformal_coverage = recipe.conformal_coverage;
   prediction.top_class = static_cast<enum lvn_class>(top);
   prediction.margin = probability[top] - probability[second];
   const torch::Tensor features = own.features.mean(0);

@@ -59,7 +59,9 @@ void lvn_package_recipe_default(struct lvn_package_recipe *ret_recipe) {
                                             .temperature = 1.0,
                                             .min_margin = 0.1,
                                             .max_feature_distance = INFINITY,
-                                            .max_order_disagreement = 0.5};
+                                            .max_order_disagreement = 0.5,
+                                            .conformal_limit = NAN,
+                                            .conformal_coverage = NAN};
   lvn_crop_options_default(&ret_recipe->crop);
   use_distance(ret_recipe);
 }
@@ -182,6 +184,16 @@ static bool read_outlier(const json_t *manifest, struct lvn_package_recipe *reci
   return good || lvn_error_set(err, LVN_ERROR_DATA, "manifest.json: abstention.outlier is malformed");
 }
 
+/* "calibration": {"conformal_limit", "conformal_coverage"}, which packages of 1.x do not have. */
+static void read_conformal(const json_t *manifest, struct lvn_package_recipe *recipe) {
+  const json_t *calibration = json_object_get(manifest, "calibration");
+  const json_t *limit = json_object_get(calibration, "conformal_limit");
+  const json_t *coverage = json_object_get(calibration, "conformal_coverage");
+  bool both = json_is_number(limit) && json_is_number(coverage);
+  recipe->conformal_limit = both ? json_number_value(limit) : (double)NAN;
+  recipe->conformal_coverage = both ? json_number_value(coverage) : (double)NAN;
+}
+
 static json_t *write_outlier(const struct lvn_outlier_rule *rule) {
   json_t *terms = json_array();
   for (size_t i = 0; i < rule->term_count; i++) {
@@ -215,6 +227,7 @@ static bool read_manifest(struct lvn_package *package, struct lvn_error *err) {
     return lvn_error_set(err, LVN_ERROR_DATA, "manifest.json: classes or orders are not this program's");
   }
   lvn_package_recipe_default(&package->recipe);
+  read_conformal(manifest, &package->recipe);
   return get_text(manifest, "name", package->name, sizeof package->name, err) &&
          get_text(manifest, "version", package->version, sizeof package->version, err) &&
          get_text(manifest, "trained_on", package->trained_on, sizeof package->trained_on, err) &&
@@ -312,6 +325,11 @@ static json_t *write_recipe(json_t *manifest, const struct lvn_package_recipe *r
     memcpy(&number, (const char *)recipe + numbers[i].offset, sizeof number);
     (void)json_object_set_new(json_object_get(manifest, numbers[i].section), numbers[i].key,
                               json_real(fmin(number, numbers[i].maximum)));
+  }
+  if (isfinite(recipe->conformal_limit)) {
+    json_t *calibration = json_object_get(manifest, "calibration");
+    (void)json_object_set_new(calibration, "conformal_limit", json_real(recipe->conformal_limit));
+    (void)json_object_set_new(calibration, "conformal_coverage", json_real(recipe->conformal_coverage));
   }
   (void)json_object_set_new(json_object_get(manifest, "abstention"), "outlier", write_outlier(&recipe->outlier));
   return manifest;

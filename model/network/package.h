@@ -69,6 +69,8 @@ struct lvn_package_recipe {
   double min_margin;
   double max_feature_distance;
   double max_order_disagreement;
+  double conformal_limit;          /* a class is in the set where 1 - probability is at most this; NAN: no sets */
+  double conformal_coverage;       /* share of lesions like the held-out ones whose set holds the truth */
   struct lvn_outlier_rule outlier; /* packages of 1.x: distance, with max_feature_distance as its limit */
 };
 void lvn_package_recipe_default(struct lvn_package_recipe *ret_recipe);

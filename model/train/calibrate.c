@@ -75,6 +75,28 @@ double lvn_calibrate_temperature(const double (*cosine)[LVN_CLASS_COUNT], const 
   return scale / factor;
 }
 
+static int compare_doubles(const void *left, const void *right) {
+  const double *a = left;
+  const double *b = right;
+  return (*a > *b) - (*a < *b);
+}
+
+double lvn_calibrate_conformal(const double (*probability)[LVN_CLASS_COUNT], const size_t *label, size_t count,
+                               double coverage) {
+  struct lvn_error err = {0};
+  /* The product may miss an integer by rounding alone. */
+  size_t rank = (size_t)ceil((double)(count + 1) * coverage - 1e-9);
+  LVN_AUTOFREE double *score = lvn_alloc(count, sizeof *score, &err);
+  if (score == NULL || rank == 0 || rank > count) {
+    return NAN;
+  }
+  for (size_t i = 0; i < count; i++) {
+    score[i] = 1.0 - probability[i][label[i]];
+  }
+  qsort(score, count, sizeof *score, compare_doubles);
+  return score[rank - 1];
+}
+
 static size_t top_of(const double probability[LVN_CLASS_COUNT]) {
   size_t top = 0;
   for (size_t c = 1; c < LVN_CLASS_COUNT; c++) {

@@ -21,6 +21,11 @@ void lvn_calibrate_softmax(const double cosine[LVN_CLASS_COUNT], double factor,
 double lvn_calibrate_temperature(const double (*cosine)[LVN_CLASS_COUNT], const size_t *label, size_t count,
                                  double scale);
 
+/* Split conformal (Vovk 2005): a class is plausible where 1 - probability is at most the limit; the truth is, in
+ * `coverage` of new cases like these. NAN when there are too few cases to say so, or no memory. */
+double lvn_calibrate_conformal(const double (*probability)[LVN_CLASS_COUNT], const size_t *label, size_t count,
+                               double coverage);
+
 /* Reliability diagram of the top class: `bin_count` equal bins (lower bound, upper bound] of its probability, as
  * Guo 2017 has it. */
 struct lvn_reliability_bin {

@@ -23,6 +23,7 @@ namespace {
 // Lesions whose features give the class means and the shared covariance: enough for 512 dimensions with shrinkage.
 constexpr size_t kStatisticsLesions = 300;
 constexpr size_t kStatisticsWithOutliers = 900;
+constexpr double kConformalCoverage = 0.9;
 constexpr int64_t kVectors = 2;
 
 [[noreturn]] void fail(const struct lvn_error &err) {
@@ -147,6 +148,9 @@ HeldOut calibrate(const std::vector<LesionOutput> &outputs, lvn_package_recipe &
     lvn_calibrate_softmax(held.cosine[i].data(), recipe.scale / recipe.temperature, probability[i].data());
   }
   held.ece = lvn_calibrate_ece(rows(probability), held.label.data(), held.label.size());
+  recipe.conformal_limit =
+      lvn_calibrate_conformal(rows(probability), held.label.data(), held.label.size(), kConformalCoverage);
+  recipe.conformal_coverage = kConformalCoverage;
   return held;
 }
 

@@ -108,10 +108,25 @@ static void test_calibrate__temperature_at_its_bounds(void **state) {
   assert_near(lvn_calibrate_temperature(rows(separated), wrong, 4, 1.0), 10.0);
 }
 
+/* Nine cases with 1 - p(truth) of 0.1 to 0.9: for 80 % the eighth of them, (9 + 1) x 0.8; for 95 % they are too few. */
+static void test_calibrate__conformal_limit_is_the_right_case(void **state) {
+  double chance[9][LVN_CLASS_COUNT] = {{0}};
+  size_t truth[9] = {0};
+  (void)state;
+  for (size_t i = 0; i < 9; i++) {
+    chance[(i * 4) % 9][1] = 1.0 - 0.1 * (double)(i + 1);
+    truth[i] = 1;
+  }
+  const double(*rows)[LVN_CLASS_COUNT] = (const double(*)[LVN_CLASS_COUNT])chance;
+  assert_true(fabs(lvn_calibrate_conformal(rows, truth, 9, 0.8) - 0.8) < 1e-12);
+  assert_true(isnan(lvn_calibrate_conformal(rows, truth, 9, 0.95)));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_calibrate__temperature_and_reliability),
       cmocka_unit_test(test_calibrate__temperature_at_its_bounds),
+      cmocka_unit_test(test_calibrate__conformal_limit_is_the_right_case),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);
 }
