@@ -3,8 +3,8 @@
 #include "analysis/references.h"
 #include "base/clock.h"
 #include "base/memory.h"
-#include "dicom/write/contour.h"
 #include "dicom/write/result.h"
+#include "model/image/contour.h"
 
 #include <math.h>
 #include <stdio.h>

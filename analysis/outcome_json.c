@@ -5,7 +5,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/sha256.h"
-#include "dicom/write/contour.h"
+#include "model/image/contour.h"
 
 #include <math.h>
 #include <string.h>
