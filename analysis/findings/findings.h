@@ -107,7 +107,7 @@ struct lvn_findings_prediction {
   double feature_distance;   /* from what the model was trained on (Mahalanobis) */
   double order_disagreement; /* share of the phase orders */
   bool abstained;
-  char abstention_reason[256]; /* one sentence; empty unless abstained */
+  char abstention_reason[160]; /* one sentence; empty unless abstained */
 };
 
 /* The region against the tissue about it. */
@@ -139,7 +139,8 @@ struct lvn_findings_lesion {
   struct lvn_findings_lesion_phase phases[LVN_PHASE_COUNT]; /* the delayed one only where it was asked for */
   struct lvn_findings_prediction prediction;                /* filled when the outcome is done */
   struct lvn_findings_surroundings surroundings;
-  float *heat;                /* Grad-CAM of the top class on the key slice, 0 to 1; NULL: none */
+  char doubt[160]; /* why no model's class is believed here, one sentence; empty: nothing speaks against one */
+  float *heat;     /* Grad-CAM of the top class on the key slice, 0 to 1; NULL: none */
   struct lvn_picture capture; /* rgb NULL: none */
 };
 
