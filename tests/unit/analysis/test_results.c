@@ -119,7 +119,7 @@ static bool write_lines(struct lvn_findings *findings, const struct lvn_result_r
   if (!lvn_path_join(path, request->folder, "lesions.jsonl", err)) {
     return false;
   }
-  FILE *file = fopen(path, "w");
+  FILE *file = fopen(path, "we");
   for (size_t i = 0; file != NULL && i < findings->lesion_count; i++) {
     const struct lvn_findings_lesion *lesion = &findings->lesions[i];
     LVN_CLEANUP(lvn_json_cleanup)
@@ -189,7 +189,7 @@ static void test_results__a_row_writes_json_lines(void **state) {
   LVN_CLEANUP(lvn_json_cleanup) json_t *analysis = read_json(folder, "analysis.json");
   assert_int_equal(json_array_size(json_object_get(analysis, "objects")), LESIONS + 1);
   assert_true(lvn_path_join(path, folder, "lesions.jsonl", &err));
-  FILE *file = fopen(path, "r");
+  FILE *file = fopen(path, "re");
   assert_non_null(file);
   for (size_t i = 0; i < LESIONS; i++) {
     const json_t *lesion = json_array_get(json_object_get(analysis, "lesions"), i);
