@@ -10,9 +10,9 @@ extern "C" {
 
 /* Where results go and for whom. All borrowed. */
 struct lvn_result_request {
-  const char *folder;  /* exists */
-  const char *job_key; /* UIDs are derived from this text: the same job writes the same UIDs */
-  int64_t wall_ms;     /* content time: fixed per job too */
+  const char *folder;       /* exists */
+  const char *job_key;      /* UIDs are derived from this text: the same job writes the same UIDs */
+  int64_t wall_ms;          /* content time: fixed per job too */
   const char *replaced_key; /* job key of the report that this one replaces, or NULL */
   int64_t replaced_wall_ms; /* its content time */
   const char *ae_title;
