@@ -1,11 +1,11 @@
 /* The analysis of one study, from files to result files: `livervlm analyze` and the worker call exactly this.
- * read -> phases -> volumes -> ROIs -> registration -> crop -> network -> explanation -> SR, SC, analysis.json. No
- * network access, no database. */
+ * read -> phases -> volumes -> ROIs -> registration -> crop -> network -> explanation -> findings -> SR, SC,
+ * analysis.json. No network access, no database. */
 #ifndef LVN_ANALYSIS_ANALYSIS_H
 #define LVN_ANALYSIS_ANALYSIS_H
 
+#include "analysis/findings/writer.h"
 #include "base/error.h"
-#include "model/image/vocabulary.h"
 #include "model/network/classifier.h"
 
 #ifdef __cplusplus
@@ -28,25 +28,17 @@ struct lvn_analysis_request {
   /* A second model that answers too, into shadow.json; borrowed, NULL: none. Whatever becomes of it, the results are
    * those of the first model alone. */
   struct lvn_classifier *shadow;
+  const struct lvn_result_writer *more_writers; /* rows beside lvn_result_writers, written last; borrowed */
+  size_t more_writer_count;
 };
 
-enum lvn_analysis_outcome {
-  LVN_ANALYSIS_DONE,    /* result objects were written */
-  LVN_ANALYSIS_WAITING, /* something is missing that may still come: a phase, a ROI; see sentence */
-  LVN_ANALYSIS_REFUSED  /* cannot be analysed as it is: conflicting or unusable objects; see sentence */
-};
-
-const char *lvn_analysis_outcome_name(enum lvn_analysis_outcome outcome); /* "done", "waiting", "refused" */
+#define LVN_ANALYSIS_OBJECTS_MAX 64
 
 struct lvn_analysis_result {
   enum lvn_analysis_outcome outcome;
   char status_message[512]; /* for a radiographer; empty when done */
   size_t object_count;
-  struct {
-    char path[4096];
-    char sop_class_uid[65];
-    char sop_instance_uid[65];
-  } objects[64];
+  struct lvn_result_object objects[LVN_ANALYSIS_OBJECTS_MAX];
 };
 
 /* True with an outcome; false when it failed in a way that is not the study's fault (transient or a bug), with `err`.

@@ -203,7 +203,7 @@ void lvn_candidates_release(struct lvn_case *study_case) {
   }
 }
 
-const char *lvn_case_exclusion(const struct lvn_case_stack *entry) {
+const char *lvn_candidates_exclusion(const struct lvn_case_stack *entry) {
   switch (entry->skip) {
   case LVN_CASE_SKIP_SURPLUS:
     return "surplus";
@@ -241,7 +241,7 @@ void lvn_candidates_say_excluded(const struct lvn_case *study_case, char status_
       return;
     }
     int length = snprintf(status_message + used, 512 - used, "%sseries %d (%s)", named == 0 ? "; excluded: " : ", ",
-                          entry->stack->series_number, lvn_case_exclusion(entry));
+                          entry->stack->series_number, lvn_candidates_exclusion(entry));
     if (length < 0 || (size_t)length >= 512 - used) {
       status_message[used] = '\0'; /* no half sentence */
       return;

@@ -3,7 +3,7 @@
 #ifndef LVN_ANALYSIS_CANDIDATES_H
 #define LVN_ANALYSIS_CANDIDATES_H
 
-#include "analysis/case.h"
+#include "analysis/case_data.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -21,6 +21,8 @@ LVN_MUST_CHECK bool lvn_candidates_add_reserves(struct lvn_case *study_case, siz
 void lvn_candidates_note_reserves(struct lvn_case *study_case);
 /* Free the volumes that neither serve a phase nor carry a ROI. */
 void lvn_candidates_release(struct lvn_case *study_case);
+/* "none" or why a stack takes no part: lvn_exclusion_name(), "surplus" or "too large". */
+const char *lvn_candidates_exclusion(const struct lvn_case_stack *entry);
 /* Adds "; excluded: series 7 (spectral)" for what might have been the missing phase. */
 void lvn_candidates_say_excluded(const struct lvn_case *study_case, char status_message[512]);
 

@@ -204,18 +204,18 @@ static bool prepare_lesions(struct lvn_case *c, const struct lvn_case_options *o
     struct lvn_case_lesion *lesion = &c->lesions[i];
     lesion->roi = &c->rois.items[i];
     c->lesion_count = i + 1; /* counted first, so that clearing frees a half-made lesion */
-    lvn_measure_lesion(&lesion->roi->mask, lesion);
+    lvn_measure_lesion(&lesion->roi->mask, &lesion->measure);
     if (!check_pixels_are_voxels(c->stacks[lesion->roi->stack_index].stack, err) ||
         !lvn_candidates_load_one(c, lesion->roi->stack_index, err) || !align_lesion(c, lesion, options, err)) {
       return lvn_error_prefix(err, "lesion %zu", i + 1);
     }
-    c->timings.registration_seconds += lap(&since);
+    c->timings.registration += lap(&since);
     if (!lvn_case_crop(c, i, &options->crop, &lesion->crop, err) ||
         (options->delayed && !add_delayed(c, lesion, options, err))) {
       return lvn_error_prefix(err, "lesion %zu", i + 1);
     }
     lvn_measure_mean_hu(&lesion->crop, lesion->mean_hu);
-    c->timings.crop_seconds += lap(&since);
+    c->timings.crop += lap(&since);
   }
   return true;
 }
@@ -265,21 +265,21 @@ static bool read_and_choose(const char *const *paths, size_t path_count, struct 
   if (!lvn_study_open(paths, path_count, &c->study, err) || !lvn_candidates_collect(c, err)) {
     return false;
   }
-  c->timings.read_seconds = lap(&since);
+  c->timings.read = lap(&since);
   if (!lvn_candidates_load(c, err)) {
     return false;
   }
-  c->timings.decode_seconds = lap(&since);
+  c->timings.decode = lap(&since);
   if (!recognise_phases(c, ret_message, err) || !try_reserves(c, ret_message, err)) {
     return false;
   }
-  c->timings.phase_seconds = lap(&since);
+  c->timings.phase = lap(&since);
   if (!lvn_roi_read_all(c->study, &c->rois, c->roi_note, err)) {
     return false;
   }
   append_note(c->roi_note, sizeof c->roi_note, lvn_study_get_unreadable(c->study));
   lvn_candidates_release(c);
-  c->timings.roi_seconds = lap(&since);
+  c->timings.roi = lap(&since);
   return true;
 }
 

@@ -1,7 +1,5 @@
 #include "analysis/measure.h"
 
-#include "analysis/case.h"
-
 #include <math.h>
 #include <string.h>
 
@@ -58,11 +56,13 @@ uint32_t lvn_measure_largest_slice(const struct lvn_mask *mask) {
   return best;
 }
 
-void lvn_measure_lesion(const struct lvn_mask *mask, struct lvn_case_lesion *lesion) {
+void lvn_measure_lesion(const struct lvn_mask *mask, struct lvn_measure *ret_measure) {
   const double *spacing = mask->grid.spacing_mm;
-  size_t count = lvn_mask_measure(mask, lesion->first_voxel, lesion->last_voxel, lesion->centroid_mm);
-  lesion->volume_ml = (double)count * spacing[0] * spacing[1] * spacing[2] / 1000.0;
-  lvn_measure_diameters(mask, lvn_measure_largest_slice(mask), &lesion->long_axis_mm, &lesion->short_axis_mm);
+  struct lvn_measure measure = {0};
+  size_t count = lvn_mask_measure(mask, measure.first_voxel, measure.last_voxel, measure.centroid_mm);
+  measure.volume_ml = (double)count * spacing[0] * spacing[1] * spacing[2] / 1000.0;
+  lvn_measure_diameters(mask, lvn_measure_largest_slice(mask), &measure.long_axis_mm, &measure.short_axis_mm);
+  *ret_measure = measure;
 }
 
 void lvn_measure_mean_hu(const struct lvn_crop *crop, double ret_mean_hu[LVN_PHASE_NETWORK_COUNT]) {

@@ -10,10 +10,15 @@
 extern "C" {
 #endif
 
-struct lvn_case_lesion;
-
-/* Voxel box, centroid, volume, and the diameters on the slice of largest area. */
-void lvn_measure_lesion(const struct lvn_mask *mask, struct lvn_case_lesion *lesion);
+struct lvn_measure {
+  uint32_t first_voxel[3]; /* of the box that holds it, both inclusive */
+  uint32_t last_voxel[3];
+  double centroid_mm[3];
+  double volume_ml;
+  double long_axis_mm; /* on the slice of largest area */
+  double short_axis_mm;
+};
+void lvn_measure_lesion(const struct lvn_mask *mask, struct lvn_measure *ret_measure);
 
 /* Longest diameter within one slice of the mask, and the longest perpendicular to it, in mm between pixel-edge extents
  * (as a caliper reads it). Both 0 when the slice is empty. */

@@ -1,6 +1,7 @@
 /* In a process of its own: one study from files to lesion files of the data set. */
 #include "analysis/dataset/build_internal.h"
-#include "analysis/references.h"
+#include "analysis/dataset/facts.h"
+#include "analysis/findings_fill.h"
 #include "base/memory.h"
 #include "dicom/scan/scan.h"
 #include "model/dataset/dataset.h"
@@ -22,6 +23,7 @@ struct work {
   const char **paths; /* borrowed from the task */
   size_t path_count;
   struct lvn_case study_case;
+  struct lvn_findings findings; /* of the study, once it is open */
 };
 
 static void report(const struct work *work, size_t row, const char *reason) {
@@ -76,107 +78,6 @@ static bool choose_paths(struct work *work, struct lvn_error *err) {
   }
   return work->path_count > 1 ||
          lvn_error_set(err, LVN_ERROR_DATA, "no CT image belongs to the study that the ROI object names");
-}
-
-/* ---- facts for the manifest ---- */
-
-static json_t *number(double value) {
-  return isfinite(value) ? json_real(value) : json_null();
-}
-
-static bool plane_digest(const struct lvn_case_stack *entry, size_t slice, char ret_text[LVN_SHA256_TEXT_BYTES],
-                         struct lvn_error *err) {
-  const uint32_t *size = entry->volume.grid.size;
-  size_t plane = (size_t)size[0] * size[1];
-  size_t at = slice < size[2] ? slice : size[2] - 1U;
-  uint8_t sha256[LVN_SHA256_BYTES];
-  if (!lvn_sha256_of(entry->volume.hounsfield + at * plane, plane * sizeof(int16_t), sha256, err)) {
-    return false;
-  }
-  lvn_sha256_to_text(sha256, ret_text);
-  return true;
-}
-
-/* The delayed one is the last. */
-static int shown_phases(const struct lvn_case_lesion *lesion) {
-  return lesion->crop.delayed_present ? LVN_PHASE_COUNT : LVN_PHASE_NETWORK_COUNT;
-}
-
-/* Which images each slice of the crop was taken from: the nearest of each phase. */
-static bool add_images(const struct work *work, const struct lvn_case_lesion *lesion, json_t *facts,
-                       struct lvn_error *err) {
-  const struct lvn_case *c = &work->study_case;
-  json_t *images = json_array();
-  (void)json_object_set_new(facts, "images", images);
-  for (size_t s = 0; s < lesion->crop.slice_count; s++) {
-    for (int phase = 0; phase < shown_phases(lesion); phase++) {
-      const struct lvn_case_stack *entry = &c->stacks[lesion->stack_index[phase]];
-      size_t slice = lvn_reference_slice(c, lesion, phase, lesion->crop.slices[s].fixed_slice_index);
-      const struct lvn_result_reference image = lvn_reference_of(entry->stack, slice);
-      char digest[LVN_SHA256_TEXT_BYTES];
-      if (!plane_digest(entry, slice, digest, err)) {
-        return false;
-      }
-      json_t *item = json_pack("{s:i,s:s,s:s,s:s}", "slice", (int)s, "phase", lvn_phase_name((enum lvn_phase)phase),
-                               "sop_instance_uid", image.sop_instance_uid, "pixel_sha256", digest);
-      if (image.frame_number > 0) {
-        (void)json_object_set_new(item, "frame", json_integer(image.frame_number));
-      }
-      (void)json_array_append_new(images, item);
-    }
-  }
-  return true;
-}
-
-static json_t *registration_facts(const struct lvn_case_lesion *lesion, int phase) {
-  const struct lvn_registration_quality *q = &lesion->quality[phase];
-  return json_pack("{s:b,s:b,s:s,s:[o,o,o],s:o,s:o,s:o,s:o}", "is_reference", lesion->is_reference[phase], "usable",
-                   q->usable, "model", q->model == NULL ? "none" : q->model, "displacement_mm",
-                   number(q->displacement_mm[0]), number(q->displacement_mm[1]), number(q->displacement_mm[2]),
-                   "estimated_error_mm", number(q->estimated_error_mm), "similarity", number(q->similarity),
-                   "similarity_before", number(q->similarity_before), "inverse_consistency_mm",
-                   number(q->inverse_consistency_mm));
-}
-
-static json_t *phase_facts(const struct lvn_case_stack *entry, const struct lvn_case_lesion *lesion, int phase) {
-  const struct lvn_stack *stack = entry->stack;
-  json_t *evidence = json_array();
-  json_t *probability = json_object();
-  for (size_t i = 0; i < entry->verdict.evidence_count; i++) {
-    json_t *text = json_string(entry->verdict.evidence[i].text);
-    (void)json_array_append_new(evidence, text != NULL ? text : json_string("(not valid UTF-8)"));
-  }
-  for (int p = 0; p < LVN_PHASE_COUNT; p++) {
-    (void)json_object_set_new(probability, lvn_phase_name((enum lvn_phase)p), number(entry->verdict.probability[p]));
-  }
-  return json_pack("{s:s,s:i,s:[f,f,f],s:f,s:o,s:o,s:o}", "series_instance_uid", stack->series_instance_uid,
-                   "series_number", stack->series_number, "spacing_mm", stack->grid.spacing_mm[0],
-                   stack->grid.spacing_mm[1], stack->grid.spacing_mm[2], "slice_thickness_mm",
-                   stack->slice_thickness_mm, "phase_probability", probability, "phase_evidence", evidence,
-                   "registration", registration_facts(lesion, phase));
-}
-
-static json_t *lesion_facts(const struct work *work, const struct lvn_case_lesion *lesion, size_t roi_number,
-                            struct lvn_error *err) {
-  const struct lvn_case *c = &work->study_case;
-  json_t *series = json_object();
-  for (int phase = 0; phase < shown_phases(lesion); phase++) {
-    (void)json_object_set_new(series, lvn_phase_name((enum lvn_phase)phase),
-                              phase_facts(&c->stacks[lesion->stack_index[phase]], lesion, phase));
-  }
-  json_t *facts =
-      json_pack("{s:f,s:f,s:{s:s,s:s,s:i,s:s},s:o}", "short_axis_mm", lesion->short_axis_mm, "volume_ml",
-                lesion->volume_ml, "roi", "sop_instance_uid", lesion->roi->source_sop_instance_uid, "sop_class_uid",
-                lesion->roi->source_sop_class_uid, "lesion", (int)roi_number, "series_instance_uid",
-                c->stacks[lesion->roi->stack_index].stack->series_instance_uid, "series", series);
-  if (facts == NULL || !add_images(work, lesion, facts, err)) {
-    json_decref(facts);
-    if (facts == NULL) {
-      (void)lvn_error_set(err, LVN_ERROR_INTERNAL, "the lesion's facts cannot be encoded");
-    }
-    return NULL;
-  }
-  return facts;
 }
 
 /* ---- what may not go in ---- */
@@ -269,15 +170,14 @@ static bool make_lesion(struct work *work, const struct lvn_build_row *row, stru
       !check_aligned(&c->lesions[index], err)) {
     return false;
   }
-  struct lvn_case_lesion *found = &c->lesions[index];
-  drop_empty_delayed(&found->crop);
+  const struct lvn_case_lesion *found = &c->lesions[index];
   (void)lvn_copy(lesion.lesion_id, sizeof lesion.lesion_id, row->lesion_id);
   (void)lvn_copy(lesion.patient_key, sizeof lesion.patient_key, row->patient);
   (void)lvn_copy(lesion.subtype, sizeof lesion.subtype, row->source->subtype);
   (void)lvn_copy(lesion.reference_standard, sizeof lesion.reference_standard, row->source->reference_standard);
-  lesion.long_axis_mm = found->long_axis_mm;
+  lesion.long_axis_mm = found->measure.long_axis_mm;
   lesion.slice_thickness_mm = c->stacks[found->roi->stack_index].stack->slice_thickness_mm;
-  LVN_CLEANUP(lvn_json_cleanup) json_t *facts = lesion_facts(work, found, index + 1, err);
+  LVN_CLEANUP(lvn_json_cleanup) json_t *facts = lvn_dataset_facts(c, &work->findings, index, err);
   /* The entry is written last: it is what says that the lesion is finished. */
   return facts != NULL &&
          lvn_dataset_store(work->build->options->output_folder, &lesion, &found->crop, facts, &entry, err) &&
@@ -285,9 +185,16 @@ static bool make_lesion(struct work *work, const struct lvn_build_row *row, stru
 }
 
 static void make_lesions(struct work *work) {
+  struct lvn_error err = {0};
+  for (size_t i = 0; i < work->study_case.lesion_count; i++) {
+    drop_empty_delayed(&work->study_case.lesions[i].crop);
+  }
+  if (!lvn_findings_fill(&work->study_case, LVN_ANALYSIS_DONE, "", &work->findings, &err)) {
+    report_all(work, err.message);
+    return;
+  }
   for (size_t i = 0; i < work->task->row_count; i++) {
     const struct lvn_build_row *row = &work->build->rows[work->task->rows[i]];
-    struct lvn_error err = {0};
     if (row->state == LVN_BUILD_PENDING) {
       report(work, work->task->rows[i], make_lesion(work, row, &err) ? NULL : err.message);
     }
@@ -320,6 +227,7 @@ void lvn_build_study(const struct lvn_build *build, const struct lvn_build_task 
     work->task = task;
     work->fd = fd;
     run(work);
+    lvn_findings_clear(&work->findings);
     lvn_case_clear(&work->study_case);
     lvn_free(work->paths);
     lvn_free(work);

@@ -1,5 +1,5 @@
 /* livervlm model compare: what the shadow package would have said, against what the node said. */
-#include "analysis/shadow.h"
+#include "analysis/results.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "cli/engine/commands.h"

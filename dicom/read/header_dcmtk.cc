@@ -209,6 +209,7 @@ bool read_ct(lvn_study &study, const std::string &path, const lvn_scan &scan, lv
   Pixels pixels;
   Frame frame;
   read_pixels(dataset, path, scan, pixels);
+  pixels.length_doubt = pixel_length_doubt(pixels);
   read_common(dataset, scan, frame);
   frame.is_grey = frame.is_grey && pixels.samples == 1;
   frame.instance = study.instances.size();

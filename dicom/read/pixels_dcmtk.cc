@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <fstream>
 #include <mutex>
 
 namespace lvn {
@@ -170,7 +171,62 @@ void close_jpeg_streams(const Pixels &pixels, DcmDataset &dataset) {
   }
 }
 
+bool is_native_little_endian(const Pixels &pixels) {
+  const E_TransferSyntax syntax = DcmXfer(pixels.transfer_syntax_uid.c_str()).getXfer();
+  return syntax == EXS_LittleEndianExplicit || syntax == EXS_LittleEndianImplicit;
+}
+
+uint64_t native_bytes(const Pixels &pixels) {
+  const uint64_t bits =
+      static_cast<uint64_t>(pixels.rows) * pixels.columns * pixels.frames * pixels.samples * pixels.bits_allocated;
+  return (bits + 7) / 8;
+}
+
+// Does the file end with pixel data of this length?
+bool ends_with_pixels(const std::string &path, uint64_t length) {
+  std::ifstream file(path, std::ios::binary | std::ios::ate);
+  const auto size = static_cast<int64_t>(file.tellg());
+  for (const int64_t header : {8, 12}) {
+    char tag[4] = {};
+    file.clear();
+    file.seekg(size - header - static_cast<int64_t>(length));
+    if (file.read(tag, sizeof tag) && std::string(tag, sizeof tag) == std::string("\xE0\x7F\x10\x00", 4)) {
+      return true;
+    }
+  }
+  return false;
+}
+
 } // namespace
+
+std::string pixel_length_doubt(DcmItem &dataset, const Pixels &pixels) {
+  DcmElement *element = nullptr;
+  if (!is_native_little_endian(pixels) || dataset.findAndGetElement(DCM_PixelData, element).bad() ||
+      element == nullptr) {
+    return "";
+  }
+  if (element->getLength() > native_bytes(pixels) + 1) {
+    return "its pixel data are longer than its " + std::to_string(pixels.frames) + " frames of " +
+           std::to_string(pixels.columns) + " x " + std::to_string(pixels.rows) + " pixels";
+  }
+  // What ends the data set ends the file, too: bytes put in or lost between shift what lies behind them. Signatures,
+  // padding and private elements may follow the pixels, nothing else.
+  DcmElement *last = dataset.getElement(dataset.card() - 1);
+  const bool is_whole = last == element ? ends_with_pixels(pixels.path, element->getLength())
+                                        : last->getGTag() >= 0xFFFA || (last->getGTag() & 1U) != 0;
+  return is_whole ? "" : "its file goes on behind the pixel data, which may be shifted";
+}
+
+std::string pixel_length_doubt(const Pixels &pixels) {
+  DcmFileFormat file;
+  lvn_error ignored{};
+  const uint64_t bytes = native_bytes(pixels);
+  if (!is_native_little_endian(pixels) || ends_with_pixels(pixels.path, bytes + (bytes & 1U)) ||
+      !load_scanned(pixels.path, true, pixels.is_odd, file, &ignored)) {
+    return "";
+  }
+  return pixel_length_doubt(*file.getDataset(), pixels);
+}
 
 bool decode_pixels(const Pixels &pixels, std::vector<uint16_t> &ret_values, lvn_error *err) {
   size_t count = 0;

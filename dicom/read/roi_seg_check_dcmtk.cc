@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
 
 namespace lvn {
 namespace {
@@ -15,24 +14,6 @@ constexpr double same_cosine = 0.999;
 
 double dot(const double a[3], const double b[3]) {
   return a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
-}
-
-// Pixel data that end the data set end the file, too: bytes put in or lost between shift what lies behind them.
-bool ends_file(const std::string &path, DcmItem &dataset, DcmElement &pixels) {
-  if (dataset.card() == 0 || dataset.getElement(dataset.card() - 1) != &pixels) {
-    return true;
-  }
-  std::ifstream file(path, std::ios::binary | std::ios::ate);
-  const auto size = static_cast<int64_t>(file.tellg());
-  for (const int64_t header : {8, 12}) {
-    char tag[4] = {};
-    file.clear();
-    file.seekg(size - header - static_cast<int64_t>(pixels.getLength()));
-    if (file.read(tag, sizeof tag) && std::string(tag, sizeof tag) == std::string("\xE0\x7F\x10\x00", 4)) {
-      return true;
-    }
-  }
-  return false;
 }
 
 } // namespace
@@ -81,19 +62,9 @@ void note_contradictions(RoiReader &reader, DcmItem &dataset, const Seg &seg) {
     reader.add_note("segmentation: " + std::to_string(unknown) + (unknown == 1 ? " frame" : " frames") +
                     " left out, of no segment that it describes");
   }
-  DcmElement *element = nullptr;
-  const uint64_t bits =
-      static_cast<uint64_t>(seg.pixels.rows) * seg.pixels.columns * seg.pixels.frames * seg.pixels.bits_allocated;
-  const E_TransferSyntax syntax = DcmXfer(seg.pixels.transfer_syntax_uid.c_str()).getXfer();
-  if (syntax != EXS_LittleEndianExplicit && syntax != EXS_LittleEndianImplicit) {
-    return;
-  }
-  if (dataset.findAndGetElement(DCM_PixelData, element).good() && element->getLength() > (bits + 7) / 8 + 1) {
-    reader.add_note("segmentation: its pixel data are longer than its " + std::to_string(seg.pixels.frames) +
-                    " frames of " + std::to_string(seg.pixels.columns) + " x " + std::to_string(seg.pixels.rows) +
-                    " pixels");
-  } else if (element != nullptr && !ends_file(seg.pixels.path, dataset, *element)) {
-    reader.add_note("segmentation: its file goes on behind the pixel data, which may be shifted");
+  const std::string doubt = pixel_length_doubt(dataset, seg.pixels);
+  if (!doubt.empty()) {
+    reader.add_note("segmentation: " + doubt);
   }
 }
 

@@ -37,6 +37,7 @@ struct Pixels {
   bool has_padding = false;
   uint16_t padding_value = 0; // the 16 bits as written; signed by is_signed
   uint16_t padding_limit = 0;
+  std::string length_doubt; // as pixel_length_doubt() has it
 };
 
 // What may tell acquisitions or reconstructions within one series apart. NAN and "" where absent.
@@ -152,6 +153,10 @@ void exclude_doubtful(lvn_study &study);
 bool build_stacks(lvn_study &study, lvn_error *err);
 // Stored values of all frames of one instance in the low 16 bits, columns * rows * frames, as in the pixel data.
 bool decode_pixels(const Pixels &pixels, std::vector<uint16_t> &ret_values, lvn_error *err);
+// What is odd about how much of pixel data there is, where they are uncompressed; empty when nothing is. The second
+// reads the file, whole only where it does not end as it should.
+std::string pixel_length_doubt(DcmItem &dataset, const Pixels &pixels);
+std::string pixel_length_doubt(const Pixels &pixels);
 // One frame in HU, with padding.
 void frame_to_hu(const Pixels &pixels, const Frame &frame, const uint16_t *values, int16_t *ret_hu);
 

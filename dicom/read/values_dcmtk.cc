@@ -247,6 +247,10 @@ Verdict judge_own(const lvn_study &study, const Stack &stack) {
     add(&verdict.geometry, doubts.geometry);
     add(&verdict.hu, doubts.hu);
     add(&verdict.note, doubts.note);
+    const std::string &length = study.instances[study.frames[index].instance].length_doubt;
+    if (!length.empty()) {
+      add(&verdict.note, study.frames[index].name + ": " + length);
+    }
     without += doubts.no_rescale ? 1 : 0;
   }
   if (without == stack.frames.size()) {

@@ -8,21 +8,26 @@ const struct lvn_code *lvn_code_get(enum lvn_code_id id) {
   return &codes[id];
 }
 
+/* One row for each class: what it is called as a finding, and as a probability. */
+static const struct class_codes {
+  enum lvn_code_id finding;
+  enum lvn_code_id probability;
+} class_codes[LVN_CLASS_COUNT] = {
+    [LVN_CLASS_CYST] = {LVN_CODE_CYST_OF_LIVER, LVN_CODE_PROBABILITY_CYST},
+    [LVN_CLASS_FNH] = {LVN_CODE_FNH_OF_LIVER, LVN_CODE_PROBABILITY_FNH},
+    [LVN_CLASS_HCC] = {LVN_CODE_LIVER_CELL_CARCINOMA, LVN_CODE_PROBABILITY_HCC},
+    [LVN_CLASS_HEM] = {LVN_CODE_HEMANGIOMA_OF_LIVER, LVN_CODE_PROBABILITY_HEM},
+};
+
 enum lvn_code_id lvn_code_of_class(enum lvn_class lesion_class) {
-  static const enum lvn_code_id of_class[LVN_CLASS_COUNT] = {
-      [LVN_CLASS_CYST] = LVN_CODE_CYST_OF_LIVER,
-      [LVN_CLASS_FNH] = LVN_CODE_FNH_OF_LIVER,
-      [LVN_CLASS_HCC] = LVN_CODE_LIVER_CELL_CARCINOMA,
-      [LVN_CLASS_HEM] = LVN_CODE_HEMANGIOMA_OF_LIVER,
-  };
-  return lesion_class < LVN_CLASS_COUNT ? of_class[lesion_class] : LVN_CODE_LESION;
+  return lesion_class < LVN_CLASS_COUNT ? class_codes[lesion_class].finding : LVN_CODE_LESION;
 }
 
-/* The per-class and per-phase rows of the table stand in the vocabulary's order. */
 enum lvn_code_id lvn_code_probability(enum lvn_class lesion_class) {
-  return (enum lvn_code_id)((unsigned)LVN_CODE_PROBABILITY_CYST + (unsigned)lesion_class);
+  return class_codes[lesion_class].probability;
 }
 
+/* The per-phase rows of the table stand in the vocabulary's order. */
 enum lvn_code_id lvn_code_of_phase(enum lvn_phase phase) {
   return (enum lvn_code_id)((unsigned)LVN_CODE_PHASE_NC + (unsigned)phase);
 }

@@ -1,7 +1,7 @@
 #include "base/guard.hh"
 #include "base/memory.h"
-#include "dicom/write/contour.h"
 #include "dicom/write/phantom_common_dcmtk.hh"
+#include "model/image/contour.h"
 
 #include <stdexcept>
 

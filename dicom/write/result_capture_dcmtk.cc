@@ -8,7 +8,7 @@ namespace lvn_write {
 
 namespace {
 
-void put_sources(DcmItem &dataset, const struct lvn_result_reference &image) {
+void put_sources(DcmItem &dataset, const struct lvn_findings_image &image) {
   DcmItem &source = add_item(dataset, DCM_SourceImageSequence);
   put_reference(source, image.sop_class_uid, image.sop_instance_uid);
   if (image.frame_number != 0) {
@@ -34,14 +34,15 @@ void put_image(DcmItem &dataset, const struct lvn_picture &picture) {
 
 } // namespace
 
-void fill_capture(DcmDataset &dataset, ResultTemplate &source, const struct lvn_result_request &request,
-                  size_t lesion_index) {
-  const struct lvn_result_lesion &lesion = request.lesions[lesion_index];
-  if (lesion.capture->width > UINT16_MAX || lesion.capture->height > UINT16_MAX) {
+void fill_capture(DcmDataset &dataset, Work &work, size_t lesion_index) {
+  const struct lvn_result_request &request = work.request;
+  const struct lvn_findings_lesion &lesion = work.findings.lesions[lesion_index];
+  const struct lvn_grid &grid = *work.findings.series[lesion.series].grid;
+  if (lesion.capture.width > UINT16_MAX || lesion.capture.height > UINT16_MAX) {
     throw std::runtime_error("the picture is too large for a secondary capture");
   }
-  source.copy_into(dataset);
-  put_result_header(dataset, request, "OT", UID_SecondaryCaptureImageStorage,
+  work.source.copy_into(dataset);
+  put_result_header(dataset, work, "OT", UID_SecondaryCaptureImageStorage,
                     result_uid(request.job_key, "capture", lesion_index),
                     result_uid(request.job_key, "capture-series", 0), result_capture_series_number,
                     static_cast<int>(lesion_index + 1));
@@ -49,16 +50,17 @@ void fill_capture(DcmDataset &dataset, ResultTemplate &source, const struct lvn_
   put(dataset, DCM_ConversionType, "WSD");
   put(dataset, DCM_SecondaryCaptureDeviceManufacturer, node_manufacturer);
   put(dataset, DCM_SecondaryCaptureDeviceManufacturerModelName, node_model);
-  put(dataset, DCM_SecondaryCaptureDeviceSoftwareVersions, plain_text(request.device.software_version, 64));
+  put(dataset, DCM_SecondaryCaptureDeviceSoftwareVersions, plain_text(request.software_version, 64));
   char date[LVN_TIME_TEXT_BYTES];
   lvn_clock_format_da(request.wall_ms, date);
   put(dataset, DCM_DateOfSecondaryCapture, date);
   put(dataset, DCM_ImageType, "DERIVED\\SECONDARY\\OTHER");
-  put(dataset, DCM_PatientOrientation, std::string{lesion.right_edge, '\\', lesion.lower_edge});
+  put(dataset, DCM_PatientOrientation,
+      std::string{lvn_findings_edge(grid.direction[0], false), '\\', lvn_findings_edge(grid.direction[1], false)});
   put(dataset, DCM_BurnedInAnnotation, "YES");
   put(dataset, DCM_RecognizableVisualFeatures, "NO");
   put(dataset, DCM_ImageComments, LVN_RESEARCH_NOTICE);
-  if (lesion.has_probability) {
+  if (lesion.prediction.has_probability) {
     put(dataset, DCM_DerivationDescription,
         "Crops of the phases with the lesion's outline, Grad-CAM overlay and class "
         "probabilities. " LVN_RESEARCH_NOTICE);
@@ -67,8 +69,8 @@ void fill_capture(DcmDataset &dataset, ResultTemplate &source, const struct lvn_
     put(dataset, DCM_DerivationDescription,
         "Crops of the phases with the lesion's outline; not classified. " LVN_RESEARCH_NOTICE);
   }
-  put_sources(dataset, lesion.image);
-  put_image(dataset, *lesion.capture);
+  put_sources(dataset, lvn_findings_key(&lesion)->drawn);
+  put_image(dataset, lesion.capture);
 }
 
 } // namespace lvn_write

@@ -54,20 +54,20 @@ bool is_usable(DcmElement &element) {
   return true;
 }
 
-void put_contributing_equipment(DcmItem &dataset, const struct lvn_result_request &request) {
+void put_contributing_equipment(DcmItem &dataset, const Work &work) {
   char date_time[LVN_TIME_TEXT_BYTES];
-  lvn_clock_format_dt(request.wall_ms, date_time);
+  lvn_clock_format_dt(work.request.wall_ms, date_time);
   DcmItem &equipment = add_item(dataset, DCM_ContributingEquipmentSequence);
   put_code(equipment, DCM_PurposeOfReferenceCodeSequence, *lvn_code_get(LVN_CODE_PROCESSING_EQUIPMENT));
   put(equipment, DCM_Manufacturer, node_manufacturer);
   put(equipment, DCM_ManufacturerModelName, node_model);
-  put(equipment, DCM_StationName, plain_text(request.device.station_name, 16));
-  put(equipment, DCM_SoftwareVersions, plain_text(request.device.software_version, 64));
-  put(equipment, DCM_DeviceUID, request.device.device_uid);
+  put(equipment, DCM_StationName, plain_text(work.request.station_name, 16));
+  put(equipment, DCM_SoftwareVersions, plain_text(work.request.software_version, 64));
+  put(equipment, DCM_DeviceUID, work.findings.model.device_uid);
   put(equipment, DCM_ContributionDateTime, date_time);
   put(equipment, DCM_ContributionDescription,
-      "Liver lesion classification by model " + plain_text(request.device.model_name, 200) + " " +
-          plain_text(request.device.model_version, 64));
+      "Liver lesion classification by model " + plain_text(work.findings.model.name, 200) + " " +
+          plain_text(work.findings.model.version, 64));
 }
 
 } // namespace
@@ -125,13 +125,13 @@ std::string plain_text(const char *text, size_t max_bytes) {
   return plain;
 }
 
-void put_result_header(DcmItem &dataset, const struct lvn_result_request &request, const char *modality,
-                       const char *sop_class_uid, const std::string &sop_instance_uid,
-                       const std::string &series_instance_uid, int series_number, int instance_number) {
+void put_result_header(DcmItem &dataset, const Work &work, const char *modality, const char *sop_class_uid,
+                       const std::string &sop_instance_uid, const std::string &series_instance_uid, int series_number,
+                       int instance_number) {
   char date[LVN_TIME_TEXT_BYTES];
   char time[LVN_TIME_TEXT_BYTES];
-  lvn_clock_format_da(request.wall_ms, date);
-  lvn_clock_format_tm(request.wall_ms, time);
+  lvn_clock_format_da(work.request.wall_ms, date);
+  lvn_clock_format_tm(work.request.wall_ms, time);
   put(dataset, DCM_SOPClassUID, sop_class_uid);
   put(dataset, DCM_SOPInstanceUID, sop_instance_uid);
   put(dataset, DCM_InstanceCreationDate, date);
@@ -148,13 +148,13 @@ void put_result_header(DcmItem &dataset, const struct lvn_result_request &reques
   put(dataset, DCM_InstanceNumber, std::to_string(instance_number));
   put(dataset, DCM_Manufacturer, node_manufacturer);
   put(dataset, DCM_ManufacturerModelName, node_model);
-  put(dataset, DCM_StationName, plain_text(request.device.station_name, 16));
-  put(dataset, DCM_DeviceSerialNumber, plain_text(request.device.ae_title, 64));
-  put(dataset, DCM_DeviceUID, request.device.device_uid);
+  put(dataset, DCM_StationName, plain_text(work.request.station_name, 16));
+  put(dataset, DCM_DeviceSerialNumber, plain_text(work.request.ae_title, 64));
+  put(dataset, DCM_DeviceUID, work.findings.model.device_uid);
   put(dataset, DCM_SoftwareVersions,
-      plain_text(request.device.software_version, 64) + "\\" + plain_text(request.device.model_name, 40) + " " +
-          plain_text(request.device.model_version, 20));
-  put_contributing_equipment(dataset, request);
+      plain_text(work.request.software_version, 64) + "\\" + plain_text(work.findings.model.name, 40) + " " +
+          plain_text(work.findings.model.version, 20));
+  put_contributing_equipment(dataset, work);
 }
 
 } // namespace lvn_write

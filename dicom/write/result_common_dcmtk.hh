@@ -26,21 +26,27 @@ private:
   DcmFileFormat file_;
 };
 
+// What a writer of result objects works on.
+struct Work {
+  const struct lvn_findings &findings;
+  const struct lvn_result_request &request;
+  ResultTemplate source;
+};
+
 // Of an instance or series that a job writes.
 std::string result_uid(const char *job_key, const char *role, size_t lesion_index);
 
 // SOP Common, General Series, General Equipment, Contributing Equipment (IHE AIR), content date and time.
-void put_result_header(DcmItem &dataset, const struct lvn_result_request &request, const char *modality,
-                       const char *sop_class_uid, const std::string &sop_instance_uid,
-                       const std::string &series_instance_uid, int series_number, int instance_number);
+void put_result_header(DcmItem &dataset, const Work &work, const char *modality, const char *sop_class_uid,
+                       const std::string &sop_instance_uid, const std::string &series_instance_uid, int series_number,
+                       int instance_number);
 
 // Printable ASCII, which every SpecificCharacterSet of a template can hold; at most `max_bytes`.
 std::string plain_text(const char *text, size_t max_bytes);
 
 // Implemented in result_capture_dcmtk.cc and result_sr_dcmtk.cc.
-void fill_capture(DcmDataset &dataset, ResultTemplate &source, const struct lvn_result_request &request,
-                  size_t lesion_index);
-void fill_report(DcmDataset &dataset, ResultTemplate &source, const struct lvn_result_request &request);
+void fill_capture(DcmDataset &dataset, Work &work, size_t lesion_index);
+void fill_report(DcmDataset &dataset, Work &work);
 
 } // namespace lvn_write
 

@@ -1,70 +1,110 @@
 #include "base/clock.h"
 #include "dicom/write/result_common_dcmtk.hh"
 #include "dicom/write/sr_tree_dcmtk.hh"
+#include "model/image/crop.h"
 
 #include <cmath>
+#include <cstdio>
 
 namespace lvn_write {
 
 namespace {
 
 constexpr size_t text_max = 1024; // UT has no limit; viewers show one line
+constexpr size_t evidence_max = 511;
 
 double rounded(double value, double step) {
   return std::round(value / step) * step;
 }
 
-void put_image_library(DcmItem &root, const struct lvn_result_request &request) {
+// A series that a lesion was compared in, once for each phase, and its image nearest to the key slice of the first
+// lesion that uses it: a lesion that was drawn on another series of a phase than the chosen one uses its own.
+struct UsedSeries {
+  enum lvn_phase phase;
+  const struct lvn_findings_series *series;
+  const struct lvn_findings_image *image;
+};
+
+std::vector<UsedSeries> used_series(const struct lvn_findings &findings) {
+  std::vector<UsedSeries> used;
+  for (unsigned phase = 0; phase < LVN_PHASE_NETWORK_COUNT; phase++) {
+    std::set<std::string> known;
+    for (size_t i = 0; i < findings.lesion_count; i++) {
+      const struct lvn_findings_lesion &lesion = findings.lesions[i];
+      const struct lvn_findings_series &series = findings.series[lesion.phases[phase].series];
+      if (known.insert(series.series_instance_uid).second) {
+        used.push_back({static_cast<enum lvn_phase>(phase), &series, &lvn_findings_key(&lesion)->phases[phase]});
+      }
+    }
+  }
+  return used;
+}
+
+void put_image_library(DcmItem &root, const struct lvn_findings &findings) {
   DcmItem &library = sr_container(root, LVN_CODE_IMAGE_LIBRARY, nullptr);
   DcmItem &group = sr_container(library, LVN_CODE_IMAGE_LIBRARY_GROUP, nullptr);
   std::set<std::string> known;
   sr_code(group, sr_acquisition, LVN_CODE_MODALITY, *lvn_code_get(LVN_CODE_COMPUTED_TOMOGRAPHY));
   sr_code(group, sr_acquisition, LVN_CODE_TARGET_REGION, *lvn_code_get(LVN_CODE_ABDOMEN));
-  for (size_t i = 0; i < request.phase_count; i++) {
-    const struct lvn_result_phase &phase = request.phases[i];
-    if (known.insert(phase.key_image.sop_instance_uid).second) {
-      DcmItem &image = sr_image(group, sr_contains, LVN_CODE_COUNT, phase.key_image.sop_class_uid,
-                                phase.key_image.sop_instance_uid, phase.key_image.frame_number);
-      sr_code(image, sr_acquisition, LVN_CODE_CONTRAST_PHASE, *lvn_code_get(lvn_code_of_phase(phase.phase)));
+  for (const UsedSeries &used : used_series(findings)) {
+    if (known.insert(used.image->sop_instance_uid).second) {
+      DcmItem &image = sr_image(group, sr_contains, LVN_CODE_COUNT, used.image->sop_class_uid,
+                                used.image->sop_instance_uid, used.image->frame_number);
+      sr_code(image, sr_acquisition, LVN_CODE_CONTRAST_PHASE, *lvn_code_get(lvn_code_of_phase(used.phase)));
     }
   }
-  for (size_t i = 0; i < request.lesion_count; i++) {
-    const struct lvn_result_reference &image = request.lesions[i].image;
+  for (size_t i = 0; i < findings.lesion_count; i++) {
+    const struct lvn_findings_image &image = lvn_findings_key(&findings.lesions[i])->drawn;
     if (known.insert(image.sop_instance_uid).second) {
       sr_image(group, sr_contains, LVN_CODE_COUNT, image.sop_class_uid, image.sop_instance_uid, image.frame_number);
     }
   }
 }
 
+std::string parameters_of(const struct lvn_findings &findings, const struct lvn_findings_lesion &lesion) {
+  char text[256];
+  const auto number = [&](enum lvn_phase phase) { return findings.series[lesion.phases[phase].series].series_number; };
+  std::snprintf(text, sizeof text,
+                "NC series %d, ART series %d, PV series %d; ROI crop margin %.2f, at least %.0f mm, %ux%u",
+                number(LVN_PHASE_NC), number(LVN_PHASE_ART), number(LVN_PHASE_PV), findings.model.crop_margin,
+                findings.model.crop_min_side_mm, LVN_CROP_SIDE, LVN_CROP_SIDE);
+  return text;
+}
+
 // TID 4019, in each group since a group may be read alone.
-void put_algorithm(DcmItem &group, const struct lvn_result_device &device, const char *parameters) {
-  sr_text(group, sr_modifies, LVN_CODE_ALGORITHM_NAME, plain_text(device.model_name, text_max));
-  sr_text(group, sr_modifies, LVN_CODE_ALGORITHM_VERSION, plain_text(device.model_version, text_max));
-  sr_text(group, sr_modifies, LVN_CODE_ALGORITHM_PARAMETERS, plain_text(parameters, text_max));
+void put_algorithm(DcmItem &group, const struct lvn_findings &findings, const struct lvn_findings_lesion &lesion) {
+  sr_text(group, sr_modifies, LVN_CODE_ALGORITHM_NAME, plain_text(findings.model.name, text_max));
+  sr_text(group, sr_modifies, LVN_CODE_ALGORITHM_VERSION, plain_text(findings.model.version, text_max));
+  sr_text(group, sr_modifies, LVN_CODE_ALGORITHM_PARAMETERS,
+          plain_text(parameters_of(findings, lesion).c_str(), text_max));
   sr_code(group, sr_modifies, LVN_CODE_ALGORITHM_FAMILY, *lvn_code_get(LVN_CODE_ARTIFICIAL_INTELLIGENCE));
 }
 
-void put_regions(DcmItem &group, const struct lvn_result_lesion &lesion) {
-  for (size_t i = 0; i < lesion.contour_count; i++) {
-    const struct lvn_result_contour &contour = lesion.contours[i];
-    DcmItem &region = sr_polyline(group, LVN_CODE_IMAGE_REGION,
-                                  std::vector<float>(contour.column_row, contour.column_row + 2 * contour.point_count));
-    sr_image(region, sr_selected_from, LVN_CODE_COUNT, lesion.image.sop_class_uid, lesion.image.sop_instance_uid,
-             lesion.image.frame_number);
+void put_regions(DcmItem &group, const struct lvn_findings_lesion &lesion) {
+  const struct lvn_findings_image &image = lvn_findings_key(&lesion)->drawn;
+  for (size_t i = 0; i < lesion.contours.count; i++) {
+    const struct lvn_contour &contour = lesion.contours.items[i];
+    std::vector<float> points;
+    for (size_t p = 0; p <= contour.count; p++) { // closed: the first point is repeated
+      points.push_back(static_cast<float>(contour.points[p % contour.count].column));
+      points.push_back(static_cast<float>(contour.points[p % contour.count].row));
+    }
+    DcmItem &region = sr_polyline(group, LVN_CODE_IMAGE_REGION, points);
+    sr_image(region, sr_selected_from, LVN_CODE_COUNT, image.sop_class_uid, image.sop_instance_uid, image.frame_number);
   }
 }
 
 // Viewers show a NUM's name only, so each class has its own; machines read the class from the modifier.
-void put_probabilities(DcmItem &group, const struct lvn_result_lesion &lesion) {
+void put_probabilities(DcmItem &group, const struct lvn_findings_prediction &prediction) {
   for (unsigned k = 0; k < LVN_CLASS_COUNT; k++) {
     const auto lesion_class = static_cast<enum lvn_class>(k);
-    DcmItem &number = sr_number(group, lvn_code_probability(lesion_class), rounded(100 * lesion.probability[k], 0.01),
-                                LVN_CODE_PERCENT);
+    DcmItem &number = sr_number(group, lvn_code_probability(lesion_class),
+                                rounded(100 * prediction.probability[k], 0.01), LVN_CODE_PERCENT);
     sr_code(number, sr_modifies, LVN_CODE_FINDING, *lvn_code_get(lvn_code_of_class(lesion_class)));
   }
 }
 
-void put_size(DcmItem &group, const struct lvn_result_lesion &lesion) {
+void put_size(DcmItem &group, const struct lvn_findings_lesion &lesion) {
   sr_number(group, LVN_CODE_LONG_AXIS, rounded(lesion.long_axis_mm, 0.1), LVN_CODE_MILLIMETRE);
   sr_number(group, LVN_CODE_SHORT_AXIS, rounded(lesion.short_axis_mm, 0.1), LVN_CODE_MILLIMETRE);
   if (lesion.volume_ml > 0) {
@@ -72,96 +112,103 @@ void put_size(DcmItem &group, const struct lvn_result_lesion &lesion) {
   }
 }
 
-void put_phase_measurements(DcmItem &group, const struct lvn_result_lesion &lesion, enum lvn_phase phase) {
-  const auto &registration = lesion.registration[phase];
-  const struct lvn_result_source &source = lesion.source[phase];
-  const bool has_source = source.image.sop_instance_uid != nullptr;
-  const std::string name = lvn_phase_long_name(phase) +
-                           (has_source ? " (series " + std::to_string(source.series_number) + ")" : std::string());
-  if (std::isfinite(lesion.mean_hu[phase])) {
-    DcmItem &number =
-        sr_number(group, lvn_code_mean_hu(phase), rounded(lesion.mean_hu[phase], 0.1), LVN_CODE_HOUNSFIELD);
+void put_phase_measurements(DcmItem &group, const struct lvn_findings &findings,
+                            const struct lvn_findings_lesion &lesion, enum lvn_phase phase) {
+  const struct lvn_findings_lesion_phase &shown = lesion.phases[phase];
+  const struct lvn_findings_alignment &alignment = shown.alignment;
+  const struct lvn_findings_image &image = lvn_findings_key(&lesion)->phases[phase];
+  const double *d = alignment.displacement_mm;
+  const double displacement_mm = std::sqrt(d[0] * d[0] + d[1] * d[1] + d[2] * d[2]);
+  const std::string name = lvn_phase_long_name(phase) + std::string(" (series ") +
+                           std::to_string(findings.series[shown.series].series_number) + ")";
+  if (std::isfinite(shown.mean_hu)) {
+    DcmItem &number = sr_number(group, lvn_code_mean_hu(phase), rounded(shown.mean_hu, 0.1), LVN_CODE_HOUNSFIELD);
     sr_code(number, sr_modifies, LVN_CODE_DERIVATION, *lvn_code_get(LVN_CODE_MEAN));
-    if (has_source) { // TID 320
-      sr_image(number, sr_inferred_from, LVN_CODE_SOURCE_OF_MEASUREMENT, source.image.sop_class_uid,
-               source.image.sop_instance_uid, source.image.frame_number);
-    }
+    sr_image(number, sr_inferred_from, LVN_CODE_SOURCE_OF_MEASUREMENT, image.sop_class_uid, image.sop_instance_uid,
+             image.frame_number); // TID 320
   }
-  if (registration.is_reference) {
+  if (shown.is_reference) {
     sr_text(group, sr_contains, LVN_CODE_ALIGNMENT_STATE, name + ": the ROI was drawn on this phase");
     return;
   }
   sr_text(group, sr_contains, LVN_CODE_ALIGNMENT_STATE,
-          name + (registration.usable ? ": aligned" : ": could not be aligned well enough, or is missing"));
-  if (std::isfinite(registration.estimated_error_mm)) {
-    sr_number(group, lvn_code_alignment_error(phase), rounded(registration.estimated_error_mm, 0.1),
-              LVN_CODE_MILLIMETRE);
+          name + (alignment.is_usable ? ": aligned" : ": could not be aligned well enough, or is missing"));
+  if (std::isfinite(alignment.estimated_error_mm)) {
+    sr_number(group, lvn_code_alignment_error(phase), rounded(alignment.estimated_error_mm, 0.1), LVN_CODE_MILLIMETRE);
   }
-  if (std::isfinite(registration.displacement_mm)) {
-    sr_number(group, lvn_code_alignment_shift(phase), rounded(registration.displacement_mm, 0.1), LVN_CODE_MILLIMETRE);
+  if (std::isfinite(displacement_mm)) {
+    sr_number(group, lvn_code_alignment_shift(phase), rounded(displacement_mm, 0.1), LVN_CODE_MILLIMETRE);
   }
-  if (std::isfinite(registration.similarity)) {
-    sr_number(group, lvn_code_alignment_similarity(phase), rounded(registration.similarity, 0.001), LVN_CODE_NO_UNITS);
+  if (std::isfinite(alignment.similarity)) {
+    sr_number(group, lvn_code_alignment_similarity(phase), rounded(alignment.similarity, 0.001), LVN_CODE_NO_UNITS);
   }
 }
 
-void put_outcome(DcmItem &group, const struct lvn_result_lesion &lesion) {
-  const enum lvn_code_id outcome = !lesion.has_probability ? LVN_CODE_NOT_CLASSIFIED
-                                   : lesion.abstained      ? LVN_CODE_INDETERMINATE
-                                                           : LVN_CODE_CLASSIFIED;
+void put_outcome(DcmItem &group, const struct lvn_findings_prediction &prediction) {
+  const enum lvn_code_id outcome = !prediction.has_probability ? LVN_CODE_NOT_CLASSIFIED
+                                   : prediction.abstained      ? LVN_CODE_INDETERMINATE
+                                                               : LVN_CODE_CLASSIFIED;
   sr_code(group, sr_contains, LVN_CODE_CLASSIFICATION, *lvn_code_get(outcome));
   if (outcome != LVN_CODE_CLASSIFIED) {
-    const std::string reason = plain_text(lesion.abstention_reason, text_max);
-    sr_text(group, sr_contains, LVN_CODE_ABSTENTION_REASON, reason.empty() ? "No reason was recorded." : reason);
+    sr_text(group, sr_contains, LVN_CODE_ABSTENTION_REASON, plain_text(prediction.abstention_reason, text_max));
   }
 }
 
 // One outline: TID 1410 (planar). More than one on the slice: TID 1411, whose Image Region may repeat.
-void put_group(DcmItem &measurements, const struct lvn_result_request &request, size_t lesion_index) {
-  const struct lvn_result_lesion &lesion = request.lesions[lesion_index];
-  const bool is_classified = lesion.has_probability && !lesion.abstained;
-  const enum lvn_code_id finding = is_classified ? lvn_code_of_class(lesion.top_class) : LVN_CODE_LESION;
-  DcmItem &group = sr_container(measurements, LVN_CODE_MEASUREMENT_GROUP, lesion.contour_count == 1 ? "1410" : "1411");
+void put_group(DcmItem &measurements, const Work &work, size_t lesion_index) {
+  const struct lvn_findings_lesion &lesion = work.findings.lesions[lesion_index];
+  const struct lvn_findings_prediction &prediction = lesion.prediction;
+  const bool is_classified = prediction.has_probability && !prediction.abstained;
+  const enum lvn_code_id finding = is_classified ? lvn_code_of_class(prediction.top_class) : LVN_CODE_LESION;
+  DcmItem &group = sr_container(measurements, LVN_CODE_MEASUREMENT_GROUP, lesion.contours.count == 1 ? "1410" : "1411");
   const std::string tracking_id = plain_text(lesion.tracking_id, text_max);
   sr_text(group, sr_has_context, LVN_CODE_TRACKING_ID,
           tracking_id.empty() ? "Lesion " + std::to_string(lesion_index + 1) : tracking_id);
   sr_uid(group, sr_has_context, LVN_CODE_TRACKING_UID, lesion.tracking_uid);
   sr_code(group, sr_contains, LVN_CODE_FINDING, *lvn_code_get(finding));
-  put_algorithm(group, request.device, lesion.algorithm_parameters);
+  put_algorithm(group, work.findings, lesion);
   sr_code(group, sr_modifies, LVN_CODE_FINDING_SITE, *lvn_code_get(LVN_CODE_LIVER));
   put_regions(group, lesion);
-  if (lesion.capture != nullptr) {
+  if (lesion.capture.rgb != nullptr) {
     sr_image(group, sr_contains, LVN_CODE_ILLUSTRATION_OF_ROI, UID_SecondaryCaptureImageStorage,
-             result_uid(request.job_key, "capture", lesion_index), 0);
+             result_uid(work.request.job_key, "capture", lesion_index), 0);
   }
-  if (lesion.has_probability) {
-    put_probabilities(group, lesion);
+  if (prediction.has_probability) {
+    put_probabilities(group, prediction);
   }
   put_size(group, lesion);
   for (unsigned phase = 0; phase < LVN_PHASE_NETWORK_COUNT; phase++) {
-    put_phase_measurements(group, lesion, static_cast<enum lvn_phase>(phase));
+    put_phase_measurements(group, work.findings, lesion, static_cast<enum lvn_phase>(phase));
   }
-  put_outcome(group, lesion);
+  put_outcome(group, prediction);
 }
 
-void put_evaluations(DcmItem &root, const struct lvn_result_request &request) {
+std::string evidence_of(const struct lvn_findings_series &series) {
+  std::string line;
+  for (size_t i = 0; i < series.evidence_count; i++) {
+    line += (i == 0 ? "" : "; ") + std::string(series.evidence[i].text);
+  }
+  return line.substr(0, evidence_max);
+}
+
+void put_evaluations(DcmItem &root, const Work &work) {
+  const struct lvn_findings &findings = work.findings;
   DcmItem &evaluations = sr_container(root, LVN_CODE_QUALITATIVE_EVALUATIONS, nullptr);
   sr_code(evaluations, sr_contains, LVN_CODE_RESULT_STATUS, *lvn_code_get(LVN_CODE_PRELIMINARY_REPORT));
   sr_text(evaluations, sr_contains, LVN_CODE_RESEARCH_NOTICE, LVN_RESEARCH_NOTICE);
   sr_text(evaluations, sr_contains, LVN_CODE_MODEL,
-          plain_text(request.device.model_name, text_max) + " " + plain_text(request.device.model_version, text_max));
-  for (size_t i = 0; i < request.phase_count; i++) {
-    const struct lvn_result_phase &phase = request.phases[i];
+          plain_text(findings.model.name, text_max) + " " + plain_text(findings.model.version, text_max));
+  for (const UsedSeries &used : used_series(findings)) {
     sr_text(evaluations, sr_contains, LVN_CODE_PHASE_EVIDENCE,
-            std::string(lvn_phase_long_name(phase.phase)) + ": series " + std::to_string(phase.series_number) + ", " +
-                plain_text(phase.evidence, text_max));
+            std::string(lvn_phase_long_name(used.phase)) + ": series " + std::to_string(used.series->series_number) +
+                ", " + plain_text(evidence_of(*used.series).c_str(), text_max));
   }
-  if (request.study_note != nullptr && request.study_note[0] != '\0') {
-    sr_text(evaluations, sr_contains, LVN_CODE_STUDY_NOTE, plain_text(request.study_note, text_max));
+  if (findings.roi_note != nullptr && findings.roi_note[0] != '\0') {
+    sr_text(evaluations, sr_contains, LVN_CODE_STUDY_NOTE, plain_text(findings.roi_note, text_max));
   }
-  if (request.replaced_key != nullptr) {
+  if (work.request.replaced_key != nullptr) {
     char when[LVN_TIME_TEXT_BYTES];
-    lvn_clock_format_people(request.replaced_wall_ms, when);
+    lvn_clock_format_people(work.request.replaced_wall_ms, when);
     sr_text(evaluations, sr_contains, LVN_CODE_STUDY_NOTE,
             std::string("This report replaces the earlier one of ") + when +
                 ": the study's objects, or the model, have changed since");
@@ -176,33 +223,31 @@ void put_predecessor(DcmDataset &dataset, const struct lvn_result_request &reque
   predecessor.put_into(dataset, DCM_PredecessorDocumentsSequence, study);
 }
 
-void put_evidence(DcmDataset &dataset, const struct lvn_result_request &request, const std::string &study) {
+// Every image that the lesions' crops were interpolated from.
+void put_evidence(DcmDataset &dataset, const Work &work, const std::string &study) {
   Evidence evidence;
-  for (size_t i = 0; i < request.evidence_count; i++) {
-    const struct lvn_result_reference &image = request.evidence[i];
+  const auto add = [&](const struct lvn_findings_image &image) {
     evidence.add(image.series_instance_uid, image.sop_class_uid, image.sop_instance_uid);
-  }
-  for (size_t i = 0; i < request.phase_count; i++) {
-    const struct lvn_result_reference &image = request.phases[i].key_image;
-    evidence.add(request.phases[i].series_instance_uid, image.sop_class_uid, image.sop_instance_uid);
-  }
-  for (size_t i = 0; i < request.lesion_count; i++) {
-    const struct lvn_result_reference &image = request.lesions[i].image;
-    evidence.add(image.series_instance_uid, image.sop_class_uid, image.sop_instance_uid);
-    for (const struct lvn_result_source &source : request.lesions[i].source) {
-      if (source.image.sop_instance_uid != nullptr) {
-        evidence.add(source.image.series_instance_uid, source.image.sop_class_uid, source.image.sop_instance_uid);
+  };
+  for (size_t i = 0; i < work.findings.lesion_count; i++) {
+    const struct lvn_findings_lesion &lesion = work.findings.lesions[i];
+    for (size_t s = 0; s < lesion.slice_count; s++) {
+      add(lesion.slices[s].drawn);
+      for (unsigned phase = 0; phase < LVN_PHASE_NETWORK_COUNT; phase++) {
+        add(lesion.slices[s].phases[phase]);
       }
     }
   }
-  for (size_t i = 0; i < request.roi_object_count; i++) {
-    const struct lvn_result_reference &object = request.roi_objects[i];
-    evidence.add(object.series_instance_uid, object.sop_class_uid, object.sop_instance_uid);
+  for (size_t i = 0; i < work.findings.lesion_count; i++) {
+    const auto &roi = work.findings.lesions[i].roi;
+    if (roi.series_instance_uid != nullptr) {
+      evidence.add(roi.series_instance_uid, roi.sop_class_uid, roi.sop_instance_uid);
+    }
   }
-  for (size_t i = 0; i < request.lesion_count; i++) {
-    if (request.lesions[i].capture != nullptr) {
-      evidence.add(result_uid(request.job_key, "capture-series", 0), UID_SecondaryCaptureImageStorage,
-                   result_uid(request.job_key, "capture", i));
+  for (size_t i = 0; i < work.findings.lesion_count; i++) {
+    if (work.findings.lesions[i].capture.rgb != nullptr) {
+      evidence.add(result_uid(work.request.job_key, "capture-series", 0), UID_SecondaryCaptureImageStorage,
+                   result_uid(work.request.job_key, "capture", i));
     }
   }
   evidence.put_into(dataset, DCM_CurrentRequestedProcedureEvidenceSequence, study);
@@ -210,26 +255,27 @@ void put_evidence(DcmDataset &dataset, const struct lvn_result_request &request,
 
 } // namespace
 
-void fill_report(DcmDataset &dataset, ResultTemplate &source, const struct lvn_result_request &request) {
-  source.copy_into(dataset);
-  put_result_header(dataset, request, "SR", UID_Comprehensive3DSRStorage, result_uid(request.job_key, "report", 0),
+void fill_report(DcmDataset &dataset, Work &work) {
+  const struct lvn_result_request &request = work.request;
+  work.source.copy_into(dataset);
+  put_result_header(dataset, work, "SR", UID_Comprehensive3DSRStorage, result_uid(request.job_key, "report", 0),
                     result_uid(request.job_key, "report-series", 0), result_sr_series_number, 1);
   dataset.insertEmptyElement(DCM_ReferencedPerformedProcedureStepSequence);
   dataset.insertEmptyElement(DCM_PerformedProcedureCodeSequence);
   sr_put_root(dataset);
   put(dataset, DCM_PreliminaryFlag, "PRELIMINARY");
-  sr_put_observer(dataset, {request.device.device_uid, node_model, node_manufacturer, node_model,
-                            plain_text(request.device.ae_title, 64)});
+  sr_put_observer(dataset, {work.findings.model.device_uid, node_model, node_manufacturer, node_model,
+                            plain_text(request.ae_title, 64)});
   sr_code(dataset, sr_modifies, LVN_CODE_PROCEDURE_REPORTED, *lvn_code_get(LVN_CODE_CT_PROCEDURE));
-  put_image_library(dataset, request);
+  put_image_library(dataset, work.findings);
   DcmItem &measurements = sr_container(dataset, LVN_CODE_IMAGING_MEASUREMENTS, nullptr);
-  for (size_t i = 0; i < request.lesion_count; i++) {
-    put_group(measurements, request, i);
+  for (size_t i = 0; i < work.findings.lesion_count; i++) {
+    put_group(measurements, work, i);
   }
-  put_evaluations(dataset, request);
-  put_evidence(dataset, request, source.study_instance_uid());
+  put_evaluations(dataset, work);
+  put_evidence(dataset, work, work.source.study_instance_uid());
   if (request.replaced_key != nullptr) {
-    put_predecessor(dataset, request, source.study_instance_uid());
+    put_predecessor(dataset, request, work.source.study_instance_uid());
   }
 }
 

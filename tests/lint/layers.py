@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Fails on any #include through a wrong door: what each room may include is its row below, checked inside daemon/,
-dicom/ and model/ too; no circle of rooms, none of headers; foreign libraries are each known in one place.
+dicom/ and model/ too; no circle of rooms, of headers or of modules; foreign libraries are each known in one place.
 Usage: layers.py ROOT"""
 import posixpath
 import re
@@ -29,6 +29,7 @@ ROOMS = {
     "model/evaluation": IMAGE + ("model/tensor", "model/stats", "model/dataset", "model/network", "model/train"),
     "model/experiment": IMAGE + ("model/tensor", "model/stats", "model/dataset", "model/train"),
     "model/report": IMAGE + ("model/tensor", "model/stats", "model/draw", "model/evaluation"),
+    "analysis/findings": IMAGE,
     "dicom/scan": BASE,
     "dicom/load": BASE + ("dicom/scan",),
     "dicom/net/transport": BASE,
@@ -36,11 +37,11 @@ ROOMS = {
     "dicom/net/dimse": BASE + ("dicom/net/association",),
     "dicom/net/services": BASE + ("dicom/scan", "dicom/load", "dicom/net/dimse"),
     "dicom/read": IMAGE + ("dicom/scan", "dicom/load"),
-    "dicom/write": IMAGE + ("dicom/scan", "dicom/load"),
+    "dicom/write": IMAGE + ("dicom/scan", "dicom/load", "analysis/findings"),
     "analysis": IMAGE + ("model/tensor", "model/draw", "model/registration", "model/network", "dicom/scan",
-                         "dicom/read", "dicom/write"),
+                         "dicom/read", "dicom/write", "analysis/findings"),
     "analysis/dataset": IMAGE + ("model/tensor", "model/draw", "model/dataset", "dicom/scan", "dicom/read",
-                                 "analysis"),
+                                 "analysis/findings", "analysis"),
     "daemon/web": BASE,
     "daemon/receiver": BASE + ("config", "storage", "dicom/scan", "dicom/net/association", "dicom/net/dimse",
                                "dicom/net/services"),
@@ -104,6 +105,17 @@ def fault(path, quote, header):
     return None
 
 
+def module_of(path, headers):
+    """The module of a file: its name without the library's ending; X_part belongs to X where X has a header."""
+    folder, name = posixpath.split(re.sub(r"(_dcmtk|_torch)?\.\w+$", "", path))
+    words = name.split("_")
+    for count in range(1, len(words)):
+        whole = posixpath.join(folder, "_".join(words[:count]))
+        if whole in headers:
+            return whole
+    return posixpath.join(folder, name)
+
+
 def circles(edges):
     """Each circle of a graph {node: set of nodes} once, as a list of its nodes."""
     done, found = set(), []
@@ -126,7 +138,7 @@ def circles(edges):
 def check(root):
     faults = [f"{room}: the table has a circle: {' -> '.join(c)}" for room, c in
               ((c[0], c) for c in circles({r: set(t) for r, t in ROOMS.items()}))]
-    headers = {}
+    headers, includes = {}, []
     for path in tree.sources(root, (".c", ".h", ".cc", ".hh")):
         for number, line in enumerate(tree.lines(root, path), 1):
             found = INCLUDE.match(line)
@@ -135,9 +147,20 @@ def check(root):
             why = fault(path, found.group(1), found.group(2))
             if why:
                 faults.append(f"{path}:{number}: {found.group(2)}: {why}")
-            if found.group(1) == '"' and path.endswith((".h", ".hh")):
-                headers.setdefault(path, set()).add(found.group(2))
+            if found.group(1) == '"' and not path.startswith(OUTSIDE):
+                includes.append((path, found.group(2)))
+                if path.endswith((".h", ".hh")):
+                    headers.setdefault(path, set()).add(found.group(2))
+    stems = {re.sub(r"(_dcmtk|_torch)?\.\w+$", "", path) for edge in includes for path in edge if path.endswith((".h", ".hh"))}
+    modules, door = {}, {}
+    for path, header in includes:
+        source, target = module_of(path, stems), module_of(header, stems)
+        if source != target:
+            modules.setdefault(source, set()).add(target)
+            door.setdefault((source, target), path)
     faults += [f"{path}: headers include each other: {' -> '.join(c)}" for c in circles(headers) for path in c[:-1]]
+    faults += [f"{door[edge]}: modules call each other: {' -> '.join(c)}" for c in circles(modules)
+               for edge in zip(c, c[1:])]
     return faults
 
 
@@ -165,6 +188,8 @@ SELF_TEST.update({
     "somewhere/n.c": '#include "base/error.h"\n',
     "storage/circle_a.h": '#include "storage/circle_b.h"\n',
     "storage/circle_b.h": '#include "storage/circle_a.h"\n',
+    "config/round.c": '#include "config/about.h"\n',
+    "config/about_dcmtk.cc": '#include "config/round.h"\n',
 })
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
-#include "analysis/case.h"
+#include "analysis/findings/findings.h"
 #include "analysis/measure.h"
-#include "analysis/outcome.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -63,16 +62,16 @@ static void test_measure__one_pixel_has_its_diagonal(void **state) {
 
 static void test_measure__volume_counts_all_slices(void **state) {
   struct lvn_mask mask = make_mask(1.0, 1.0);
-  struct lvn_case_lesion lesion = {0};
+  struct lvn_measure measure;
   (void)state;
   memset(mask.inside + 64 * 64, 0, 64 * 64);
   fill_ellipse(&mask, 0, 5.0, 5.0, 0.0);
   fill_ellipse(&mask, 1, 12.0, 12.0, 0.0);
   size_t count = lvn_mask_measure(&mask, NULL, NULL, NULL);
-  lvn_measure_lesion(&mask, &lesion);
-  assert_float_equal((float)lesion.volume_ml, (float)count * 5.0F / 1000.0F, 1e-6F);
-  assert_true(lesion.long_axis_mm > 23.0); /* of the larger slice */
-  assert_int_equal(lesion.last_voxel[2], 1);
+  lvn_measure_lesion(&mask, &measure);
+  assert_float_equal((float)measure.volume_ml, (float)count * 5.0F / 1000.0F, 1e-6F);
+  assert_true(measure.long_axis_mm > 23.0); /* of the larger slice */
+  assert_int_equal(measure.last_voxel[2], 1);
   lvn_mask_clear(&mask);
 }
 
@@ -85,8 +84,8 @@ static void test_measure__edges_of_the_picture(void **state) {
               {{0.1, -0.9, 0}, 'A', 'P'}, {{0, 0, 1}, 'H', 'F'},         {{0, 0.3, -0.9}, 'F', 'H'}};
   (void)state;
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-    assert_int_equal(lvn_outcome_edge(rows[i].direction, false), rows[i].along);
-    assert_int_equal(lvn_outcome_edge(rows[i].direction, true), rows[i].opposite);
+    assert_int_equal(lvn_findings_edge(rows[i].direction, false), rows[i].along);
+    assert_int_equal(lvn_findings_edge(rows[i].direction, true), rows[i].opposite);
   }
 }
 

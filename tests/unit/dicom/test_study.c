@@ -343,6 +343,35 @@ static void test_study__refuses_pixel_data_that_do_not_fit(void **state) {
   lvn_study_close(study);
 }
 
+/* The note on a series of two images when `bytes` stand behind the second one's pixels. */
+static void note_with(const char *bytes, size_t count, char ret_note[LVN_TEXT_BYTES]) {
+  char path[128];
+  for (int i = 1; i <= 2; i++) {
+    struct ct ct = ct_at(i, 5.0 * i);
+    write_ct(&ct);
+  }
+  ct_path(path, 2);
+  FILE *file = fopen(path, "ae");
+  assert_non_null(file);
+  assert_int_equal(fwrite(bytes, 1, count, file), count);
+  assert_int_equal(fclose(file), 0);
+  struct lvn_study *study = open_folder(folder);
+  assert_int_equal(lvn_study_get_stack_count(study), 1);
+  (void)lvn_copy(ret_note, LVN_TEXT_BYTES, lvn_study_get_stack(study, 0)->geometry_note);
+  lvn_study_close(study);
+}
+
+static void test_study__says_that_a_file_goes_on_behind_its_pixels(void **state) {
+  char note[LVN_TEXT_BYTES];
+  (void)state;
+  note_with("", 0, note);
+  assert_string_equal(note, "");
+  note_with("\x15\0\x1e\0", 4, note); /* as when two pixels were put in before them */
+  assert_says(note, "image 998: its file goes on behind the pixel data");
+  note_with("\xfc\xff\xfc\xffOB\0\0\4\0\0\0\0\0\0\0", 16, note); /* Data Set Trailing Padding */
+  assert_string_equal(note, "");
+}
+
 static void test_study__refuses_bombs_before_the_full_parser(void **state) {
   struct bytes b = {0};
   char path[128];
@@ -469,6 +498,7 @@ int main(void) {
       WITH_FOLDER(test_study__excludes_bolus_tracking),
       WITH_FOLDER(test_study__refuses_to_mix_patients_and_studies),
       WITH_FOLDER(test_study__refuses_pixel_data_that_do_not_fit),
+      WITH_FOLDER(test_study__says_that_a_file_goes_on_behind_its_pixels),
       WITH_FOLDER(test_study__refuses_bombs_before_the_full_parser),
       cmocka_unit_test(test_study__decodes_transfer_syntaxes),
       cmocka_unit_test(test_study__opens_real_abdomen),

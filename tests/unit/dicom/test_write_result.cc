@@ -1,5 +1,6 @@
 // The result objects, and that the check of them can fail: each case damages one thing.
 #include "base/file.h"
+#include "base/memory.h"
 #include "dicom/write/phantom_objects.h"
 #include "dicom/write/result.h"
 
@@ -26,114 +27,128 @@ extern "C" {
 
 namespace {
 
-const float square[] = {10, 10, 20, 10, 20, 30, 10, 30, 10, 10};
-const float other_square[] = {40, 40, 45, 40, 45, 45, 40, 45, 40, 40};
-const struct lvn_result_contour contours[2] = {{square, 5}, {other_square, 5}};
-const struct lvn_result_reference images[3] = {{UID_CTImageStorage, "1.2.3.10", "1.2.3.100", 0},
-                                               {UID_CTImageStorage, "1.2.3.11", "1.2.3.101", 0},
-                                               {UID_CTImageStorage, "1.2.3.12", "1.2.3.102", 0}};
+struct lvn_contour_point square[] = {{10, 10}, {20, 10}, {20, 30}, {10, 30}};
+struct lvn_contour_point other_square[] = {{40, 40}, {45, 40}, {45, 45}, {40, 45}};
+struct lvn_contour outlines[2] = {{square, 4}, {other_square, 4}};
+const struct lvn_findings_image images[4] = {{UID_CTImageStorage, "1.2.3.10", "1.2.3.100", 0, 1, 0},
+                                             {UID_CTImageStorage, "1.2.3.11", "1.2.3.101", 0, 1, 0},
+                                             {UID_CTImageStorage, "1.2.3.12", "1.2.3.102", 0, 1, 0},
+                                             {UID_CTImageStorage, "1.2.3.13", "1.2.3.103", 0, 1, 0}};
+const char *const reasons[4] = {"before injection", "35 s", "70 s", "75 s"};
+const struct lvn_grid supine = {{8, 8, 1}, {1, 1, 5}, {0, 0, 0}, {{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}};
+const struct lvn_grid prone = {{8, 8, 1}, {1, 1, 5}, {0, 0, 0}, {{-1, 0, 0}, {0, -1, 0}, {0, 0, 1}}};
 
 struct fixture {
   std::string folder;
   std::string template_path;
-  struct lvn_picture picture;
-  struct lvn_result_phase phases[3];
-  struct lvn_result_lesion lesions[3];
+  struct lvn_findings_evidence evidence[4];
+  struct lvn_findings_series series[4]; // NC, ART, PV, and a second PV
+  struct lvn_findings_slice slices[3];
+  struct lvn_findings_lesion lesions[3];
+  struct lvn_findings findings;
   struct lvn_result_request request;
-  struct lvn_result_object objects[LVN_RESULT_OBJECTS_MAX];
-  size_t count;
 };
 
 std::string write_template(const std::string &folder) {
   struct lvn_error error = {};
   struct lvn_volume volume = {};
-  const struct lvn_grid grid = {{8, 8, 1}, {1, 1, 5}, {0, 0, 0}, {{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}};
   const struct lvn_write_study study = {"1.2.3.4", "1.2.3.5",  "PHANTOM-1", "Phantom^Seed 1",
                                         "1",       "ACC-0001", "20261122",  "101500"};
   const struct lvn_write_series series = {"1.2.3.6", "seed",  4, "PV", "Liver", "101634",
                                           nullptr,   nullptr, 5, "B",  nullptr};
-  assert_true(lvn_volume_create(&grid, &volume, &error));
+  assert_true(lvn_volume_create(&supine, &volume, &error));
   assert_true(lvn_write_ct_series(folder.c_str(), &study, &series, &volume, nullptr, &error));
   lvn_volume_clear(&volume);
   return folder + "/0001.dcm";
 }
 
-struct lvn_result_lesion make_lesion(const struct lvn_picture *picture) {
-  struct lvn_result_lesion lesion = {};
+struct lvn_findings_lesion make_lesion(struct lvn_findings_slice *slice, const char *tracking_uid) {
+  struct lvn_error error = {};
+  struct lvn_findings_lesion lesion = {};
+  *slice = {images[2], {images[0], images[1], images[2], {}}};
   lesion.tracking_id = "Lesion 1";
-  lesion.tracking_uid = "2.25.1";
-  lesion.algorithm_parameters = "3 phases";
-  lesion.right_edge = 'L';
-  lesion.lower_edge = 'P';
-  lesion.image = images[2];
-  lesion.contours = contours;
-  lesion.contour_count = 1;
-  lesion.has_probability = true;
-  lesion.probability[LVN_CLASS_CYST] = 0.02;
-  lesion.probability[LVN_CLASS_FNH] = 0.05;
-  lesion.probability[LVN_CLASS_HCC] = 0.9;
-  lesion.probability[LVN_CLASS_HEM] = 0.03;
-  lesion.top_class = LVN_CLASS_HCC;
+  lesion.tracking_uid = tracking_uid;
+  lesion.series = 2;
+  lesion.slices = slice;
+  lesion.slice_count = 1;
+  lesion.contours = {outlines, 1};
+  lesion.prediction.has_probability = true;
+  lesion.prediction.probability[LVN_CLASS_CYST] = 0.02;
+  lesion.prediction.probability[LVN_CLASS_FNH] = 0.05;
+  lesion.prediction.probability[LVN_CLASS_HCC] = 0.9;
+  lesion.prediction.probability[LVN_CLASS_HEM] = 0.03;
+  lesion.prediction.top_class = LVN_CLASS_HCC;
   lesion.long_axis_mm = 33.4;
   lesion.short_axis_mm = 28.1;
   lesion.volume_ml = 14.2;
-  lesion.capture = picture;
+  assert_true(lvn_picture_create(31, 21, &lesion.capture, &error)); // odd: the pixel data needs padding
   for (unsigned i = 0; i < LVN_PHASE_NETWORK_COUNT; i++) {
-    lesion.registration[i].is_reference = i == LVN_PHASE_PV;
-    lesion.registration[i].usable = true;
-    lesion.registration[i].estimated_error_mm = i == LVN_PHASE_PV ? NAN : 1.1;
-    lesion.mean_hu[i] = i == LVN_PHASE_ART ? NAN : 50;
+    lesion.phases[i].series = i;
+    lesion.phases[i].is_reference = i == LVN_PHASE_PV;
+    lesion.phases[i].alignment.is_usable = true;
+    lesion.phases[i].alignment.estimated_error_mm = i == LVN_PHASE_PV ? NAN : 1.1;
+    lesion.phases[i].mean_hu = i == LVN_PHASE_ART ? NAN : 50;
   }
   return lesion;
 }
 
+void abstain(struct lvn_findings_lesion &lesion, const char *reason) {
+  lesion.prediction.abstained = true;
+  lvn_copy(lesion.prediction.abstention_reason, sizeof lesion.prediction.abstention_reason, reason);
+}
+
 int setup(void **state) {
   auto *f = new fixture();
-  struct lvn_error error = {};
   char folder[SCRATCH_BYTES];
   f->folder = scratch_make(folder);
   f->template_path = write_template(f->folder);
-  assert_true(lvn_picture_create(31, 21, &f->picture, &error)); // odd: the pixel data needs padding
-  f->phases[0] = {LVN_PHASE_NC, "1.2.3.100", images[0], 2, "before injection"};
-  f->phases[1] = {LVN_PHASE_ART, "1.2.3.101", images[1], 3, "35 s"};
-  f->phases[2] = {LVN_PHASE_PV, "1.2.3.102", images[2], 4, "70 s"};
-  for (auto &lesion : f->lesions) {
-    lesion = make_lesion(&f->picture);
+  for (int i = 0; i < 4; i++) {
+    f->evidence[i].text = reasons[i];
+    f->series[i].series_instance_uid = images[i].series_instance_uid;
+    f->series[i].series_number = i + 2;
+    f->series[i].grid = &supine;
+    f->series[i].evidence = &f->evidence[i];
+    f->series[i].evidence_count = 1;
   }
-  f->lesions[1].tracking_uid = "2.25.2";
-  f->lesions[1].contour_count = 2;
-  f->lesions[1].abstained = true;
-  f->lesions[1].abstention_reason = "The two most likely classes are too close.";
-  f->lesions[2].tracking_uid = "2.25.3";
-  f->lesions[2].has_probability = false;
-  f->lesions[2].abstained = true;
-  f->lesions[2].abstention_reason = "The arterial phase could not be aligned.";
-  struct lvn_result_request &r = f->request;
-  r.template_path = f->template_path.c_str();
-  r.job_key = "job-1";
-  r.wall_ms = 1795320000000;
-  r.device = {"LIVERVLM", "node1", "demo-phantom", "1.0.0", "2.25.99", "0.1.0"};
-  r.phases = f->phases;
-  r.phase_count = 3;
-  r.evidence = images;
-  r.evidence_count = 3;
-  r.lesions = f->lesions;
-  r.lesion_count = 3;
+  const char *const tracking_uids[] = {"2.25.1", "2.25.2", "2.25.3"};
+  for (int i = 0; i < 3; i++) {
+    f->lesions[i] = make_lesion(&f->slices[i], tracking_uids[i]);
+  }
+  f->lesions[1].contours.count = 2;
+  abstain(f->lesions[1], "The two most likely classes are too close.");
+  f->lesions[2].prediction.has_probability = false;
+  abstain(f->lesions[2], "The arterial phase could not be aligned.");
+  f->findings.template_path = f->template_path.c_str();
+  f->findings.model = {"demo-phantom", "1.0.0", "2.25.99", "cpu", "phantoms", "", 1.4, 32};
+  f->findings.series = f->series;
+  f->findings.series_count = 4;
+  f->findings.lesions = f->lesions;
+  f->findings.lesion_count = 3;
+  f->request = {f->folder.c_str(), "job-1", 1795320000000, nullptr, 0, "LIVERVLM", "node1", "0.1.0"};
   *state = f;
   return 0;
 }
 
 int teardown(void **state) {
   auto *f = static_cast<fixture *>(*state);
-  lvn_picture_clear(&f->picture);
+  for (auto &lesion : f->lesions) {
+    lvn_picture_clear(&lesion.capture);
+  }
+  lvn_free(f->findings.objects);
   scratch_remove(f->folder.c_str());
   delete f;
   return 0;
 }
 
+bool write_both(fixture *f, struct lvn_error *error) {
+  f->findings.object_count = 0;
+  return lvn_result_write_captures(&f->findings, &f->request, error) &&
+         lvn_result_write_report(&f->findings, &f->request, error);
+}
+
 void write(fixture *f) {
   struct lvn_error error = {};
-  if (!lvn_result_write(&f->request, f->folder.c_str(), f->objects, &f->count, &error)) {
+  if (!write_both(f, &error)) {
     fail_msg("%s", error.message);
   }
 }
@@ -186,12 +201,12 @@ void check_damage(const fixture *f, size_t object, const char *word, const damag
   struct lvn_error error = {};
   const std::string path = f->folder + "/damaged.dcm";
   DcmFileFormat file;
-  assert_true(file.loadFile(f->objects[object].path).good());
+  assert_true(file.loadFile(f->findings.objects[object].path).good());
   assert_true(file.saveFile(path.c_str(), EXS_LittleEndianExplicit).good());
   if (!lvn_result_check(path.c_str(), &error)) {
     fail_msg("the copy itself fails: %s", error.message);
   }
-  assert_true(file.loadFile(f->objects[object].path).good());
+  assert_true(file.loadFile(f->findings.objects[object].path).good());
   apply(*file.getDataset());
   assert_true(file.saveFile(path.c_str(), EXS_LittleEndianExplicit).good());
   if (lvn_result_check(path.c_str(), &error)) {
@@ -214,23 +229,23 @@ damage remove_tag(const DcmTagKey &tag) {
 void test_write_result__objects_and_their_order(void **state) {
   auto *f = static_cast<fixture *>(*state);
   write(f);
-  assert_int_equal(f->count, 4);
+  assert_int_equal(f->findings.object_count, 4);
   for (size_t i = 0; i < 3; i++) {
-    assert_string_equal(f->objects[i].sop_class_uid, UID_SecondaryCaptureImageStorage);
+    assert_string_equal(f->findings.objects[i].sop_class_uid, UID_SecondaryCaptureImageStorage);
   }
-  assert_string_equal(f->objects[3].sop_class_uid, UID_Comprehensive3DSRStorage);
+  assert_string_equal(f->findings.objects[3].sop_class_uid, UID_Comprehensive3DSRStorage);
 }
 
 // A series of a prone patient is not turned: its picture says so.
 void test_write_result__capture_says_how_the_patient_lay(void **state) {
   auto *f = static_cast<fixture *>(*state);
   DcmFileFormat file;
-  f->lesions[0].right_edge = 'R';
-  f->lesions[0].lower_edge = 'A';
+  f->series[3].grid = &prone;
+  f->lesions[0].series = 3;
   write(f);
-  assert_true(file.loadFile(f->objects[0].path).good());
+  assert_true(file.loadFile(f->findings.objects[0].path).good());
   assert_string_equal(string_of(*file.getDataset(), DCM_PatientOrientation).c_str(), "R\\A");
-  assert_true(file.loadFile(f->objects[1].path).good());
+  assert_true(file.loadFile(f->findings.objects[1].path).good());
   assert_string_equal(string_of(*file.getDataset(), DCM_PatientOrientation).c_str(), "L\\P");
 }
 
@@ -238,7 +253,7 @@ void test_write_result__report_says_what_was_found(void **state) {
   auto *f = static_cast<fixture *>(*state);
   DcmFileFormat file;
   write(f);
-  assert_true(file.loadFile(f->objects[3].path).good());
+  assert_true(file.loadFile(f->findings.objects[3].path).good());
   DcmDataset &dataset = *file.getDataset();
   const char *const findings[] = {"109841003", "52988006", "52988006"};
   for (int i = 0; i < 3; i++) {
@@ -252,7 +267,8 @@ void test_write_result__report_says_what_was_found(void **state) {
     assert_int_equal(count_content(group, "MEAN_HU_ART"), 0); // not a number: left out
     assert_int_equal(count_content(group, "MEAN_HU_NC"), 1);
     DcmItem &capture = item_at(content(group, "121200", 0), DCM_ReferencedSOPSequence, 0);
-    assert_string_equal(string_of(capture, DCM_ReferencedSOPInstanceUID).c_str(), f->objects[i].sop_instance_uid);
+    assert_string_equal(string_of(capture, DCM_ReferencedSOPInstanceUID).c_str(),
+                        f->findings.objects[i].sop_instance_uid);
   }
   DcmItem &value = item_at(content(dataset, "PROB_HCC", 0), DCM_MeasuredValueSequence, 0);
   assert_string_equal(string_of(value, DCM_NumericValue).c_str(), "90");
@@ -277,14 +293,12 @@ std::vector<std::string> instances_of_series(DcmItem &dataset, const char *serie
 
 void test_write_result__every_roi_object_is_evidence(void **state) {
   auto *f = static_cast<fixture *>(*state);
-  const struct lvn_result_reference objects[3] = {{UID_RTStructureSetStorage, "1.2.3.20", "1.2.3.200", 0},
-                                                  {UID_SegmentationStorage, "1.2.3.21", "1.2.3.201", 0},
-                                                  {UID_RTStructureSetStorage, "1.2.3.20", "1.2.3.200", 0}};
   DcmFileFormat file;
-  f->request.roi_objects = objects;
-  f->request.roi_object_count = 3;
+  f->lesions[0].roi = {UID_RTStructureSetStorage, "1.2.3.20", "1.2.3.200"};
+  f->lesions[1].roi = {UID_SegmentationStorage, "1.2.3.21", "1.2.3.201"};
+  f->lesions[2].roi = {UID_RTStructureSetStorage, "1.2.3.20", "1.2.3.200"};
   write(f);
-  assert_true(file.loadFile(f->objects[3].path).good());
+  assert_true(file.loadFile(f->findings.objects[3].path).good());
   assert_true((instances_of_series(*file.getDataset(), "1.2.3.200") == std::vector<std::string>{"1.2.3.20"}));
   assert_true((instances_of_series(*file.getDataset(), "1.2.3.201") == std::vector<std::string>{"1.2.3.21"}));
 }
@@ -292,25 +306,16 @@ void test_write_result__every_roi_object_is_evidence(void **state) {
 // Lesions that were drawn on different series of a phase: the study names all, each lesion its own.
 void test_write_result__each_lesion_names_its_own_series(void **state) {
   auto *f = static_cast<fixture *>(*state);
-  const struct lvn_result_reference other = {UID_CTImageStorage, "1.2.3.13", "1.2.3.103", 0};
-  const struct lvn_result_phase phases[4] = {
-      f->phases[0], f->phases[1], f->phases[2], {LVN_PHASE_PV, "1.2.3.103", other, 5, "75 s"}};
   DcmFileFormat file;
-  f->request.phases = phases;
-  f->request.phase_count = 4;
-  f->request.lesion_count = 2;
+  f->findings.lesion_count = 2;
   for (int i = 0; i < 2; i++) {
-    struct lvn_result_lesion &lesion = f->lesions[i];
-    lesion.algorithm_parameters = i == 0 ? "PV series 4" : "PV series 5";
-    for (int phase = 0; phase < LVN_PHASE_NETWORK_COUNT; phase++) {
-      lesion.source[phase] = {2 + phase, images[phase]};
-      lesion.mean_hu[phase] = 50;
-    }
+    f->lesions[i].phases[LVN_PHASE_ART].mean_hu = 50;
   }
-  f->lesions[1].image = other;
-  f->lesions[1].source[LVN_PHASE_PV] = {5, other};
+  f->lesions[1].series = 3;
+  f->lesions[1].phases[LVN_PHASE_PV].series = 3;
+  f->slices[1].drawn = f->slices[1].phases[LVN_PHASE_PV] = images[3];
   write(f);
-  assert_true(file.loadFile(f->objects[2].path).good());
+  assert_true(file.loadFile(f->findings.objects[2].path).good());
   DcmDataset &dataset = *file.getDataset();
   const char *const pv_images[] = {"1.2.3.12", "1.2.3.13"};
   for (int i = 0; i < 2; i++) {
@@ -318,8 +323,8 @@ void test_write_result__each_lesion_names_its_own_series(void **state) {
     DcmItem &image = item_at(content(content(group, "MEAN_HU_PV", 0), "121112", 0), DCM_ReferencedSOPSequence, 0);
     assert_string_equal(string_of(image, DCM_ReferencedSOPInstanceUID).c_str(), pv_images[i]);
     assert_int_equal(count_content(group, "121112"), 3);
-    assert_string_equal(string_of(content(group, "111002", 0), DCM_TextValue).c_str(),
-                        f->lesions[i].algorithm_parameters);
+    const std::string parameters = string_of(content(group, "111002", 0), DCM_TextValue);
+    assert_non_null(std::strstr(parameters.c_str(), i == 0 ? "PV series 4" : "PV series 5"));
     const std::string state_text = string_of(content(group, "REG_STATE", 2), DCM_TextValue);
     assert_non_null(std::strstr(state_text.c_str(), i == 0 ? "series 4" : "series 5"));
   }
@@ -327,15 +332,15 @@ void test_write_result__each_lesion_names_its_own_series(void **state) {
   assert_true((instances_of_series(dataset, "1.2.3.103") == std::vector<std::string>{"1.2.3.13"}));
 }
 
-void test_write_result__same_request_same_bytes(void **state) {
+void test_write_result__same_findings_same_bytes(void **state) {
   auto *f = static_cast<fixture *>(*state);
   struct lvn_error error = {};
   std::vector<std::vector<uint8_t>> first;
   for (int round = 0; round < 2; round++) {
     write(f);
-    for (size_t i = 0; i < f->count; i++) {
+    for (size_t i = 0; i < f->findings.object_count; i++) {
       std::vector<uint8_t> digest(LVN_SHA256_BYTES);
-      assert_true(lvn_sha256_of_file(f->objects[i].path, digest.data(), &error));
+      assert_true(lvn_sha256_of_file(f->findings.objects[i].path, digest.data(), &error));
       if (round == 0) {
         first.push_back(digest);
       } else {
@@ -348,10 +353,10 @@ void test_write_result__same_request_same_bytes(void **state) {
 void test_write_result__another_job_has_other_uids(void **state) {
   auto *f = static_cast<fixture *>(*state);
   write(f);
-  const std::string uid = f->objects[3].sop_instance_uid;
+  const std::string uid = f->findings.objects[3].sop_instance_uid;
   f->request.job_key = "job-2";
   write(f);
-  assert_string_not_equal(uid.c_str(), f->objects[3].sop_instance_uid);
+  assert_string_not_equal(uid.c_str(), f->findings.objects[3].sop_instance_uid);
 }
 
 // A later report of the study says which one it replaces: by reference for machines, in words for people.
@@ -359,8 +364,8 @@ void test_write_result__replaced_report_is_named(void **state) {
   auto *f = static_cast<fixture *>(*state);
   DcmFileFormat file;
   write(f);
-  const std::string first_uid = f->objects[3].sop_instance_uid;
-  assert_true(file.loadFile(f->objects[3].path).good());
+  const std::string first_uid = f->findings.objects[3].sop_instance_uid;
+  assert_true(file.loadFile(f->findings.objects[3].path).good());
   const std::string first_series = string_of(*file.getDataset(), DCM_SeriesInstanceUID);
   assert_false(file.getDataset()->tagExists(DCM_PredecessorDocumentsSequence));
   f->request.job_key = "job-2";
@@ -368,7 +373,7 @@ void test_write_result__replaced_report_is_named(void **state) {
   f->request.replaced_wall_ms = f->request.wall_ms;
   f->request.wall_ms += 60000;
   write(f);
-  assert_true(file.loadFile(f->objects[3].path).good());
+  assert_true(file.loadFile(f->findings.objects[3].path).good());
   DcmDataset &dataset = *file.getDataset();
   DcmItem &study = item_at(dataset, DCM_PredecessorDocumentsSequence, 0);
   DcmItem &series = item_at(study, DCM_ReferencedSeriesSequence, 0);
@@ -403,8 +408,8 @@ void test_write_result__careless_template_makes_valid_results(void **state) {
   dataset.findAndDeleteElement(DCM_ReferringPhysicianName);
   assert_true(file.saveFile(f->template_path.c_str(), EXS_LittleEndianExplicit).good());
   write(f);
-  for (size_t i = 0; i < f->count; i++) {
-    assert_true(file.loadFile(f->objects[i].path).good());
+  for (size_t i = 0; i < f->findings.object_count; i++) {
+    assert_true(file.loadFile(f->findings.objects[i].path).good());
     DcmDataset &result = *file.getDataset();
     assert_string_equal(string_of(result, DCM_PatientName).c_str(), "M\xfcller^J\xf6rg");
     assert_string_equal(string_of(result, DCM_SpecificCharacterSet).c_str(), "ISO_IR 100");
@@ -421,36 +426,39 @@ void test_write_result__foreign_text_becomes_ascii(void **state) {
   DcmFileFormat file;
   f->lesions[0].tracking_id = "L\xc3\xa9sion\n1";
   write(f);
-  assert_true(file.loadFile(f->objects[3].path).good());
+  assert_true(file.loadFile(f->findings.objects[3].path).good());
   assert_string_equal(string_of(content(*file.getDataset(), "112039", 0), DCM_TextValue).c_str(), "L?sion?1");
 }
 
 void expect_refusal(fixture *f) {
   struct lvn_error error = {};
-  assert_false(lvn_result_write(&f->request, f->folder.c_str(), f->objects, &f->count, &error));
+  assert_false(write_both(f, &error));
   assert_int_equal(error.code, LVN_ERROR_INTERNAL);
 }
 
-void test_write_result__impossible_requests_are_refused(void **state) {
+void test_write_result__impossible_findings_are_refused(void **state) {
   auto *f = static_cast<fixture *>(*state);
-  const struct lvn_result_lesion good = f->lesions[0];
-  f->lesions[0].probability[0] = 0.5;
+  const struct lvn_findings_lesion good = f->lesions[0];
+  f->lesions[0].prediction.probability[0] = 0.5;
   expect_refusal(f);
   f->lesions[0] = good;
-  f->lesions[0].probability[0] = NAN;
+  f->lesions[0].prediction.probability[0] = NAN;
   expect_refusal(f);
   f->lesions[0] = good;
-  f->lesions[0].contour_count = 0;
+  f->lesions[0].contours.count = 0;
   expect_refusal(f);
   f->lesions[0] = good;
-  const struct lvn_result_contour open = {square, 4};
-  f->lesions[0].contours = &open;
+  struct lvn_contour line = {square, 2};
+  f->lesions[0].contours = {&line, 1};
   expect_refusal(f);
   f->lesions[0] = good;
-  f->lesions[0].abstained = true;
+  f->lesions[0].slice_count = 0;
   expect_refusal(f);
   f->lesions[0] = good;
-  f->request.lesion_count = 0;
+  f->lesions[0].prediction.abstained = true;
+  expect_refusal(f);
+  f->lesions[0] = good;
+  f->findings.lesion_count = 0;
   expect_refusal(f);
 }
 
@@ -522,9 +530,9 @@ void test_write_result__check_refuses_other_files(void **state) {
 int main() {
   const struct CMUnitTest tests[] = {
       CASE(objects_and_their_order),          CASE(report_says_what_was_found),
-      CASE(every_roi_object_is_evidence),     CASE(same_request_same_bytes),
+      CASE(every_roi_object_is_evidence),     CASE(same_findings_same_bytes),
       CASE(another_job_has_other_uids),       CASE(careless_template_makes_valid_results),
-      CASE(foreign_text_becomes_ascii),       CASE(impossible_requests_are_refused),
+      CASE(foreign_text_becomes_ascii),       CASE(impossible_findings_are_refused),
       CASE(check_finds_damaged_reports),      CASE(check_finds_damaged_captures),
       CASE(check_refuses_other_files),        CASE(replaced_report_is_named),
       CASE(capture_says_how_the_patient_lay), CASE(each_lesion_names_its_own_series),

@@ -1,6 +1,6 @@
 /* Outlines of a mask's slice along pixel edges, and back by the pixel-centre rule. */
-#ifndef LVN_DICOM_WRITE_CONTOUR_H
-#define LVN_DICOM_WRITE_CONTOUR_H
+#ifndef LVN_MODEL_IMAGE_CONTOUR_H
+#define LVN_MODEL_IMAGE_CONTOUR_H
 
 #include "base/error.h"
 #include "model/image/grid.h"

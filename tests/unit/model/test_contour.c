@@ -1,5 +1,5 @@
 #include "base/memory.h"
-#include "dicom/write/contour.h"
+#include "model/image/contour.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -56,7 +56,7 @@ static void set(struct lvn_mask *mask, int column, int row, uint8_t value) {
   mask->inside[row * SIDE + column] = value;
 }
 
-static void test_write_contour__one_pixel_is_a_square(void **state) {
+static void test_contour__one_pixel_is_a_square(void **state) {
   (void)state;
   struct lvn_mask mask = {0};
   struct lvn_error error = {0};
@@ -74,7 +74,7 @@ static void test_write_contour__one_pixel_is_a_square(void **state) {
   lvn_mask_clear(&mask);
 }
 
-static void test_write_contour__empty_slice_has_none(void **state) {
+static void test_contour__empty_slice_has_none(void **state) {
   (void)state;
   struct lvn_mask mask = {0};
   make_mask(&mask);
@@ -83,7 +83,7 @@ static void test_write_contour__empty_slice_has_none(void **state) {
   lvn_mask_clear(&mask);
 }
 
-static void test_write_contour__whole_slice_and_border(void **state) {
+static void test_contour__whole_slice_and_border(void **state) {
   (void)state;
   struct lvn_mask mask = {0};
   make_mask(&mask);
@@ -92,7 +92,7 @@ static void test_write_contour__whole_slice_and_border(void **state) {
   lvn_mask_clear(&mask);
 }
 
-static void test_write_contour__corner_contact_makes_two_regions(void **state) {
+static void test_contour__corner_contact_makes_two_regions(void **state) {
   (void)state;
   struct lvn_mask mask = {0};
   make_mask(&mask);
@@ -102,7 +102,7 @@ static void test_write_contour__corner_contact_makes_two_regions(void **state) {
   lvn_mask_clear(&mask);
 }
 
-static void test_write_contour__holes_are_keyholes_of_one_outline(void **state) {
+static void test_contour__holes_are_keyholes_of_one_outline(void **state) {
   (void)state;
   struct lvn_mask mask = {0};
   make_mask(&mask);
@@ -123,7 +123,7 @@ static void test_write_contour__holes_are_keyholes_of_one_outline(void **state) 
   lvn_mask_clear(&mask);
 }
 
-static void test_write_contour__random_masks_fill_back(void **state) {
+static void test_contour__random_masks_fill_back(void **state) {
   (void)state;
   struct lvn_mask mask = {0};
   uint32_t seed = 12345;
@@ -141,12 +141,12 @@ static void test_write_contour__random_masks_fill_back(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_write_contour__one_pixel_is_a_square),
-      cmocka_unit_test(test_write_contour__empty_slice_has_none),
-      cmocka_unit_test(test_write_contour__whole_slice_and_border),
-      cmocka_unit_test(test_write_contour__corner_contact_makes_two_regions),
-      cmocka_unit_test(test_write_contour__holes_are_keyholes_of_one_outline),
-      cmocka_unit_test(test_write_contour__random_masks_fill_back),
+      cmocka_unit_test(test_contour__one_pixel_is_a_square),
+      cmocka_unit_test(test_contour__empty_slice_has_none),
+      cmocka_unit_test(test_contour__whole_slice_and_border),
+      cmocka_unit_test(test_contour__corner_contact_makes_two_regions),
+      cmocka_unit_test(test_contour__holes_are_keyholes_of_one_outline),
+      cmocka_unit_test(test_contour__random_masks_fill_back),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

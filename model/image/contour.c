@@ -1,4 +1,4 @@
-#include "dicom/write/contour.h"
+#include "model/image/contour.h"
 
 #include "base/memory.h"
 
