@@ -3,7 +3,7 @@
 #ifndef LVN_ANALYSIS_CANDIDATES_H
 #define LVN_ANALYSIS_CANDIDATES_H
 
-#include "analysis/case_data.h"
+#include "analysis/study_case.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -4,8 +4,8 @@
 #ifndef LVN_ANALYSIS_CASE_H
 #define LVN_ANALYSIS_CASE_H
 
-#include "analysis/case_data.h"
 #include "analysis/findings/findings.h"
+#include "analysis/study_case.h"
 #include "base/error.h"
 #include "model/image/crop.h"
 #include "model/registration/registration.h"

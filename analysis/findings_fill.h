@@ -2,8 +2,8 @@
 #ifndef LVN_ANALYSIS_FINDINGS_FILL_H
 #define LVN_ANALYSIS_FINDINGS_FILL_H
 
-#include "analysis/case_data.h"
 #include "analysis/findings/findings.h"
+#include "analysis/study_case.h"
 #include "model/network/classifier.h"
 
 #ifdef __cplusplus

@@ -2,8 +2,8 @@
 #ifndef LVN_ANALYSIS_PREDICT_H
 #define LVN_ANALYSIS_PREDICT_H
 
-#include "analysis/case_data.h"
 #include "analysis/findings/findings.h"
+#include "analysis/study_case.h"
 #include "model/network/classifier.h"
 
 #ifdef __cplusplus

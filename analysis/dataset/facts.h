@@ -2,8 +2,8 @@
 #ifndef LVN_ANALYSIS_DATASET_FACTS_H
 #define LVN_ANALYSIS_DATASET_FACTS_H
 
-#include "analysis/case_data.h"
 #include "analysis/findings/findings.h"
+#include "analysis/study_case.h"
 
 #include <jansson.h>
 

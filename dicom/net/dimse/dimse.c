@@ -1,7 +1,7 @@
 #include "dicom/net/dimse/dimse.h"
 
 #include "base/memory.h"
-#include "dicom/net/dimse/message.h"
+#include "dicom/net/dimse/dimse_message.h"
 
 #include <string.h>
 #include <unistd.h>

@@ -1,6 +1,6 @@
 /* A case's own data: what its parts fill, and what is made of it. A case owns everything in it. */
-#ifndef LVN_ANALYSIS_CASE_DATA_H
-#define LVN_ANALYSIS_CASE_DATA_H
+#ifndef LVN_ANALYSIS_STUDY_CASE_H
+#define LVN_ANALYSIS_STUDY_CASE_H
 
 #include "analysis/findings/findings.h"
 #include "analysis/measure.h"

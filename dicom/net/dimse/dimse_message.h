@@ -1,6 +1,6 @@
 /* One association's DIMSE state, and the exchange of single messages. Internal to the layer. */
-#ifndef LVN_DICOM_NET_DIMSE_MESSAGE_H
-#define LVN_DICOM_NET_DIMSE_MESSAGE_H
+#ifndef LVN_DICOM_NET_DIMSE_DIMSE_MESSAGE_H
+#define LVN_DICOM_NET_DIMSE_DIMSE_MESSAGE_H
 
 #include "dicom/net/dimse/dimse.h"
 

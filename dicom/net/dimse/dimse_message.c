@@ -1,4 +1,4 @@
-#include "dicom/net/dimse/message.h"
+#include "dicom/net/dimse/dimse_message.h"
 
 #include "base/memory.h"
 
