@@ -30,7 +30,7 @@
 #include "base/memory.h"
 #include "base/socket.h"
 #include "daemon/pipeline/control/ask.h"
-#include "daemon/pipeline/pipeline.h"
+#include "daemon/pipeline/run.h"
 #include "daemon/pipeline/rebuild/rebuild.h"
 #include "daemon/pipeline/scheduler/scheduler.h"
 #include "dicom/scan/scan.h"
