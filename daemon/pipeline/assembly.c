@@ -81,7 +81,7 @@ static bool settle_studies(struct lvn_pipeline *pipeline, int64_t now_ms, struct
   LVN_CLEANUP(lvn_file_names_clear) struct lvn_file_names open_studies = {0};
   LVN_AUTOFREE struct lvn_index_study *studies = NULL;
   size_t count = 0;
-  const struct lvn_index_study_filter filter = {.state = "collecting", .changed_only = 1};
+  const struct lvn_index_study_filter filter = {.state = LVN_STUDY_COLLECTING, .changed_only = true};
   if (!lvn_index_list_studies(pipeline->index, &filter, &studies, &count, err)) {
     return false;
   }
@@ -108,7 +108,7 @@ static bool settle_studies(struct lvn_pipeline *pipeline, int64_t now_ms, struct
 static bool create_jobs(struct lvn_pipeline *pipeline, int64_t now_ms, struct lvn_error *err) {
   LVN_AUTOFREE struct lvn_index_study *studies = NULL;
   size_t count = 0;
-  const struct lvn_index_study_filter filter = {.state = "ready"};
+  const struct lvn_index_study_filter filter = {.state = LVN_STUDY_READY};
   if (!lvn_index_list_studies(pipeline->index, &filter, &studies, &count, err)) {
     return false;
   }
@@ -120,7 +120,7 @@ static bool create_jobs(struct lvn_pipeline *pipeline, int64_t now_ms, struct lv
       is_done = studies[i].status_message[0] != '\0' ||
                 lvn_index_study_wait(pipeline->index, studies[i].study_uid, "waiting for the analysis worker", err);
     } else if (!studies[i].has_live_job) {
-      is_done = lvn_index_job_create(pipeline->index, studies[i].study_uid, &pipeline->model, now_ms, &job_id, err);
+      is_done = lvn_queue_create(pipeline->index, studies[i].study_uid, &pipeline->model, now_ms, &job_id, err);
     }
     if (!is_done) {
       good = lvn_error_prefix(err, "study %s", studies[i].name);

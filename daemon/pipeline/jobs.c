@@ -19,6 +19,7 @@
 #define RESULTS_MAX 64U
 #define DESTINATIONS_MAX 64U
 #define DYING_SECONDS 10.0
+#define LEASE_MS 15000                               /* of a job, renewed in every tick */
 #define REPORT_CLASS "1.2.840.10008.5.1.4.1.1.88.34" /* Comprehensive 3D SR */
 
 size_t lvn_jobs_count_running(const struct lvn_pipeline *pipeline) {
@@ -111,13 +112,14 @@ static bool take_hello(struct lvn_pipeline *pipeline, struct lvn_pipeline_worker
   return true;
 }
 
-bool lvn_jobs_finish(struct lvn_pipeline *pipeline, int64_t job_id, const char *outcome, const char *status_message,
-                     const struct lvn_index_result *results, size_t result_count, struct lvn_error *err) {
+bool lvn_jobs_finish(struct lvn_pipeline *pipeline, int64_t job_id, enum lvn_job_outcome outcome,
+                     const char *status_message, const struct lvn_job_result *results, size_t result_count,
+                     struct lvn_error *err) {
   const char *names[DESTINATIONS_MAX];
   LVN_AUTOFREE struct lvn_index_study *studies = NULL;
   size_t study_count = 0;
-  struct lvn_index_job job;
-  if (!lvn_index_job_get(pipeline->index, job_id, &job, err)) {
+  struct lvn_job job;
+  if (!lvn_queue_get(pipeline->index, job_id, &job, err)) {
     return false;
   }
   const struct lvn_index_study_filter filter = {.study_uid = job.study_uid, .limit = 1};
@@ -127,21 +129,21 @@ bool lvn_jobs_finish(struct lvn_pipeline *pipeline, int64_t job_id, const char *
   if (study_count == 0) {
     return lvn_error_set(err, LVN_ERROR_DATA, "job %lld belongs to no study", (long long)job_id);
   }
-  struct lvn_index_finish finish = {.job_id = job_id,
-                                    .outcome = outcome,
-                                    .status_message = status_message,
-                                    .results = results,
-                                    .result_count = result_count,
-                                    .destinations = names,
-                                    .now_ms = lvn_clock_wall_ms()};
+  struct lvn_job_finish finish = {.job_id = job_id,
+                                  .outcome = outcome,
+                                  .status_message = status_message,
+                                  .results = results,
+                                  .result_count = result_count,
+                                  .destinations = names,
+                                  .now_ms = lvn_clock_wall_ms()};
   finish.destination_count = lvn_outbound_destinations(&pipeline->config, studies[0].source_aet,
                                                        studies[0].source_address, names, DESTINATIONS_MAX);
-  if (!lvn_index_job_finish(pipeline->index, &finish, err)) {
+  if (!lvn_queue_finish(pipeline->index, &finish, err)) {
     return false;
   }
   lvn_log(LVN_LOG_INFO, "event=job-outcome job=%lld study=%s outcome=%s results=%zu destinations=%zu",
-          (long long)job_id, job.study_name, outcome, result_count, finish.destination_count);
-  if (strcmp(outcome, "done") == 0 && finish.destination_count == 0) {
+          (long long)job_id, job.study_name, lvn_job_outcome_name(outcome), result_count, finish.destination_count);
+  if (outcome == LVN_OUTCOME_DONE && finish.destination_count == 0) {
     lvn_log(LVN_LOG_WARNING, "event=no-destination study=%s reason=\"no peer with host and port gets its results\"",
             job.study_name);
   }
@@ -149,8 +151,7 @@ bool lvn_jobs_finish(struct lvn_pipeline *pipeline, int64_t job_id, const char *
 }
 
 /* A result as the worker names it, checked against the file itself. */
-static bool check_result(const json_t *item, const char *folder, struct lvn_index_result *result,
-                         struct lvn_error *err) {
+static bool check_result(const json_t *item, const char *folder, struct lvn_job_result *result, struct lvn_error *err) {
   struct lvn_scan scan;
   size_t length = strlen(folder);
   if (!lvn_copy(result->path, sizeof result->path, text_of(item, "path")) ||
@@ -177,11 +178,15 @@ static bool read_done(const struct lvn_pipeline *pipeline, const struct lvn_pipe
   char folder[LVN_PATH_BYTES];
   const json_t *objects = json_object_get(done, "objects");
   size_t count = json_array_size(objects);
-  const char *outcome = text_of(done, "outcome");
-  bool is_done = strcmp(outcome, "done") == 0;
-  if ((!is_done && strcmp(outcome, "waiting") != 0 && strcmp(outcome, "refused") != 0) || count > RESULTS_MAX ||
+  enum lvn_job_outcome outcome = LVN_OUTCOME_NONE;
+  if (!lvn_job_outcome_parse(text_of(done, "outcome"), &outcome, err)) {
+    return false;
+  }
+  bool is_done = outcome == LVN_OUTCOME_DONE;
+  if ((!is_done && outcome != LVN_OUTCOME_WAITING && outcome != LVN_OUTCOME_REFUSED) || count > RESULTS_MAX ||
       (is_done && count == 0)) {
-    return lvn_error_set(err, LVN_ERROR_PROTOCOL, "outcome '%.20s' with %zu results", outcome, count);
+    return lvn_error_set(err, LVN_ERROR_PROTOCOL, "outcome '%.20s' with %zu results", lvn_job_outcome_name(outcome),
+                         count);
   }
   file->result_count = is_done ? count : 0;
   file->results = lvn_alloc(file->result_count, sizeof *file->results, err);
@@ -193,7 +198,7 @@ static bool read_done(const struct lvn_pipeline *pipeline, const struct lvn_pipe
       return false;
     }
   }
-  (void)lvn_copy(file->outcome, sizeof file->outcome, outcome);
+  file->outcome = outcome;
   (void)lvn_copy(file->status_message, sizeof file->status_message, text_of(done, "status_message"));
   return true;
 }
@@ -279,17 +284,17 @@ static json_t *pack_paths(const struct lvn_pipeline *pipeline, const uint8_t *di
   return paths;
 }
 
-static bool make_order(struct lvn_pipeline *pipeline, const struct lvn_index_job *job, char **ret_line,
+static bool make_order(struct lvn_pipeline *pipeline, const struct lvn_job *job, char **ret_line,
                        struct lvn_error *err) {
   LVN_AUTOFREE uint8_t *digests = NULL;
   size_t count = 0;
   char folder[LVN_PATH_BYTES];
   struct lvn_jobfile file = {.job = *job};
-  struct lvn_index_job earlier = {0};
+  struct lvn_job earlier = {0};
   bool replaces = false;
   if (!lvn_jobfile_folder(&pipeline->config, job->job_id, folder, err) ||
       !lvn_jobfile_write(&pipeline->config, &file, err) ||
-      !lvn_index_job_predecessor(pipeline->index, job->job_id, REPORT_CLASS, &earlier, &replaces, err) ||
+      !lvn_queue_predecessor(pipeline->index, job->job_id, REPORT_CLASS, &earlier, &replaces, err) ||
       !lvn_index_study_inputs(pipeline->index, job->study_uid, &digests, &count, err)) {
     return false;
   }
@@ -302,7 +307,7 @@ static bool make_order(struct lvn_pipeline *pipeline, const struct lvn_index_job
 }
 
 /* True when an earlier attempt had come to its end already. */
-static bool finish_from_file(struct lvn_pipeline *pipeline, const struct lvn_index_job *job) {
+static bool finish_from_file(struct lvn_pipeline *pipeline, const struct lvn_job *job) {
   struct lvn_error err;
   bool found = false;
   struct lvn_verdict verdict = {.job_id = job->job_id};
@@ -312,8 +317,8 @@ static bool finish_from_file(struct lvn_pipeline *pipeline, const struct lvn_ind
   }
   const struct lvn_jobfile *file = verdict.file;
   if (lvn_jobfile_read(&pipeline->config, job->job_id, verdict.file, &found, &err) && found &&
-      strcmp(file->job.key, job->key) == 0 && file->outcome[0] != '\0' &&
-      (strcmp(file->outcome, "done") != 0 || file->result_count > 0)) {
+      strcmp(file->job.key, job->key) == 0 && file->outcome != LVN_OUTCOME_NONE &&
+      (file->outcome != LVN_OUTCOME_DONE || file->result_count > 0)) {
     (void)lvn_copy(verdict.study_name, sizeof verdict.study_name, job->study_name);
     lvn_verdicts_add(pipeline, &verdict);
     return true;
@@ -323,8 +328,7 @@ static bool finish_from_file(struct lvn_pipeline *pipeline, const struct lvn_ind
   return false;
 }
 
-static void start_work(struct lvn_pipeline *pipeline, struct lvn_pipeline_worker *worker,
-                       const struct lvn_index_job *job) {
+static void start_work(struct lvn_pipeline *pipeline, struct lvn_pipeline_worker *worker, const struct lvn_job *job) {
   worker->job_id = job->job_id;
   worker->job_started_at = lvn_clock_monotonic_seconds();
   worker->was_killed = false;
@@ -338,12 +342,12 @@ static void start_work(struct lvn_pipeline *pipeline, struct lvn_pipeline_worker
 
 /* One job for one idle worker, which is lost when it cannot be told. False: no job can be claimed. */
 static bool dispatch(struct lvn_pipeline *pipeline, struct lvn_pipeline_worker *worker, struct lvn_error *err) {
-  struct lvn_index_job job;
+  struct lvn_job job;
   struct lvn_error reason;
   LVN_AUTOFREE char *line = NULL;
   bool found = false;
   do {
-    if (!lvn_index_job_claim(pipeline->index, lvn_clock_wall_ms(), &job, &found, err)) {
+    if (!lvn_queue_claim(pipeline->index, lvn_clock_wall_ms(), LEASE_MS, &job, &found, err)) {
       return false;
     }
   } while (found && finish_from_file(pipeline, &job));
@@ -391,7 +395,8 @@ static void kill_late(struct lvn_pipeline *pipeline, struct lvn_pipeline_worker 
   lvn_pipeline_wake_in(pipeline, (int64_t)(1000.0 * DYING_SECONDS));
 }
 
-/* A running job that no worker has, and whose outcome waits nowhere, was lost on the way: it is queued again. */
+/* A running job that no worker has, and whose outcome waits nowhere, was lost on the way: its lease is not renewed, and
+ * it is queued again. */
 static bool sweep(struct lvn_pipeline *pipeline, struct lvn_error *err) {
   size_t count = 0;
   size_t swept = 0;
@@ -405,7 +410,8 @@ static bool sweep(struct lvn_pipeline *pipeline, struct lvn_error *err) {
   for (size_t i = 0; i < pipeline->verdict_count; i++) {
     ids[count++] = pipeline->verdicts[i].job_id;
   }
-  if (!lvn_index_sweep_jobs(pipeline->index, ids, count, &swept, err)) {
+  if (!lvn_queue_heartbeat(pipeline->index, ids, count, LEASE_MS, err) ||
+      !lvn_queue_sweep(pipeline->index, &swept, err)) {
     return false;
   }
   if (swept > 0) {
@@ -417,7 +423,7 @@ static bool sweep(struct lvn_pipeline *pipeline, struct lvn_error *err) {
 /* Whatever the index has to be told before a job may be given out. */
 static bool prepare(struct lvn_pipeline *pipeline, struct lvn_error *err) {
   int64_t postponed = 0;
-  if (!sweep(pipeline, err) || !lvn_index_count_postponed(pipeline->index, &postponed, err)) {
+  if (!sweep(pipeline, err) || !lvn_queue_count_postponed(pipeline->index, &postponed, err)) {
     return false;
   }
   if (postponed > 0) {
@@ -425,7 +431,7 @@ static bool prepare(struct lvn_pipeline *pipeline, struct lvn_error *err) {
                         (long long)postponed);
   }
   /* A job's UIDs name its model: no other one may do it. */
-  return !pipeline->has_model || lvn_index_job_cancel_other_models(pipeline->index, pipeline->model.digest, err);
+  return !pipeline->has_model || lvn_queue_cancel_other_models(pipeline->index, pipeline->model.digest, err);
 }
 
 void lvn_jobs_turn(struct lvn_pipeline *pipeline) {

@@ -24,13 +24,23 @@ static void add(struct text *text, const char *format, ...) {
   }
 }
 
-static void add_states(struct text *text, const struct lvn_index_counts *counts, const char *entity,
-                       const char *metric) {
-  add(text, "# TYPE livervlm_%s gauge\n", metric);
-  for (size_t i = 0; i < counts->count; i++) {
-    if (strcmp(counts->items[i].entity, entity) == 0) {
-      add(text, "livervlm_%s{state=\"%s\"} %" PRId64 "\n", metric, counts->items[i].state, counts->items[i].count);
-    }
+static void add_state(struct text *text, const char *metric, const char *state, int64_t count) {
+  add(text, "livervlm_%s{state=\"%s\"} %" PRId64 "\n", metric, state, count);
+}
+
+static void add_states(struct text *text, const struct lvn_index_counts *counts, const int64_t jobs[LVN_JOB_STATES],
+                       const struct lvn_outbox_counts *outbox) {
+  add(text, "# TYPE livervlm_studies gauge\n");
+  for (int i = LVN_STUDY_ANY + 1; i < LVN_STUDY_STATES; i++) {
+    add_state(text, "studies", lvn_study_state_name((enum lvn_study_state)i), counts->studies[i]);
+  }
+  add(text, "# TYPE livervlm_jobs gauge\n");
+  for (int i = LVN_JOB_ANY + 1; i < LVN_JOB_STATES; i++) {
+    add_state(text, "jobs", lvn_job_state_name((enum lvn_job_state)i), jobs[i]);
+  }
+  add(text, "# TYPE livervlm_outbound gauge\n");
+  for (int i = LVN_OUTBOX_ANY + 1; i < LVN_OUTBOX_STATES; i++) {
+    add_state(text, "outbound", lvn_outbox_state_name((enum lvn_outbox_state)i), outbox->rows[i]);
   }
 }
 
@@ -52,12 +62,15 @@ static void add_gauge(struct text *text, const char *type, const char *name, dou
 
 char *lvn_metrics_text(struct lvn_pipeline *pipeline, struct lvn_error *err) {
   struct lvn_index_counts counts;
+  struct lvn_outbox_counts outbox;
+  int64_t jobs[LVN_JOB_STATES];
   LVN_AUTOFREE char *bytes = lvn_alloc(TEXT_BYTES, 1, err);
   struct text text = {.bytes = bytes};
   const struct lvn_pipeline_stats *stats = &pipeline->stats;
   int64_t now_ms = lvn_clock_wall_ms();
   uint64_t free_bytes = 0;
   if (bytes == NULL || !lvn_index_count(pipeline->index, &counts, err) ||
+      !lvn_queue_count(pipeline->index, jobs, err) || !lvn_outbox_count(pipeline->index, &outbox, err) ||
       !lvn_file_free_bytes(pipeline->config.state_folder, &free_bytes, err)) {
     return NULL;
   }
@@ -65,13 +78,11 @@ char *lvn_metrics_text(struct lvn_pipeline *pipeline, struct lvn_error *err) {
   add_gauge(&text, "counter", "objects_stored_total", (double)stats->objects_stored);
   add_gauge(&text, "counter", "bytes_stored_total", (double)stats->bytes_stored);
   add_gauge(&text, "counter", "objects_unreadable_total", (double)stats->objects_refused);
-  add_states(&text, &counts, "study", "studies");
-  add_states(&text, &counts, "job", "jobs");
-  add_states(&text, &counts, "outbound", "outbound");
+  add_states(&text, &counts, jobs, &outbox);
   add_gauge(&text, "gauge", "spool_free_bytes", (double)free_bytes);
   add_gauge(&text, "gauge", "outbound_oldest_seconds",
-            counts.oldest_outbound_ms == 0 ? 0 : 1e-3 * (double)(now_ms - counts.oldest_outbound_ms));
-  add_gauge(&text, "gauge", "last_success_timestamp_seconds", 1e-3 * (double)counts.last_success_ms);
+            outbox.oldest_ms == 0 ? 0 : 1e-3 * (double)(now_ms - outbox.oldest_ms));
+  add_gauge(&text, "gauge", "last_success_timestamp_seconds", 1e-3 * (double)outbox.last_sent_ms);
   add_gauge(&text, "gauge", "workers", (double)pipeline->worker_count);
   add_gauge(&text, "counter", "worker_connections_total", (double)stats->worker_connections);
   add_gauge(&text, "counter", "worker_restarts_total", (double)stats->worker_losses);
@@ -83,10 +94,11 @@ char *lvn_metrics_text(struct lvn_pipeline *pipeline, struct lvn_error *err) {
 
 bool lvn_metrics_describe_undelivered(struct lvn_pipeline *pipeline, char *ret_text, size_t text_bytes,
                                       struct lvn_error *err) {
-  int64_t count = 0;
-  if (!lvn_index_count_undelivered(pipeline->index, &count, err)) {
+  struct lvn_outbox_counts counts;
+  if (!lvn_outbox_count(pipeline->index, &counts, err)) {
     return false;
   }
+  int64_t count = counts.rows[LVN_OUTBOX_FAILED];
   ret_text[0] = '\0';
   if (count > 0) {
     (void)snprintf(ret_text, text_bytes,

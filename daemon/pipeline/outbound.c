@@ -42,11 +42,16 @@ static bool record(struct lvn_pipeline *pipeline, const struct lvn_sender_answer
   const struct lvn_config *config = &pipeline->config;
   int64_t now_ms = lvn_clock_wall_ms();
   int64_t wait_ms = lvn_sender_backoff_ms(answer->attempt, config->retry_first_seconds, config->retry_max_seconds);
-  if (answer->verdict == LVN_INDEX_SENT) {
-    lvn_sentfile_remember(pipeline, answer->outbound_id);
+  if (answer->verdict == LVN_SEND_STORED) {
+    lvn_sentfile_remember(pipeline, answer->outbox_id);
   }
-  if (lvn_index_outbound_finish(pipeline->index, answer->outbound_id, answer->verdict, answer->status, answer->message,
-                                now_ms, now_ms + wait_ms, err)) {
+  const struct lvn_outbox_finish finish = {.outbox_id = answer->outbox_id,
+                                           .verdict = answer->verdict,
+                                           .status = answer->status,
+                                           .status_message = answer->message,
+                                           .now_ms = now_ms,
+                                           .not_before_ms = now_ms + wait_ms};
+  if (lvn_outbox_finish(pipeline->index, &finish, err)) {
     return true;
   }
   if (err->code != LVN_ERROR_CONFLICT) {
@@ -54,31 +59,29 @@ static bool record(struct lvn_pipeline *pipeline, const struct lvn_sender_answer
   }
   /* It is in sending no more: an earlier try was recorded although it failed, or an operator was faster. */
   lvn_log_error(LVN_LOG_WARNING, "send-not-recorded", err, "outbound=%lld action=dropped",
-                (long long)answer->outbound_id);
+                (long long)answer->outbox_id);
   return true;
 }
 
 static void complain(struct lvn_pipeline *pipeline, const struct lvn_sender_answer *answer,
                      const struct lvn_error *err) {
-  lvn_log_error(LVN_LOG_ERROR, "send-not-recorded", err, "outbound=%lld action=retry", (long long)answer->outbound_id);
+  lvn_log_error(LVN_LOG_ERROR, "send-not-recorded", err, "outbound=%lld action=retry", (long long)answer->outbox_id);
   lvn_pipeline_fail(pipeline, &pipeline->answer_trouble, RETRY_MS, "the answer of '%.40s' cannot be recorded: %.150s",
                     answer->destination, err->message);
 }
 
 static void take_answer(struct lvn_pipeline *pipeline, struct lvn_sender_answer *answer) {
-  static const char *const verdicts[] = {
-      [LVN_INDEX_SENT] = "sent", [LVN_INDEX_SEND_AGAIN] = "again", [LVN_INDEX_SEND_FAILED] = "failed"};
   struct lvn_error err;
   struct lvn_error full;
   char reason[LVN_INDEX_MESSAGE_BYTES + 64];
-  if (answer->verdict == LVN_INDEX_SEND_AGAIN && answer->attempt >= (int64_t)pipeline->config.retry_count_max) {
-    answer->verdict = LVN_INDEX_SEND_FAILED;
+  if (answer->verdict == LVN_SEND_RETRY && answer->attempt >= (int64_t)pipeline->config.retry_count_max) {
+    answer->verdict = LVN_SEND_FAILED;
   }
-  lvn_log(answer->verdict == LVN_INDEX_SENT ? LVN_LOG_INFO : LVN_LOG_WARNING,
+  lvn_log(answer->verdict == LVN_SEND_STORED ? LVN_LOG_INFO : LVN_LOG_WARNING,
           "event=send study=%s outbound=%lld destination=%s verdict=%s attempt=%lld status=%lld reason=%s",
-          answer->study_name, (long long)answer->outbound_id, answer->destination, verdicts[answer->verdict],
+          answer->study_name, (long long)answer->outbox_id, answer->destination, lvn_send_verdict_name(answer->verdict),
           (long long)answer->attempt, (long long)answer->status, lvn_log_quote(reason, sizeof reason, answer->message));
-  if (answer->seconds > 0 && answer->verdict == LVN_INDEX_SENT) {
+  if (answer->seconds > 0 && answer->verdict == LVN_SEND_STORED) {
     lvn_pipeline_count_stage(pipeline, LVN_STAGE_SEND, answer->seconds);
   }
   if (record(pipeline, answer, &err)) {
@@ -90,7 +93,7 @@ static void take_answer(struct lvn_pipeline *pipeline, struct lvn_sender_answer 
     pipeline->answers[pipeline->answer_count++] = *answer;
   } else {
     lvn_log_error(LVN_LOG_ERROR, "answer-not-kept", &full, "outbound=%lld action=sent-again",
-                  (long long)answer->outbound_id);
+                  (long long)answer->outbox_id);
   }
 }
 
@@ -145,10 +148,10 @@ static bool make_route(const struct lvn_pipeline *pipeline, const char *destinat
 }
 
 static bool post_batch(struct lvn_pipeline *pipeline, const char *destination, int64_t now_ms, struct lvn_error *err) {
-  LVN_AUTOFREE struct lvn_index_outbound *rows = NULL;
+  LVN_AUTOFREE struct lvn_outbox_row *rows = NULL;
   size_t count = 0;
   struct lvn_sender_route route;
-  if (!lvn_index_outbound_claim(pipeline->index, destination, now_ms, &rows, &count, err)) {
+  if (!lvn_outbox_claim(pipeline->index, destination, now_ms, &rows, &count, err)) {
     return false;
   }
   if (count == 0) {
@@ -156,8 +159,13 @@ static bool post_batch(struct lvn_pipeline *pipeline, const char *destination, i
   }
   if (!make_route(pipeline, destination, &route)) {
     for (size_t i = 0; i < count; i++) {
-      if (!lvn_index_outbound_finish(pipeline->index, rows[i].outbound_id, LVN_INDEX_SEND_FAILED, -1,
-                                     "the configuration no longer has this peer, or it has no port", now_ms, 0, err)) {
+      const struct lvn_outbox_finish finish = {.outbox_id = rows[i].outbox_id,
+                                               .verdict = LVN_SEND_FAILED,
+                                               .status = -1,
+                                               .status_message =
+                                                   "the configuration no longer has this peer, or it has no port",
+                                               .now_ms = now_ms};
+      if (!lvn_outbox_finish(pipeline->index, &finish, err)) {
         return false;
       }
     }
@@ -177,7 +185,7 @@ static bool take_answers_and_sweep(struct lvn_pipeline *pipeline, char (*names)[
   struct lvn_sender_answer answer;
   bool is_busy[LVN_CONFIG_PEERS_MAX];
   size_t count = 0;
-  bool good = lvn_index_list_sending(pipeline->index, names, LVN_CONFIG_PEERS_MAX, &count, err);
+  bool good = lvn_outbox_list_sending(pipeline->index, names, LVN_CONFIG_PEERS_MAX, &count, err);
   for (size_t i = 0; i < count; i++) {
     is_busy[i] = lvn_sender_is_busy(pipeline->sender, names[i]);
   }
@@ -190,7 +198,7 @@ static bool take_answers_and_sweep(struct lvn_pipeline *pipeline, char (*names)[
     if (is_busy[i] || has_answers(pipeline, names[i])) {
       continue;
     }
-    good = lvn_index_sweep_outbound(pipeline->index, names[i], lvn_clock_wall_ms() + RETRY_MS, &swept, err);
+    good = lvn_outbox_sweep(pipeline->index, names[i], lvn_clock_wall_ms() + RETRY_MS, &swept, err);
     if (good && swept > 0) {
       lvn_log(LVN_LOG_WARNING, "event=sends-without-sender destination=%s objects=%zu action=queued-again", names[i],
               swept);
@@ -203,7 +211,7 @@ static bool post_batches(struct lvn_pipeline *pipeline, char (*names)[DESTINATIO
   struct lvn_error reason;
   size_t count = 0;
   int64_t now_ms = lvn_clock_wall_ms();
-  bool good = lvn_index_list_destinations(pipeline->index, now_ms, names, LVN_CONFIG_PEERS_MAX, &count, err);
+  bool good = lvn_outbox_list_due(pipeline->index, now_ms, names, LVN_CONFIG_PEERS_MAX, &count, err);
   for (size_t i = 0; i < count; i++) {
     /* One destination that cannot be served holds up no other. */
     if (!lvn_sender_is_busy(pipeline->sender, names[i]) && !has_answers(pipeline, names[i]) &&

@@ -246,7 +246,7 @@ static void warn_of_waiting(struct lvn_pipeline *pipeline, int64_t now_ms) {
   struct lvn_error err;
   LVN_AUTOFREE struct lvn_index_study *studies = NULL;
   size_t count = 0;
-  const struct lvn_index_study_filter filter = {.state = "collecting"};
+  const struct lvn_index_study_filter filter = {.state = LVN_STUDY_COLLECTING};
   int64_t limit_ms = now_ms - 1000 * (int64_t)pipeline->config.wait_warning_seconds;
   if (!lvn_index_list_studies(pipeline->index, &filter, &studies, &count, &err)) {
     lvn_log_error(LVN_LOG_ERROR, "studies-unreadable", &err, "action=ignored");
@@ -297,7 +297,10 @@ static void take_turns(struct lvn_pipeline *pipeline) {
   lvn_outbound_turn(pipeline);
   log_events(pipeline);
   regular_turn(pipeline);
-  if (lvn_index_next_due(pipeline->index, now_ms, &due_ms, &err)) {
+  if (lvn_queue_next_due(pipeline->index, now_ms, &due_ms, &err)) {
+    lvn_pipeline_wake_in(pipeline, due_ms - now_ms);
+  }
+  if (lvn_outbox_next_due(pipeline->index, now_ms, &due_ms, &err)) {
     lvn_pipeline_wake_in(pipeline, due_ms - now_ms);
   }
 }

@@ -11,6 +11,8 @@
 #include "storage/index.h"
 #include "storage/index_restore.h"
 #include "storage/objects.h"
+#include "storage/outbox.h"
+#include "storage/queue.h"
 #include "storage/spool.h"
 
 #include <jansson.h>
@@ -24,7 +26,7 @@ struct lvn_pipeline_worker {
   struct lvn_channel *channel;
   pid_t pid; /* by the kernel's word */
   bool has_handshake;
-  struct lvn_index_model model;
+  struct lvn_job_model model;
   int64_t job_id; /* 0: idle */
   double job_started_at;
   char study_name[LVN_INDEX_STUDY_NAME_BYTES];
@@ -79,7 +81,7 @@ struct lvn_pipeline {
   bool stops;
   bool is_broken; /* it stops to be started anew */
   bool has_model; /* some worker has greeted since the start */
-  struct lvn_index_model model;
+  struct lvn_job_model model;
   struct lvn_channel *controls[LVN_PIPELINE_CONTROLS_MAX];
   struct lvn_pipeline_worker workers[LVN_PIPELINE_WORKERS_MAX];
   size_t worker_count;
@@ -155,8 +157,8 @@ void lvn_jobs_turn(struct lvn_pipeline *pipeline);
 int64_t lvn_jobs_backoff_ms(int64_t count, int64_t factor);
 size_t lvn_jobs_count_running(const struct lvn_pipeline *pipeline);
 /* Puts the finished job's outcome into the index, with the destinations of its results. */
-LVN_MUST_CHECK bool lvn_jobs_finish(struct lvn_pipeline *pipeline, int64_t job_id, const char *outcome,
-                                    const char *status_message, const struct lvn_index_result *results,
+LVN_MUST_CHECK bool lvn_jobs_finish(struct lvn_pipeline *pipeline, int64_t job_id, enum lvn_job_outcome outcome,
+                                    const char *status_message, const struct lvn_job_result *results,
                                     size_t result_count, struct lvn_error *err);
 
 /* verdicts.c: what workers said goes into the index; what cannot be recorded is kept and tried again. */
@@ -171,11 +173,11 @@ void lvn_clock_step_turn(struct lvn_pipeline *pipeline);
 
 /* jobfile.c: results/<job_id>/job.json, what a rebuild needs to know of a job. */
 struct lvn_jobfile {
-  struct lvn_index_job job;
-  char outcome[LVN_INDEX_STATE_BYTES];  /* empty: not finished, or it no longer counts */
-  char recorded[LVN_INDEX_STATE_BYTES]; /* the outcome that it had, whether it counts or not; filled by reading */
+  struct lvn_job job;
+  enum lvn_job_outcome outcome;  /* none: not finished, or it no longer counts */
+  enum lvn_job_outcome recorded; /* the outcome that it had, whether it counts or not; filled by reading */
   char status_message[LVN_INDEX_MESSAGE_BYTES];
-  struct lvn_index_result *results; /* owned */
+  struct lvn_job_result *results; /* owned */
   size_t result_count;
   bool has_destinations; /* false: an older file, which does not say */
   size_t destination_count;
@@ -205,11 +207,11 @@ size_t lvn_outbound_destinations(const struct lvn_config *config, const char *so
 
 /* sentfile.c: results/<job_id>/sent.jsonl, which destinations have which results: a rebuild must not send them again.
  */
-void lvn_sentfile_remember(struct lvn_pipeline *pipeline, int64_t outbound_id);
+void lvn_sentfile_remember(struct lvn_pipeline *pipeline, int64_t outbox_id);
 /* Some of the notes that could not be made, or that an older release did not make, a turn; each row is looked at once.
  */
 LVN_MUST_CHECK bool lvn_sentfile_complete(struct lvn_pipeline *pipeline, struct lvn_error *err);
-typedef bool (*lvn_sentfile_visitor)(void *user_data, const struct lvn_index_sent *sent, struct lvn_error *err);
+typedef bool (*lvn_sentfile_visitor)(void *user_data, const struct lvn_outbox_sent *sent, struct lvn_error *err);
 LVN_MUST_CHECK bool lvn_sentfile_each(const struct lvn_config *config, int64_t job_id, lvn_sentfile_visitor visit,
                                       void *user_data, struct lvn_error *err);
 

@@ -24,7 +24,7 @@ struct answer_node {
 struct lane {
   struct lvn_sender *sender;
   struct lvn_sender_route route;
-  struct lvn_index_outbound *rows; /* owned while busy */
+  struct lvn_outbox_row *rows; /* owned while busy */
   size_t row_count;
   struct answer_node *spare; /* one for each row that is not answered yet */
   bool is_busy;
@@ -42,26 +42,26 @@ struct lvn_sender {
   struct answer_node **last;
 };
 
-enum lvn_index_send_verdict lvn_sender_judge(uint16_t status) {
+enum lvn_send_verdict lvn_sender_judge(uint16_t status) {
   switch (status) {
   case 0x0000: /* success */
   case 0x0001: /* warnings of PS3.7 annex C: the object was taken */
   case 0x0107:
   case 0x0116:
   case 0x0111: /* "duplicate SOP instance": our UIDs belong to one content, and its answer was lost the last time */
-    return LVN_INDEX_SENT;
+    return LVN_SEND_STORED;
   case 0x0110: /* processing failure: a database or disk behind the archive */
   case 0x0210: /* duplicate invocation: an archive that has not forgotten the message before */
   case 0x0213: /* resource limitation */
   case 0xFE00: /* cancelled */
-    return LVN_INDEX_SEND_AGAIN;
+    return LVN_SEND_RETRY;
   default:
     break;
   }
   if ((status & 0xF000U) == 0xB000) {
-    return LVN_INDEX_SENT;
+    return LVN_SEND_STORED;
   }
-  return (status & 0xFF00U) == 0xA700 ? LVN_INDEX_SEND_AGAIN : LVN_INDEX_SEND_FAILED;
+  return (status & 0xFF00U) == 0xA700 ? LVN_SEND_RETRY : LVN_SEND_FAILED;
 }
 
 static const char *describe(uint16_t status) {
@@ -128,11 +128,10 @@ static void post_answer(struct lane *lane, const struct lvn_sender_answer *answe
   (void)pthread_mutex_unlock(&sender->mutex);
 }
 
-static void fill_answer(const struct lane *lane, const struct lvn_index_outbound *row,
-                        enum lvn_index_send_verdict verdict, int64_t status, const char *message,
-                        struct lvn_sender_answer *ret_answer) {
+static void fill_answer(const struct lane *lane, const struct lvn_outbox_row *row, enum lvn_send_verdict verdict,
+                        int64_t status, const char *message, struct lvn_sender_answer *ret_answer) {
   *ret_answer = (struct lvn_sender_answer){
-      .outbound_id = row->outbound_id, .attempt = row->attempt, .verdict = verdict, .status = status};
+      .outbox_id = row->outbox_id, .attempt = row->attempt, .verdict = verdict, .status = status};
   (void)lvn_copy(ret_answer->destination, sizeof ret_answer->destination, lane->route.destination);
   (void)lvn_copy(ret_answer->study_name, sizeof ret_answer->study_name, row->study_name);
   (void)lvn_copy(ret_answer->message, sizeof ret_answer->message, message);
@@ -140,7 +139,7 @@ static void fill_answer(const struct lane *lane, const struct lvn_index_outbound
 
 /* One object over the open association; false: the association is dead. */
 static bool send_one(const struct lane *lane, struct lvn_scu *scu, const struct lvn_scu_file *file,
-                     const struct lvn_index_outbound *row, struct lvn_sender_answer *ret_answer) {
+                     const struct lvn_outbox_row *row, struct lvn_sender_answer *ret_answer) {
   struct lvn_error err = {0};
   uint16_t status = 0;
   char text[128];
@@ -150,7 +149,7 @@ static bool send_one(const struct lane *lane, struct lvn_scu *scu, const struct 
     return true;
   }
   bool is_permanent = err.code == LVN_ERROR_DATA;
-  fill_answer(lane, row, is_permanent ? LVN_INDEX_SEND_FAILED : LVN_INDEX_SEND_AGAIN, -1, err.message, ret_answer);
+  fill_answer(lane, row, is_permanent ? LVN_SEND_FAILED : LVN_SEND_RETRY, -1, err.message, ret_answer);
   return is_permanent;
 }
 
@@ -171,7 +170,7 @@ static void send_batch(struct lane *lane) {
     return;
   }
   for (size_t i = 0; i < lane->row_count; i++) {
-    const struct lvn_index_outbound *row = &lane->rows[i];
+    const struct lvn_outbox_row *row = &lane->rows[i];
     files[i] = (struct lvn_scu_file){.path = row->path,
                                      .sop_class_uid = row->sop_class_uid,
                                      .transfer_syntax_uid =
@@ -186,7 +185,7 @@ static void send_batch(struct lane *lane) {
         (void)lvn_error_set(&err, LVN_ERROR_IO, "the association ended before it was sent: %.300s", answer.message);
       }
     } else {
-      fill_answer(lane, &lane->rows[i], LVN_INDEX_SEND_AGAIN, -1, err.message, &answer);
+      fill_answer(lane, &lane->rows[i], LVN_SEND_RETRY, -1, err.message, &answer);
     }
     answer.seconds = i + 1 == lane->row_count ? lvn_clock_monotonic_seconds() - start : 0;
     post_answer(lane, &answer);
@@ -338,7 +337,7 @@ static struct lane *make_lane(struct lvn_sender *sender, const struct lvn_sender
   return lane;
 }
 
-bool lvn_sender_post(struct lvn_sender *sender, const struct lvn_sender_route *route, struct lvn_index_outbound *rows,
+bool lvn_sender_post(struct lvn_sender *sender, const struct lvn_sender_route *route, struct lvn_outbox_row *rows,
                      size_t row_count, struct lvn_error *err) {
   struct lane *lane = find_lane(sender, route->destination); /* only this thread adds lanes */
   if (lane == NULL) {

@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "config/config.h"
-#include "storage/index.h"
+#include "storage/outbox.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -35,13 +35,13 @@ struct lvn_sender_route {
 /* Sends the rows over one association, in order. The destination must not be busy. Takes `rows` on success. Each row is
  * answered, or none (no memory): the destination is free again and they are as before. */
 LVN_MUST_CHECK bool lvn_sender_post(struct lvn_sender *sender, const struct lvn_sender_route *route,
-                                    struct lvn_index_outbound *rows, size_t row_count, struct lvn_error *err);
+                                    struct lvn_outbox_row *rows, size_t row_count, struct lvn_error *err);
 
 struct lvn_sender_answer {
-  int64_t outbound_id;
+  int64_t outbox_id;
   int64_t attempt;
-  enum lvn_index_send_verdict verdict; /* attempts used up are the caller's business */
-  int64_t status;                      /* DIMSE, or -1 when the peer did not answer */
+  enum lvn_send_verdict verdict; /* attempts used up are the caller's business */
+  int64_t status;                /* DIMSE, or -1 when the peer did not answer */
   char destination[64];
   char study_name[LVN_INDEX_STUDY_NAME_BYTES];
   char message[LVN_INDEX_MESSAGE_BYTES];
@@ -53,7 +53,7 @@ bool lvn_sender_take(struct lvn_sender *sender, struct lvn_sender_answer *ret_an
 /* What a DIMSE status of C-STORE means for the queue (PS3.4 B.2.3, PS3.7 annex C). Stored: 0000, the warnings Bxxx,
  * 0001, 0107 and 0116, and 0111 (it has this object already). Again, since it commonly passes: A7xx out of resources,
  * 0110 processing failure, 0210, 0213, FE00. The rest, A9xx and Cxxx among them, is permanent. */
-enum lvn_index_send_verdict lvn_sender_judge(uint16_t status);
+enum lvn_send_verdict lvn_sender_judge(uint16_t status);
 /* Wait before the next attempt: doubled each time, up to the maximum. */
 int64_t lvn_sender_backoff_ms(int64_t attempt, unsigned first_seconds, unsigned max_seconds);
 

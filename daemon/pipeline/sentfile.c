@@ -36,7 +36,7 @@ static bool append(const char *path, const char *line, struct lvn_error *err) {
   return !is_new || lvn_file_sync_folder(folder, err);
 }
 
-static bool note(const struct lvn_config *config, const struct lvn_index_sent *sent, struct lvn_error *err) {
+static bool note(const struct lvn_config *config, const struct lvn_outbox_sent *sent, struct lvn_error *err) {
   char path[LVN_PATH_BYTES];
   char sha256[LVN_SHA256_TEXT_BYTES];
   lvn_sha256_to_text(sent->sha256, sha256);
@@ -51,24 +51,23 @@ static bool note(const struct lvn_config *config, const struct lvn_index_sent *s
   return line != NULL && make_path(config, sent->job_id, path, err) && append(path, line, err);
 }
 
-void lvn_sentfile_remember(struct lvn_pipeline *pipeline, int64_t outbound_id) {
+void lvn_sentfile_remember(struct lvn_pipeline *pipeline, int64_t outbox_id) {
   struct lvn_error err;
-  struct lvn_index_sent sent;
+  struct lvn_outbox_sent sent;
   bool found = false;
-  bool good = lvn_index_sent_get(pipeline->index, outbound_id, &sent, &found, &err);
+  bool good = lvn_outbox_get_sent(pipeline->index, outbox_id, &sent, &found, &err);
   if (good && found) {
     sent.sent_ms = lvn_clock_wall_ms();
     good = note(&pipeline->config, &sent, &err);
   }
   if (!good) { /* the index will know it: the note is made up for from there */
     pipeline->has_missing_notes = true;
-    pipeline->sent_complete_to =
-        pipeline->sent_complete_to < outbound_id ? pipeline->sent_complete_to : outbound_id - 1;
-    lvn_log_error(LVN_LOG_WARNING, "sent-not-noted", &err, "outbound=%lld", (long long)outbound_id);
+    pipeline->sent_complete_to = pipeline->sent_complete_to < outbox_id ? pipeline->sent_complete_to : outbox_id - 1;
+    lvn_log_error(LVN_LOG_WARNING, "sent-not-noted", &err, "outbound=%lld", (long long)outbox_id);
   }
 }
 
-static bool read_line(const char *line, struct lvn_index_sent *sent) {
+static bool read_line(const char *line, struct lvn_outbox_sent *sent) {
   LVN_AUTOJSON json_t *root = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
   const char *uid = json_string_value(json_object_get(root, "sop_instance_uid"));
   const char *destination = json_string_value(json_object_get(root, "destination"));
@@ -96,7 +95,7 @@ bool lvn_sentfile_each(const struct lvn_config *config, int64_t job_id, lvn_sent
   }
   for (char *line = (char *)data; line != NULL;) {
     char *end = strchr(line, '\n');
-    struct lvn_index_sent sent = {.job_id = job_id};
+    struct lvn_outbox_sent sent = {.job_id = job_id};
     if (end != NULL) {
       *end = '\0';
     }
@@ -109,11 +108,11 @@ bool lvn_sentfile_each(const struct lvn_config *config, int64_t job_id, lvn_sent
 }
 
 struct search {
-  const struct lvn_index_sent *wanted;
+  const struct lvn_outbox_sent *wanted;
   bool found;
 };
 
-static bool compare(void *user_data, const struct lvn_index_sent *sent, struct lvn_error *err) {
+static bool compare(void *user_data, const struct lvn_outbox_sent *sent, struct lvn_error *err) {
   struct search *search = user_data;
   (void)err;
   search->found = search->found || (strcmp(sent->sop_instance_uid, search->wanted->sop_instance_uid) == 0 &&
@@ -122,12 +121,12 @@ static bool compare(void *user_data, const struct lvn_index_sent *sent, struct l
   return true;
 }
 
-static bool make_up_for(const struct lvn_pipeline *pipeline, int64_t outbound_id, struct lvn_error *err) {
-  struct lvn_index_sent sent = {0};
+static bool make_up_for(const struct lvn_pipeline *pipeline, int64_t outbox_id, struct lvn_error *err) {
+  struct lvn_outbox_sent sent = {0};
   struct search search = {.wanted = &sent};
   char folder[LVN_PATH_BYTES];
   bool found = false;
-  if (!lvn_index_sent_get(pipeline->index, outbound_id, &sent, &found, err) ||
+  if (!lvn_outbox_get_sent(pipeline->index, outbox_id, &sent, &found, err) ||
       !lvn_jobfile_folder(&pipeline->config, sent.job_id, folder, err)) {
     return false;
   }
@@ -138,17 +137,17 @@ static bool make_up_for(const struct lvn_pipeline *pipeline, int64_t outbound_id
 
 bool lvn_sentfile_complete(struct lvn_pipeline *pipeline, struct lvn_error *err) {
   for (unsigned i = 0; i < ROWS_PER_TURN; i++) {
-    int64_t outbound_id = 0;
-    if (!lvn_index_next_sent(pipeline->index, pipeline->sent_complete_to, &outbound_id, err)) {
+    int64_t outbox_id = 0;
+    if (!lvn_outbox_next_sent(pipeline->index, pipeline->sent_complete_to, &outbox_id, err)) {
       return false;
     }
-    if (outbound_id == 0) {
+    if (outbox_id == 0) {
       return true;
     }
-    if (!make_up_for(pipeline, outbound_id, err)) {
+    if (!make_up_for(pipeline, outbox_id, err)) {
       return false;
     }
-    pipeline->sent_complete_to = outbound_id;
+    pipeline->sent_complete_to = outbox_id;
   }
   return true;
 }

@@ -19,20 +19,19 @@ static void clear_verdict(struct lvn_verdict *verdict) {
   }
 }
 
-static bool record_failure(struct lvn_pipeline *pipeline, const struct lvn_verdict *verdict,
-                           const struct lvn_index_job *job, struct lvn_error *err) {
+static bool record_failure(struct lvn_pipeline *pipeline, const struct lvn_verdict *verdict, const struct lvn_job *job,
+                           struct lvn_error *err) {
   int64_t now_ms = lvn_clock_wall_ms();
   if (verdict->is_own_fault) {
     int64_t retry_at_ms = now_ms + lvn_jobs_backoff_ms(job->postponed + 1, 2);
-    return lvn_index_job_postpone(pipeline->index, job->job_id, verdict->code, verdict->message, now_ms, retry_at_ms,
-                                  err);
+    return lvn_queue_postpone(pipeline->index, job->job_id, verdict->code, verdict->message, now_ms, retry_at_ms, err);
   }
-  return lvn_index_job_fail(pipeline->index, job->job_id, verdict->code, verdict->message, verdict->is_transient,
-                            now_ms, now_ms + lvn_jobs_backoff_ms(job->attempt, 4), err);
+  return lvn_queue_fail(pipeline->index, job->job_id, verdict->code, verdict->message, verdict->is_transient, now_ms,
+                        now_ms + lvn_jobs_backoff_ms(job->attempt, 4), err);
 }
 
-static bool record_outcome(struct lvn_pipeline *pipeline, const struct lvn_verdict *verdict,
-                           const struct lvn_index_job *job, struct lvn_error *err) {
+static bool record_outcome(struct lvn_pipeline *pipeline, const struct lvn_verdict *verdict, const struct lvn_job *job,
+                           struct lvn_error *err) {
   struct lvn_jobfile *file = verdict->file;
   file->job = *job;
   return lvn_jobfile_route(pipeline, file, err) && lvn_jobfile_write(&pipeline->config, file, err) &&
@@ -43,13 +42,13 @@ static bool record_outcome(struct lvn_pipeline *pipeline, const struct lvn_verdi
 /* True when nothing is left to do: it is in the index, or *ret_is_over: the job is not running any more. */
 static bool record(struct lvn_pipeline *pipeline, const struct lvn_verdict *verdict, bool *ret_is_over,
                    struct lvn_error *err) {
-  struct lvn_index_job job = {0};
+  struct lvn_job job = {0};
   *ret_is_over = false;
-  if (!lvn_index_job_get(pipeline->index, verdict->job_id, &job, err)) {
+  if (!lvn_queue_get(pipeline->index, verdict->job_id, &job, err)) {
     *ret_is_over = err->code == LVN_ERROR_DATA; /* its study was removed */
     return *ret_is_over;
   }
-  *ret_is_over = strcmp(job.state, "running") != 0;
+  *ret_is_over = job.state != LVN_JOB_RUNNING;
   if (*ret_is_over) {
     return true;
   }

@@ -249,7 +249,7 @@ static inline void answer_done(int fd, const json_t *job) {
   lvn_free(data);
   int length =
       snprintf(line, sizeof line,
-               "{\"done\":{\"job_id\":%" JSON_INTEGER_FORMAT ",\"outcome\":\"done\",\"sentence\":\"\","
+               "{\"done\":{\"job_id\":%" JSON_INTEGER_FORMAT ",\"outcome\":\"done\",\"status_message\":\"\","
                "\"objects\":[{\"path\":\"%s\",\"sop_class_uid\":\"%s\",\"sop_instance_uid\":\"%s\"}]}}\n",
                json_integer_value(json_object_get(job, "job_id")), path, scan.sop_class_uid, scan.sop_instance_uid);
   assert_int_equal(write(fd, line, (size_t)length), length);
@@ -259,7 +259,7 @@ static inline void answer_outcome(int fd, const json_t *job, const char *outcome
   char line[1024];
   int length = snprintf(line, sizeof line,
                         "{\"done\":{\"job_id\":%" JSON_INTEGER_FORMAT
-                        ",\"outcome\":\"%s\",\"sentence\":\"%s\",\"objects\":[]}}\n",
+                        ",\"outcome\":\"%s\",\"status_message\":\"%s\",\"objects\":[]}}\n",
                         json_integer_value(json_object_get(job, "job_id")), outcome, status_message);
   assert_int_equal(write(fd, line, (size_t)length), length);
 }

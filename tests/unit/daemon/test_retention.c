@@ -93,7 +93,7 @@ static size_t count_objects(void) {
 static size_t count_studies(void) {
   LVN_AUTOFREE struct lvn_index_study *studies = NULL;
   size_t count = 0;
-  const struct lvn_index_study_filter filter = {.state = NULL};
+  const struct lvn_index_study_filter filter = {.state = LVN_STUDY_ANY};
   assert_good(lvn_index_list_studies(pipeline->index, &filter, &studies, &count, &err));
   return count;
 }
