@@ -129,6 +129,9 @@ static bool finish_row(struct lvn_index *index, const struct lvn_outbox_finish *
                                                                   [LVN_SEND_UNKNOWN] = LVN_OUTBOX_QUEUED};
   enum lvn_outbox_state state = states[finish->verdict];
   int64_t superseded_by = 0;
+  if (state == LVN_OUTBOX_QUEUED && finish->gives_up) {
+    state = LVN_OUTBOX_FAILED;
+  }
   return require_state(index, finish->outbox_id, LVN_OUTBOX_SENDING, err) &&
          lvn_sql_run(index, err,
                      "UPDATE outbox SET state=?2, verdict=?3, status=?4, status_message=?5, sent_at=?6, not_before=?7"

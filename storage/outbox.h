@@ -94,9 +94,10 @@ struct lvn_outbox_finish {
   const char *status_message; /* borrowed */
   int64_t now_ms;
   int64_t not_before_ms; /* of the next attempt */
+  bool gives_up;         /* there is none: failed instead of queued */
 };
-/* sending -> sent, queued (retry, unknown) or failed. Of a superseded job, queued becomes cancelled. LVN_ERROR_CONFLICT
- * when the row is not being sent. */
+/* sending -> sent, queued (retry and unknown, while attempts are left) or failed. Of a superseded job, queued becomes
+ * cancelled. LVN_ERROR_CONFLICT when the row is not being sent. */
 LVN_MUST_CHECK bool lvn_outbox_finish(struct lvn_index *index, const struct lvn_outbox_finish *finish,
                                       struct lvn_error *err);
 /* sent -> committed. LVN_ERROR_CONFLICT from any other state. */
