@@ -1,6 +1,5 @@
 #include "daemon/pipeline/pipeline.h"
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "daemon/pipeline/assembly/assembly.h"
@@ -44,7 +43,7 @@ static bool holds_study(void *user_data, const char *study_uid) {
   return lvn_ingest_holds_study(pipeline->ingest, study_uid);
 }
 
-static const struct lvn_index_model *get_model(void *user_data) {
+static const struct lvn_job_model *get_model(void *user_data) {
   const struct lvn_pipeline *pipeline = user_data;
   return lvn_scheduler_get_model(pipeline->scheduler);
 }
@@ -149,10 +148,7 @@ static bool create_surface(struct lvn_pipeline *p, struct lvn_error *err) {
 }
 
 int64_t lvn_pipeline_tick(struct lvn_pipeline *p) {
-  struct lvn_error err;
   int64_t now_ms = lvn_tick_now_ms();
-  int64_t wall_ms = lvn_clock_wall_ms();
-  int64_t index_due_ms = INT64_MAX;
   int64_t due_ms = now_ms + (p->stop_at_ms == 0 ? TICK_MAX_MS : STOPPING_MS);
   lvn_tick_at(&due_ms, lvn_clock_step_tick(p->clock_step, now_ms));
   lvn_tick_at(&due_ms, lvn_ingest_tick(p->ingest, now_ms));
@@ -165,9 +161,6 @@ int64_t lvn_pipeline_tick(struct lvn_pipeline *p) {
   lvn_tick_at(&due_ms, lvn_retention_tick(p->retention, now_ms));
   lvn_tick_at(&due_ms, lvn_control_tick(p->control, now_ms));
   lvn_tick_at(&due_ms, lvn_watch_tick(p->watch, now_ms));
-  if (lvn_index_next_due(p->needs.index, wall_ms, &index_due_ms, &err) && index_due_ms != INT64_MAX) {
-    lvn_tick_at(&due_ms, now_ms + index_due_ms - wall_ms);
-  }
   return due_ms;
 }
 

@@ -103,7 +103,7 @@ static inline void take_study(int64_t age_ms) {
 static inline size_t count_studies(void) {
   LVN_AUTOFREE struct lvn_index_study *studies = NULL;
   size_t count = 0;
-  const struct lvn_index_study_filter filter = {.state = NULL};
+  const struct lvn_index_study_filter filter = {.state = LVN_STUDY_ANY};
   assert_good(lvn_index_list_studies(index_, &filter, &studies, &count, &err));
   return count;
 }
@@ -112,7 +112,7 @@ static inline size_t count_studies(void) {
 static inline struct lvn_index_study get_study(void) {
   LVN_AUTOFREE struct lvn_index_study *studies = NULL;
   size_t count = 0;
-  const struct lvn_index_study_filter filter = {.state = NULL};
+  const struct lvn_index_study_filter filter = {.state = LVN_STUDY_ANY};
   assert_good(lvn_index_list_studies(index_, &filter, &studies, &count, &err));
   assert_int_equal(count, 1);
   return studies[0];

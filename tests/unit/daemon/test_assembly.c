@@ -2,17 +2,18 @@
 #include "tests/unit/daemon/module_fixture.h"
 
 #include "daemon/pipeline/assembly/assembly.h"
+#include "storage/queue.h"
 
 static struct lvn_assembly *assembly;
 static bool is_held;
-static const struct lvn_index_model *model;
+static const struct lvn_job_model *model;
 
 static bool holds_study(void *user_data, const char *uid) {
   (void)user_data;
   return is_held && strcmp(uid, study_uid) == 0;
 }
 
-static const struct lvn_index_model *get_model(void *user_data) {
+static const struct lvn_job_model *get_model(void *user_data) {
   (void)user_data;
   return model;
 }
@@ -41,9 +42,9 @@ static int64_t tick(void) {
   return due_ms;
 }
 
-static void assert_study(const char *state, const char *status_message) {
+static void assert_study(enum lvn_study_state state, const char *status_message) {
   struct lvn_index_study study = get_study();
-  assert_string_equal(study.state, state);
+  assert_int_equal(study.state, state);
   assert_string_equal(study.status_message, status_message);
 }
 
@@ -52,10 +53,10 @@ static void test_assembly__says_what_a_study_waits_for(void **state) {
   assert_int_equal(tick(), LVN_TICK_NEVER); /* no study, nothing due */
   take("liver.dcm", 0);
   assert_int_equal(tick(), LVN_TICK_NEVER);
-  assert_study("collecting", "waiting for CT images: only a ROI was received");
+  assert_study(LVN_STUDY_COLLECTING, "waiting for CT images: only a ROI was received");
   take("01.dcm", 0);
   assert_int_equal(tick(), LVN_TICK_NEVER);
-  assert_study("ready", "waiting for the analysis worker");
+  assert_study(LVN_STUDY_READY, "waiting for the analysis worker");
   assert_int_equal(lvn_assembly_get_stage(assembly).count, 1);
 }
 
@@ -63,7 +64,7 @@ static void test_assembly__waits_for_a_roi(void **state) {
   (void)state;
   take("01.dcm", 0);
   (void)tick();
-  assert_study("collecting", "waiting for a ROI (RTSTRUCT, SEG or measurement SR) of a lesion");
+  assert_study(LVN_STUDY_COLLECTING, "waiting for a ROI (RTSTRUCT, SEG or measurement SR) of a lesion");
   assert_int_equal(lvn_assembly_get_stage(assembly).count, 0);
 }
 
@@ -73,7 +74,7 @@ static void test_assembly__is_due_when_a_study_settles(void **state) {
   int64_t before_ms = lvn_tick_now_ms();
   take_study(0);
   assert_in_range(tick() - before_ms, 29000, 31000);
-  assert_string_equal(get_study().state, "collecting");
+  assert_int_equal(get_study().state, LVN_STUDY_COLLECTING);
 }
 
 static void test_assembly__holds_a_study_back_that_grows(void **state) {
@@ -82,33 +83,33 @@ static void test_assembly__holds_a_study_back_that_grows(void **state) {
   take_study(0);
   is_held = true; /* an acknowledged object of it could not be taken yet */
   assert_true(tick() < lvn_tick_now_ms() + 2000);
-  assert_string_equal(get_study().state, "collecting");
+  assert_int_equal(get_study().state, LVN_STUDY_COLLECTING);
   is_held = false;
   assert_good(lvn_spool_marker_create(spool, "0123456789abcdef", &marker, &err));
   assert_good(lvn_spool_marker_add_study(marker, study_uid, &err));
   assert_true(tick() < lvn_tick_now_ms() + 2000);
-  assert_string_equal(get_study().state, "collecting");
+  assert_int_equal(get_study().state, LVN_STUDY_COLLECTING);
   lvn_spool_marker_destroy(marker);
   (void)tick();
-  assert_string_equal(get_study().state, "ready");
+  assert_int_equal(get_study().state, LVN_STUDY_READY);
 }
 
 static void test_assembly__makes_one_job_when_a_model_is_known(void **state) {
-  static const struct lvn_index_model known = {.name = "m", .version = "1"};
-  LVN_AUTOFREE struct lvn_index_job *jobs = NULL;
+  static const struct lvn_job_model known = {.name = "m", .version = "1"};
+  LVN_AUTOFREE struct lvn_job *jobs = NULL;
   size_t count = 0;
   (void)state;
   take_study(0);
   (void)tick();
-  assert_good(lvn_index_list_jobs(index_, NULL, NULL, 10, &jobs, &count, &err));
+  assert_good(lvn_queue_list(index_, &(struct lvn_job_filter){.limit = 10}, &jobs, &count, &err));
   assert_int_equal(count, 0);
   lvn_free(jobs);
   model = &known;
   (void)tick();
   (void)tick();
-  assert_good(lvn_index_list_jobs(index_, NULL, NULL, 10, &jobs, &count, &err));
+  assert_good(lvn_queue_list(index_, &(struct lvn_job_filter){.limit = 10}, &jobs, &count, &err));
   assert_int_equal(count, 1);
-  assert_string_equal(jobs[0].state, "queued");
+  assert_int_equal(jobs[0].state, LVN_JOB_QUEUED);
   assert_string_equal(jobs[0].model_name, "m");
 }
 

@@ -51,7 +51,7 @@ static bool holds_study(void *user_data, const char *uid) {
   return lvn_ingest_holds_study(ingest, uid);
 }
 
-static const struct lvn_index_model *get_model(void *user_data) {
+static const struct lvn_job_model *get_model(void *user_data) {
   (void)user_data;
   return NULL;
 }

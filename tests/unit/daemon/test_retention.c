@@ -3,6 +3,7 @@
 
 #include "daemon/pipeline/retention/removal.h"
 #include "daemon/pipeline/retention/retention.h"
+#include "storage/queue.h"
 
 static struct lvn_retention *retention;
 static int64_t now_ms;
@@ -171,17 +172,17 @@ static void test_retention__removes_for_an_operator(void **state) {
 
 /* The worker that analyses it is ended: its outcome would have no study. */
 static void test_retention__ends_the_work_on_a_study_that_is_removed(void **state) {
-  static const struct lvn_index_model model = {.name = "m", .version = "1"};
+  static const struct lvn_job_model model = {.name = "m", .version = "1"};
   struct lvn_index_study study;
-  struct lvn_index_job job;
+  struct lvn_job job;
   int64_t job_id = 0;
   bool found = false;
   (void)state;
   receive("01.dcm", 0);
   (void)lvn_ingest_tick(ingest, now_ms);
   assert_good(lvn_index_study_settle(index_, study_uid, &err));
-  assert_good(lvn_index_job_create(index_, study_uid, &model, lvn_clock_wall_ms(), &job_id, &err));
-  assert_good(lvn_index_job_claim(index_, lvn_clock_wall_ms(), &job, &found, &err));
+  assert_good(lvn_queue_create(index_, study_uid, &model, lvn_clock_wall_ms(), &job_id, &err));
+  assert_good(lvn_queue_claim(index_, lvn_clock_wall_ms(), 60000, &job, &found, &err));
   assert_true(found);
   ended_job_id = 0;
   assert_false(lvn_retention_remove(retention, study_uid, false, &study, &err));
