@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <sys/inotify.h>
 #include <unistd.h>
 
@@ -10,6 +9,7 @@
 #include "base/log.h"
 #include "base/loop/loop.h"
 #include "base/memory.h"
+#include "base/process.h"
 #include "daemon/pipeline/pipeline.h"
 #include "daemon/pipeline/rebuild/rebuild.h"
 #include "daemon/pipeline/shared/tick.h"
@@ -155,20 +155,6 @@ static void close_all(struct process *process) {
   lvn_loop_destroy(process->loop);
 }
 
-static void tell_ready(void) {
-  const char *text = getenv("LVN_READY_FD");
-  if (text == NULL) {
-    return;
-  }
-  char *end = NULL;
-  long fd = strtol(text, &end, 10); /* allow: our own supervisor wrote it; checked below */
-  if (end != text && *end == '\0' && fd > STDERR_FILENO) {
-    (void)!write((int)fd, "1", 1);
-    (void)close((int)fd);
-  }
-  (void)unsetenv("LVN_READY_FD");
-}
-
 static bool run(const struct process *process, struct lvn_error *err) {
   while (!lvn_pipeline_is_done(process->pipeline)) {
     int64_t wait_ms = lvn_pipeline_tick(process->pipeline) - lvn_tick_now_ms();
@@ -193,7 +179,7 @@ int lvn_pipeline_run(const char *config_path, const struct lvn_config *config) {
   bool good = open_all(process, &err);
   if (good) {
     lvn_log(LVN_LOG_NOTICE, "event=pipeline-ready peers=%zu", config->peer_count);
-    tell_ready();
+    lvn_process_tell_ready();
     good = run(process, &err);
   }
   if (!good) {

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/loop/loop.h"
 #include "base/memory.h"
+#include "base/process.h"
 #include "daemon/worker/wire.h"
 
 #include <errno.h>
@@ -84,16 +85,6 @@ static void limit_open(const struct lvn_config *config) {
   struct sigaction late = {.sa_handler = on_late_open};
   (void)sigaction(SIGALRM, &late, NULL);
   (void)alarm(config->job_seconds_max > OPEN_SECONDS_MIN ? config->job_seconds_max : OPEN_SECONDS_MIN);
-}
-
-static void tell_ready(void) {
-  const char *text = getenv("LVN_READY_FD");
-  if (text != NULL) {
-    int fd = (int)strtol(text, NULL, 10); /* allow: set by our own supervisor */
-    (void)!write(fd, "1", 1);
-    (void)close(fd);
-    (void)unsetenv("LVN_READY_FD");
-  }
 }
 
 static bool open_model(const struct lvn_config *config, const char *folder, const char *event,
@@ -316,7 +307,7 @@ int lvn_worker_run(const char *config_path, const struct lvn_config *config) {
   bool good = open_loop(&worker, &err) && open_models(config, &worker.models, &err);
   (void)alarm(0);
   if (good) {
-    tell_ready();
+    lvn_process_tell_ready();
     good = work(&worker, &err);
   }
   if (!good && !worker.stops) {
