@@ -33,6 +33,7 @@ static struct lvn_loop *loop;
 static struct lvn_outbox *outbox;
 static struct lvn_error err;
 static char event_path[LVN_PATH_BYTES];
+static pid_t storescp_pid; /* 0: none */
 
 #define assert_good(expression)                                                                                        \
   do {                                                                                                                 \
@@ -223,8 +224,17 @@ static int set_up(void **state) {
   return 0;
 }
 
+static void stop_storescp(void) {
+  if (storescp_pid > 0) {
+    (void)kill(storescp_pid, SIGKILL);
+    (void)waitpid(storescp_pid, NULL, 0);
+    storescp_pid = 0;
+  }
+}
+
 static int tear_down(void **state) {
   (void)state;
+  stop_storescp();
   lvn_outbox_destroy(outbox);
   lvn_loop_destroy(loop);
   lvn_index_close(index_);
@@ -321,45 +331,38 @@ static void test_transport__peer_that_nothing_serves_fails(void **state) {
 
 /* ---- C-STORE ---- */
 
-static pid_t start_storescp(const char *option) {
+static void start_storescp(const char *option) {
   char port[8];
   char inbox[LVN_PATH_BYTES];
   (void)snprintf(inbox, sizeof inbox, "%s/peer", folder);
   (void)snprintf(port, sizeof port, "%u", 20000U + (unsigned)getpid() % 20000U);
   add_peer("pacs", "127.0.0.1", (uint16_t)strtoul(port, NULL, 10)); /* allow: our own digits */
-  pid_t pid = fork();
-  assert_true(pid >= 0);
-  if (pid == 0) {
+  storescp_pid = fork();
+  assert_true(storescp_pid >= 0);
+  if (storescp_pid == 0) {
     (void)execlp("storescp", "storescp", "-aet", "PACS", "-od", inbox, "--quiet", option, port, (char *)NULL);
     _exit(127);
   }
-  return pid;
-}
-
-static void stop_storescp(pid_t pid) {
-  (void)kill(pid, SIGKILL);
-  (void)waitpid(pid, NULL, 0);
 }
 
 static void test_transport__cstore_stores_objects_and_refuses_events(void **state) {
   (void)state;
-  pid_t pid = start_storescp("--prefer-uncompr");
+  start_storescp("--prefer-uncompr");
   queue_for("pacs");
   assert_int_equal(await(LVN_OUTBOX_OBJECT, LVN_OUTBOX_SENT, LVN_SEND_STORED).status, 0);
   struct lvn_outbox_row row = await(LVN_OUTBOX_EVENT, LVN_OUTBOX_FAILED, LVN_SEND_FAILED);
   assert_string_equal(row.status_message, "C-STORE carries DICOM objects only");
-  stop_storescp(pid);
 }
 
 /* The peer takes all of the object, then its association dies before the answer. */
 static void test_transport__cstore_without_an_answer_is_unknown(void **state) {
   (void)state;
-  pid_t pid = start_storescp("--abort-after");
+  start_storescp("--abort-after");
   queue_for("pacs");
   struct lvn_outbox_row row = await(LVN_OUTBOX_OBJECT, LVN_OUTBOX_QUEUED, LVN_SEND_UNKNOWN);
   assert_int_equal(row.status, -1);
   assert_non_null(strstr(row.status_message, "all of it was sent, but no answer came"));
-  stop_storescp(pid);
+  stop_storescp();
   row = await(LVN_OUTBOX_OBJECT, LVN_OUTBOX_QUEUED, LVN_SEND_RETRY); /* nobody listens: nothing was sent */
 }
 
