@@ -34,15 +34,15 @@ static const char *const verdicts[LVN_SEND_VERDICTS] = {[LVN_SEND_NONE] = "",
                                                         [LVN_SEND_UNKNOWN] = "unknown"};
 static const char *const kinds[LVN_OUTBOX_KINDS] = {[LVN_OUTBOX_OBJECT] = "object", [LVN_OUTBOX_EVENT] = "event"};
 
-/* The position of `name` from `first` on; -1: none. */
+/* The position of `name` from `first` on; -1: none. NULL is no name (a column that could not be read). */
 static int find(const char *const *names, size_t count, size_t first, const char *name, const char *what,
                 struct lvn_error *err) {
-  for (size_t i = first; i < count; i++) {
+  for (size_t i = first; name != NULL && i < count; i++) {
     if (strcmp(names[i], name) == 0) {
       return (int)i;
     }
   }
-  (void)lvn_error_set(err, LVN_ERROR_USAGE, "'%.40s' is no %s", name, what);
+  (void)lvn_error_set(err, LVN_ERROR_USAGE, "'%.40s' is no %s", name == NULL ? "" : name, what);
   return -1;
 }
 
