@@ -184,6 +184,16 @@ static inline json_int_t integer_of(const char *list, const char *key) {
   return value;
 }
 
+static inline bool counts_to(const char *list, const char *key, json_int_t expected) {
+  for (double until = lvn_clock_monotonic_seconds() + PATIENCE_SECONDS; lvn_clock_monotonic_seconds() < until;) {
+    if (integer_of(list, key) == expected) {
+      return true;
+    }
+    lvn_clock_sleep_seconds(0.05);
+  }
+  return false;
+}
+
 /* The object of a file, or another version of it: with another last byte of its pixels. */
 static inline void receive_version(const char *name, uint8_t version) {
   struct lvn_spool *spool = NULL;
