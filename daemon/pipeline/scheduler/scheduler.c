@@ -467,9 +467,20 @@ static void give_out_jobs(struct lvn_scheduler *scheduler) {
   }
 }
 
+/* The next job whose time has not come. */
+static void look_ahead(struct lvn_scheduler *scheduler, int64_t now_ms) {
+  struct lvn_error ignored; /* of an index that just said so elsewhere */
+  int64_t wall_ms = lvn_clock_wall_ms();
+  int64_t due_ms = INT64_MAX;
+  if (lvn_queue_next_due(scheduler->needs.index, wall_ms, &due_ms, &ignored) && due_ms != INT64_MAX) {
+    lvn_tick_at(&scheduler->due_ms, now_ms + due_ms - wall_ms);
+  }
+}
+
 int64_t lvn_scheduler_tick(struct lvn_scheduler *scheduler, int64_t now_ms) {
   scheduler->due_ms = lvn_verdicts_tick(scheduler->verdicts);
   give_out_jobs(scheduler);
+  look_ahead(scheduler, now_ms);
   /* After that, so that a new job's limit is looked at, too. */
   for (size_t i = scheduler->worker_count; i > 0; i--) {
     kill_late(scheduler, scheduler->workers[i - 1], now_ms);
