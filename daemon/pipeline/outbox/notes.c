@@ -23,6 +23,7 @@ void lvn_notes_remember(struct lvn_notes *notes, int64_t outbox_id) {
   if (!good) {
     notes->is_behind = true;
     notes->complete_to = notes->complete_to < outbox_id ? notes->complete_to : outbox_id - 1;
+    notes->next_ms = 0; /* at once, then as often as it fails */
     lvn_log_error(LVN_LOG_WARNING, "sent-not-noted", &err, "outbound=%lld", (long long)outbox_id);
   }
 }
