@@ -11,8 +11,13 @@ import tree
 # room: what it may include beside itself. A row's order is from the ground up; no row may name one below it.
 BASE = ("base",)
 IMAGE = ("base", "model/image")
+LOOP = ("base", "base/loop")
+STORE = BASE + ("config", "storage")
+MODULE = STORE + ("daemon/pipeline/shared",)  # a module knows no other module
+MODULES = tuple(f"daemon/pipeline/{name}" for name in ("ingest", "assembly", "scheduler", "outbox", "fetch", "retention"))
 ROOMS = {
     "base": (),
+    "base/loop": BASE,
     "config": BASE,
     "storage": BASE,
     "model/image": BASE,
@@ -45,13 +50,25 @@ ROOMS = {
     "daemon/web": BASE,
     "daemon/receiver": BASE + ("config", "storage", "dicom/scan", "dicom/net/association", "dicom/net/dimse",
                                "dicom/net/services"),
-    "daemon/supervisor": BASE + ("config", "daemon/receiver"),
-    "daemon/pipeline": BASE + ("config", "storage", "dicom/scan", "dicom/net/services", "daemon/web"),
-    "daemon/worker": BASE + ("config", "analysis"),
+    "daemon/supervisor": LOOP + ("config", "daemon/receiver"),
+    "daemon/pipeline/shared": STORE + ("dicom/scan",),
+    "daemon/pipeline/ingest": MODULE,
+    "daemon/pipeline/assembly": MODULE,
+    "daemon/pipeline/scheduler": MODULE + ("base/loop", "dicom/scan"),
+    "daemon/pipeline/outbox": MODULE + ("base/loop", "dicom/net/services"),
+    "daemon/pipeline/fetch": MODULE,
+    "daemon/pipeline/retention": MODULE,
+    "daemon/pipeline/rebuild": MODULE + ("daemon/pipeline/retention",),
+    "daemon/pipeline/watch": MODULE + MODULES + ("daemon/web",),
+    "daemon/pipeline/control": MODULE + MODULES + ("base/loop", "daemon/pipeline/rebuild", "daemon/pipeline/watch"),
+    "daemon/pipeline": MODULE + MODULES + ("base/loop", "daemon/pipeline/rebuild", "daemon/pipeline/watch",
+                                           "daemon/pipeline/control", "daemon/web"),
+    "daemon/worker": LOOP + ("config", "analysis"),
     "daemon": BASE + ("config", "daemon/supervisor", "daemon/receiver", "daemon/pipeline", "daemon/worker"),
 }
-ROOMS["cli"] = IMAGE + ("config", "model/tensor", "model/text", "model/phantom", "model/network", "dicom/net/services", "dicom/write",
-                        "daemon/pipeline")
+ROOMS["cli"] = IMAGE + ("config", "model/tensor", "model/text", "model/phantom", "model/network",
+                        "dicom/net/services", "dicom/write",
+                        "daemon/pipeline/control", "daemon/pipeline/rebuild")
 ROOMS["cli/engine"] = tuple(room for room in ROOMS if not room.startswith("daemon"))
 
 # header pattern -> files that may include it
@@ -68,6 +85,7 @@ GUARDED = (
     (r"microhttpd\.h$", r"^daemon/web/", "libmicrohttpd belongs in daemon/web/"),
     (r"cairo", r"^(analysis/|model/(draw|report)/)", "Cairo belongs in analysis/, model/draw and model/report"),
     (r"gsl/", r"^model/stats/", "GSL belongs in model/stats"),
+    (r"systemd/", r"^(base/loop|daemon/supervisor)/", "libsystemd belongs in base/loop and the supervisor"),
     (r"curl/", r"^cli/engine/", "curl belongs in cli/engine/"),
 )
 BASE_MAY = re.compile(r"^(openssl/\w+\.h|[a-z0-9_]+\.h|(sys|arpa|netinet|net|linux)/[a-z0-9_]+\.h|[a-z_]+)$")
@@ -183,6 +201,7 @@ SELF_TEST.update({
     "daemon/worker/i.c": "#include <cairo/cairo.h>\n",
     "model/evaluation/j.c": "#include <gsl/gsl_cdf.h>\n",
     "daemon/pipeline/k.c": "#include <curl/curl.h>\n",
+    "daemon/worker/l.c": "#include <systemd/sd-event.h>\n",
     "base/l.c": "#include <poppler/glib.h>\n",
     "dicom/net/services/m.h": '#include "scan.h"\n',
     "somewhere/n.c": '#include "base/error.h"\n',

@@ -13,6 +13,7 @@
 
 struct lvn_scu {
   struct lvn_dimse *dimse;
+  bool was_sent; /* all of the last object */
 };
 
 static const char *const uncompressed[] = {EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN};
@@ -102,8 +103,8 @@ static bool send_object(struct lvn_scu *scu, const struct lvn_association_contex
                         const struct lvn_dimse_source *data, uint16_t *ret_status, struct lvn_error *err) {
   struct lvn_dimse_message response;
   uint16_t message_id = 0;
-  if (!lvn_dimse_send_request(scu->dimse, context, request, data, &message_id, err) ||
-      !lvn_dimse_await(scu->dimse, message_id, &response, err)) {
+  scu->was_sent = lvn_dimse_send_request(scu->dimse, context, request, data, &message_id, err);
+  if (!scu->was_sent || !lvn_dimse_await(scu->dimse, message_id, &response, err)) {
     err->code = err->code == LVN_ERROR_DATA ? LVN_ERROR_IO : err->code; /* a file that failed on the way */
     return false;
   }
@@ -115,6 +116,7 @@ bool lvn_scu_store(struct lvn_scu *scu, const struct lvn_scu_file *file, uint16_
   struct lvn_scan scan;
   struct lvn_dimse_source data;
   struct lvn_command request = {.field = LVN_COMMAND_C_STORE_RQ};
+  scu->was_sent = false;
   if (!lvn_scan_file(file->path, &scan, err)) {
     err->code = LVN_ERROR_DATA;
     return false;
@@ -132,6 +134,10 @@ bool lvn_scu_store(struct lvn_scu *scu, const struct lvn_scu_file *file, uint16_
   const bool is_answered = send_object(scu, context, &request, &data, ret_status, err);
   lvn_object_source_close(&data);
   return is_answered;
+}
+
+bool lvn_scu_was_sent(const struct lvn_scu *scu) {
+  return scu->was_sent;
 }
 
 void lvn_scu_close(struct lvn_scu *scu) {
