@@ -8,9 +8,9 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "storage/index_internal.h"
 #include "storage/intact.h"
 #include "storage/spool_internal.h"
+#include "storage/sql.h"
 
 #define INDEX_FILE "index.sqlite"
 #define REBUILD_FILE "index.sqlite.rebuild"
@@ -303,4 +303,16 @@ bool lvn_index_study_name(const struct lvn_index *index, const char *study_uid,
   }
   (void)lvn_copy(ret_name, LVN_INDEX_STUDY_NAME_BYTES, text);
   return true;
+}
+
+bool lvn_index_begin(struct lvn_index *index, struct lvn_error *err) {
+  return lvn_sql_begin(index, err);
+}
+
+bool lvn_index_commit(struct lvn_index *index, struct lvn_error *err) {
+  return lvn_sql_commit(index, err);
+}
+
+void lvn_index_rollback(struct lvn_index *index) {
+  lvn_sql_rollback(index);
 }

@@ -2,7 +2,8 @@
 
 #include <string.h>
 
-#include "storage/index_internal.h"
+#include "storage/index.h"
+#include "storage/sql.h"
 
 static bool load_studies(struct lvn_index *index, sqlite3_stmt *statement, size_t limit,
                          struct lvn_index_study *studies, size_t *count, struct lvn_error *err) {

@@ -1,6 +1,7 @@
 #include <string.h>
 
-#include "storage/index_internal.h"
+#include "storage/index.h"
+#include "storage/sql.h"
 
 #define TWO_PATIENTS "its objects name two different patients; an operator has to release it"
 

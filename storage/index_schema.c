@@ -1,4 +1,5 @@
-#include "storage/index_internal.h"
+#include "storage/index.h"
+#include "storage/sql.h"
 
 /* Times are milliseconds since 1970 UTC. Every state column has a trigger that refuses what the transition table does
  * not list and one that writes the event log, so that a wrong program cannot make a wrong state.

@@ -1,7 +1,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "storage/index_internal.h"
+#include "storage/index.h"
+#include "storage/sql.h"
 
 #define STUDY_LIMIT 10000
 

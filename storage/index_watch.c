@@ -1,7 +1,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "storage/index_internal.h"
+#include "storage/index.h"
+#include "storage/sql.h"
 
 static void read_event(sqlite3_stmt *statement, struct lvn_index_event *event) {
   event->event_id = sqlite3_column_int64(statement, 0);

@@ -2,7 +2,8 @@
 
 #include <string.h>
 
-#include "storage/index_internal.h"
+#include "storage/index.h"
+#include "storage/sql.h"
 
 #define BATCH_LIMIT 256
 #define LIST_LIMIT 10000
@@ -211,6 +212,22 @@ bool lvn_outbox_list(struct lvn_index *index, enum lvn_outbox_state state, size_
          collect_rows(index, statement, ret_rows, ret_count, err);
 }
 
+/* Names of destinations, at most max_count. */
+static bool list_names(struct lvn_index *index, sqlite3_stmt *statement, char (*ret_names)[LVN_DESTINATION_BYTES],
+                       size_t max_count, size_t *ret_count, struct lvn_error *err) {
+  bool row = true;
+  for (*ret_count = 0; *ret_count < max_count; (*ret_count)++) {
+    if (!lvn_sql_step(index, statement, &row, err)) {
+      return false;
+    }
+    if (!row) {
+      break;
+    }
+    lvn_sql_copy_text(statement, 0, ret_names[*ret_count], sizeof ret_names[0]);
+  }
+  return true;
+}
+
 bool lvn_outbox_list_due(struct lvn_index *index, int64_t now_ms, char (*ret_names)[LVN_DESTINATION_BYTES],
                          size_t max_count, size_t *ret_count, struct lvn_error *err) {
   LVN_AUTOSTATEMENT sqlite3_stmt *statement = NULL;
@@ -218,7 +235,7 @@ bool lvn_outbox_list_due(struct lvn_index *index, int64_t now_ms, char (*ret_nam
                          "SELECT DISTINCT destination FROM outbox WHERE state='queued' AND not_before<=?1"
                          " ORDER BY destination LIMIT ?2",
                          "ii", now_ms, (int64_t)max_count) &&
-         lvn_sql_list_names(index, statement, ret_names, max_count, ret_count, err);
+         list_names(index, statement, ret_names, max_count, ret_count, err);
 }
 
 bool lvn_outbox_list_sending(struct lvn_index *index, char (*ret_names)[LVN_DESTINATION_BYTES], size_t max_count,
@@ -227,7 +244,7 @@ bool lvn_outbox_list_sending(struct lvn_index *index, char (*ret_names)[LVN_DEST
   return lvn_sql_prepare(index, &statement, err,
                          "SELECT DISTINCT destination FROM outbox WHERE state='sending' ORDER BY destination LIMIT ?1",
                          "i", (int64_t)max_count) &&
-         lvn_sql_list_names(index, statement, ret_names, max_count, ret_count, err);
+         list_names(index, statement, ret_names, max_count, ret_count, err);
 }
 
 bool lvn_outbox_next_due(struct lvn_index *index, int64_t now_ms, int64_t *ret_due_ms, struct lvn_error *err) {

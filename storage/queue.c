@@ -1,8 +1,12 @@
+#include "storage/queue.h"
+
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "storage/index_internal.h"
+#include "storage/index.h"
+#include "storage/outbox.h"
+#include "storage/sql.h"
 
 #define LIST_LIMIT 10000
 #define JOB_COLUMNS                                                                                                    \

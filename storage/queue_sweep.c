@@ -1,7 +1,9 @@
 /* Leases: who works on a job, and what nobody works on any more. SQLite's owner is one process, whose monotonic clock
  * measures them; lvn_index_open() ends those of the process before. */
 #include "base/clock.h"
-#include "storage/index_internal.h"
+#include "storage/index.h"
+#include "storage/queue.h"
+#include "storage/sql.h"
 
 static int64_t lease_clock_ms(void) {
   return (int64_t)(1000.0 * lvn_clock_monotonic_seconds());

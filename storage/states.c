@@ -1,7 +1,10 @@
 /* The names of states in the index's file, in answers and in logs. */
 #include <string.h>
 
-#include "storage/index_internal.h"
+#include "storage/index.h"
+#include "storage/outbox.h"
+#include "storage/queue.h"
+#include "storage/sql.h"
 
 #define COUNT_OF(array) (sizeof(array) / sizeof(array)[0])
 

@@ -9,7 +9,7 @@
 #include "base/memory.h"
 #include "base/socket.h"
 #include "daemon/pipeline/control/ask.h"
-#include "daemon/pipeline/control/commands.h"
+#include "daemon/pipeline/control/control_commands.h"
 #include "daemon/pipeline/shared/tick.h"
 
 #define CLIENTS_MAX 16

@@ -10,7 +10,7 @@
 #include "daemon/pipeline/shared/destinations.h"
 #include "daemon/pipeline/shared/jobfile.h"
 #include "daemon/pipeline/shared/sentfile.h"
-#include "storage/index_restore.h"
+#include "storage/restore.h"
 #include "storage/spool.h"
 
 #define OBJECTS_MAX (1U << 24)

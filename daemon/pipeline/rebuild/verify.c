@@ -8,7 +8,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "daemon/pipeline/rebuild/rebuild.h"
-#include "storage/index_verify.h"
+#include "storage/verify.h"
 #include "storage/intact.h"
 
 #define NAMES_MAX (1U << 24)

@@ -14,7 +14,7 @@
 #include "base/memory.h"
 #include "base/socket.h"
 #include "daemon/pipeline/scheduler/messages.h"
-#include "daemon/pipeline/scheduler/verdicts.h"
+#include "daemon/pipeline/scheduler/scheduler_verdicts.h"
 
 /* DESIGN: the worker speaks JSON lines. It greets with {"hello":{…}}, gets {"job":{…}}, answers {"done":{…}} or
  * {"failed":{…}}. The attempt is counted in the index before the job is sent, so a worker that dies, hangs (killed

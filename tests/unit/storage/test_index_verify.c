@@ -1,5 +1,5 @@
 /* What must never be in an index, made by hand, and what a rebuild would tell otherwise. */
-#include "storage/index_verify.h"
+#include "storage/verify.h"
 #include "tests/unit/storage/index_fixture.h"
 
 struct found {

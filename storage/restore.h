@@ -1,6 +1,6 @@
 /* Putting back into a new index what the files beside the results tell of jobs, results and what was sent. */
-#ifndef LVN_STORAGE_INDEX_RESTORE_H
-#define LVN_STORAGE_INDEX_RESTORE_H
+#ifndef LVN_STORAGE_RESTORE_H
+#define LVN_STORAGE_RESTORE_H
 
 #include "storage/index.h"
 #include "storage/outbox.h"

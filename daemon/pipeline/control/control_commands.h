@@ -1,6 +1,6 @@
 /* The commands of the control socket. */
-#ifndef LVN_DAEMON_PIPELINE_COMMANDS_H
-#define LVN_DAEMON_PIPELINE_COMMANDS_H
+#ifndef LVN_DAEMON_PIPELINE_CONTROL_COMMANDS_H
+#define LVN_DAEMON_PIPELINE_CONTROL_COMMANDS_H
 
 #include "daemon/pipeline/control/control.h"
 

@@ -1,8 +1,11 @@
-#include "storage/index_restore.h"
+#include "storage/restore.h"
 
 #include <string.h>
 
-#include "storage/index_internal.h"
+#include "storage/index.h"
+#include "storage/outbox.h"
+#include "storage/queue.h"
+#include "storage/sql.h"
 
 bool lvn_index_job_restore(struct lvn_index *index, const struct lvn_job *job, struct lvn_error *err) {
   const char *state = job->outcome == LVN_OUTCOME_NONE ? "cancelled" : "done";

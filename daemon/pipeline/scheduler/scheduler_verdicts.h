@@ -1,7 +1,7 @@
 /* What workers said of their jobs: it goes into the index, or is kept and tried again until it is there. Belongs to the
  * scheduler. */
-#ifndef LVN_DAEMON_PIPELINE_VERDICTS_H
-#define LVN_DAEMON_PIPELINE_VERDICTS_H
+#ifndef LVN_DAEMON_PIPELINE_SCHEDULER_VERDICTS_H
+#define LVN_DAEMON_PIPELINE_SCHEDULER_VERDICTS_H
 
 #include "config/config.h"
 #include "daemon/pipeline/shared/jobfile.h"

@@ -1,4 +1,4 @@
-#include "storage/index_verify.h"
+#include "storage/verify.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -6,8 +6,10 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include "storage/index_internal.h"
+#include "storage/index.h"
 #include "storage/intact.h"
+#include "storage/outbox.h"
+#include "storage/sql.h"
 
 #define REPORT_CLASS "1.2.840.10008.5.1.4.1.1.88.34"
 #define HEX12 "substr(lower(hex(i.sha256)),1,12)"

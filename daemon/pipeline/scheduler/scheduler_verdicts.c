@@ -1,4 +1,4 @@
-#include "daemon/pipeline/scheduler/verdicts.h"
+#include "daemon/pipeline/scheduler/scheduler_verdicts.h"
 
 #include <stdint.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "daemon/pipeline/control/commands.h"
+#include "daemon/pipeline/control/control_commands.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@
 #include "daemon/pipeline/rebuild/rebuild.h"
 #include "daemon/pipeline/rebuild/verify.h"
 #include "daemon/pipeline/shared/jobfile.h"
-#include "storage/index_verify.h"
+#include "storage/verify.h"
 
 #define LIST_LIMIT 1000U
 #define RETRY_LIMIT 10000U

@@ -1,6 +1,6 @@
 /* Looking for what must never be: states that nothing ends, two current reports, rows that a rebuild would not make. */
-#ifndef LVN_STORAGE_INDEX_VERIFY_H
-#define LVN_STORAGE_INDEX_VERIFY_H
+#ifndef LVN_STORAGE_VERIFY_H
+#define LVN_STORAGE_VERIFY_H
 
 #include "storage/index.h"
 

@@ -1,4 +1,4 @@
-#include "storage/index_internal.h"
+#include "storage/sql.h"
 
 #include <stdarg.h>
 #include <string.h>
@@ -155,15 +155,15 @@ void lvn_sql_copy_digest(sqlite3_stmt *statement, int column, uint8_t target[LVN
   }
 }
 
-bool lvn_index_begin(struct lvn_index *index, struct lvn_error *err) {
+bool lvn_sql_begin(struct lvn_index *index, struct lvn_error *err) {
   return lvn_sql_run(index, err, "BEGIN IMMEDIATE", "");
 }
 
-bool lvn_index_commit(struct lvn_index *index, struct lvn_error *err) {
+bool lvn_sql_commit(struct lvn_index *index, struct lvn_error *err) {
   return lvn_sql_run(index, err, "COMMIT", "");
 }
 
-void lvn_index_rollback(struct lvn_index *index) {
+void lvn_sql_rollback(struct lvn_index *index) {
   if (sqlite3_get_autocommit(index->db) == 0) {
     (void)sqlite3_exec(index->db, "ROLLBACK", NULL, NULL, NULL);
   }
@@ -171,17 +171,17 @@ void lvn_index_rollback(struct lvn_index *index) {
 
 bool lvn_sql_scope_begin(struct lvn_index *index, struct lvn_sql_scope *ret_scope, struct lvn_error *err) {
   ret_scope->began = sqlite3_get_autocommit(index->db) != 0;
-  return !ret_scope->began || lvn_index_begin(index, err);
+  return !ret_scope->began || lvn_sql_begin(index, err);
 }
 
 bool lvn_sql_scope_end(struct lvn_index *index, struct lvn_sql_scope *scope, bool good, struct lvn_error *err) {
   if (!scope->began) {
     return good; /* the caller's transaction: the caller rolls it back when we fail */
   }
-  if (good && lvn_index_commit(index, err)) {
+  if (good && lvn_sql_commit(index, err)) {
     return true;
   }
-  lvn_index_rollback(index);
+  lvn_sql_rollback(index);
   return false;
 }
 
@@ -206,20 +206,5 @@ bool lvn_index_collect_digests(struct lvn_index *index, sqlite3_stmt *statement,
   }
   *ret_digests = lvn_steal(&digests);
   *ret_count = count;
-  return true;
-}
-
-bool lvn_sql_list_names(struct lvn_index *index, sqlite3_stmt *statement, char (*ret_names)[LVN_DESTINATION_BYTES],
-                        size_t max_count, size_t *ret_count, struct lvn_error *err) {
-  bool row = true;
-  for (*ret_count = 0; *ret_count < max_count; (*ret_count)++) {
-    if (!lvn_sql_step(index, statement, &row, err)) {
-      return false;
-    }
-    if (!row) {
-      break;
-    }
-    lvn_sql_copy_text(statement, 0, ret_names[*ret_count], sizeof ret_names[0]);
-  }
   return true;
 }

@@ -1,13 +1,12 @@
 /* Inside of the index, shared by its, the queue's and the outbox's files: statements that are prepared once, and
  * binding by a type string.
  */
-#ifndef LVN_STORAGE_INDEX_INTERNAL_H
-#define LVN_STORAGE_INDEX_INTERNAL_H
+#ifndef LVN_STORAGE_SQL_H
+#define LVN_STORAGE_SQL_H
 
+#include "base/file.h"
 #include "base/memory.h"
-#include "storage/index.h"
-#include "storage/outbox.h"
-#include "storage/queue.h"
+#include "base/sha256.h"
 
 #include <sqlite3.h>
 
@@ -65,12 +64,11 @@ LVN_MUST_CHECK bool lvn_sql_integer(struct lvn_index *index, int64_t *ret_value,
 void lvn_sql_copy_text(sqlite3_stmt *statement, int column, char *target, size_t target_bytes);
 /* 32 bytes; zeros when the column is not a digest. */
 void lvn_sql_copy_digest(sqlite3_stmt *statement, int column, uint8_t target[LVN_SHA256_BYTES]);
-/* Names of destinations, at most max_count. */
-LVN_MUST_CHECK bool lvn_sql_list_names(struct lvn_index *index, sqlite3_stmt *statement,
-                                       char (*ret_names)[LVN_DESTINATION_BYTES], size_t max_count, size_t *ret_count,
-                                       struct lvn_error *err);
 bool lvn_sql_fail(const struct lvn_index *index, struct lvn_error *err, const char *what);
 
+LVN_MUST_CHECK bool lvn_sql_begin(struct lvn_index *index, struct lvn_error *err);
+LVN_MUST_CHECK bool lvn_sql_commit(struct lvn_index *index, struct lvn_error *err);
+void lvn_sql_rollback(struct lvn_index *index);
 /* Begin unless the caller is inside a transaction; end commits (good) or rolls back what begin began. */
 struct lvn_sql_scope {
   bool began;
