@@ -143,7 +143,8 @@ static bool open_all(struct lvn_pipeline *pipeline, struct lvn_error *err) {
   if (!open_signals(pipeline, err) || !lvn_file_make_folder(config->run_folder, 0700, err) ||
       !lvn_index_open(config->state_folder, config->job_attempts_max, &pipeline->index, err) ||
       !lvn_objects_open(config->state_folder, &pipeline->objects, err) ||
-      !lvn_spool_open(config->state_folder, &pipeline->spool, err) || !watch_spool(pipeline, err) ||
+      !lvn_spool_open(config->state_folder, &pipeline->spool, err) ||
+      !lvn_spool_recover(pipeline->spool, /* always= */ false, err) || !watch_spool(pipeline, err) ||
       !rebuild_when_lost(pipeline, err) || !go_on_counting(pipeline, err) ||
       !lvn_index_last_event_id(pipeline->index, &pipeline->last_event_id, err) ||
       !lvn_sender_create(&pipeline->sender, err) ||

@@ -50,7 +50,7 @@ static bool remove_object(const struct lvn_removal *removal, const char *text, i
     return true;
   }
   if (!lvn_index_has_object(removal->index, sha256, &is_known, &is_current, err) ||
-      !lvn_objects_path(removal->objects, sha256, path, err)) {
+      !lvn_objects_record_path(removal->objects, sha256, path, err)) {
     return false;
   }
   if (is_known || (lvn_spool_read_record(path, &record, &ignored) && record.received_ms >= at_ms)) {

@@ -75,10 +75,8 @@ static void receive(const char *name, int64_t age_ms) {
   lvn_free(data);
 }
 
-static bool count_object(void *user_data, const char *path, const uint8_t sha256[LVN_SHA256_BYTES],
-                         struct lvn_error *ignored) {
-  (void)path;
-  (void)sha256;
+static bool count_object(void *user_data, const struct lvn_objects_entry *entry, struct lvn_error *ignored) {
+  (void)entry;
   (void)ignored;
   (*(size_t *)user_data)++;
   return true;

@@ -1,0 +1,98 @@
+#include "storage/spool_internal.h"
+
+#include "base/memory.h"
+
+#include <jansson.h>
+#include <string.h>
+
+static void json_cleanup(json_t **value) {
+  json_decref(*value);
+}
+
+/* AE titles may hold any byte of the peer's; JSON needs UTF-8. Only printable ASCII is legal (PS3.5 6.2, VR AE). */
+static void copy_printable(char *target, size_t target_bytes, const char *text) {
+  size_t used = 0;
+  for (; *text != '\0' && used + 1 < target_bytes; text++) {
+    target[used++] = *text >= 0x20 && *text < 0x7f ? *text : '?';
+  }
+  target[used] = '\0';
+}
+
+size_t lvn_spool_record_to_text(const struct lvn_reception_record *record, char ret_text[LVN_SPOOL_RECORD_BYTES]) {
+  char sha256_text[LVN_SHA256_TEXT_BYTES];
+  char calling_aet[sizeof record->calling_aet];
+  lvn_sha256_to_text(record->sha256, sha256_text);
+  copy_printable(calling_aet, sizeof calling_aet, record->calling_aet);
+  __attribute__((cleanup(json_cleanup))) json_t *root = json_pack(
+      "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:s, s:b}", "sop_class_uid", record->sop_class_uid,
+      "sop_instance_uid", record->sop_instance_uid, "transfer_syntax_uid", record->transfer_syntax_uid,
+      "study_instance_uid", record->study_instance_uid, "series_instance_uid", record->series_instance_uid,
+      "calling_aet", calling_aet, "address", record->address, "association_id", record->association_id, "received_ms",
+      (json_int_t)record->received_ms, "sequence", (json_int_t)record->sequence, "byte_count",
+      (json_int_t)record->byte_count, "sha256", sha256_text, "already_stored", (int)record->already_stored);
+  size_t bytes = root == NULL ? 0 : json_dumpb(root, ret_text, LVN_SPOOL_RECORD_BYTES, JSON_COMPACT);
+  return bytes <= LVN_SPOOL_RECORD_BYTES ? bytes : 0;
+}
+
+static bool get_text(const json_t *root, const char *key, char *target, size_t target_bytes, bool is_uid) {
+  const char *text = json_string_value(json_object_get(root, key));
+  return text != NULL && (!is_uid || lvn_uid_is_valid(text)) && lvn_copy(target, target_bytes, text);
+}
+
+static bool get_number(const json_t *root, const char *key, int64_t *ret_value) {
+  const json_t *value = json_object_get(root, key);
+  *ret_value = json_integer_value(value);
+  return json_is_integer(value) && *ret_value >= 0;
+}
+
+static bool parse_once(const char *path, const char *text, size_t bytes, struct lvn_reception_record *ret_record,
+                       struct lvn_error *err) {
+  char sha256_text[LVN_SHA256_TEXT_BYTES];
+  int64_t byte_count = 0;
+  struct lvn_reception_record record = {0};
+  json_error_t problem = {.text = ""};
+  __attribute__((cleanup(json_cleanup))) json_t *root = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &problem);
+  /* jansson has a text for what is wrong with the bytes, and mostly none where it got no memory. */
+  if (root == NULL && (problem.text[0] == '\0' || json_error_code(&problem) == json_error_out_of_memory)) {
+    return lvn_error_set(err, LVN_ERROR_NOMEM, "out of memory for the reception record '%s'", path);
+  }
+  if (!json_is_object(root) ||
+      !get_text(root, "sop_class_uid", record.sop_class_uid, sizeof record.sop_class_uid, true) ||
+      !get_text(root, "sop_instance_uid", record.sop_instance_uid, sizeof record.sop_instance_uid, true) ||
+      !get_text(root, "transfer_syntax_uid", record.transfer_syntax_uid, sizeof record.transfer_syntax_uid, true) ||
+      !get_text(root, "study_instance_uid", record.study_instance_uid, sizeof record.study_instance_uid, true) ||
+      !get_text(root, "series_instance_uid", record.series_instance_uid, sizeof record.series_instance_uid, true) ||
+      !get_text(root, "calling_aet", record.calling_aet, sizeof record.calling_aet, false) ||
+      !get_text(root, "address", record.address, sizeof record.address, false) ||
+      !get_text(root, "association_id", record.association_id, sizeof record.association_id, false) ||
+      !get_text(root, "sha256", sha256_text, sizeof sha256_text, false) ||
+      !lvn_sha256_from_text(sha256_text, record.sha256) || !get_number(root, "received_ms", &record.received_ms) ||
+      !get_number(root, "byte_count", &byte_count)) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "the reception record '%s' is damaged", path);
+  }
+  record.byte_count = (uint64_t)byte_count;
+  if (!get_number(root, "sequence", &record.sequence)) {
+    record.sequence = 0; /* of an earlier release: before all that are numbered */
+  }
+  record.already_stored = json_is_true(json_object_get(root, "already_stored"));
+  *ret_record = record;
+  return true;
+}
+
+bool lvn_spool_record_parse(const char *path, const char *text, size_t bytes, struct lvn_reception_record *ret_record,
+                            struct lvn_error *err) {
+  /* Twice, since jansson's scanner takes what it got no memory for as cut short: an object that was acknowledged is not
+   * to be called damaged for a moment's shortage. */
+  return parse_once(path, text, bytes, ret_record, err) ||
+         (err->code == LVN_ERROR_DATA && parse_once(path, text, bytes, ret_record, err));
+}
+
+bool lvn_spool_read_record(const char *path, struct lvn_reception_record *ret_record, struct lvn_error *err) {
+  LVN_AUTOFREE uint8_t *data = NULL;
+  size_t bytes = 0;
+  if (!lvn_file_exists(path)) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "there is no reception record '%s'", path);
+  }
+  return lvn_file_read(path, LVN_SPOOL_RECORD_BYTES, &data, &bytes, err) &&
+         lvn_spool_record_parse(path, (const char *)data, bytes, ret_record, err);
+}
