@@ -131,7 +131,7 @@ static void test_retention__leaves_what_an_association_adds_to(void **state) {
   lvn_spool_marker_destroy(marker);
   receive("03.dcm", 40 * DAY_MS); /* waits for the index */
   lvn_retention_turn(pipeline);
-  assert_int_equal(count_objects(), 2);
+  assert_int_equal(count_objects(), 3);
   lvn_ingest_turn(pipeline);
   lvn_retention_turn(pipeline);
   assert_int_equal(count_objects(), 0);
