@@ -5,16 +5,12 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/memory.h"
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "cli/owner.h"
-#include "daemon/pipeline/control.h"
-
-static void json_cleanup(json_t **value) {
-  json_decref(*value);
-}
-#define AUTOJSON LVN_CLEANUP(json_cleanup)
+#include "daemon/pipeline/rebuild/rebuild.h"
 #define OPTION_CONFIG(target)                                                                                          \
   { "config", "FILE", LVN_OPTION_TEXT, target, "the node's configuration (" LVN_OPERATE_CONFIG ")", false, 0, 0 }
 #define OPTION_JSON(target)                                                                                            \
@@ -26,7 +22,7 @@ int lvn_cli_status(int argc, char **argv) {
   bool as_json = false;
   int first = 0;
   struct lvn_error err = {0};
-  AUTOJSON json_t *answer = NULL;
+  LVN_AUTOJSON json_t *answer = NULL;
   const struct lvn_option options[] = {OPTION_CONFIG(&config_path), OPTION_JSON(&as_json)};
   const struct lvn_usage usage = {.command = "status",
                                   .summary = "Show what the running node holds, does and waits for.",
@@ -57,7 +53,7 @@ static int show_list(int argc, char **argv, const struct list *list) {
   bool as_json = false;
   int first = 0;
   struct lvn_error err = {0};
-  AUTOJSON json_t *answer = NULL;
+  LVN_AUTOJSON json_t *answer = NULL;
   const struct lvn_option options[] = {
       OPTION_CONFIG(&config_path),
       {"state", list->states, LVN_OPTION_CHOICE, &state, "only those in this state", false, 0, 0},
@@ -140,7 +136,7 @@ int lvn_cli_retry(int argc, char **argv) {
   bool failed_outbound = false;
   int first = 0;
   struct lvn_error err = {0};
-  AUTOJSON json_t *answer = NULL;
+  LVN_AUTOJSON json_t *answer = NULL;
   const struct lvn_option options[] = {
       OPTION_CONFIG(&config_path),
       {"study", "STUDY", LVN_OPTION_TEXT, &study, "analyse this study again", false, 0, 0},
@@ -170,7 +166,7 @@ int lvn_cli_release(int argc, char **argv) {
   const char *config_path = LVN_OPERATE_CONFIG;
   int first = 0;
   struct lvn_error err = {0};
-  AUTOJSON json_t *answer = NULL;
+  LVN_AUTOJSON json_t *answer = NULL;
   const struct lvn_option options[] = {OPTION_CONFIG(&config_path)};
   const struct lvn_usage usage = {.command = "release",
                                   .arguments = "STUDY",
@@ -194,7 +190,7 @@ int lvn_cli_release(int argc, char **argv) {
 
 /* A node that is stopped is rebuilt here; a running one by its pipeline. The index's lock decides, not a guess. */
 static bool rebuild(const char *config_path, struct lvn_rebuild_report *ret_report, struct lvn_error *err) {
-  AUTOJSON json_t *answer = NULL;
+  LVN_AUTOJSON json_t *answer = NULL;
   LVN_AUTOFREE struct lvn_config *config = lvn_alloc(1, sizeof *config, err);
   if (config == NULL || !lvn_config_load(config_path, config, err) ||
       !lvn_cli_act_as_owner(config->state_folder, "rebuild-index", err)) {

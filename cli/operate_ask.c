@@ -1,36 +1,23 @@
 #include "cli/operate.h"
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/memory.h"
-#include "daemon/pipeline/control.h"
-
-static void json_cleanup(json_t **value) {
-  json_decref(*value);
-}
-#define AUTOJSON LVN_CLEANUP(json_cleanup)
+#include "daemon/pipeline/control/ask.h"
 
 static bool ask_socket(const char *config_path, const json_t *request, json_t **ret_answer, struct lvn_error *err) {
   char path[LVN_PATH_BYTES];
-  LVN_AUTOFREE char *response = NULL;
   LVN_AUTOFREE struct lvn_config *config = lvn_alloc(1, sizeof *config, err);
-  LVN_AUTOFREE char *line = json_dumps(request, JSON_COMPACT);
   if (config == NULL || !lvn_config_load(config_path, config, err) ||
       !lvn_path_join(path, config->run_folder, LVN_CONTROL_SOCKET, err)) {
     return false;
   }
-  if (line == NULL) {
-    return lvn_error_set(err, LVN_ERROR_NOMEM, "out of memory for a request");
-  }
-  if (!lvn_control_request(path, line, &response, err)) {
-    return lvn_error_prefix(err, "is the node running");
-  }
-  *ret_answer = json_loads(response, 0, NULL);
-  return *ret_answer != NULL || lvn_error_set(err, LVN_ERROR_PROTOCOL, "the pipeline's answer is not JSON");
+  return lvn_control_ask(path, request, ret_answer, err) || lvn_error_prefix(err, "is the node running");
 }
 
 bool lvn_operate_ask(const char *config_path, json_t *request, json_t **ret_answer, struct lvn_error *err) {
-  AUTOJSON json_t *taken = request;
-  AUTOJSON json_t *answer = NULL;
+  LVN_AUTOJSON json_t *taken = request;
+  LVN_AUTOJSON json_t *answer = NULL;
   if (taken == NULL) {
     return lvn_error_set(err, LVN_ERROR_NOMEM, "out of memory for a request");
   }

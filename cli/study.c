@@ -3,19 +3,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/json.h"
 #include "base/memory.h"
 #include "cli/commands.h"
 #include "cli/operate.h"
 #include "cli/options.h"
 
-static void json_cleanup(json_t **value) {
-  json_decref(*value);
-}
-#define AUTOJSON LVN_CLEANUP(json_cleanup)
-
 /* On a terminal the question is asked; anywhere else --yes has to be typed. */
 static bool is_confirmed(const char *config_path, const char *study, struct lvn_error *err) {
-  AUTOJSON json_t *answer = NULL;
+  LVN_AUTOJSON json_t *answer = NULL;
   char line[16] = "";
   if (!lvn_operate_ask(config_path, json_pack("{s:s, s:s}", "command", "studies", "study", study), &answer, err)) {
     return false;
@@ -43,7 +39,7 @@ static int remove_study(int argc, char **argv) {
   bool force = false;
   int first = 0;
   struct lvn_error err = {0};
-  AUTOJSON json_t *answer = NULL;
+  LVN_AUTOJSON json_t *answer = NULL;
   const struct lvn_option options[] = {
       {"config", "FILE", LVN_OPTION_TEXT, &config_path, "the node's configuration (" LVN_OPERATE_CONFIG ")", false, 0,
        0},

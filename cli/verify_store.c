@@ -8,20 +8,16 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "cli/commands.h"
 #include "cli/operate.h"
 #include "cli/options.h"
 #include "cli/owner.h"
-#include "daemon/pipeline/verify.h"
+#include "daemon/pipeline/rebuild/verify.h"
 
 #define SECOND_LOOK_SECONDS 3.0
-
-static void json_cleanup(json_t **value) {
-  json_decref(*value);
-}
-#define AUTOJSON LVN_CLEANUP(json_cleanup)
 
 static bool collect(void *user_data, const char *kind, const char *text, struct lvn_error *err) {
   json_t *item = json_pack("{s:s, s:s}", "kind", kind, "text", text);
@@ -32,7 +28,7 @@ static bool collect(void *user_data, const char *kind, const char *text, struct 
 static bool look_at_copy(const char *config_path, const struct lvn_config *config, json_t *faults,
                          struct lvn_verify_counts *counts, struct lvn_error *err) {
   char copy[LVN_PATH_BYTES];
-  AUTOJSON json_t *answer = NULL;
+  LVN_AUTOJSON json_t *answer = NULL;
   if (!lvn_path_join(copy, config->state_folder, LVN_VERIFY_COPY, err) ||
       !lvn_operate_ask(config_path, json_pack("{s:s}", "command", "copy-index"), &answer, err)) {
     return false;
@@ -57,8 +53,8 @@ static bool has_fault(const json_t *faults, const json_t *fault) {
 /* A node that works changes its files while they are looked at: what is no fault a moment later is none. */
 static bool look_at_running(const char *config_path, const struct lvn_config *config, json_t *faults,
                             struct lvn_verify_counts *counts, struct lvn_error *err) {
-  AUTOJSON json_t *first = json_array();
-  AUTOJSON json_t *second = json_array();
+  LVN_AUTOJSON json_t *first = json_array();
+  LVN_AUTOJSON json_t *second = json_array();
   if (!look_at_copy(config_path, config, first, counts, err)) {
     return false;
   }
@@ -125,7 +121,7 @@ int lvn_cli_verify_store(int argc, char **argv) {
   int first = 0;
   struct lvn_error err = {0};
   struct lvn_verify_counts counts = {0};
-  AUTOJSON json_t *faults = json_array();
+  LVN_AUTOJSON json_t *faults = json_array();
   const struct lvn_option options[] = {
       {"config", "FILE", LVN_OPTION_TEXT, &config_path, "the node's configuration (" LVN_OPERATE_CONFIG ")", false, 0,
        0},
@@ -151,7 +147,7 @@ int lvn_cli_verify_store(int argc, char **argv) {
     return lvn_options_fail(usage.command, &err);
   }
   if (as_json) {
-    AUTOJSON json_t *answer =
+    LVN_AUTOJSON json_t *answer =
         json_pack("{s:b, s:I, s:I, s:I, s:I, s:O}", "running", (int)is_running, "objects", (json_int_t)counts.objects,
                   "results", (json_int_t)counts.results, "waiting", (json_int_t)counts.waiting, "unreadable",
                   (json_int_t)counts.unreadable, "faults", faults);

@@ -1,7 +1,12 @@
-# lvn_room(TARGET FOLDER LINK libs…): static library of FOLDER's own *.c and *.cc (not of its sub-folders).
+# lvn_room(TARGET FOLDER [AND folders…] LINK libs…): static library of the folders' own *.c and *.cc (not of their
+# sub-folders).
 function(lvn_room target folder)
-  cmake_parse_arguments(room "NO_PCH" "" "LINK" ${ARGN})
-  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${folder}/*.c ${PROJECT_SOURCE_DIR}/${folder}/*.cc)
+  cmake_parse_arguments(room "NO_PCH" "" "AND;LINK" ${ARGN})
+  set(sources)
+  foreach(part IN LISTS folder room_AND)
+    file(GLOB part_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${part}/*.c ${PROJECT_SOURCE_DIR}/${part}/*.cc)
+    list(APPEND sources ${part_sources})
+  endforeach()
   add_library(${target} STATIC ${sources})
   target_link_libraries(${target} PRIVATE lvn_warnings PUBLIC ${room_LINK})
   set_target_properties(${target} PROPERTIES LINKER_LANGUAGE CXX)

@@ -216,7 +216,7 @@ void lvn_spool_abandon(struct lvn_spool_writer *writer) {
 /* One reception on its way into the store. */
 struct commit {
   struct lvn_spool_writer *writer;
-  const struct lvn_reception_record *record;
+  struct lvn_reception_record *record;
   struct temporary record_file;
   int known_fd; /* of the same bytes, undamaged in the store before; -1: none */
   bool is_placed;
@@ -247,14 +247,17 @@ static bool sync_both(struct commit *commit, int object_fd, struct lvn_error *er
   return true;
 }
 
-static bool write_record(struct commit *commit, struct lvn_error *err) {
+static bool write_record(const struct commit *commit, struct lvn_error *err) {
+  const struct temporary *file = &commit->record_file;
   char text[LVN_SPOOL_RECORD_BYTES];
   size_t bytes = lvn_spool_record_to_text(commit->record, text);
   if (bytes == 0) {
     return lvn_error_set(err, LVN_ERROR_NOMEM, "out of memory for a reception record");
   }
-  return temporary_create(commit->writer->spool, &commit->record_file, err) &&
-         lvn_file_write_all(commit->record_file.fd, text, bytes, commit->record_file.path, err);
+  if (ftruncate(file->fd, 0) != 0 || lseek(file->fd, 0, SEEK_SET) != 0) {
+    return lvn_error_set_errno(err, errno, "cannot write '%s'", file->path);
+  }
+  return lvn_file_write_all(file->fd, text, bytes, file->path, err);
 }
 
 bool lvn_spool_place(const struct lvn_spool *spool, const char *path, const uint8_t sha256[LVN_SHA256_BYTES],
@@ -306,17 +309,28 @@ static bool is_still_there(const struct commit *commit) {
          opened.st_ino == named.st_ino && opened.st_dev == named.st_dev;
 }
 
+/* Seldom another association, or retention, was faster: then what was written so far is not what has to be stored. */
+static bool place_object(struct commit *commit, struct lvn_error *err) {
+  const struct temporary *file = &commit->writer->file;
+  if (commit->known_fd >= 0 && fsync(file->fd) != 0) {
+    return lvn_error_set_errno(err, errno, "cannot sync '%s'", file->path);
+  }
+  if (!lvn_spool_place(commit->writer->spool, file->path, commit->record->sha256, &commit->is_placed, err)) {
+    return false;
+  }
+  if (commit->record->already_stored != commit->is_placed) {
+    return true;
+  }
+  commit->record->already_stored = !commit->is_placed;
+  return write_record(commit, err) && (fsync(commit->record_file.fd) == 0 ||
+                                       lvn_error_set_errno(err, errno, "cannot sync '%s'", commit->record_file.path));
+}
+
 /* With the lock of the shard: retention removes what it holds only before this or after it. */
 static bool put_into_store(struct commit *commit, int shard_fd, struct lvn_error *err) {
-  const struct lvn_spool *spool = commit->writer->spool;
   const struct lvn_reception_record *record = commit->record;
-  if (!is_still_there(commit)) {
-    if (commit->known_fd >= 0 && fsync(commit->writer->file.fd) != 0) { /* removed since */
-      return lvn_error_set_errno(err, errno, "cannot sync '%s'", commit->writer->file.path);
-    }
-    if (!lvn_spool_place(spool, commit->writer->file.path, record->sha256, &commit->is_placed, err)) {
-      return false;
-    }
+  if (!is_still_there(commit) && !place_object(commit, err)) {
+    return false;
   }
   if (link(commit->record_file.path, commit->record_path) != 0) {
     return lvn_error_set_errno(err, errno, "cannot link '%s'", commit->record_path);
@@ -324,13 +338,13 @@ static bool put_into_store(struct commit *commit, int shard_fd, struct lvn_error
   if (fsync(shard_fd) != 0) {
     return lvn_error_set_errno(err, errno, "cannot sync the folder of '%s'", commit->path);
   }
-  return lvn_spool_announce(spool, commit->record_path, record->sha256, record->sequence, err);
+  return lvn_spool_announce(commit->writer->spool, commit->record_path, record->sha256, record->sequence, err);
 }
 
 static bool run_commit(struct commit *commit, struct lvn_error *err) {
   const struct lvn_objects *objects = commit->writer->spool->objects;
   LVN_AUTOCLOSE int shard_fd = -1;
-  if (!write_record(commit, err) ||
+  if (!temporary_create(commit->writer->spool, &commit->record_file, err) || !write_record(commit, err) ||
       !sync_both(commit, commit->known_fd >= 0 ? commit->known_fd : commit->writer->file.fd, err) ||
       !lvn_objects_lock(objects, commit->record->sha256[0], &shard_fd, err)) {
     return false;

@@ -2,80 +2,230 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/inotify.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
-#include "daemon/pipeline/control.h"
-#include "daemon/pipeline/pipeline_internal.h"
-#include "daemon/pipeline/rebuild.h"
+#include "base/loop/loop.h"
+#include "base/memory.h"
+#include "daemon/pipeline/assembly/assembly.h"
+#include "daemon/pipeline/control/control.h"
+#include "daemon/pipeline/fetch/fetch.h"
+#include "daemon/pipeline/ingest/ingest.h"
+#include "daemon/pipeline/outbox/outbox.h"
+#include "daemon/pipeline/rebuild/rebuild.h"
+#include "daemon/pipeline/retention/retention.h"
+#include "daemon/pipeline/scheduler/scheduler.h"
+#include "daemon/pipeline/shared/tick.h"
+#include "daemon/pipeline/watch/clock_step.h"
+#include "daemon/pipeline/watch/watch.h"
 
-/* DESIGN: one thread, one loop. poll() sleeps until a socket, a signal, the spool (inotify), a sender's answer or the
- * next due time; then every part takes its turn, each idempotent and driven by the index alone, so nothing is lost when
- * an event is missed or the process is killed between two turns. */
+/* DESIGN: one thread, one loop. It sleeps until a socket, a signal, the spool (inotify), a sender's answer or the next
+ * due time; then every module ticks, each idempotent and driven by the index alone, so nothing is lost when an event is
+ * missed or the process is killed between two ticks. This file alone knows all of them. */
 
-#define TURN_MAX_MS 5000 /* also without any event: inotify may drop, clocks may jump */
-#define PUBLISH_MS 1000
-#define MINUTE_MS 60000
-#define DRAIN_SECONDS 20.0
-#define SENDER_SECONDS 10.0
-#define EVENTS_PER_TURN 200U
+#define TICK_MAX_MS 5000 /* also without any event: inotify may drop, clocks may jump */
+#define STOPPING_MS 100
+#define DRAIN_MS 20000
+#define SIGNALS 3
 
-int64_t lvn_pipeline_now_ms(void) {
-  return (int64_t)(1000.0 * lvn_clock_monotonic_seconds());
+struct pipeline {
+  const char *config_path;
+  struct lvn_config config;
+  struct lvn_loop *loop;
+  struct lvn_index *index;
+  struct lvn_objects *objects;
+  struct lvn_spool *spool;
+  struct lvn_web *web; /* NULL: off */
+  struct lvn_loop_source *signals[SIGNALS];
+  int inotify_fd;
+  struct lvn_loop_source *inotify;
+  struct lvn_clock_step *clock_step;
+  struct lvn_ingest *ingest;
+  struct lvn_assembly *assembly;
+  struct lvn_scheduler *scheduler;
+  struct lvn_outbox *outbox;
+  struct lvn_fetch *fetch;
+  struct lvn_retention *retention;
+  struct lvn_watch *watch;
+  struct lvn_control *control;
+  int64_t stop_at_ms; /* monotonic; 0: it does not stop */
+  bool is_broken;     /* it stops to be started anew */
+};
+
+/* ---- what modules want of each other ---- */
+
+static bool holds_study(void *user_data, const char *study_uid) {
+  const struct pipeline *pipeline = user_data;
+  return lvn_ingest_holds_study(pipeline->ingest, study_uid);
 }
 
-void lvn_pipeline_wake_in(struct lvn_pipeline *pipeline, int64_t delay_ms) {
-  int64_t at_ms = lvn_pipeline_now_ms() + (delay_ms < TURN_MAX_MS ? delay_ms : TURN_MAX_MS);
-  if (at_ms < pipeline->wake_ms) {
-    pipeline->wake_ms = at_ms;
+static const struct lvn_index_model *get_model(void *user_data) {
+  const struct pipeline *pipeline = user_data;
+  return lvn_scheduler_get_model(pipeline->scheduler);
+}
+
+static void end_work(void *user_data, int64_t job_id) {
+  const struct pipeline *pipeline = user_data;
+  lvn_scheduler_end_job(pipeline->scheduler, job_id);
+}
+
+static bool forget_index(void *user_data, struct lvn_error *err) {
+  const struct pipeline *pipeline = user_data;
+  lvn_scheduler_forget(pipeline->scheduler);
+  lvn_outbox_forget(pipeline->outbox);
+  lvn_clock_step_forget(pipeline->clock_step);
+  return lvn_watch_forget(pipeline->watch, err);
+}
+
+static void stop(struct pipeline *pipeline) {
+  if (pipeline->stop_at_ms == 0) {
+    pipeline->stop_at_ms = lvn_tick_now_ms() + DRAIN_MS;
+    lvn_scheduler_stop(pipeline->scheduler);
+    lvn_outbox_stop(pipeline->outbox);
   }
 }
 
-void lvn_pipeline_report(struct lvn_pipeline *pipeline, const char *format, ...) {
-  va_list args;
-  if (pipeline->problem[0] != '\0') {
-    return;
+static void give_up(void *user_data) {
+  struct pipeline *pipeline = user_data;
+  pipeline->is_broken = true;
+  stop(pipeline);
+}
+
+/* The first that any module has, in the order of a study's way. */
+static const char *get_problem(void *user_data) {
+  const struct pipeline *pipeline = user_data;
+  const char *problems[] = {lvn_clock_step_problem(pipeline->clock_step), lvn_ingest_problem(pipeline->ingest),
+                            lvn_assembly_problem(pipeline->assembly),     lvn_scheduler_problem(pipeline->scheduler),
+                            lvn_outbox_problem(pipeline->outbox),         lvn_fetch_problem(pipeline->fetch),
+                            lvn_retention_problem(pipeline->retention),   lvn_control_problem(pipeline->control)};
+  for (size_t i = 0; i < sizeof problems / sizeof problems[0]; i++) {
+    if (problems[i][0] != '\0') {
+      return problems[i];
+    }
   }
-  va_start(args, format);
-  (void)vsnprintf(pipeline->problem, sizeof pipeline->problem, format, args);
-  va_end(args);
+  return "";
 }
 
-void lvn_pipeline_fail(struct lvn_pipeline *pipeline, struct lvn_pipeline_trouble *trouble, int64_t delay_ms,
-                       const char *format, ...) {
-  va_list args;
-  va_start(args, format);
-  (void)vsnprintf(trouble->text, sizeof trouble->text, format, args);
-  va_end(args);
-  trouble->retry_ms = lvn_pipeline_now_ms() + delay_ms;
-  lvn_pipeline_report(pipeline, "%s", trouble->text);
-  lvn_pipeline_wake_in(pipeline, delay_ms);
+static bool create_modules(struct pipeline *p, struct lvn_error *err) {
+  const struct lvn_clock_step_needs clock_step = {
+      .config = &p->config, .index = p->index, .job_wait_max_ms = LVN_SCHEDULER_BACKOFF_MAX_MS};
+  const struct lvn_ingest_needs ingest = {
+      .config = &p->config, .index = p->index, .objects = p->objects, .spool = p->spool};
+  const struct lvn_assembly_needs assembly = {.config = &p->config,
+                                              .index = p->index,
+                                              .spool = p->spool,
+                                              .holds_study = holds_study,
+                                              .get_model = get_model,
+                                              .user_data = p};
+  const struct lvn_scheduler_needs scheduler = {
+      .config = &p->config, .index = p->index, .objects = p->objects, .loop = p->loop};
+  const struct lvn_outbox_needs outbox = {.config = &p->config, .index = p->index, .loop = p->loop};
+  const struct lvn_fetch_needs fetch = {.config = &p->config, .index = p->index};
+  const struct lvn_retention_needs retention = {.config = &p->config,
+                                                .index = p->index,
+                                                .objects = p->objects,
+                                                .spool = p->spool,
+                                                .end_work = end_work,
+                                                .user_data = p};
+  return lvn_clock_step_create(&clock_step, &p->clock_step, err) && lvn_ingest_create(&ingest, &p->ingest, err) &&
+         lvn_assembly_create(&assembly, &p->assembly, err) && lvn_scheduler_create(&scheduler, &p->scheduler, err) &&
+         lvn_outbox_create(&outbox, &p->outbox, err) && lvn_fetch_create(&fetch, &p->fetch, err) &&
+         lvn_retention_create(&retention, &p->retention, err);
 }
 
-bool lvn_pipeline_has_to_wait(struct lvn_pipeline *pipeline, struct lvn_pipeline_trouble *trouble) {
-  int64_t rest_ms = trouble->retry_ms - lvn_pipeline_now_ms();
-  if (trouble->text[0] == '\0' || rest_ms <= 0) {
-    trouble->text[0] = '\0';
+/* Those that look at the others. */
+static bool create_surface(struct pipeline *p, struct lvn_error *err) {
+  const struct lvn_watch_needs watch = {.config = &p->config,
+                                        .index = p->index,
+                                        .web = p->web,
+                                        .ingest = p->ingest,
+                                        .assembly = p->assembly,
+                                        .scheduler = p->scheduler,
+                                        .outbox = p->outbox,
+                                        .retention = p->retention,
+                                        .get_problem = get_problem,
+                                        .user_data = p};
+  if (!lvn_watch_create(&watch, &p->watch, err)) {
     return false;
   }
-  lvn_pipeline_report(pipeline, "%s", trouble->text);
-  lvn_pipeline_wake_in(pipeline, rest_ms);
-  return true;
+  const struct lvn_control_needs control = {.config = &p->config,
+                                            .index = p->index,
+                                            .objects = p->objects,
+                                            .loop = p->loop,
+                                            .scheduler = p->scheduler,
+                                            .outbox = p->outbox,
+                                            .retention = p->retention,
+                                            .watch = p->watch,
+                                            .get_problem = get_problem,
+                                            .forget_index = forget_index,
+                                            .give_up = give_up,
+                                            .user_data = p};
+  return lvn_control_create(&control, &p->control, err);
 }
 
-void lvn_pipeline_count_stage(struct lvn_pipeline *pipeline, enum lvn_pipeline_stage stage, double seconds) {
-  pipeline->stats.stage_seconds[stage] += seconds > 0 ? seconds : 0;
-  pipeline->stats.stage_count[stage]++;
+/* When something is due next. */
+static int64_t tick(struct pipeline *p) {
+  struct lvn_error err;
+  int64_t now_ms = lvn_tick_now_ms();
+  int64_t wall_ms = lvn_clock_wall_ms();
+  int64_t index_due_ms = INT64_MAX;
+  int64_t due_ms = now_ms + (p->stop_at_ms == 0 ? TICK_MAX_MS : STOPPING_MS);
+  lvn_tick_at(&due_ms, lvn_clock_step_tick(p->clock_step, now_ms));
+  lvn_tick_at(&due_ms, lvn_ingest_tick(p->ingest, now_ms));
+  if (p->stop_at_ms == 0) {
+    lvn_tick_at(&due_ms, lvn_assembly_tick(p->assembly, now_ms));
+  }
+  lvn_tick_at(&due_ms, lvn_scheduler_tick(p->scheduler, now_ms));
+  lvn_tick_at(&due_ms, lvn_outbox_tick(p->outbox, now_ms));
+  lvn_tick_at(&due_ms, lvn_fetch_tick(p->fetch, now_ms));
+  lvn_tick_at(&due_ms, lvn_retention_tick(p->retention, now_ms));
+  lvn_tick_at(&due_ms, lvn_control_tick(p->control, now_ms));
+  lvn_tick_at(&due_ms, lvn_watch_tick(p->watch, now_ms));
+  if (lvn_index_next_due(p->index, wall_ms, &index_due_ms, &err) && index_due_ms != INT64_MAX) {
+    lvn_tick_at(&due_ms, now_ms + index_due_ms - wall_ms);
+  }
+  return due_ms;
 }
 
-static bool watch_spool(struct lvn_pipeline *pipeline, struct lvn_error *err) {
+/* ---- the process ---- */
+
+static void reload(struct pipeline *pipeline) {
+  struct lvn_error err;
+  LVN_AUTOFREE struct lvn_config *fresh = lvn_alloc(1, sizeof *fresh, &err);
+  if (fresh == NULL || !lvn_config_load(pipeline->config_path, fresh, &err)) {
+    lvn_log_error(LVN_LOG_ERROR, "reload-failed", &err, "action=old-configuration-kept");
+    return;
+  }
+  /* What the open files and sockets were made from stays until a restart. */
+  (void)lvn_copy(fresh->state_folder, sizeof fresh->state_folder, pipeline->config.state_folder);
+  (void)lvn_copy(fresh->run_folder, sizeof fresh->run_folder, pipeline->config.run_folder);
+  pipeline->config = *fresh;
+  lvn_log(LVN_LOG_NOTICE, "event=reloaded peers=%zu settle_seconds=%u", fresh->peer_count, fresh->settle_seconds);
+}
+
+static void take_signal(void *user_data, int signal_number) {
+  struct pipeline *pipeline = user_data;
+  if (signal_number == SIGHUP) {
+    reload(pipeline);
+  } else {
+    lvn_log(LVN_LOG_NOTICE, "event=stopping signal=%d", signal_number);
+    stop(pipeline);
+  }
+}
+
+/* The tick that follows looks for itself. */
+static void drain_inotify(void *user_data) {
+  const struct pipeline *pipeline = user_data;
+  char events[8192];
+  while (read(pipeline->inotify_fd, events, sizeof events) > 0) {
+  }
+}
+
+static bool watch_spool(struct pipeline *pipeline, struct lvn_error *err) {
   char open_folder[LVN_PATH_BYTES];
   const char *new_folder = lvn_spool_get_new_folder(pipeline->spool);
   if (!lvn_path_join(open_folder, pipeline->config.state_folder, "spool/open", err)) {
@@ -86,28 +236,21 @@ static bool watch_spool(struct lvn_pipeline *pipeline, struct lvn_error *err) {
       inotify_add_watch(pipeline->inotify_fd, open_folder, IN_DELETE) < 0) {
     return lvn_error_set_errno(err, errno, "cannot watch '%s'", new_folder);
   }
-  return true;
+  return lvn_loop_add_fd(pipeline->loop, pipeline->inotify_fd, drain_inotify, pipeline, &pipeline->inotify, err);
 }
 
-static bool open_signals(struct lvn_pipeline *pipeline, struct lvn_error *err) {
-  sigset_t signals;
-  (void)sigemptyset(&signals);
-  (void)sigaddset(&signals, SIGTERM);
-  (void)sigaddset(&signals, SIGINT);
-  (void)sigaddset(&signals, SIGHUP);
-  (void)sigprocmask(SIG_BLOCK, &signals, NULL);
+static bool open_loop(struct pipeline *pipeline, struct lvn_error *err) {
+  static const int signals[SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
   (void)signal(SIGPIPE, SIG_IGN); /* peers that go away are errors of their connection */
-  pipeline->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
-  return pipeline->signal_fd >= 0 || lvn_error_set_errno(err, errno, "cannot wait for signals");
-}
-
-static bool listen_on(const struct lvn_pipeline *pipeline, const char *name, int *ret_fd, struct lvn_error *err) {
-  char path[LVN_PATH_BYTES];
-  return lvn_path_join(path, pipeline->config.run_folder, name, err) && lvn_socket_listen(path, ret_fd, err);
+  bool good = lvn_loop_create(&pipeline->loop, err);
+  for (size_t i = 0; good && i < SIGNALS; i++) {
+    good = lvn_loop_add_signal(pipeline->loop, signals[i], take_signal, pipeline, &pipeline->signals[i], err);
+  }
+  return good;
 }
 
 /* An index without objects beside a store that has some was lost: it is made again before anything else happens. */
-static bool rebuild_when_lost(struct lvn_pipeline *pipeline, struct lvn_error *err) {
+static bool rebuild_when_lost(struct pipeline *pipeline, struct lvn_error *err) {
   struct lvn_index_counts counts;
   struct lvn_rebuild_report report;
   if (!lvn_index_count(pipeline->index, &counts, err)) {
@@ -126,7 +269,7 @@ static bool rebuild_when_lost(struct lvn_pipeline *pipeline, struct lvn_error *e
 }
 
 /* Numbers of receptions go on above those of the index, also where the spool's counter was lost. */
-static bool go_on_counting(struct lvn_pipeline *pipeline, struct lvn_error *err) {
+static bool go_on_counting(struct pipeline *pipeline, struct lvn_error *err) {
   int64_t sequence = 0;
   struct lvn_error reason;
   if (!lvn_index_last_sequence(pipeline->index, &sequence, err)) {
@@ -138,43 +281,39 @@ static bool go_on_counting(struct lvn_pipeline *pipeline, struct lvn_error *err)
   return true;
 }
 
-static bool open_all(struct lvn_pipeline *pipeline, struct lvn_error *err) {
+static bool open_all(struct pipeline *pipeline, struct lvn_error *err) {
   const struct lvn_config *config = &pipeline->config;
-  if (!open_signals(pipeline, err) || !lvn_file_make_folder(config->run_folder, 0700, err) ||
-      !lvn_index_open(config->state_folder, config->job_attempts_max, &pipeline->index, err) ||
-      !lvn_objects_open(config->state_folder, &pipeline->objects, err) ||
-      !lvn_spool_open(config->state_folder, &pipeline->spool, err) ||
-      !lvn_spool_recover(pipeline->spool, /* always= */ false, err) || !watch_spool(pipeline, err) ||
-      !rebuild_when_lost(pipeline, err) || !go_on_counting(pipeline, err) ||
-      !lvn_index_last_event_id(pipeline->index, &pipeline->last_event_id, err) ||
-      !lvn_sender_create(&pipeline->sender, err) ||
-      !listen_on(pipeline, LVN_CONTROL_SOCKET, &pipeline->control_fd, err) ||
-      !listen_on(pipeline, LVN_WORKER_SOCKET, &pipeline->worker_fd, err)) {
-    return false;
-  }
-  return config->web_port == 0 ||
-         lvn_web_start(config->web_address, config->web_port, config->web_hosts, &pipeline->web, err);
+  return open_loop(pipeline, err) && lvn_file_make_folder(config->run_folder, 0700, err) &&
+         lvn_index_open(config->state_folder, config->job_attempts_max, &pipeline->index, err) &&
+         lvn_objects_open(config->state_folder, &pipeline->objects, err) &&
+         lvn_spool_open(config->state_folder, &pipeline->spool, err) &&
+         lvn_spool_recover(pipeline->spool, /* always= */ false, err) && watch_spool(pipeline, err) &&
+         rebuild_when_lost(pipeline, err) && go_on_counting(pipeline, err) &&
+         (config->web_port == 0 ||
+          lvn_web_start(config->web_address, config->web_port, config->web_hosts, &pipeline->web, err)) &&
+         create_modules(pipeline, err) && create_surface(pipeline, err);
 }
 
-static void close_all(struct lvn_pipeline *pipeline) {
+static void close_all(struct pipeline *pipeline) {
+  lvn_control_destroy(pipeline->control);
+  lvn_watch_destroy(pipeline->watch);
   lvn_web_stop(pipeline->web);
-  lvn_sender_destroy(pipeline->sender, SENDER_SECONDS);
-  for (size_t i = 0; i < LVN_PIPELINE_CONTROLS_MAX; i++) {
-    lvn_channel_destroy(pipeline->controls[i]);
-  }
-  for (size_t i = 0; i < pipeline->worker_count; i++) {
-    lvn_channel_destroy(pipeline->workers[i].channel);
-  }
-  lvn_verdicts_clear(pipeline);
-  lvn_outbound_clear(pipeline);
-  lvn_file_names_clear(&pipeline->held_paths);
+  lvn_outbox_destroy(pipeline->outbox);
+  lvn_scheduler_destroy(pipeline->scheduler);
+  lvn_retention_destroy(pipeline->retention);
+  lvn_fetch_destroy(pipeline->fetch);
+  lvn_assembly_destroy(pipeline->assembly);
+  lvn_ingest_destroy(pipeline->ingest);
+  lvn_clock_step_destroy(pipeline->clock_step);
   lvn_spool_close(pipeline->spool);
   lvn_objects_close(pipeline->objects);
   lvn_index_close(pipeline->index);
-  lvn_file_close_pointer(&pipeline->signal_fd);
+  lvn_loop_source_destroy(pipeline->inotify);
   lvn_file_close_pointer(&pipeline->inotify_fd);
-  lvn_file_close_pointer(&pipeline->control_fd);
-  lvn_file_close_pointer(&pipeline->worker_fd);
+  for (size_t i = 0; i < SIGNALS; i++) {
+    lvn_loop_source_destroy(pipeline->signals[i]);
+  }
+  lvn_loop_destroy(pipeline->loop);
 }
 
 static void tell_ready(void) {
@@ -191,221 +330,47 @@ static void tell_ready(void) {
   (void)unsetenv("LVN_READY_FD");
 }
 
-static void reload(struct lvn_pipeline *pipeline) {
-  struct lvn_error err;
-  LVN_AUTOFREE struct lvn_config *fresh = lvn_alloc(1, sizeof *fresh, &err);
-  if (fresh == NULL || !lvn_config_load(pipeline->config_path, fresh, &err)) {
-    lvn_log_error(LVN_LOG_ERROR, "reload-failed", &err, "action=old-configuration-kept");
-    return;
+static bool is_done(const struct pipeline *pipeline) {
+  size_t running = lvn_scheduler_count_running(pipeline->scheduler);
+  size_t sending = lvn_outbox_count_busy(pipeline->outbox);
+  if (pipeline->stop_at_ms == 0 || running + sending == 0) {
+    return pipeline->stop_at_ms != 0;
   }
-  /* What the open files and sockets were made from stays until a restart. */
-  (void)lvn_copy(fresh->state_folder, sizeof fresh->state_folder, pipeline->config.state_folder);
-  (void)lvn_copy(fresh->run_folder, sizeof fresh->run_folder, pipeline->config.run_folder);
-  pipeline->config = *fresh;
-  lvn_log(LVN_LOG_NOTICE, "event=reloaded peers=%zu settle_seconds=%u", fresh->peer_count, fresh->settle_seconds);
+  if (lvn_tick_now_ms() < pipeline->stop_at_ms) {
+    return false;
+  }
+  lvn_log(LVN_LOG_WARNING, "event=drain-ended running=%zu sending=%zu action=queued-again-at-start", running, sending);
+  return true;
 }
 
-static void take_signals(struct lvn_pipeline *pipeline) {
-  struct signalfd_siginfo info;
-  while (read(pipeline->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
-    if (info.ssi_signo == SIGHUP) {
-      reload(pipeline);
-    } else {
-      lvn_log(LVN_LOG_NOTICE, "event=stopping signal=%u", info.ssi_signo);
-      pipeline->stops = true;
+static bool run(struct pipeline *pipeline, struct lvn_error *err) {
+  while (!is_done(pipeline)) {
+    int64_t wait_ms = tick(pipeline) - lvn_tick_now_ms();
+    if (!lvn_loop_wait(pipeline->loop, wait_ms < 0 ? 0 : wait_ms, err)) {
+      return false;
     }
   }
-}
-
-static void drain_inotify(const struct lvn_pipeline *pipeline) {
-  char events[8192];
-  while (read(pipeline->inotify_fd, events, sizeof events) > 0) {
-  }
-}
-
-static void log_events(struct lvn_pipeline *pipeline) {
-  struct lvn_error err;
-  LVN_AUTOFREE struct lvn_index_event *events = NULL;
-  size_t count = 0;
-  if (!lvn_index_list_events(pipeline->index, pipeline->last_event_id, EVENTS_PER_TURN, &events, &count, &err)) {
-    lvn_log_error(LVN_LOG_ERROR, "events-unreadable", &err, "action=ignored");
-    return;
-  }
-  for (size_t i = 0; i < count; i++) {
-    const struct lvn_index_event *event = &events[i];
-    lvn_log(LVN_LOG_INFO, "event=%s-state %s=%s from=%s to=%s", event->entity, event->entity, event->entity_id,
-            event->from_state[0] == '\0' ? "none" : event->from_state, event->to_state);
-    pipeline->last_event_id = event->event_id;
-  }
-  if (count == EVENTS_PER_TURN) {
-    lvn_pipeline_wake_in(pipeline, 0);
-  }
-}
-
-/* Names, once, each study that has waited longer than it should: it passes this minute's window only once. */
-static void warn_of_waiting(struct lvn_pipeline *pipeline, int64_t now_ms) {
-  struct lvn_error err;
-  LVN_AUTOFREE struct lvn_index_study *studies = NULL;
-  size_t count = 0;
-  const struct lvn_index_study_filter filter = {.state = "collecting"};
-  int64_t limit_ms = now_ms - 1000 * (int64_t)pipeline->config.wait_warning_seconds;
-  if (!lvn_index_list_studies(pipeline->index, &filter, &studies, &count, &err)) {
-    lvn_log_error(LVN_LOG_ERROR, "studies-unreadable", &err, "action=ignored");
-    return;
-  }
-  for (size_t i = 0; i < count; i++) {
-    char reason[LVN_INDEX_MESSAGE_BYTES + 64];
-    if (studies[i].last_received_ms <= limit_ms && studies[i].last_received_ms > limit_ms - MINUTE_MS) {
-      lvn_log(LVN_LOG_WARNING, "event=study-waits-long study=%s reason=%s", studies[i].name,
-              lvn_log_quote(reason, sizeof reason, studies[i].status_message));
-    }
-  }
-}
-
-static void regular_turn(struct lvn_pipeline *pipeline) {
-  struct lvn_error err;
-  int64_t now_ms = lvn_pipeline_now_ms();
-  lvn_retention_watch_disk(pipeline);
-  if (now_ms >= pipeline->next_publish_ms) {
-    if (!lvn_metrics_publish(pipeline, &err)) {
-      lvn_log_error(LVN_LOG_WARNING, "metrics-failed", &err, "action=ignored");
-    }
-    pipeline->next_publish_ms = now_ms + PUBLISH_MS;
-  }
-  if (now_ms >= pipeline->next_minute_ms) {
-    warn_of_waiting(pipeline, lvn_clock_wall_ms());
-    lvn_retention_turn(pipeline);
-    pipeline->next_minute_ms = now_ms + MINUTE_MS;
-  }
-  if (pipeline->web != NULL) {
-    lvn_pipeline_wake_in(pipeline, pipeline->next_publish_ms - now_ms);
-  }
-}
-
-static void take_turns(struct lvn_pipeline *pipeline) {
-  struct lvn_error err;
-  int64_t now_ms = lvn_clock_wall_ms();
-  int64_t due_ms = INT64_MAX;
-  pipeline->wake_ms = lvn_pipeline_now_ms() + TURN_MAX_MS;
-  pipeline->problem[0] = '\0';
-  lvn_clock_step_turn(pipeline);
-  lvn_ingest_turn(pipeline);
-  if (!pipeline->stops) {
-    lvn_assembly_turn(pipeline);
-  }
-  lvn_verdicts_turn(pipeline);
-  lvn_jobs_turn(pipeline);
-  lvn_outbound_turn(pipeline);
-  log_events(pipeline);
-  regular_turn(pipeline);
-  if (lvn_index_next_due(pipeline->index, now_ms, &due_ms, &err)) {
-    lvn_pipeline_wake_in(pipeline, due_ms - now_ms);
-  }
-}
-
-static size_t fill_poll(const struct lvn_pipeline *pipeline, struct pollfd *polls) {
-  size_t count = 0;
-  polls[count++] = (struct pollfd){.fd = pipeline->signal_fd, .events = POLLIN};
-  polls[count++] = (struct pollfd){.fd = pipeline->inotify_fd, .events = POLLIN};
-  polls[count++] = (struct pollfd){.fd = lvn_sender_get_fd(pipeline->sender), .events = POLLIN};
-  polls[count++] = (struct pollfd){.fd = pipeline->control_fd, .events = POLLIN};
-  polls[count++] = (struct pollfd){.fd = pipeline->worker_fd, .events = POLLIN};
-  for (size_t i = 0; i < LVN_PIPELINE_CONTROLS_MAX + pipeline->worker_count; i++) {
-    const struct lvn_channel *channel = i < LVN_PIPELINE_CONTROLS_MAX
-                                            ? pipeline->controls[i]
-                                            : pipeline->workers[i - LVN_PIPELINE_CONTROLS_MAX].channel;
-    if (channel != NULL) {
-      short events = lvn_channel_wants_to_write(channel) ? POLLIN | POLLOUT : POLLIN; /* allow: poll's own type */
-      polls[count++] = (struct pollfd){.fd = lvn_channel_get_fd(channel), .events = events};
-    }
-  }
-  return count;
-}
-
-static bool is_awake(const struct pollfd *polls, size_t count, int fd) {
-  for (size_t i = 0; i < count; i++) {
-    if (polls[i].fd == fd) {
-      return polls[i].revents != 0;
-    }
-  }
-  return false;
-}
-
-static void serve_sockets(struct lvn_pipeline *pipeline, const struct pollfd *polls, size_t count) {
-  for (size_t i = 0; i < LVN_PIPELINE_CONTROLS_MAX; i++) {
-    if (pipeline->controls[i] != NULL && is_awake(polls, count, lvn_channel_get_fd(pipeline->controls[i]))) {
-      lvn_control_receive(pipeline, &pipeline->controls[i]);
-    }
-  }
-  /* From the end: a worker that is lost is taken out of the array. */
-  for (size_t i = pipeline->worker_count; i > 0; i--) {
-    if (is_awake(polls, count, lvn_channel_get_fd(pipeline->workers[i - 1].channel))) {
-      lvn_jobs_receive(pipeline, &pipeline->workers[i - 1]);
-    }
-  }
-  if (is_awake(polls, count, pipeline->control_fd)) {
-    lvn_control_accept(pipeline);
-  }
-  if (is_awake(polls, count, pipeline->worker_fd)) {
-    lvn_jobs_accept(pipeline);
-  }
-}
-
-static void sleep_and_serve(struct lvn_pipeline *pipeline) {
-  struct pollfd polls[LVN_PIPELINE_POLL_MAX];
-  size_t count = fill_poll(pipeline, polls);
-  int64_t wait_ms = pipeline->wake_ms - lvn_pipeline_now_ms();
-  wait_ms = wait_ms < 0 ? 0 : wait_ms > TURN_MAX_MS ? TURN_MAX_MS : wait_ms;
-  if (poll(polls, count, (int)wait_ms) <= 0) {
-    return;
-  }
-  take_signals(pipeline);
-  drain_inotify(pipeline);
-  serve_sockets(pipeline, polls, count);
-}
-
-static void loop(struct lvn_pipeline *pipeline) {
-  double stop_at = 0;
-  while (!pipeline->stops || lvn_jobs_count_running(pipeline) > 0 || lvn_sender_count_busy(pipeline->sender) > 0) {
-    take_turns(pipeline);
-    sleep_and_serve(pipeline);
-    if (pipeline->stops && stop_at == 0) {
-      stop_at = lvn_clock_monotonic_seconds() + DRAIN_SECONDS;
-    }
-    if (pipeline->stops) {
-      lvn_pipeline_wake_in(pipeline, 100);
-    }
-    if (stop_at > 0 && lvn_clock_monotonic_seconds() > stop_at) {
-      lvn_log(LVN_LOG_WARNING, "event=drain-ended running=%zu sending=%zu action=queued-again-at-start",
-              lvn_jobs_count_running(pipeline), lvn_sender_count_busy(pipeline->sender));
-      break;
-    }
-  }
-  lvn_verdicts_turn(pipeline);
-  lvn_outbound_turn(pipeline);
-  log_events(pipeline);
+  (void)tick(pipeline); /* what came last */
+  return true;
 }
 
 int lvn_pipeline_run(const char *config_path, const struct lvn_config *config) {
   struct lvn_error err = {0};
-  LVN_AUTOFREE struct lvn_pipeline *pipeline = lvn_alloc(1, sizeof *pipeline, &err);
+  LVN_AUTOFREE struct pipeline *pipeline = lvn_alloc(1, sizeof *pipeline, &err);
   if (pipeline == NULL) {
     lvn_log_error(LVN_LOG_ERROR, "pipeline-failed", &err, "action=exit");
     return 1;
   }
   pipeline->config_path = config_path;
   pipeline->config = *config;
-  pipeline->signal_fd = pipeline->inotify_fd = pipeline->control_fd = pipeline->worker_fd = -1;
-  pipeline->started_ms = lvn_clock_wall_ms();
-  pipeline->started_at_ms = lvn_pipeline_now_ms();
-  pipeline->clock_lead_ms = pipeline->started_ms - pipeline->started_at_ms;
-  pipeline->has_stale_waits = true;
+  pipeline->inotify_fd = -1;
   bool good = open_all(pipeline, &err);
   if (good) {
     lvn_log(LVN_LOG_NOTICE, "event=pipeline-ready peers=%zu", config->peer_count);
     tell_ready();
-    loop(pipeline);
-  } else {
+    good = run(pipeline, &err);
+  }
+  if (!good) {
     lvn_log_error(LVN_LOG_ERROR, "pipeline-failed", &err, "action=exit");
   }
   close_all(pipeline);

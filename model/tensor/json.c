@@ -42,7 +42,3 @@ bool lvn_json_write(const char *path, const json_t *value, struct lvn_error *err
   LVN_AUTOFREE char *lines = text == NULL ? NULL : lvn_format(err, "%s\n", text);
   return lines != NULL && lvn_file_replace(path, lines, strlen(lines), 0644, err);
 }
-
-void lvn_json_cleanup(json_t **value) {
-  json_decref(*value);
-}

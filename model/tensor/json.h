@@ -3,6 +3,7 @@
 #define LVN_MODEL_JSON_H
 
 #include "base/error.h"
+#include "base/json.h"
 
 #include <jansson.h>
 
@@ -18,8 +19,6 @@ LVN_MUST_CHECK json_t *lvn_json_read(const char *path, size_t max_bytes, struct 
 
 /* Replaces the file durably, indented by 2, keys in the order they were set, newline at the end. */
 LVN_MUST_CHECK bool lvn_json_write(const char *path, const json_t *value, struct lvn_error *err);
-
-void lvn_json_cleanup(json_t **value); /* for LVN_CLEANUP */
 
 #ifdef __cplusplus
 }

@@ -11,8 +11,13 @@ import tree
 # room: what it may include beside itself. A row's order is from the ground up; no row may name one below it.
 BASE = ("base",)
 IMAGE = ("base", "model/image")
+LOOP = ("base", "base/loop")
+STORE = BASE + ("config", "storage")
+MODULE = LOOP + ("config", "storage", "daemon/pipeline/shared") # a module knows no other module
+MODULES = tuple(f"daemon/pipeline/{name}" for name in ("ingest", "assembly", "scheduler", "outbox", "fetch", "retention"))
 ROOMS = {
     "base": (),
+    "base/loop": BASE,
     "config": BASE,
     "storage": BASE,
     "model/image": BASE,
@@ -40,13 +45,24 @@ ROOMS = {
                                  "analysis"),
     "daemon/web": BASE,
     "daemon/receiver": BASE + ("config", "storage", "dicom/scan", "dicom/net"),
-    "daemon/supervisor": BASE + ("config", "daemon/receiver"),
-    "daemon/pipeline": BASE + ("config", "storage", "dicom/scan", "dicom/net", "daemon/web"),
-    "daemon/worker": BASE + ("config", "analysis"),
+    "daemon/supervisor": LOOP + ("config", "daemon/receiver"),
+    "daemon/pipeline/shared": STORE + ("dicom/scan",),
+    "daemon/pipeline/ingest": MODULE,
+    "daemon/pipeline/assembly": MODULE,
+    "daemon/pipeline/scheduler": MODULE + ("dicom/scan",),
+    "daemon/pipeline/outbox": MODULE + ("dicom/net",),
+    "daemon/pipeline/fetch": MODULE,
+    "daemon/pipeline/retention": MODULE,
+    "daemon/pipeline/rebuild": MODULE + ("daemon/pipeline/outbox", "daemon/pipeline/retention"),
+    "daemon/pipeline/watch": MODULE + MODULES + ("daemon/web",),
+    "daemon/pipeline/control": MODULE + MODULES + ("daemon/pipeline/rebuild", "daemon/pipeline/watch"),
+    "daemon/pipeline": MODULE + MODULES + ("dicom/net", "daemon/pipeline/rebuild", "daemon/pipeline/watch",
+                                           "daemon/pipeline/control", "daemon/web"),
+    "daemon/worker": LOOP + ("config", "analysis"),
     "daemon": BASE + ("config", "daemon/supervisor", "daemon/receiver", "daemon/pipeline", "daemon/worker"),
 }
 ROOMS["cli"] = IMAGE + ("config", "model/tensor", "model/text", "model/phantom", "model/network", "dicom/net", "dicom/write",
-                        "daemon/pipeline")
+                        "daemon/pipeline/control", "daemon/pipeline/rebuild")
 ROOMS["cli/engine"] = tuple(room for room in ROOMS if not room.startswith("daemon"))
 
 # header pattern -> files that may include it
@@ -62,6 +78,7 @@ GUARDED = (
     (r"microhttpd\.h$", r"^daemon/web/", "libmicrohttpd belongs in daemon/web/"),
     (r"cairo", r"^(analysis/|model/(draw|report)/)", "Cairo belongs in analysis/, model/draw and model/report"),
     (r"gsl/", r"^model/stats/", "GSL belongs in model/stats"),
+    (r"systemd/", r"^(base/loop|daemon/supervisor)/", "libsystemd belongs in base/loop and the supervisor"),
     (r"curl/", r"^cli/engine/", "curl belongs in cli/engine/"),
 )
 BASE_MAY = re.compile(r"^(openssl/\w+\.h|[a-z0-9_]+\.h|(sys|arpa|netinet|net|linux)/[a-z0-9_]+\.h|[a-z_]+)$")
@@ -155,6 +172,7 @@ SELF_TEST.update({
     "daemon/worker/i.c": "#include <cairo/cairo.h>\n",
     "model/evaluation/j.c": "#include <gsl/gsl_cdf.h>\n",
     "daemon/pipeline/k.c": "#include <curl/curl.h>\n",
+    "daemon/worker/l.c": "#include <systemd/sd-event.h>\n",
     "base/l.c": "#include <poppler/glib.h>\n",
     "dicom/net/m.h": '#include "scan.h"\n',
     "somewhere/n.c": '#include "base/error.h"\n',

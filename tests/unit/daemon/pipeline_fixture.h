@@ -28,9 +28,11 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "daemon/pipeline/channel.h"
-#include "daemon/pipeline/control.h"
+#include "base/socket.h"
+#include "daemon/pipeline/control/ask.h"
 #include "daemon/pipeline/pipeline.h"
+#include "daemon/pipeline/rebuild/rebuild.h"
+#include "daemon/pipeline/scheduler/scheduler.h"
 #include "dicom/scan/scan.h"
 #include "storage/spool.h"
 #include "tests/unit/scratch.h"
@@ -133,14 +135,23 @@ static inline int tear_down(void **state) {
   return 0;
 }
 
+/* Any text, also what is no JSON. */
 static inline json_t *ask(const char *request) {
   char path[LVN_PATH_BYTES];
-  char *response = NULL;
+  int fd = -1;
+  char *line = NULL;
+  size_t capacity = 0;
   assert_good(lvn_path_join(path, config.run_folder, LVN_CONTROL_SOCKET, &err));
-  assert_good(lvn_control_request(path, request, &response, &err));
-  json_t *answer = json_loads(response, 0, NULL);
+  assert_good(lvn_socket_connect(path, &fd, &err));
+  FILE *stream = fdopen(fd, "r+");
+  assert_non_null(stream);
+  assert_true(fprintf(stream, "%s\n", request) > 0);
+  assert_int_equal(fflush(stream), 0);
+  assert_true(getline(&line, &capacity, stream) > 0);
+  json_t *answer = json_loads(line, 0, NULL);
   assert_non_null(answer);
-  lvn_free(response);
+  free(line); /* allow: getline()'s memory */
+  (void)fclose(stream);
   return answer;
 }
 
@@ -249,7 +260,7 @@ static inline void answer_done(int fd, const json_t *job) {
   lvn_free(data);
   int length =
       snprintf(line, sizeof line,
-               "{\"done\":{\"job_id\":%" JSON_INTEGER_FORMAT ",\"outcome\":\"done\",\"sentence\":\"\","
+               "{\"done\":{\"job_id\":%" JSON_INTEGER_FORMAT ",\"outcome\":\"done\",\"status_message\":\"\","
                "\"objects\":[{\"path\":\"%s\",\"sop_class_uid\":\"%s\",\"sop_instance_uid\":\"%s\"}]}}\n",
                json_integer_value(json_object_get(job, "job_id")), path, scan.sop_class_uid, scan.sop_instance_uid);
   assert_int_equal(write(fd, line, (size_t)length), length);
@@ -259,7 +270,7 @@ static inline void answer_outcome(int fd, const json_t *job, const char *outcome
   char line[1024];
   int length = snprintf(line, sizeof line,
                         "{\"done\":{\"job_id\":%" JSON_INTEGER_FORMAT
-                        ",\"outcome\":\"%s\",\"sentence\":\"%s\",\"objects\":[]}}\n",
+                        ",\"outcome\":\"%s\",\"status_message\":\"%s\",\"objects\":[]}}\n",
                         json_integer_value(json_object_get(job, "job_id")), outcome, status_message);
   assert_int_equal(write(fd, line, (size_t)length), length);
 }

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "daemon/pipeline/clock_guard.h"
+#include "daemon/pipeline/retention/clock_guard.h"
 
 #define HOUR INT64_C(3600000)
 #define DAY (24 * HOUR)

@@ -12,7 +12,8 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
-#include "daemon/pipeline/pipeline_internal.h"
+#include "daemon/pipeline/outbox/sender.h"
+#include "daemon/pipeline/shared/destinations.h"
 
 static void add_peer(struct lvn_config *config, const char *name, const char *results_to, uint16_t port,
                      bool receives_results) {
@@ -36,18 +37,18 @@ static void test_outbound__destinations(void **state) {
   add_peer(&config, "CT3", "", 0, false); /* cannot be sent to */
   add_peer(&config, "pacs", "", 104, false);
   add_peer(&config, "archive", "", 104, false);
-  assert_int_equal(lvn_outbound_destinations(&config, "CT1", "127.0.0.1", names, 8), 1);
+  assert_int_equal(lvn_destinations(&config, "CT1", "127.0.0.1", names, 8), 1);
   assert_string_equal(names[0], "CT1"); /* back to the sender */
-  assert_int_equal(lvn_outbound_destinations(&config, "CT2", "127.0.0.1", names, 8), 2);
+  assert_int_equal(lvn_destinations(&config, "CT2", "127.0.0.1", names, 8), 2);
   assert_string_equal(names[0], "pacs"); /* named twice, sent once */
   assert_string_equal(names[1], "archive");
-  assert_int_equal(lvn_outbound_destinations(&config, "CT3", "127.0.0.1", names, 8), 0);
-  assert_int_equal(lvn_outbound_destinations(&config, "STRANGER", "127.0.0.1", names, 8), 0);
-  assert_int_equal(lvn_outbound_destinations(&config, "CT1", "10.0.0.1", names, 8), 0);
+  assert_int_equal(lvn_destinations(&config, "CT3", "127.0.0.1", names, 8), 0);
+  assert_int_equal(lvn_destinations(&config, "STRANGER", "127.0.0.1", names, 8), 0);
+  assert_int_equal(lvn_destinations(&config, "CT1", "10.0.0.1", names, 8), 0);
   config.peers[4].receives_results = true; /* the default destination, instead of the sender */
-  assert_int_equal(lvn_outbound_destinations(&config, "CT1", "127.0.0.1", names, 8), 1);
+  assert_int_equal(lvn_destinations(&config, "CT1", "127.0.0.1", names, 8), 1);
   assert_string_equal(names[0], "archive");
-  assert_int_equal(lvn_outbound_destinations(&config, "CT2", "127.0.0.1", names, 8), 2);
+  assert_int_equal(lvn_destinations(&config, "CT2", "127.0.0.1", names, 8), 2);
 }
 
 static void test_outbound__statuses(void **state) {

@@ -1,0 +1,22 @@
+/* Where results go. */
+#ifndef LVN_DAEMON_PIPELINE_DESTINATIONS_H
+#define LVN_DAEMON_PIPELINE_DESTINATIONS_H
+
+#include "config/config.h"
+
+#include <stddef.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Names of the peers that get the results of a study that came from this address and AE title: those of the sender's
+ * results_to; else the peers with receives_results; else the sender itself, when it can be reached. They belong to
+ * `config`. */
+size_t lvn_destinations(const struct lvn_config *config, const char *source_aet, const char *source_address,
+                        const char **ret_names, size_t max_count);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
