@@ -164,7 +164,9 @@ static bool temporary_create(const struct lvn_spool *spool, struct temporary *fi
 
 static void temporary_remove(struct temporary *file) {
   if (file->fd >= 0) {
-    (void)unlink(file->path);
+    if (unlink(file->path) != 0) { /* tried once more, or it would stay until the next start */
+      (void)unlink(file->path);
+    }
     (void)close(file->fd);
     file->fd = -1;
   }
