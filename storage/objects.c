@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/memory.h"
@@ -115,8 +116,11 @@ bool lvn_objects_open(const char *state_folder, struct lvn_objects **ret_objects
   }
   for (unsigned shard = 0; shard < LVN_OBJECTS_SHARDS; shard++) {
     char path[LVN_PATH_BYTES];
-    if (!lvn_objects_shard_path(objects, shard, path, err) || !lvn_file_make_folder(path, 0700, err)) {
+    if (!lvn_objects_shard_path(objects, shard, path, err)) {
       return false;
+    }
+    if (mkdir(path, 0700) != 0 && errno != EEXIST) {
+      return lvn_error_set_errno(err, errno, "cannot create '%s'", path);
     }
   }
   if (!lvn_file_sync_folder(objects->folder, err) || !lvn_file_sync_folder(state_folder, err)) {

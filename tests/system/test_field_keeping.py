@@ -52,6 +52,11 @@ class Site:
         self.node = harness.Node(self.folder / "node", harness.free_port(), self.archive.port, overrides)
         self.state = self.node.folder / "state"
 
+    def start(self):
+        """With a pipeline that answers."""
+        self.node.start()
+        harness.wait_until(lambda: self.node.cli("status", check=False).returncode == 0, 60, "the pipeline")
+
     def stop(self):
         self.node.remove()
         self.archive.stop()
@@ -205,7 +210,7 @@ def test_a_power_cut_right_after_the_answer_loses_nothing(tmp_path):
         site.node.stop()
         count = len(list(study.rglob("*.dcm")))
         assert cut_power(site.state) == count
-        site.node.start()
+        site.start()
         site.study_is("done")
         assert site.rows("studies")[0]["objects"] == count and site.faults() == []
     finally:
@@ -227,7 +232,7 @@ def make_old(state):
 
 def test_a_state_folder_of_an_earlier_release_and_a_copy_without_attributes(tmp_path):
     site = Site(tmp_path)
-    site.node.start()
+    site.start()
     try:
         harness.send(site.study(9006), site.node.port)
         site.study_is("done")
@@ -239,7 +244,7 @@ def test_a_state_folder_of_an_earlier_release_and_a_copy_without_attributes(tmp_
         count = len(site.objects())
         make_old(site.state)
         assert 0 < len(site.objects()) < count and not list((site.state / "objects").glob("*/*.json"))
-        site.node.start()
+        site.start()
         site.results_are_sent(4)
         assert site.faults() == [] and len(site.rows("jobs")) == 2 and site.archive.count() == 4
         assert len(site.objects()) == count == len(list((site.state / "objects").glob("*/*.json")))
@@ -251,7 +256,7 @@ def test_a_state_folder_of_an_earlier_release_and_a_copy_without_attributes(tmp_
             shutil.copytree(tmp_path / "lost" / name, site.state / name, copy_function=shutil.copyfile)
         shutil.copyfile(tmp_path / "lost/installation.key", site.state / "installation.key")
         assert "2 jobs with 4 results" in site.node.cli("rebuild-index").stdout
-        site.node.start()
+        site.start()
         site.study_is("done")
         site.study_is("done", index=1)
         assert site.faults() == [] and site.archive.count() == 4
