@@ -1,5 +1,6 @@
 #include "storage/objects.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -16,7 +17,7 @@
 #define DIGITS (LVN_SHA256_TEXT_BYTES - 1)
 #define SEQUENCE_DIGITS 19U /* of INT64_MAX: names in the order of their numbers */
 #define OBJECT_SUFFIX ".dcm"
-#define RECORD_SUFFIX ".json"
+#define NEW_SUFFIX ".json"
 #define NAMES_MAX (1U << 24)
 
 struct lvn_objects {
@@ -44,27 +45,23 @@ static bool parse_digest(const char *text, uint8_t ret_sha256[LVN_SHA256_BYTES])
          lvn_sha256_from_text(digits, ret_sha256);
 }
 
-static bool has_length_of_waiting(const char *name) {
-  return strlen(name) == DIGITS + 1 + SEQUENCE_DIGITS + strlen(RECORD_SUFFIX) &&
-         strcmp(name + DIGITS + 1 + SEQUENCE_DIGITS, RECORD_SUFFIX) == 0;
-}
-
-bool lvn_objects_parse_waiting(const char *name, uint8_t ret_sha256[LVN_SHA256_BYTES], int64_t *ret_sequence) {
-  return has_length_of_waiting(name) && name[DIGITS] == '-' && parse_digest(name, ret_sha256) &&
-         parse_sequence(name + DIGITS + 1, ret_sequence);
+bool lvn_objects_has_ending(const char *name, const char *ending) {
+  size_t length = strlen(name);
+  size_t bytes = strlen(ending);
+  return length > bytes && strcmp(name + length - bytes, ending) == 0;
 }
 
 bool lvn_objects_parse_new(const char *name, uint8_t ret_sha256[LVN_SHA256_BYTES], int64_t *ret_sequence) {
-  return has_length_of_waiting(name) && name[SEQUENCE_DIGITS] == '-' && parse_sequence(name, ret_sequence) &&
-         parse_digest(name + SEQUENCE_DIGITS + 1, ret_sha256);
+  return strlen(name) == SEQUENCE_DIGITS + 1 + DIGITS + strlen(NEW_SUFFIX) &&
+         lvn_objects_has_ending(name, NEW_SUFFIX) && name[SEQUENCE_DIGITS] == '-' &&
+         parse_sequence(name, ret_sequence) && parse_digest(name + SEQUENCE_DIGITS + 1, ret_sha256);
 }
 
 void lvn_objects_format_new(const uint8_t sha256[LVN_SHA256_BYTES], int64_t sequence,
                             char ret_name[LVN_OBJECTS_NAME_BYTES]) {
   char text[LVN_SHA256_TEXT_BYTES];
   lvn_sha256_to_text(sha256, text);
-  (void)snprintf(ret_name, LVN_OBJECTS_NAME_BYTES, "%0*" PRId64 "-%s" RECORD_SUFFIX, (int)SEQUENCE_DIGITS, sequence,
-                 text);
+  (void)snprintf(ret_name, LVN_OBJECTS_NAME_BYTES, "%0*" PRId64 "-%s" NEW_SUFFIX, (int)SEQUENCE_DIGITS, sequence, text);
 }
 
 static bool make_path(const struct lvn_objects *objects, const uint8_t sha256[LVN_SHA256_BYTES], const char *suffix,
@@ -81,18 +78,6 @@ static bool make_path(const struct lvn_objects *objects, const uint8_t sha256[LV
 bool lvn_objects_path(const struct lvn_objects *objects, const uint8_t sha256[LVN_SHA256_BYTES],
                       char ret_path[LVN_PATH_BYTES], struct lvn_error *err) {
   return make_path(objects, sha256, OBJECT_SUFFIX, ret_path, err);
-}
-
-bool lvn_objects_record_path(const struct lvn_objects *objects, const uint8_t sha256[LVN_SHA256_BYTES],
-                             char ret_path[LVN_PATH_BYTES], struct lvn_error *err) {
-  return make_path(objects, sha256, RECORD_SUFFIX, ret_path, err);
-}
-
-bool lvn_objects_waiting_path(const struct lvn_objects *objects, const uint8_t sha256[LVN_SHA256_BYTES],
-                              int64_t sequence, char ret_path[LVN_PATH_BYTES], struct lvn_error *err) {
-  char suffix[32];
-  (void)snprintf(suffix, sizeof suffix, "-%0*" PRId64 RECORD_SUFFIX, (int)SEQUENCE_DIGITS, sequence);
-  return make_path(objects, sha256, suffix, ret_path, err);
 }
 
 /* ---- folders ---- */
@@ -174,48 +159,100 @@ static bool waits_in_spool(const struct lvn_objects *objects, const uint8_t sha2
   return true;
 }
 
+static int compare_names(const void *left, const void *right) {
+  return strcmp(*(char *const *)left, *(char *const *)right);
+}
+
+static bool collect_records(DIR *stream, const char *digits, struct lvn_file_names *names, struct lvn_error *err) {
+  size_t capacity = 0;
+  for (const struct dirent *entry = readdir(stream); entry != NULL; entry = readdir(stream)) {
+    if (strncmp(entry->d_name, digits, DIGITS) != 0 || entry->d_name[DIGITS] != '-') {
+      continue;
+    }
+    if (!lvn_grow(&names->names, &capacity, names->count, sizeof *names->names, NAMES_MAX, err)) {
+      return false;
+    }
+    names->names[names->count] = lvn_strdup(entry->d_name, err);
+    if (names->names[names->count] == NULL) {
+      return false;
+    }
+    names->count++;
+  }
+  return true;
+}
+
+bool lvn_objects_list_records(const struct lvn_objects *objects, const uint8_t sha256[LVN_SHA256_BYTES],
+                              struct lvn_file_names *ret_names, struct lvn_error *err) {
+  LVN_CLEANUP(lvn_file_names_clear) struct lvn_file_names names = {0};
+  char folder[LVN_PATH_BYTES];
+  char digits[LVN_SHA256_TEXT_BYTES];
+  lvn_sha256_to_text(sha256, digits);
+  if (!lvn_objects_shard_path(objects, sha256[0], folder, err)) {
+    return false;
+  }
+  DIR *stream = opendir(folder);
+  if (stream == NULL) {
+    return lvn_error_set_errno(err, errno, "cannot list folder '%s'", folder);
+  }
+  bool good = collect_records(stream, digits, &names, err);
+  (void)closedir(stream);
+  if (!good) {
+    return false;
+  }
+  if (names.count > 1) {
+    qsort(names.names, names.count, sizeof *names.names, compare_names);
+  }
+  *ret_names = names;
+  names = (struct lvn_file_names){0};
+  return true;
+}
+
+static bool remove_file(const char *path, struct lvn_error *err) {
+  return unlink(path) == 0 || errno == ENOENT || lvn_error_set_errno(err, errno, "cannot remove '%s'", path);
+}
+
 bool lvn_objects_remove(const struct lvn_objects *objects, const uint8_t sha256[LVN_SHA256_BYTES],
                         struct lvn_error *err) {
-  static const char *const suffixes[] = {OBJECT_SUFFIX, RECORD_SUFFIX};
+  LVN_CLEANUP(lvn_file_names_clear) struct lvn_file_names records = {0};
   LVN_AUTOCLOSE int lock_fd = -1;
+  char path[LVN_PATH_BYTES];
   bool waits = false;
   if (!lvn_objects_lock(objects, sha256[0], &lock_fd, err) || !waits_in_spool(objects, sha256, &waits, err)) {
     return false;
   }
-  for (size_t i = 0; !waits && i < sizeof suffixes / sizeof suffixes[0]; i++) {
-    char path[LVN_PATH_BYTES];
-    if (!make_path(objects, sha256, suffixes[i], path, err) ||
-        !lvn_intact_clear_place(objects->state_folder, path, err)) {
+  if (waits) {
+    return true;
+  }
+  if (!lvn_objects_path(objects, sha256, path, err) || !lvn_intact_clear_place(objects->state_folder, path, err) ||
+      !remove_file(path, err) || !lvn_objects_list_records(objects, sha256, &records, err)) {
+    return false;
+  }
+  for (size_t i = 0; i < records.count; i++) {
+    char folder[LVN_PATH_BYTES];
+    if (!lvn_objects_shard_path(objects, sha256[0], folder, err) ||
+        !lvn_path_join(path, folder, records.names[i], err) || !remove_file(path, err)) {
       return false;
-    }
-    if (unlink(path) != 0 && errno != ENOENT) {
-      return lvn_error_set_errno(err, errno, "cannot remove '%s'", path);
     }
   }
   return true;
 }
 
-/* Names are sorted: "<sha256>-…json", "<sha256>.dcm" and "<sha256>.json" follow one another. */
+/* Names are sorted: those of the records, which begin with "<sha256>-", come right before "<sha256>.dcm". */
 static bool visit_name(const char *folder, const struct lvn_file_names *names, size_t position,
                        lvn_objects_visitor visit, void *user_data, struct lvn_error *err) {
   const char *name = names->names[position];
   char path[LVN_PATH_BYTES];
-  char record_path[LVN_PATH_BYTES] = "";
-  uint8_t before[LVN_SHA256_BYTES];
-  int64_t sequence = 0;
   struct lvn_objects_entry entry = {.path = path};
-  if (strlen(name) != DIGITS + strlen(OBJECT_SUFFIX) || strcmp(name + DIGITS, OBJECT_SUFFIX) != 0 ||
+  if (strlen(name) != DIGITS + strlen(OBJECT_SUFFIX) || !lvn_objects_has_ending(name, OBJECT_SUFFIX) ||
       !parse_digest(name, entry.sha256)) {
     return true;
   }
-  entry.waits = position > 0 && lvn_objects_parse_waiting(names->names[position - 1], before, &sequence) &&
-                memcmp(before, entry.sha256, sizeof before) == 0;
-  const char *next = position + 1 < names->count ? names->names[position + 1] : "";
-  if (strncmp(next, name, DIGITS) == 0 && strcmp(next + DIGITS, RECORD_SUFFIX) == 0) {
-    if (!lvn_path_join(record_path, folder, next, err)) {
-      return false;
+  for (size_t i = position; i > 0 && strncmp(names->names[i - 1], name, DIGITS) == 0; i--) {
+    const char *record = names->names[i - 1];
+    entry.waits = entry.waits || lvn_objects_has_ending(record, LVN_OBJECTS_WAITING);
+    if (entry.record_name == NULL && lvn_objects_has_ending(record, LVN_OBJECTS_RECORD)) {
+      entry.record_name = record;
     }
-    entry.record_path = record_path;
   }
   return lvn_path_join(path, folder, name, err) && visit(user_data, &entry, err);
 }

@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -219,47 +218,14 @@ void lvn_spool_abandon(struct lvn_spool_writer *writer) {
 struct commit {
   struct lvn_spool_writer *writer;
   struct lvn_reception_record *record;
-  struct temporary record_file;
   int known_fd; /* of the same bytes, undamaged in the store before; -1: none */
   bool is_placed;
   char path[LVN_PATH_BYTES];
   char record_path[LVN_PATH_BYTES];
 };
 
-static void *sync_in_thread(void *file) {
-  const struct temporary *record_file = file;
-  return fsync(record_file->fd) == 0 ? NULL : (void *)(intptr_t)errno;
-}
-
-/* Object and record at once: the disk then writes its journal once for both. */
-static bool sync_both(struct commit *commit, int object_fd, struct lvn_error *err) {
-  pthread_t thread;
-  void *record_errno = NULL;
-  bool is_beside = pthread_create(&thread, NULL, sync_in_thread, &commit->record_file) == 0;
-  int object_errno = fsync(object_fd) == 0 ? 0 : errno;
-  if (is_beside) {
-    (void)pthread_join(thread, &record_errno);
-  } else {
-    record_errno = sync_in_thread(&commit->record_file);
-  }
-  if (object_errno != 0 || record_errno != NULL) {
-    return lvn_error_set_errno(err, object_errno != 0 ? object_errno : (int)(intptr_t)record_errno, "cannot sync '%s'",
-                               commit->writer->file.path);
-  }
-  return true;
-}
-
-static bool write_record(const struct commit *commit, struct lvn_error *err) {
-  const struct temporary *file = &commit->record_file;
-  char text[LVN_SPOOL_RECORD_BYTES];
-  size_t bytes = lvn_spool_record_to_text(commit->record, text);
-  if (bytes == 0) {
-    return lvn_error_set(err, LVN_ERROR_NOMEM, "out of memory for a reception record");
-  }
-  if (ftruncate(file->fd, 0) != 0 || lseek(file->fd, 0, SEEK_SET) != 0) {
-    return lvn_error_set_errno(err, errno, "cannot write '%s'", file->path);
-  }
-  return lvn_file_write_all(file->fd, text, bytes, file->path, err);
+static bool sync_object(int fd, const char *path, struct lvn_error *err) {
+  return fsync(fd) == 0 || lvn_error_set_errno(err, errno, "cannot sync '%s'", path);
 }
 
 bool lvn_spool_place(const struct lvn_spool *spool, const char *path, const uint8_t sha256[LVN_SHA256_BYTES],
@@ -288,20 +254,41 @@ bool lvn_spool_place(const struct lvn_spool *spool, const char *path, const uint
   return true;
 }
 
-bool lvn_spool_announce(const struct lvn_spool *spool, const char *record_path, const uint8_t sha256[LVN_SHA256_BYTES],
-                        int64_t sequence, struct lvn_error *err) {
+bool lvn_spool_announce(const struct lvn_spool *spool, const struct lvn_reception_record *record,
+                        struct lvn_error *err) {
+  struct temporary file = {.fd = -1};
   char name[LVN_OBJECTS_NAME_BYTES];
   char path[LVN_PATH_BYTES];
-  lvn_objects_format_new(sha256, sequence, name);
+  char text[LVN_SPOOL_RECORD_BYTES];
+  lvn_objects_format_new(record->sha256, record->sequence, name);
   if (!lvn_path_join(path, spool->new_folder, name, err)) {
     return false;
   }
-  if (link(record_path, path) == 0 || errno == EEXIST) {
+  if (lvn_file_exists(path)) {
     return true;
   }
-  int saved = errno;
-  return (saved == ENOENT && !lvn_file_exists(record_path)) ||
-         lvn_error_set_errno(err, saved, "cannot link '%s' to '%s'", record_path, path);
+  size_t bytes = lvn_spool_record_to_text(record, text);
+  if (bytes == 0) {
+    return lvn_error_set(err, LVN_ERROR_NOMEM, "out of memory for a reception record");
+  }
+  bool good =
+      temporary_create(spool, &file, err) && lvn_file_write_all(file.fd, text, bytes, file.path, err) &&
+      (link(file.path, path) == 0 || errno == EEXIST || lvn_error_set_errno(err, errno, "cannot create '%s'", path));
+  temporary_remove(&file);
+  return good;
+}
+
+bool lvn_spool_name_record(const struct lvn_spool *spool, const struct lvn_reception_record *record, const char *ending,
+                           char ret_path[LVN_PATH_BYTES], struct lvn_error *err) {
+  char name[LVN_SPOOL_NAME_BYTES];
+  char folder[LVN_PATH_BYTES];
+  lvn_spool_record_to_name(record, ending, name);
+  if (!lvn_objects_shard_path(spool->objects, record->sha256[0], folder, err) ||
+      !lvn_path_join(ret_path, folder, name, err)) {
+    return false;
+  }
+  LVN_AUTOCLOSE int fd = open(ret_path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+  return fd >= 0 || lvn_error_set_errno(err, errno, "cannot create '%s'", ret_path);
 }
 
 static bool is_still_there(const struct commit *commit) {
@@ -311,50 +298,34 @@ static bool is_still_there(const struct commit *commit) {
          opened.st_ino == named.st_ino && opened.st_dev == named.st_dev;
 }
 
-/* Seldom another association, or retention, was faster: then what was written so far is not what has to be stored. */
-static bool place_object(struct commit *commit, struct lvn_error *err) {
-  const struct temporary *file = &commit->writer->file;
-  if (commit->known_fd >= 0 && fsync(file->fd) != 0) {
-    return lvn_error_set_errno(err, errno, "cannot sync '%s'", file->path);
-  }
-  if (!lvn_spool_place(commit->writer->spool, file->path, commit->record->sha256, &commit->is_placed, err)) {
-    return false;
-  }
-  if (commit->record->already_stored != commit->is_placed) {
-    return true;
-  }
-  commit->record->already_stored = !commit->is_placed;
-  return write_record(commit, err) && (fsync(commit->record_file.fd) == 0 ||
-                                       lvn_error_set_errno(err, errno, "cannot sync '%s'", commit->record_file.path));
-}
-
 /* With the lock of the shard: retention removes what it holds only before this or after it. */
 static bool put_into_store(struct commit *commit, int shard_fd, struct lvn_error *err) {
-  const struct lvn_reception_record *record = commit->record;
-  if (!is_still_there(commit) && !place_object(commit, err)) {
-    return false;
+  const struct temporary *file = &commit->writer->file;
+  struct lvn_reception_record *record = commit->record;
+  if (!is_still_there(commit)) {
+    if ((commit->known_fd >= 0 && !sync_object(file->fd, file->path, err)) || /* removed since */
+        !lvn_spool_place(commit->writer->spool, file->path, record->sha256, &commit->is_placed, err)) {
+      return false;
+    }
   }
-  if (link(commit->record_file.path, commit->record_path) != 0) {
-    return lvn_error_set_errno(err, errno, "cannot link '%s'", commit->record_path);
-  }
-  if (fsync(shard_fd) != 0) {
-    return lvn_error_set_errno(err, errno, "cannot sync the folder of '%s'", commit->path);
-  }
-  return lvn_spool_announce(commit->writer->spool, commit->record_path, record->sha256, record->sequence, err);
+  record->already_stored = !commit->is_placed;
+  return lvn_spool_name_record(commit->writer->spool, record, LVN_OBJECTS_WAITING, commit->record_path, err) &&
+         sync_object(shard_fd, commit->record_path, err) && lvn_spool_announce(commit->writer->spool, record, err);
 }
 
 static bool run_commit(struct commit *commit, struct lvn_error *err) {
   const struct lvn_objects *objects = commit->writer->spool->objects;
   LVN_AUTOCLOSE int shard_fd = -1;
-  if (!temporary_create(commit->writer->spool, &commit->record_file, err) || !write_record(commit, err) ||
-      !sync_both(commit, commit->known_fd >= 0 ? commit->known_fd : commit->writer->file.fd, err) ||
+  if (!sync_object(commit->known_fd >= 0 ? commit->known_fd : commit->writer->file.fd, commit->path, err) ||
       !lvn_objects_lock(objects, commit->record->sha256[0], &shard_fd, err)) {
     return false;
   }
   if (put_into_store(commit, shard_fd, err)) {
     return true;
   }
-  (void)unlink(commit->record_path);
+  if (commit->record_path[0] != '\0') {
+    (void)unlink(commit->record_path);
+  }
   if (commit->is_placed) {
     (void)unlink(commit->path);
   }
@@ -364,20 +335,16 @@ static bool run_commit(struct commit *commit, struct lvn_error *err) {
 bool lvn_spool_commit(struct lvn_spool_writer *taken_writer, struct lvn_reception_record *record,
                       struct lvn_error *err) {
   LVN_CLEANUP(lvn_spool_writer_cleanup) struct lvn_spool_writer *writer = taken_writer;
-  const struct lvn_objects *objects = writer->spool->objects;
-  struct commit commit = {.writer = writer, .record = record, .record_file = {.fd = -1}, .known_fd = -1};
+  struct commit commit = {.writer = writer, .record = record, .known_fd = -1};
   if (!lvn_sha256_finish(writer->digest, record->sha256, err) ||
       !lvn_spool_count(writer->spool, &record->sequence, err) ||
-      !lvn_objects_path(objects, record->sha256, commit.path, err) ||
-      !lvn_objects_waiting_path(objects, record->sha256, record->sequence, commit.record_path, err)) {
+      !lvn_objects_path(writer->spool->objects, record->sha256, commit.path, err)) {
     return false;
   }
-  commit.known_fd = lvn_intact_open(commit.path, record->sha256);
   record->byte_count = writer->byte_count;
-  record->already_stored = commit.known_fd >= 0;
+  commit.known_fd = lvn_intact_open(commit.path, record->sha256);
   bool good = run_commit(&commit, err);
   lvn_file_close_pointer(&commit.known_fd);
-  temporary_remove(&commit.record_file);
   return good;
 }
 
@@ -411,44 +378,56 @@ bool lvn_spool_list_new(struct lvn_spool *spool, size_t max_count, struct lvn_fi
   return true;
 }
 
-/* What a path in spool/new says by its name. */
-struct waiting {
-  uint8_t sha256[LVN_SHA256_BYTES];
-  int64_t sequence;
-  char record_path[LVN_PATH_BYTES]; /* the record's first name */
-};
-
-static bool waiting_of(const struct lvn_spool *spool, const char *new_path, struct waiting *waiting,
-                       struct lvn_error *err) {
-  const char *name = strrchr(new_path, '/');
-  if (name == NULL || !lvn_objects_parse_new(name + 1, waiting->sha256, &waiting->sequence)) {
-    return lvn_error_set(err, LVN_ERROR_DATA, "not a path of a reception: '%.200s'", new_path);
-  }
-  return lvn_objects_waiting_path(spool->objects, waiting->sha256, waiting->sequence, waiting->record_path, err);
-}
-
 static bool remove_name(const char *path, struct lvn_error *err) {
   return unlink(path) == 0 || errno == ENOENT || lvn_error_set_errno(err, errno, "cannot remove '%s'", path);
 }
 
-bool lvn_spool_finish(struct lvn_spool *spool, const char *new_path, struct lvn_error *err) {
-  struct waiting waiting;
-  struct lvn_reception_record stored;
-  struct lvn_error ignored;
-  char path[LVN_PATH_BYTES];
-  if (!waiting_of(spool, new_path, &waiting, err) ||
-      !lvn_objects_record_path(spool->objects, waiting.sha256, path, err)) {
+/* The newest record stays: the last name. */
+static bool remove_older(const struct lvn_spool *spool, const uint8_t sha256[LVN_SHA256_BYTES], struct lvn_error *err) {
+  LVN_CLEANUP(lvn_file_names_clear) struct lvn_file_names names = {0};
+  bool has_newer = false;
+  if (!lvn_objects_list_records(spool->objects, sha256, &names, err)) {
+    return false;
+  }
+  for (size_t i = names.count; i > 0; i--) {
+    char folder[LVN_PATH_BYTES];
+    char path[LVN_PATH_BYTES];
+    if (!lvn_objects_has_ending(names.names[i - 1], LVN_OBJECTS_RECORD)) {
+      continue;
+    }
+    if (has_newer && (!lvn_objects_shard_path(spool->objects, sha256[0], folder, err) ||
+                      !lvn_path_join(path, folder, names.names[i - 1], err) || !remove_name(path, err))) {
+      return false;
+    }
+    has_newer = true;
+  }
+  return true;
+}
+
+bool lvn_spool_finish(struct lvn_spool *spool, const char *new_path, bool is_first, struct lvn_error *err) {
+  struct lvn_reception_record record;
+  char folder[LVN_PATH_BYTES];
+  char waiting[LVN_SPOOL_NAME_BYTES];
+  char stored[LVN_SPOOL_NAME_BYTES];
+  char from[LVN_PATH_BYTES];
+  char to[LVN_PATH_BYTES];
+  if (!lvn_file_exists(new_path)) {
+    return true;
+  }
+  if (!lvn_spool_read_record(new_path, &record, err) ||
+      !lvn_objects_shard_path(spool->objects, record.sha256[0], folder, err)) {
+    return false;
+  }
+  lvn_spool_record_to_name(&record, LVN_OBJECTS_WAITING, waiting);
+  lvn_spool_record_to_name(&record, LVN_OBJECTS_RECORD, stored);
+  if (!lvn_path_join(from, folder, waiting, err) || !lvn_path_join(to, folder, stored, err)) {
     return false;
   }
   /* The rename is not synced: where a power cut takes it back the index hears of the same reception again. */
-  if (lvn_spool_read_record(path, &stored, &ignored) && stored.sequence > waiting.sequence) {
-    if (!remove_name(waiting.record_path, err)) {
-      return false;
-    }
-  } else if (rename(waiting.record_path, path) != 0 && errno != ENOENT) {
-    return lvn_error_set_errno(err, errno, "cannot rename '%s' to '%s'", waiting.record_path, path);
+  if (rename(from, to) != 0 && errno != ENOENT) {
+    return lvn_error_set_errno(err, errno, "cannot rename '%s'", from);
   }
-  return remove_name(new_path, err);
+  return (is_first || remove_older(spool, record.sha256, err)) && remove_name(new_path, err);
 }
 
 /* The name of the file in <state>/unreadable, which is made. */
@@ -472,21 +451,49 @@ bool lvn_spool_move_aside(const struct lvn_spool *spool, const char *path, bool 
   return lvn_spool_sync_parent(target, err) && lvn_file_sync_folder(spool->state_folder, err);
 }
 
+/* The records of this reception: there is one, or none is left. */
+static bool move_records(const struct lvn_spool *spool, const uint8_t sha256[LVN_SHA256_BYTES], int64_t sequence,
+                         bool removes, struct lvn_error *err) {
+  LVN_CLEANUP(lvn_file_names_clear) struct lvn_file_names names = {0};
+  if (!lvn_objects_list_records(spool->objects, sha256, &names, err)) {
+    return false;
+  }
+  for (size_t i = 0; i < names.count; i++) {
+    struct lvn_error ignored;
+    struct lvn_reception_record record;
+    char folder[LVN_PATH_BYTES];
+    char path[LVN_PATH_BYTES];
+    bool is_there = false;
+    if (!lvn_objects_has_ending(names.names[i], LVN_OBJECTS_WAITING) ||
+        !lvn_spool_record_from_name(names.names[i], &record, &ignored) || record.sequence != sequence) {
+      continue;
+    }
+    if (!lvn_objects_shard_path(spool->objects, sha256[0], folder, err) ||
+        !lvn_path_join(path, folder, names.names[i], err) ||
+        !(removes ? remove_name(path, err) : lvn_spool_move_aside(spool, path, &is_there, err))) {
+      return false;
+    }
+  }
+  return true;
+}
+
 bool lvn_spool_set_aside(struct lvn_spool *spool, const char *new_path, bool keeps_object, bool *ret_lost,
                          struct lvn_error *err) {
-  struct waiting waiting;
+  uint8_t sha256[LVN_SHA256_BYTES];
+  int64_t sequence = 0;
   char path[LVN_PATH_BYTES];
   bool is_there = keeps_object;
-  bool has_record = false;
+  const char *name = strrchr(new_path, '/');
   LVN_AUTOCLOSE int lock_fd = -1;
   *ret_lost = false;
-  if (!waiting_of(spool, new_path, &waiting, err) || !lvn_objects_path(spool->objects, waiting.sha256, path, err) ||
-      !lvn_objects_lock(spool->objects, waiting.sha256[0], &lock_fd, err) ||
+  if (name == NULL || !lvn_objects_parse_new(name + 1, sha256, &sequence)) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "not a path of a reception: '%.200s'", new_path);
+  }
+  if (!lvn_objects_path(spool->objects, sha256, path, err) ||
+      !lvn_objects_lock(spool->objects, sha256[0], &lock_fd, err) ||
       (!keeps_object && !lvn_spool_move_aside(spool, path, &is_there, err))) {
     return false;
   }
   *ret_lost = !is_there;
-  return (is_there ? lvn_spool_move_aside(spool, waiting.record_path, &has_record, err)
-                   : remove_name(waiting.record_path, err)) &&
-         remove_name(new_path, err);
+  return move_records(spool, sha256, sequence, /* removes= */ !is_there, err) && remove_name(new_path, err);
 }

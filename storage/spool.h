@@ -64,9 +64,9 @@ LVN_MUST_CHECK bool lvn_spool_write(struct lvn_spool_writer *writer, const void 
                                     struct lvn_error *err);
 /* Path of the temporary file, flushed to the kernel (not synced), for the header scan. */
 const char *lvn_spool_writer_get_path(const struct lvn_spool_writer *writer);
-/* The object, unless its bytes lie in the store undamaged, and the record of this reception are synced, get their names
- * in the store, whose folder is synced, and the pipeline is told. When this returns true they survive a power cut.
- * Fills sequence, byte_count, sha256 and already_stored of `record`. Destroys the writer in every case; on failure
+/* The object is synced, unless its bytes lie in the store undamaged; it and the record of this reception get their
+ * names in the store, whose folder is synced, and the pipeline is told. When this returns true they survive a power
+ * cut. Fills sequence, byte_count, sha256 and already_stored of `record`. Destroys the writer in every case; on failure
  * nothing of this reception is left. */
 LVN_MUST_CHECK bool lvn_spool_commit(struct lvn_spool_writer *writer, struct lvn_reception_record *record,
                                      struct lvn_error *err);
@@ -96,12 +96,18 @@ LVN_MUST_CHECK bool lvn_spool_is_open_study(const struct lvn_file_names *open_st
 /* Paths in spool/new of the receptions that wait for the index, in their order, at most `max_count`. */
 LVN_MUST_CHECK bool lvn_spool_list_new(struct lvn_spool *spool, size_t max_count, struct lvn_file_names *ret_paths,
                                        struct lvn_error *err);
-/* A reception record: of a path in spool/new, or of one in the object store. LVN_ERROR_DATA: missing or damaged. */
+/* What a file in spool/new says. LVN_ERROR_DATA: missing or damaged. One that was made again after a power cut names no
+ * UIDs: they are in the object. */
 LVN_MUST_CHECK bool lvn_spool_read_record(const char *path, struct lvn_reception_record *ret_record,
                                           struct lvn_error *err);
-/* After the index has committed: this record is the object's, unless a newer one is, and waits no longer. What is done
- * already is fine, and so is a kill at any point: then the index hears of the reception once more. */
-LVN_MUST_CHECK bool lvn_spool_finish(struct lvn_spool *spool, const char *new_path, struct lvn_error *err);
+/* What the name of a record in the object store says: everything but UIDs and size, which are in the object. */
+LVN_MUST_CHECK bool lvn_spool_record_from_name(const char *name, struct lvn_reception_record *ret_record,
+                                               struct lvn_error *err);
+/* After the index has committed: this record is the object's, unless a newer one is, and waits no longer. `is_first`:
+ * the index did not have the object before. What is done already is fine, and so is a kill at any point: then the index
+ * hears of the reception once more. */
+LVN_MUST_CHECK bool lvn_spool_finish(struct lvn_spool *spool, const char *new_path, bool is_first,
+                                     struct lvn_error *err);
 /* A reception that cannot be indexed: its record, and its object unless `keeps_object`, go to <state>/unreadable, for a
  * person to look at. *ret_lost: there is no such object, neither in the store nor there; its record is removed. */
 LVN_MUST_CHECK bool lvn_spool_set_aside(struct lvn_spool *spool, const char *new_path, bool keeps_object,

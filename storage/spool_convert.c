@@ -23,116 +23,88 @@ static bool path_with(const char *path, const char *ending, char ret_path[LVN_PA
          lvn_error_set(err, LVN_ERROR_DATA, "path too long: '%.200s…'", path);
 }
 
-static bool ends_with(const char *name, const char *ending) {
-  size_t length = strlen(name);
-  size_t bytes = strlen(ending);
-  return length > bytes && strcmp(name + length - bytes, ending) == 0;
-}
-
-/* ---- objects ---- */
-
-static bool write_plainly(const char *path, const char *text, size_t bytes, struct lvn_error *err) {
-  LVN_AUTOCLOSE int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-  if (fd < 0) {
-    return lvn_error_set_errno(err, errno, "cannot create '%s'", path);
-  }
-  return lvn_file_write_all(fd, text, bytes, path, err);
-}
-
-/* Into "<sha256>.json.tmp", not synced; then *ret_has_some is true. */
-static bool take_attribute(const char *path, bool *ret_has_some, struct lvn_error *err) {
+static bool read_old_record(const char *path, struct lvn_reception_record *record, struct lvn_error *err) {
   char text[LVN_SPOOL_RECORD_BYTES];
-  char written_path[LVN_PATH_BYTES];
-  ssize_t bytes = getxattr(path, ATTRIBUTE_NAME, text, sizeof text);
-  if (bytes < 0) { /* without one a rebuild says so */
-    return errno == ENODATA || errno == ENOTSUP || errno == ERANGE || errno == ENOENT ||
-           lvn_error_set_errno(err, errno, "cannot read the record of '%s'", path);
-  }
-  *ret_has_some = true;
-  return path_with(path, ".json.tmp", written_path, err) && write_plainly(written_path, text, (size_t)bytes, err);
-}
-
-/* An object without a record. Sorted: ".dcm", ".json". */
-static bool is_bare(const struct lvn_file_names *names, size_t position) {
-  const char *name = names->names[position];
-  const char *next = position + 1 < names->count ? names->names[position + 1] : "";
-  return strlen(name) == DIGITS + 4 && ends_with(name, ".dcm") &&
-         (strncmp(next, name, DIGITS) != 0 || strcmp(next + DIGITS, ".json") != 0);
-}
-
-static bool name_record(const char *folder, const char *name, struct lvn_error *err) {
-  char path[LVN_PATH_BYTES];
-  char record_path[LVN_PATH_BYTES];
-  char written_path[LVN_PATH_BYTES];
-  if (!lvn_path_join(path, folder, name, err) || !path_with(path, ".json", record_path, err) ||
-      !path_with(path, ".json.tmp", written_path, err)) {
-    return false;
-  }
-  return rename(written_path, record_path) == 0 || errno == ENOENT ||
-         lvn_error_set_errno(err, errno, "cannot rename '%s'", written_path);
-}
-
-/* Of many objects: all records are written, synced at once, and then get their names. */
-bool lvn_spool_convert_shard(const char *folder, int folder_fd, const struct lvn_file_names *names,
-                             struct lvn_error *err) {
-  bool has_some = false;
-  for (size_t i = 0; i < names->count; i++) {
-    char path[LVN_PATH_BYTES];
-    bool is_old_mark = ends_with(names->names[i], ".old");
-    if (!is_old_mark && !is_bare(names, i)) {
-      continue;
-    }
-    if (!lvn_path_join(path, folder, names->names[i], err) || (!is_old_mark && !take_attribute(path, &has_some, err))) {
-      return false;
-    }
-    if (is_old_mark) {
-      (void)unlink(path);
-    }
-  }
-  if (has_some && syncfs(folder_fd) != 0) {
-    return lvn_error_set_errno(err, errno, "cannot sync '%s'", folder);
-  }
-  for (size_t i = 0; has_some && i < names->count; i++) {
-    if (is_bare(names, i) && !name_record(folder, names->names[i], err)) {
-      return false;
-    }
-  }
-  return !has_some || fsync(folder_fd) == 0 || lvn_error_set_errno(err, errno, "cannot sync folder '%s'", folder);
-}
-
-/* ---- what waited ---- */
-
-static bool read_old_record(const char *path, const char *beside, struct lvn_reception_record *record,
-                            struct lvn_error *err) {
-  char text[LVN_SPOOL_RECORD_BYTES];
+  char beside[LVN_PATH_BYTES];
   ssize_t bytes = getxattr(path, ATTRIBUTE_NAME, text, sizeof text);
   if (bytes >= 0) {
     return lvn_spool_record_parse(path, text, (size_t)bytes, record, err);
   }
-  if (errno != ENODATA && errno != ENOTSUP && errno != ERANGE) {
+  if (errno != ENODATA && errno != ENOTSUP && errno != ERANGE && errno != ENOENT) {
     return lvn_error_set_errno(err, errno, "cannot read the record of '%s'", path);
   }
-  return lvn_spool_read_record(beside, record, err);
+  return path_with(path, ".json", beside, err) && lvn_spool_read_record(beside, record, err);
 }
+
+/* ---- objects ---- */
+
+/* Sorted: the records, which begin with "<sha256>-", come right before. */
+static bool has_record(const struct lvn_file_names *names, size_t position) {
+  const char *name = names->names[position];
+  for (size_t i = position; i > 0 && strncmp(names->names[i - 1], name, DIGITS) == 0; i--) {
+    if (lvn_objects_has_ending(names->names[i - 1], LVN_OBJECTS_RECORD)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/* *ret_named: it has a record now. Where there was none before a rebuild says so. */
+static bool convert_object(const struct lvn_spool *spool, const char *path, bool *ret_named, struct lvn_error *err) {
+  char record_path[LVN_PATH_BYTES];
+  struct lvn_reception_record record;
+  if (!read_old_record(path, &record, err)) {
+    return !lvn_error_is_transient(err);
+  }
+  *ret_named = true;
+  return lvn_spool_name_record(spool, &record, LVN_OBJECTS_RECORD, record_path, err);
+}
+
+bool lvn_spool_convert_shard(const struct lvn_spool *spool, const char *folder, int folder_fd,
+                             const struct lvn_file_names *names, struct lvn_error *err) {
+  bool has_some = false;
+  for (size_t i = 0; i < names->count; i++) {
+    char path[LVN_PATH_BYTES];
+    const char *name = names->names[i];
+    if (strlen(name) == DIGITS + 4 && lvn_objects_has_ending(name, ".dcm") && !has_record(names, i) &&
+        (!lvn_path_join(path, folder, name, err) || !convert_object(spool, path, &has_some, err))) {
+      return false;
+    }
+  }
+  if (has_some && fsync(folder_fd) != 0) {
+    return lvn_error_set_errno(err, errno, "cannot sync folder '%s'", folder);
+  }
+  for (size_t i = 0; i < names->count; i++) { /* what is left: marks, and records that are read */
+    struct lvn_error ignored;
+    struct lvn_reception_record record;
+    char path[LVN_PATH_BYTES];
+    const char *name = names->names[i];
+    bool is_mark = lvn_objects_has_ending(name, ".old");
+    if ((is_mark || lvn_objects_has_ending(name, ".json")) && lvn_path_join(path, folder, name, &ignored) &&
+        (is_mark || lvn_spool_read_record(path, &record, &ignored))) {
+      (void)unlink(path);
+    }
+  }
+  return true;
+}
+
+/* ---- what waited ---- */
 
 static bool take_object(const struct lvn_spool *spool, const char *path, struct lvn_reception_record *record,
                         struct lvn_error *err) {
-  char text[LVN_SPOOL_RECORD_BYTES];
   char record_path[LVN_PATH_BYTES];
   bool is_placed = false;
   LVN_AUTOCLOSE int lock_fd = -1;
   if (!lvn_objects_lock(spool->objects, record->sha256[0], &lock_fd, err) ||
       !lvn_spool_place(spool, path, record->sha256, &is_placed, err) ||
-      !lvn_objects_waiting_path(spool->objects, record->sha256, record->sequence, record_path, err)) {
+      !lvn_spool_name_record(spool, record, LVN_OBJECTS_WAITING, record_path, err)) {
     return false;
   }
-  record->already_stored = !is_placed;
-  size_t bytes = lvn_spool_record_to_text(record, text);
-  if (bytes == 0) {
-    return lvn_error_set(err, LVN_ERROR_NOMEM, "out of memory for a reception record");
+  if (fsync(lock_fd) != 0) {
+    return lvn_error_set_errno(err, errno, "cannot sync the folder of '%s'", record_path);
   }
-  return lvn_file_replace(record_path, text, bytes, 0600, err) && /* with the folder */
-         lvn_spool_announce(spool, record_path, record->sha256, record->sequence, err);
+  record->already_stored = !is_placed;
+  return lvn_spool_announce(spool, record, err);
 }
 
 static bool convert_one(const struct lvn_spool *spool, const char *path, struct lvn_error *err) {
@@ -142,7 +114,7 @@ static bool convert_one(const struct lvn_spool *spool, const char *path, struct 
   if (!path_with(path, ".json", beside, err)) {
     return false;
   }
-  if (!read_old_record(path, beside, &record, err)) {
+  if (!read_old_record(path, &record, err)) {
     return !lvn_error_is_transient(err) && lvn_spool_move_aside(spool, beside, &is_there, err) &&
            lvn_spool_move_aside(spool, path, &is_there, err);
   }
@@ -162,7 +134,7 @@ bool lvn_spool_convert_new(struct lvn_spool *spool, struct lvn_error *err) {
   }
   for (size_t i = 0; i < names.count; i++) {
     char path[LVN_PATH_BYTES];
-    if (ends_with(names.names[i], ".obj") &&
+    if (lvn_objects_has_ending(names.names[i], ".obj") &&
         (!lvn_path_join(path, spool->new_folder, names.names[i], err) || !convert_one(spool, path, err))) {
       return false;
     }
@@ -171,7 +143,7 @@ bool lvn_spool_convert_new(struct lvn_spool *spool, struct lvn_error *err) {
     uint8_t sha256[LVN_SHA256_BYTES];
     int64_t sequence = 0;
     char path[LVN_PATH_BYTES];
-    if (ends_with(names.names[i], ".json") && !lvn_objects_parse_new(names.names[i], sha256, &sequence) &&
+    if (lvn_objects_has_ending(names.names[i], ".json") && !lvn_objects_parse_new(names.names[i], sha256, &sequence) &&
         lvn_path_join(path, spool->new_folder, names.names[i], err)) {
       (void)unlink(path);
     }

@@ -10,6 +10,7 @@ extern "C" {
 #endif
 
 #define LVN_SPOOL_RECORD_BYTES 4096U
+#define LVN_SPOOL_NAME_BYTES 256U
 
 struct lvn_spool {
   char state_folder[LVN_PATH_BYTES];
@@ -44,10 +45,15 @@ LVN_MUST_CHECK bool lvn_spool_record_parse(const char *path, const char *text, s
  * object, or only damaged. */
 LVN_MUST_CHECK bool lvn_spool_place(const struct lvn_spool *spool, const char *path,
                                     const uint8_t sha256[LVN_SHA256_BYTES], bool *ret_placed, struct lvn_error *err);
-/* Tells the pipeline of the record at `record_path`, by a second name in spool/new. What it was told, or has taken
- * already, is fine. */
-LVN_MUST_CHECK bool lvn_spool_announce(const struct lvn_spool *spool, const char *record_path,
-                                       const uint8_t sha256[LVN_SHA256_BYTES], int64_t sequence, struct lvn_error *err);
+/* Tells the pipeline of a reception that waits, by a file in spool/new, where it was not told already. */
+LVN_MUST_CHECK bool lvn_spool_announce(const struct lvn_spool *spool, const struct lvn_reception_record *record,
+                                       struct lvn_error *err);
+/* The name of its record in the object store. */
+void lvn_spool_record_to_name(const struct lvn_reception_record *record, const char *ending,
+                              char ret_name[LVN_SPOOL_NAME_BYTES]);
+/* Creates that file, empty; one that is there is fine. */
+LVN_MUST_CHECK bool lvn_spool_name_record(const struct lvn_spool *spool, const struct lvn_reception_record *record,
+                                          const char *ending, char ret_path[LVN_PATH_BYTES], struct lvn_error *err);
 
 /* Moves a file to <state>/unreadable, durably. *ret_there: it is there now, or was before. */
 LVN_MUST_CHECK bool lvn_spool_move_aside(const struct lvn_spool *spool, const char *path, bool *ret_there,
@@ -58,9 +64,9 @@ LVN_MUST_CHECK bool lvn_spool_scan(struct lvn_spool *spool, struct lvn_error *er
 
 /* The state of release 0.1.0. Objects in spool/new go to the store and are announced. */
 LVN_MUST_CHECK bool lvn_spool_convert_new(struct lvn_spool *spool, struct lvn_error *err);
-/* Objects of a shard, which is locked by `folder_fd`, get their record from the extended attribute. */
-LVN_MUST_CHECK bool lvn_spool_convert_shard(const char *folder, int folder_fd, const struct lvn_file_names *names,
-                                            struct lvn_error *err);
+/* Objects of a shard, which is locked by `folder_fd`, get their record from the extended attribute or the side file. */
+LVN_MUST_CHECK bool lvn_spool_convert_shard(const struct lvn_spool *spool, const char *folder, int folder_fd,
+                                            const struct lvn_file_names *names, struct lvn_error *err);
 
 #ifdef __cplusplus
 }

@@ -2,7 +2,11 @@
 
 #include "base/memory.h"
 
+#include <errno.h>
+#include <inttypes.h>
 #include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void json_cleanup(json_t **value) {
@@ -23,20 +27,35 @@ size_t lvn_spool_record_to_text(const struct lvn_reception_record *record, char 
   char calling_aet[sizeof record->calling_aet];
   lvn_sha256_to_text(record->sha256, sha256_text);
   copy_printable(calling_aet, sizeof calling_aet, record->calling_aet);
-  __attribute__((cleanup(json_cleanup))) json_t *root = json_pack(
-      "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:s, s:b}", "sop_class_uid", record->sop_class_uid,
-      "sop_instance_uid", record->sop_instance_uid, "transfer_syntax_uid", record->transfer_syntax_uid,
-      "study_instance_uid", record->study_instance_uid, "series_instance_uid", record->series_instance_uid,
-      "calling_aet", calling_aet, "address", record->address, "association_id", record->association_id, "received_ms",
-      (json_int_t)record->received_ms, "sequence", (json_int_t)record->sequence, "byte_count",
-      (json_int_t)record->byte_count, "sha256", sha256_text, "already_stored", (int)record->already_stored);
-  size_t bytes = root == NULL ? 0 : json_dumpb(root, ret_text, LVN_SPOOL_RECORD_BYTES, JSON_COMPACT);
+  __attribute__((cleanup(json_cleanup))) json_t *root =
+      json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:s, s:b}", "calling_aet", calling_aet, "address", record->address,
+                "association_id", record->association_id, "received_ms", (json_int_t)record->received_ms, "sequence",
+                (json_int_t)record->sequence, "byte_count", (json_int_t)record->byte_count, "sha256", sha256_text,
+                "already_stored", (int)record->already_stored);
+  if (root == NULL ||
+      (record->sop_instance_uid[0] != '\0' &&
+       (json_object_set_new(root, "sop_class_uid", json_string(record->sop_class_uid)) != 0 ||
+        json_object_set_new(root, "sop_instance_uid", json_string(record->sop_instance_uid)) != 0 ||
+        json_object_set_new(root, "transfer_syntax_uid", json_string(record->transfer_syntax_uid)) != 0 ||
+        json_object_set_new(root, "study_instance_uid", json_string(record->study_instance_uid)) != 0 ||
+        json_object_set_new(root, "series_instance_uid", json_string(record->series_instance_uid)) != 0))) {
+    return 0;
+  }
+  size_t bytes = json_dumpb(root, ret_text, LVN_SPOOL_RECORD_BYTES, JSON_COMPACT);
   return bytes <= LVN_SPOOL_RECORD_BYTES ? bytes : 0;
 }
 
 static bool get_text(const json_t *root, const char *key, char *target, size_t target_bytes, bool is_uid) {
   const char *text = json_string_value(json_object_get(root, key));
   return text != NULL && (!is_uid || lvn_uid_is_valid(text)) && lvn_copy(target, target_bytes, text);
+}
+
+static bool get_uids(const json_t *root, struct lvn_reception_record *record) {
+  return get_text(root, "sop_class_uid", record->sop_class_uid, LVN_UID_BYTES, true) &&
+         get_text(root, "sop_instance_uid", record->sop_instance_uid, LVN_UID_BYTES, true) &&
+         get_text(root, "transfer_syntax_uid", record->transfer_syntax_uid, LVN_UID_BYTES, true) &&
+         get_text(root, "study_instance_uid", record->study_instance_uid, LVN_UID_BYTES, true) &&
+         get_text(root, "series_instance_uid", record->series_instance_uid, LVN_UID_BYTES, true);
 }
 
 static bool get_number(const json_t *root, const char *key, int64_t *ret_value) {
@@ -56,12 +75,7 @@ static bool parse_once(const char *path, const char *text, size_t bytes, struct 
   if (root == NULL && (problem.text[0] == '\0' || json_error_code(&problem) == json_error_out_of_memory)) {
     return lvn_error_set(err, LVN_ERROR_NOMEM, "out of memory for the reception record '%s'", path);
   }
-  if (!json_is_object(root) ||
-      !get_text(root, "sop_class_uid", record.sop_class_uid, sizeof record.sop_class_uid, true) ||
-      !get_text(root, "sop_instance_uid", record.sop_instance_uid, sizeof record.sop_instance_uid, true) ||
-      !get_text(root, "transfer_syntax_uid", record.transfer_syntax_uid, sizeof record.transfer_syntax_uid, true) ||
-      !get_text(root, "study_instance_uid", record.study_instance_uid, sizeof record.study_instance_uid, true) ||
-      !get_text(root, "series_instance_uid", record.series_instance_uid, sizeof record.series_instance_uid, true) ||
+  if (!json_is_object(root) || (json_object_get(root, "sop_instance_uid") != NULL && !get_uids(root, &record)) ||
       !get_text(root, "calling_aet", record.calling_aet, sizeof record.calling_aet, false) ||
       !get_text(root, "address", record.address, sizeof record.address, false) ||
       !get_text(root, "association_id", record.association_id, sizeof record.association_id, false) ||
@@ -95,4 +109,84 @@ bool lvn_spool_read_record(const char *path, struct lvn_reception_record *ret_re
   }
   return lvn_file_read(path, LVN_SPOOL_RECORD_BYTES, &data, &bytes, err) &&
          lvn_spool_record_parse(path, (const char *)data, bytes, ret_record, err);
+}
+
+/* ---- the name in the object store ---- */
+
+static bool is_plain(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '.';
+}
+
+static void append_encoded(char *name, size_t name_bytes, const char *text) {
+  size_t used = strlen(name);
+  for (; *text != '\0' && used + 4 < name_bytes; text++) {
+    int length = snprintf(name + used, name_bytes - used, is_plain(*text) ? "%c" : "%%%02X", (unsigned char)*text);
+    used += (size_t)length;
+  }
+}
+
+void lvn_spool_record_to_name(const struct lvn_reception_record *record, const char *ending,
+                              char ret_name[LVN_SPOOL_NAME_BYTES]) {
+  char sha256_text[LVN_SHA256_TEXT_BYTES];
+  char calling_aet[sizeof record->calling_aet];
+  lvn_sha256_to_text(record->sha256, sha256_text);
+  copy_printable(calling_aet, sizeof calling_aet, record->calling_aet);
+  (void)snprintf(ret_name, LVN_SPOOL_NAME_BYTES, "%s-%019" PRId64 "-%" PRId64 "-", sha256_text, record->sequence,
+                 record->received_ms);
+  append_encoded(ret_name, LVN_SPOOL_NAME_BYTES - 16, record->association_id);
+  (void)strcat(ret_name, "-");
+  append_encoded(ret_name, LVN_SPOOL_NAME_BYTES - 16, record->address);
+  (void)strcat(ret_name, "-");
+  append_encoded(ret_name, LVN_SPOOL_NAME_BYTES - 16, calling_aet);
+  (void)strcat(ret_name, ending);
+}
+
+static bool take_digits(const char **text, int64_t *ret_number) {
+  char *end = NULL;
+  errno = 0;
+  *ret_number = strtoll(*text, &end, 10);
+  bool good = errno == 0 && end != *text && **text >= '0' && **text <= '9' && *end == '-';
+  *text = good ? end + 1 : *text;
+  return good;
+}
+
+/* Up to `end`, which follows it. */
+static bool take_encoded(const char **text, const char *end, char *target, size_t target_bytes) {
+  size_t used = 0;
+  while (*text < end) {
+    unsigned code = (unsigned char)**text;
+    if (code == '%' && (end - *text < 3 || sscanf(*text + 1, "%2X", &code) != 1)) {
+      return false;
+    }
+    *text += **text == '%' ? 3 : 1;
+    if (used + 1 >= target_bytes) {
+      return false;
+    }
+    target[used++] = (char)code;
+  }
+  target[used] = '\0';
+  (*text)++;
+  return true;
+}
+
+bool lvn_spool_record_from_name(const char *name, struct lvn_reception_record *ret_record, struct lvn_error *err) {
+  struct lvn_reception_record record = {.already_stored = true}; /* or the index would take it for mended */
+  char digits[LVN_SHA256_TEXT_BYTES];
+  bool is_waiting = lvn_objects_has_ending(name, LVN_OBJECTS_WAITING);
+  const char *end = name + strlen(name) - strlen(is_waiting ? LVN_OBJECTS_WAITING : LVN_OBJECTS_RECORD);
+  const char *text = name + LVN_SHA256_TEXT_BYTES;
+  (void)snprintf(digits, sizeof digits, "%.*s", (int)(LVN_SHA256_TEXT_BYTES - 1), name);
+  bool good = (is_waiting || lvn_objects_has_ending(name, LVN_OBJECTS_RECORD)) && text < end && text[-1] == '-' &&
+              lvn_sha256_from_text(digits, record.sha256) && take_digits(&text, &record.sequence) &&
+              take_digits(&text, &record.received_ms);
+  const char *dash = good ? strchr(text, '-') : NULL;
+  good = dash != NULL && take_encoded(&text, dash, record.association_id, sizeof record.association_id);
+  dash = good ? strchr(text, '-') : NULL;
+  good = dash != NULL && take_encoded(&text, dash, record.address, sizeof record.address) && text <= end &&
+         take_encoded(&text, end, record.calling_aet, sizeof record.calling_aet);
+  if (!good) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "not the name of a reception record: '%.255s'", name);
+  }
+  *ret_record = record;
+  return true;
 }

@@ -25,27 +25,45 @@ static bool scan_shard(const struct lvn_spool *spool, unsigned shard, struct lvn
     return false;
   }
   for (size_t i = 0; i < names.count; i++) {
-    uint8_t sha256[LVN_SHA256_BYTES];
-    int64_t sequence = 0;
-    char path[LVN_PATH_BYTES];
-    if (!lvn_objects_parse_waiting(names.names[i], sha256, &sequence)) {
+    struct lvn_error ignored;
+    struct lvn_reception_record record;
+    if (!lvn_objects_has_ending(names.names[i], LVN_OBJECTS_WAITING) ||
+        !lvn_spool_record_from_name(names.names[i], &record, &ignored)) {
       continue;
     }
     if (!is_synced && fsync(lock_fd) != 0) {
       return lvn_error_set_errno(err, errno, "cannot sync folder '%s'", folder);
     }
     is_synced = true;
-    if (!lvn_path_join(path, folder, names.names[i], err) || !lvn_spool_announce(spool, path, sha256, sequence, err)) {
+    if (!lvn_spool_announce(spool, &record, err)) {
       return false;
     }
   }
-  return lvn_spool_convert_shard(folder, lock_fd, &names, err);
+  return lvn_spool_convert_shard(spool, folder, lock_fd, &names, err);
 }
 
 bool lvn_spool_scan(struct lvn_spool *spool, struct lvn_error *err) {
   for (unsigned shard = 0; shard < LVN_OBJECTS_SHARDS; shard++) {
     if (!scan_shard(spool, shard, err)) {
       return false;
+    }
+  }
+  return true;
+}
+
+/* Files that were not synced may be there without their content. */
+static bool forget_announcements(const struct lvn_spool *spool, struct lvn_error *err) {
+  LVN_CLEANUP(lvn_file_names_clear) struct lvn_file_names names = {0};
+  if (!lvn_file_list(spool->new_folder, NAMES_MAX, &names, err)) {
+    return false;
+  }
+  for (size_t i = 0; i < names.count; i++) {
+    uint8_t sha256[LVN_SHA256_BYTES];
+    int64_t sequence = 0;
+    char path[LVN_PATH_BYTES];
+    if (lvn_objects_parse_new(names.names[i], sha256, &sequence) &&
+        (!lvn_path_join(path, spool->new_folder, names.names[i], err) || (unlink(path) != 0 && errno != ENOENT))) {
+      return lvn_error_set_errno(err, errno, "cannot remove '%s'", names.names[i]);
     }
   }
   return true;
@@ -72,10 +90,12 @@ bool lvn_spool_recover(struct lvn_spool *spool, bool always, struct lvn_error *e
     return lvn_error_set_errno(err, errno, "cannot open '%s'", path);
   }
   ssize_t got = pread(fd, last, sizeof last, 0);
-  if (!always && bytes > 0 && got == (ssize_t)bytes && memcmp(now, last, bytes) == 0) {
+  bool is_same_boot = bytes > 0 && got == (ssize_t)bytes && memcmp(now, last, bytes) == 0;
+  if (is_same_boot && !always) {
     return true;
   }
-  if (!lvn_spool_convert_new(spool, err) || !lvn_spool_scan(spool, err)) {
+  if ((!is_same_boot && !forget_announcements(spool, err)) || !lvn_spool_convert_new(spool, err) ||
+      !lvn_spool_scan(spool, err)) {
     return false;
   }
   return (ftruncate(fd, 0) == 0 && pwrite(fd, now, bytes, 0) == (ssize_t)bytes) ||

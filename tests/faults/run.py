@@ -116,7 +116,7 @@ class Run:
     def leftover_problems(self):
         """In the spool, and records of receptions that still wait for the index."""
         state = self.site.state
-        left = list(state.glob("objects/*/*-*.json"))
+        left = list(state.glob("objects/*/*.waiting"))
         left += [p for folder in ("spool/tmp", "spool/open", "spool/new", "unreadable") for p in state.glob(folder + "/*")]
         left += [p for p in state.glob("results/**/*") if ".tmp-" in p.name]
         return [f"left behind: {p.relative_to(state)}"[:90] for p in left[:3]]

@@ -218,13 +218,19 @@ def test_a_power_cut_right_after_the_answer_loses_nothing(tmp_path):
 
 
 def make_old(state):
-    """The form of 0.1.0: the record is an extended attribute, and what waits for the index lies in spool/new."""
-    for record in list((state / "objects").glob("*/*.json")):
-        digest, _, sequence = record.stem.partition("-")
+    """The form of 0.1.0: the record is JSON in an extended attribute, and what waits for the index lies in spool/new."""
+    for record in list((state / "objects").glob("*/*-*")):
+        digest, sequence, received_ms, association, address, title = record.stem.split("-")
         path = record.with_name(digest + ".dcm")
-        os.setxattr(path, "user.livervlm.facts", record.read_bytes())
+        header = pydicom.dcmread(path, stop_before_pixels=True)
+        os.setxattr(path, "user.livervlm.facts", json.dumps({
+            "sop_class_uid": header.SOPClassUID, "sop_instance_uid": header.SOPInstanceUID,
+            "transfer_syntax_uid": header.file_meta.TransferSyntaxUID, "study_instance_uid": header.StudyInstanceUID,
+            "series_instance_uid": header.SeriesInstanceUID, "calling_aet": title, "address": address,
+            "association_id": association, "received_ms": int(received_ms), "sequence": int(sequence),
+            "byte_count": path.stat().st_size, "sha256": digest}).encode())
         record.unlink()
-        if sequence:
+        if record.suffix == ".waiting":
             path.rename(state / "spool/new" / (digest + ".obj"))
             (state / "spool/new" / f"{sequence}-{digest}.json").unlink()
     (state / "spool/boot").unlink()
@@ -243,11 +249,11 @@ def test_a_state_folder_of_an_earlier_release_and_a_copy_without_attributes(tmp_
         site.node.stop()
         count = len(site.objects())
         make_old(site.state)
-        assert 0 < len(site.objects()) < count and not list((site.state / "objects").glob("*/*.json"))
+        assert 0 < len(site.objects()) < count and not list((site.state / "objects").glob("*/*-*"))
         site.start()
         site.results_are_sent(4)
         assert site.faults() == [] and len(site.rows("jobs")) == 2 and site.archive.count() == 4
-        assert len(site.objects()) == count == len(list((site.state / "objects").glob("*/*.json")))
+        assert len(site.objects()) == count == len(list((site.state / "objects").glob("*/*.record")))
         # A backup of files alone.
         site.node.stop()
         shutil.move(site.state, tmp_path / "lost")

@@ -164,7 +164,7 @@ static void log_addition(const struct lvn_ingest *ingest, const struct lvn_index
           addition->replaces, addition->is_own, addition->patient_conflict, addition->reopened);
 }
 
-enum taking { TAKEN, SET_ASIDE, STAYS, FAILED };
+enum taking { TAKEN_FIRST, TAKEN_AGAIN, SET_ASIDE, STAYS, FAILED };
 
 static bool read_one(const struct lvn_ingest *ingest, const char *path, struct lvn_index_object *ret_object,
                      char ret_patient_id[LVN_UID_BYTES], char ret_issuer[LVN_UID_BYTES], struct lvn_error *err) {
@@ -206,7 +206,7 @@ static enum taking index_one(struct lvn_ingest *ingest, const char *path, int64_
     ingest->counts.bytes_stored += object.record.byte_count;
   }
   log_addition(ingest, &object, &addition);
-  return TAKEN;
+  return addition.is_new ? TAKEN_FIRST : TAKEN_AGAIN;
 }
 
 /* The index first, then the receptions wait no longer: after a kill in between they are indexed again, which changes
@@ -228,7 +228,9 @@ static bool take_batch(struct lvn_ingest *ingest, char **paths, size_t count, st
     return false;
   }
   for (size_t i = 0; i < count; i++) {
-    if (takings[i] == TAKEN && !lvn_spool_finish(ingest->needs.spool, paths[i], &reason)) {
+    bool is_first = takings[i] == TAKEN_FIRST;
+    if ((is_first || takings[i] == TAKEN_AGAIN) &&
+        !lvn_spool_finish(ingest->needs.spool, paths[i], is_first, &reason)) {
       hold(ingest, paths[i], &reason);
     }
   }

@@ -31,12 +31,12 @@ static bool visit_object(void *user_data, const struct lvn_objects_entry *entry,
   struct visit *visit = user_data;
   struct lvn_error reason;
   struct lvn_reception_record record;
-  if (entry->record_path == NULL && entry->waits) {
+  if (entry->record_name == NULL && entry->waits) {
     return true; /* a reception that the index never had: it hears of it from the spool */
   }
-  if (entry->record_path == NULL
+  if (entry->record_name == NULL
           ? !lvn_error_set(&reason, LVN_ERROR_DATA, "there is no reception record of '%s'", entry->path)
-          : !lvn_spool_read_record(entry->record_path, &record, &reason)) {
+          : !lvn_spool_record_from_name(entry->record_name, &record, &reason)) {
     lvn_log_error(LVN_LOG_WARNING, "object-without-record", &reason, "action=left-out");
     visit->unreadable++;
     return true;

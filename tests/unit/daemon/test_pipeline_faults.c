@@ -172,14 +172,14 @@ static bool has_file(const char *name) {
 /* As if it had been received, whole and durable: an object that the scanner cannot read, with a damaged record. */
 static void test_pipeline__unreadable_object_stays_until_it_can_be_set_aside(void **state) {
   static const char object[] = "objects/01/" UNREADABLE ".dcm";
-  static const char record[] = "objects/01/" UNREADABLE "-0000000000000000001.json";
+  static const char record[] = "objects/01/" UNREADABLE "-0000000000000000001-1-a-192.0.2.7-CT1.waiting";
   static const char new_name[] = "spool/new/0000000000000000001-" UNREADABLE ".json";
   char path[LVN_PATH_BYTES];
   (void)state;
   write_file("unreadable", "a file where the folder should be");
   write_file(object, "all that is left of an object");
-  write_file(record, "the record, damaged");
-  write_file(new_name, "the record, damaged");
+  write_file(record, "");
+  write_file(new_name, "what the pipeline is told, damaged");
   receive_ct(); /* wakes the pipeline, and goes on */
   assert_true(comes_to("studies", "status_message", "waiting for a ROI"));
   assert_true(problem_comes_to("stay in the spool"));
@@ -192,7 +192,7 @@ static void test_pipeline__unreadable_object_stays_until_it_can_be_set_aside(voi
   assert_false(has_file(record));
   assert_false(has_file(new_name));
   assert_true(has_file("unreadable/" UNREADABLE ".dcm"));
-  assert_true(has_file("unreadable/" UNREADABLE "-0000000000000000001.json"));
+  assert_true(has_file("unreadable/" UNREADABLE "-0000000000000000001-1-a-192.0.2.7-CT1.waiting"));
 }
 
 static void test_pipeline__many_studies_of_one_association_hold_up_no_other(void **state) {

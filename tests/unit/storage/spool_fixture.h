@@ -4,7 +4,7 @@
 
 #include "base/memory.h"
 #include "storage/objects.h"
-#include "storage/spool.h"
+#include "storage/spool_internal.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -110,12 +110,28 @@ static inline void path_in_store(const char *state_folder, const struct lvn_rece
   (void)snprintf(ret_path, LVN_PATH_BYTES, "%s/objects/%.2s/%s%s", state_folder, text, text, ending);
 }
 
+/* The path of its record in the store. */
+static inline void path_of_record(const char *state_folder, const struct lvn_reception_record *record,
+                                  const char *ending, char ret_path[LVN_PATH_BYTES]) {
+  char name[LVN_SPOOL_NAME_BYTES];
+  char folder[LVN_PATH_BYTES];
+  lvn_spool_record_to_name(record, ending, name);
+  (void)snprintf(folder, sizeof folder, "%s/objects/%.2s", state_folder, name);
+  assert_good(lvn_path_join(ret_path, folder, name, &err));
+}
+
+static inline bool has_record(const char *state_folder, const struct lvn_reception_record *record, const char *ending) {
+  char path[LVN_PATH_BYTES];
+  path_of_record(state_folder, record, ending, path);
+  return lvn_file_exists(path);
+}
+
 /* As the pipeline does once the index has committed. */
 static inline size_t finish_all(struct lvn_spool *spool) {
   struct lvn_file_names paths = {0};
   assert_good(lvn_spool_list_new(spool, 1000, &paths, &err));
   for (size_t i = 0; i < paths.count; i++) {
-    assert_good(lvn_spool_finish(spool, paths.names[i], &err));
+    assert_good(lvn_spool_finish(spool, paths.names[i], /* is_first= */ false, &err));
   }
   size_t count = paths.count;
   lvn_file_names_clear(&paths);

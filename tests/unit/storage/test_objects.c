@@ -6,11 +6,11 @@
 static bool count_object(void *user_data, const struct lvn_objects_entry *entry, struct lvn_error *ignored) {
   struct lvn_reception_record record;
   uint8_t content[LVN_SHA256_BYTES];
-  if (entry->record_path != NULL) {
-    assert_good(lvn_spool_read_record(entry->record_path, &record, ignored));
+  if (entry->record_name != NULL) {
+    assert_good(lvn_spool_record_from_name(entry->record_name, &record, ignored));
     assert_string_equal(record.calling_aet, "MODALITY");
   }
-  assert_true(entry->record_path != NULL || entry->waits);
+  assert_true(entry->record_name != NULL || entry->waits);
   assert_good(lvn_sha256_of_file(entry->path, content, ignored));
   assert_memory_equal(content, entry->sha256, sizeof content);
   (*(size_t *)user_data)++;
@@ -59,7 +59,6 @@ static void test_objects__lie_where_they_stay_with_their_record(void **state) {
 
 /* Bytes A, B, A of one SOP instance: the index must hear of the third, whether B was indexed or waits. */
 static void check_return_of_old_bytes(const char *folder, bool is_indexed) {
-  char stored[LVN_PATH_BYTES];
   open_both(folder);
   struct lvn_reception_record first = receive_at(spool, "A", 1000);
   (void)finish_all(spool);
@@ -74,11 +73,10 @@ static void check_return_of_old_bytes(const char *folder, bool is_indexed) {
   assert_true(again.already_stored);
   assert_int_equal(finish_all(spool), is_indexed ? 1 : 2);
   assert_int_equal(count_new(), 0);
-  assert_good(lvn_objects_record_path(objects, first.sha256, stored, &err));
-  assert_good(lvn_spool_read_record(stored, &again, &err)); /* what a rebuild reads */
-  assert_int_equal(again.received_ms, 3000);
+  assert_true(has_record(folder, &again, LVN_OBJECTS_RECORD)); /* what a rebuild reads */
+  assert_false(has_record(folder, &first, LVN_OBJECTS_RECORD));
   assert_good(lvn_objects_remove(objects, first.sha256, &err));
-  assert_false(lvn_file_exists(stored));
+  assert_false(has_record(folder, &again, LVN_OBJECTS_RECORD));
   assert_good(lvn_objects_remove(objects, first.sha256, &err)); /* gone already */
   assert_int_equal(count_objects(objects), 1);
   again = receive_at(spool, "A", 4000);
@@ -203,7 +201,7 @@ static void test_objects__removed_while_received_again(void **state) {
       int fd = lvn_intact_open(stored, record.sha256);
       assert_true(fd >= 0);
       (void)close(fd);
-      assert_good(lvn_spool_finish(spool, paths.names[i], &err));
+      assert_good(lvn_spool_finish(spool, paths.names[i], /* is_first= */ false, &err));
     }
     taken += paths.count;
     lvn_file_names_clear(&paths);

@@ -50,12 +50,12 @@ static void test_spool__commit_makes_a_whole_object_with_record(void **state) {
   assert_memory_equal(digest, record.sha256, LVN_SHA256_BYTES);
   path_of_new(spool, &record, new_path);
   assert_record_read(new_path, &record);
-  path_in_store(test_folder, &record, ".json", path);
-  assert_false(lvn_file_exists(path)); /* the index does not have it yet */
-  assert_good(lvn_spool_finish(spool, new_path, &err));
-  assert_good(lvn_spool_finish(spool, new_path, &err));
+  assert_true(has_record(test_folder, &record, LVN_OBJECTS_WAITING)); /* for the index */
+  assert_good(lvn_spool_finish(spool, new_path, /* is_first= */ true, &err));
+  assert_good(lvn_spool_finish(spool, new_path, /* is_first= */ true, &err));
   assert_counts(test_folder, 0, 0, 0);
-  assert_record_read(path, &record);
+  assert_false(has_record(test_folder, &record, LVN_OBJECTS_WAITING));
+  assert_true(has_record(test_folder, &record, LVN_OBJECTS_RECORD));
   lvn_spool_close(spool);
 }
 
@@ -107,16 +107,46 @@ static void test_spool__the_newest_record_stays(void **state) {
   char path[LVN_PATH_BYTES];
   (void)state;
   path_of_new(spool, &second, path);
-  assert_good(lvn_spool_finish(spool, path, &err));
+  assert_good(lvn_spool_finish(spool, path, /* is_first= */ true, &err));
   path_of_new(spool, &first, path);
-  assert_good(lvn_spool_finish(spool, path, &err));
+  assert_good(lvn_spool_finish(spool, path, /* is_first= */ false, &err));
   assert_counts(test_folder, 0, 0, 0);
-  path_in_store(test_folder, &first, ".json", path);
-  assert_record_read(path, &second);
+  assert_true(has_record(test_folder, &second, LVN_OBJECTS_RECORD));
+  assert_false(has_record(test_folder, &first, LVN_OBJECTS_RECORD));
   struct lvn_reception_record third = receive_at(spool, "same", 500); /* by a clock that was set back */
   assert_int_equal(finish_all(spool), 1);
-  assert_record_read(path, &third);
+  assert_true(has_record(test_folder, &third, LVN_OBJECTS_RECORD));
+  assert_false(has_record(test_folder, &second, LVN_OBJECTS_RECORD));
   lvn_spool_close(spool);
+}
+
+/* Whatever a peer calls itself, the name of the record has no bytes that a file system or a shell minds. */
+static void test_spool__a_name_says_what_the_record_says(void **state) {
+  static const char *const titles[] = {"MODALITY", "A B", "../../etc/passwd", "%-%2", "", "SIXTEEN_LETTERS!"};
+  struct lvn_reception_record read_back;
+  (void)state;
+  for (size_t i = 0; i < sizeof titles / sizeof titles[0]; i++) {
+    struct lvn_reception_record record = make_record();
+    char name[LVN_SPOOL_NAME_BYTES];
+    record.sequence = INT64_MAX / 4;
+    record.sha256[3] = 0xab;
+    (void)lvn_copy(record.calling_aet, sizeof record.calling_aet, titles[i]);
+    (void)lvn_copy(record.address, sizeof record.address, "2001:db8:85a3:8d3:1319:8a2e:370:7348%eth0");
+    (void)lvn_copy(record.association_id, sizeof record.association_id, "0123456789abcdef0123456789abcdef");
+    lvn_spool_record_to_name(&record, LVN_OBJECTS_WAITING, name);
+    assert_int_equal(strspn(name, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-%"), strlen(name));
+    assert_good(lvn_spool_record_from_name(name, &read_back, &err));
+    assert_string_equal(read_back.calling_aet, record.calling_aet);
+    assert_string_equal(read_back.address, record.address);
+    assert_string_equal(read_back.association_id, record.association_id);
+    assert_int_equal(read_back.sequence, record.sequence);
+    assert_int_equal(read_back.received_ms, record.received_ms);
+    assert_memory_equal(read_back.sha256, record.sha256, LVN_SHA256_BYTES);
+    for (size_t cut = 1; cut < strlen(name); cut += 3) {
+      assert_false(lvn_spool_record_from_name(name + cut, &read_back, &err));
+      assert_int_equal(err.code, LVN_ERROR_DATA);
+    }
+  }
 }
 
 static void test_spool__abandon_leaves_nothing(void **state) {
@@ -265,6 +295,7 @@ int main(void) {
       spool_test(test_spool__record_of_any_calling_title_are_readable),
       spool_test(test_spool__same_bytes_are_stored_once),
       spool_test(test_spool__the_newest_record_stays),
+      spool_test(test_spool__a_name_says_what_the_record_says),
       spool_test(test_spool__abandon_leaves_nothing),
       spool_test(test_spool__list_new_is_in_the_order_of_reception),
       spool_test(test_spool__a_damaged_record_is_refused),

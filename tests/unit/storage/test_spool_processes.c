@@ -103,10 +103,10 @@ static void test_spool__a_commit_survives_others_that_open(void **state) {
     good = lvn_spool_begin(spool, &writer, &err) && lvn_spool_write(writer, &i, sizeof i, &err) &&
            lvn_spool_commit(writer, &record, &err);
     path_of_new(spool, &record, path);
-    good = good && lvn_spool_finish(spool, path, &err);
+    good = good && lvn_spool_finish(spool, path, /* is_first= */ true, &err);
     path_in_store(mount_point, &record, ".dcm", path);
     good = good && unlink(path) == 0;
-    path_in_store(mount_point, &record, ".json", path);
+    path_of_record(mount_point, &record, LVN_OBJECTS_RECORD, path);
     good = good && unlink(path) == 0;
   }
   kill_association(child);

@@ -28,7 +28,9 @@ static void test_spool_recover__a_power_cut_after_the_answer_loses_nothing(void 
   assert_string_equal(paths.names[1], path);
   assert_good(lvn_spool_read_record(path, &read_back, &err));
   assert_int_equal(read_back.received_ms, 2000);
-  assert_true(read_back.already_stored);
+  assert_true(read_back.already_stored); /* or it would count as mended */
+  assert_string_equal(read_back.calling_aet, "MODALITY");
+  assert_string_equal(read_back.study_instance_uid, ""); /* it is in the object */
   assert_memory_equal(read_back.sha256, taken.sha256, LVN_SHA256_BYTES);
   lvn_file_names_clear(&paths);
   (void)finish_all(spool);
@@ -61,12 +63,10 @@ static void test_spool_recover__a_finish_that_was_lost_is_done_again(void **stat
   struct lvn_reception_record record = receive(spool, "x");
   char stored[LVN_PATH_BYTES];
   char waiting[LVN_PATH_BYTES];
-  char ending[64];
   (void)state;
   (void)finish_all(spool);
-  path_in_store(test_folder, &record, ".json", stored);
-  (void)snprintf(ending, sizeof ending, "-%019lld.json", (long long)record.sequence);
-  path_in_store(test_folder, &record, ending, waiting);
+  path_of_record(test_folder, &record, LVN_OBJECTS_RECORD, stored);
+  path_of_record(test_folder, &record, LVN_OBJECTS_WAITING, waiting);
   assert_int_equal(rename(stored, waiting), 0);
   cut_power(test_folder);
   lvn_spool_close(spool);
@@ -77,19 +77,34 @@ static void test_spool_recover__a_finish_that_was_lost_is_done_again(void **stat
   lvn_spool_close(spool);
 }
 
+/* The content of a file that was not synced may be lost where its name is not. */
+static void test_spool_recover__an_empty_announcement_is_made_again(void **state) {
+  struct lvn_spool *spool = open_spool(test_folder);
+  struct lvn_reception_record record = receive(spool, "x");
+  struct lvn_reception_record read_back;
+  char path[LVN_PATH_BYTES];
+  (void)state;
+  cut_power(test_folder);
+  path_of_new(spool, &record, path);
+  assert_good(lvn_file_replace(path, "", 0, 0600, &err));
+  lvn_spool_close(spool);
+  spool = open_spool(test_folder);
+  assert_good(lvn_spool_read_record(path, &read_back, &err));
+  assert_int_equal(read_back.sequence, record.sequence);
+  lvn_spool_close(spool);
+}
+
 /* Before the folder was synced, any of its names may be missing; nothing was acknowledged. */
 static void test_spool_recover__half_of_a_commit(void **state) {
   struct lvn_spool *spool = open_spool(test_folder);
   struct lvn_reception_record without_object = receive(spool, "without an object");
   struct lvn_reception_record without_record = receive(spool, "without a record");
   char path[LVN_PATH_BYTES];
-  char ending[64];
   bool is_lost = false;
   (void)state;
   path_in_store(test_folder, &without_object, ".dcm", path);
   assert_int_equal(unlink(path), 0);
-  (void)snprintf(ending, sizeof ending, "-%019lld.json", (long long)without_record.sequence);
-  path_in_store(test_folder, &without_record, ending, path);
+  path_of_record(test_folder, &without_record, LVN_OBJECTS_WAITING, path);
   assert_int_equal(unlink(path), 0);
   cut_power(test_folder);
   lvn_spool_close(spool);
@@ -100,10 +115,10 @@ static void test_spool_recover__half_of_a_commit(void **state) {
   assert_true(is_lost);
   assert_counts(test_folder, 0, 0, 0);
   assert_false(receive(spool, "without an object").already_stored);
-  assert_true(receive(spool, "without a record").already_stored);
+  without_record = receive(spool, "without a record");
+  assert_true(without_record.already_stored);
   assert_int_equal(finish_all(spool), 2);
-  path_in_store(test_folder, &without_record, ".json", path);
-  assert_true(lvn_file_exists(path));
+  assert_true(has_record(test_folder, &without_record, LVN_OBJECTS_RECORD));
   lvn_spool_close(spool);
 }
 
@@ -216,9 +231,7 @@ static void test_spool_recover__the_state_of_an_earlier_release(void **state) {
   (void)state;
   make_old_state(&stored, &waiting);
   struct lvn_spool *spool = open_spool(test_folder);
-  path_in_store(test_folder, &stored, ".json", path);
-  assert_good(lvn_spool_read_record(path, &read_back, &err));
-  assert_int_equal(read_back.sequence, 5);
+  assert_true(has_record(test_folder, &stored, LVN_OBJECTS_RECORD));
   path_in_store(test_folder, &stored, ".old", path);
   assert_false(lvn_file_exists(path));
   assert_counts(test_folder, 0, 3, 0);
@@ -236,9 +249,9 @@ static void test_spool_recover__the_state_of_an_earlier_release(void **state) {
   }
   lvn_file_names_clear(&paths);
   assert_int_equal(finish_all(spool), 3);
-  path_in_store(test_folder, &stored, ".json", path);
-  assert_good(lvn_spool_read_record(path, &read_back, &err));
-  assert_int_equal(read_back.sequence, 7);
+  assert_false(has_record(test_folder, &stored, LVN_OBJECTS_RECORD));
+  stored.sequence = 7;
+  assert_true(has_record(test_folder, &stored, LVN_OBJECTS_RECORD));
   (void)snprintf(path, sizeof path, "%s/unreadable/aa.obj", test_folder);
   assert_true(lvn_file_exists(path));
   (void)snprintf(path, sizeof path, "%s/unreadable/aa.json", test_folder);
@@ -251,6 +264,7 @@ int main(void) {
       spool_test(test_spool_recover__a_power_cut_after_the_answer_loses_nothing),
       spool_test(test_spool_recover__within_one_boot_only_when_asked),
       spool_test(test_spool_recover__a_finish_that_was_lost_is_done_again),
+      spool_test(test_spool_recover__an_empty_announcement_is_made_again),
       spool_test(test_spool_recover__half_of_a_commit),
       spool_test(test_spool_recover__set_aside_keeps_object_and_records),
       spool_test(test_spool_recover__the_state_of_an_earlier_release),
