@@ -13,8 +13,6 @@
 
 #define BATCH_MAX 128U
 #define RETRY_MS 5000
-/* Between two transactions: each makes the disk flush, and associations that are receiving wait for the same disk. */
-#define PAUSE_MS 25
 #define HELD_MAX 4096U
 
 struct lvn_ingest {
@@ -24,7 +22,6 @@ struct lvn_ingest {
   struct lvn_trouble held_trouble;
   struct lvn_trouble trouble;
   int64_t due_ms;
-  int64_t rest_until_ms; /* after the last transaction */
   struct lvn_ingest_counts counts;
 };
 
@@ -273,18 +270,12 @@ static void take_what_waits(struct lvn_ingest *ingest, int64_t now_ms) {
   if (lvn_trouble_holds(&ingest->trouble, &ingest->due_ms)) {
     return;
   }
-  if (now_ms < ingest->rest_until_ms) {
-    lvn_tick_at(&ingest->due_ms, ingest->rest_until_ms);
-    return;
-  }
   bool good = lvn_spool_list_new(ingest->needs.spool, BATCH_MAX + ingest->held_paths.count, &paths, &err);
   size_t count = good ? choose(ingest, &paths) : 0;
   if (good && (count == 0 || take_batch(ingest, paths.names, count, &err) ||
                (!lvn_error_is_transient(&err) && take_one_by_one(ingest, paths.names, count, &err)))) {
     if (count == BATCH_MAX) {
       lvn_tick_at(&ingest->due_ms, now_ms); /* there may be more */
-    } else if (count > 0) {
-      ingest->rest_until_ms = now_ms + PAUSE_MS;
     }
     return;
   }
