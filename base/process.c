@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,6 +21,20 @@ bool lvn_process_enter_child(const char *process_name, pid_t parent_pid, bool bl
   }
   (void)sigprocmask(SIG_SETMASK, &blocked, NULL);
   return getppid() == parent_pid; /* it may have died before PR_SET_PDEATHSIG */
+}
+
+void lvn_process_tell_ready(void) {
+  const char *text = getenv("LVN_READY_FD");
+  if (text == NULL) {
+    return;
+  }
+  char *end = NULL;
+  long fd = strtol(text, &end, 10); /* allow: our own supervisor wrote it; checked below */
+  if (end != text && *end == '\0' && fd > STDERR_FILENO) {
+    (void)!write((int)fd, "1", 1);
+    (void)close((int)fd);
+  }
+  (void)unsetenv("LVN_READY_FD");
 }
 
 const char *lvn_process_describe_end(int wait_status, char *text, size_t text_bytes) {

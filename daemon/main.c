@@ -2,7 +2,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "config/config.h"
-#include "daemon/pipeline/pipeline.h"
+#include "daemon/pipeline/run.h"
 #include "daemon/supervisor/supervisor.h"
 #include "daemon/worker_load.h"
 

@@ -59,6 +59,20 @@ static bool load_key(struct lvn_index *index, struct lvn_error *err) {
   return true;
 }
 
+/* Unlike any other process', also of this number after a restart in a container. */
+static bool name_owner(struct lvn_index *index, struct lvn_error *err) {
+  uint32_t number = 0;
+  char host[65] = "";
+  if (gethostname(host, sizeof host - 1) != 0) {
+    return lvn_error_set_errno(err, errno, "cannot tell this machine's name");
+  }
+  if (!lvn_file_random(&number, sizeof number, err)) {
+    return false;
+  }
+  (void)snprintf(index->owner, sizeof index->owner, "%s:%ld:%08x", host, (long)getpid(), number);
+  return true;
+}
+
 static bool execute(struct lvn_index *index, const char *sql, struct lvn_error *err) {
   return sqlite3_exec(index->db, sql, NULL, NULL, NULL) == SQLITE_OK || lvn_sql_fail(index, err, sql);
 }
@@ -121,11 +135,11 @@ static bool migrate(struct lvn_index *index, struct lvn_error *err) {
  * noted, so that a job which takes this process with it cannot do so for ever. */
 static bool recover(struct lvn_index *index, struct lvn_error *err) {
   int64_t now_ms = lvn_clock_wall_ms();
-  return lvn_sql_run(index, err, "UPDATE outbound SET state='queued' WHERE state='sending'", "") &&
+  return lvn_sql_run(index, err, "UPDATE outbox SET state='queued' WHERE state='sending'", "") &&
          lvn_sql_run(index, err, "UPDATE job SET interruption=interruption+1 WHERE state='running'", "") &&
          lvn_sql_run(
              index, err,
-             "UPDATE study SET state='failed', decided_at=?2, sentence='the analysis was interrupted ' || ?1 || "
+             "UPDATE study SET state='failed', decided_at=?2, status_message='the analysis was interrupted ' || ?1 || "
              "' times' WHERE state='processing' AND EXISTS (SELECT 1 FROM job WHERE "
              "job.study_uid=study.study_uid AND job.state='running' AND job.interruption>=?1)",
              "ii", (int64_t)INTERRUPTIONS_MAX, now_ms) &&
@@ -188,7 +202,7 @@ bool lvn_index_open(const char *state_folder, unsigned job_attempts_max, struct 
     (void)lvn_error_set(err, LVN_ERROR_DATA, "path too long: '%.200s…'", state_folder);
   } else if (lvn_intact_check_owner(state_folder, err) && lvn_file_make_folder(state_folder, 0700, err) &&
              lvn_spool_sync_parent(state_folder, err) && take_lock(state_folder, &index->lock_fd, err) &&
-             load_key(index, err) && open_database(index, INDEX_FILE, err)) {
+             load_key(index, err) && name_owner(index, err) && open_database(index, INDEX_FILE, err)) {
     *ret_index = index;
     return true;
   }

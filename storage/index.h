@@ -1,6 +1,6 @@
-/* The index: which objects are there, what each study waits for, which jobs ran, what still has to be sent. SQLite, one
- * connection in one process (the pipeline), every state change checked by triggers and written to an event log. It can
- * always be rebuilt from the object store: it is a map of the objects, not their home. */
+/* The index: which objects are there and what each study waits for. SQLite, one connection in one process (the
+ * pipeline), which storage/queue.h and storage/outbox.h share; every state change is checked by triggers and written to
+ * an event log. It can always be rebuilt from the object store: it is a map of the objects, not their home. */
 #ifndef LVN_STORAGE_INDEX_H
 #define LVN_STORAGE_INDEX_H
 
@@ -17,7 +17,6 @@ extern "C" {
 
 #define LVN_INDEX_MESSAGE_BYTES 512
 #define LVN_INDEX_STUDY_NAME_BYTES 13 /* 12 hexadecimal digits: the name of a study in logs */
-#define LVN_INDEX_STATE_BYTES 16
 
 /* Belongs to one thread at a time. Holds an exclusive lock on <state>/index.lock while it lives. */
 struct lvn_index;
@@ -87,10 +86,25 @@ LVN_MUST_CHECK bool lvn_index_has_object(struct lvn_index *index, const uint8_t 
 
 /* ---- studies ---- */
 
+enum lvn_study_state {
+  LVN_STUDY_ANY, /* of a filter only */
+  LVN_STUDY_COLLECTING,
+  LVN_STUDY_READY,
+  LVN_STUDY_PROCESSING,
+  LVN_STUDY_DONE,
+  LVN_STUDY_FAILED,
+  LVN_STUDY_REJECTED,
+  LVN_STUDY_STATES
+};
+/* "collecting", …; "" of any. */
+const char *lvn_study_state_name(enum lvn_study_state state);
+/* LVN_ERROR_USAGE for what is no state's name. */
+LVN_MUST_CHECK bool lvn_study_state_parse(const char *name, enum lvn_study_state *ret_state, struct lvn_error *err);
+
 struct lvn_index_study {
   char study_uid[LVN_UID_BYTES];
   char name[LVN_INDEX_STUDY_NAME_BYTES];
-  char state[LVN_INDEX_STATE_BYTES]; /* collecting, ready, processing, done, failed, rejected */
+  enum lvn_study_state state;
   char status_message[LVN_INDEX_MESSAGE_BYTES];
   char source_aet[17];
   char source_address[64];
@@ -107,9 +121,9 @@ struct lvn_index_study {
 };
 
 struct lvn_index_study_filter {
-  const char *state;     /* NULL: any */
+  enum lvn_study_state state;
   const char *study_uid; /* UID, or name as in logs; NULL: any */
-  int64_t changed_only;  /* nonzero: only studies that changed since the assembler last looked */
+  bool changed_only;     /* only studies that changed since the assembler last looked */
   size_t limit;          /* 0: 10000 */
 };
 
@@ -139,139 +153,8 @@ LVN_MUST_CHECK bool lvn_index_list_expired(struct lvn_index *index, int64_t befo
 /* Forgets a study with its jobs. The caller has removed the files. */
 LVN_MUST_CHECK bool lvn_index_study_delete(struct lvn_index *index, const char *study_uid, struct lvn_error *err);
 
-/* ---- jobs ---- */
+/* ---- waits and watching ---- */
 
-struct lvn_index_model {
-  char name[64];
-  char version[32];
-  uint8_t digest[LVN_SHA256_BYTES];
-};
-
-struct lvn_index_job {
-  int64_t job_id;
-  char study_uid[LVN_UID_BYTES];
-  char study_name[LVN_INDEX_STUDY_NAME_BYTES];
-  char state[LVN_INDEX_STATE_BYTES]; /* queued, running, done, failed, cancelled */
-  char outcome[LVN_INDEX_STATE_BYTES];
-  char key[LVN_SHA256_TEXT_BYTES];
-  char model_name[64];
-  char model_version[32];
-  uint8_t input_digest[LVN_SHA256_BYTES];
-  uint8_t model_digest[LVN_SHA256_BYTES];
-  int64_t repetition; /* 0, or how often these inputs came back after the results of others */
-  int64_t wall_ms;
-  int64_t attempt;
-  int64_t postponed; /* attempts that the node itself prevented, which do not count */
-  int64_t not_before_ms;
-  int64_t started_ms;
-  int64_t finished_ms;
-  char error_code[32];
-  char error_text[LVN_INDEX_MESSAGE_BYTES];
-};
-
-/* A job for a ready study; a job of the same study, inputs and model is queued again instead, unless a later job of the
- * study has results: then those are what the destinations show, and the old ones with their old UIDs would not become
- * current there again. Unsent results of older jobs of the study are cancelled. */
-LVN_MUST_CHECK bool lvn_index_job_create(struct lvn_index *index, const char *study_uid,
-                                         const struct lvn_index_model *model, int64_t now_ms, int64_t *ret_job_id,
-                                         struct lvn_error *err);
-/* Queued jobs for another model than this one are cancelled; their studies are ready again and get new jobs. */
-LVN_MUST_CHECK bool lvn_index_job_cancel_other_models(struct lvn_index *index, const uint8_t digest[LVN_SHA256_BYTES],
-                                                      struct lvn_error *err);
-/* The oldest due job becomes running and its attempt is counted, durably, before any work. */
-LVN_MUST_CHECK bool lvn_index_job_claim(struct lvn_index *index, int64_t now_ms, struct lvn_index_job *ret_job,
-                                        bool *ret_found, struct lvn_error *err);
-
-struct lvn_index_result {
-  char path[LVN_PATH_BYTES];
-  char sop_class_uid[LVN_UID_BYTES];
-  char sop_instance_uid[LVN_UID_BYTES];
-  char transfer_syntax_uid[LVN_UID_BYTES];
-  uint8_t sha256[LVN_SHA256_BYTES];
-};
-
-struct lvn_index_finish {
-  int64_t job_id;
-  const char *outcome; /* "done", "waiting", "refused" */
-  const char *status_message;
-  const struct lvn_index_result *results;
-  size_t result_count;
-  const char *const *destinations; /* peer names; each result goes to each */
-  size_t destination_count;
-  int64_t now_ms;
-};
-
-/* running -> done. When objects came meanwhile the outcome is "stale": nothing is sent, the study collects again. */
-LVN_MUST_CHECK bool lvn_index_job_finish(struct lvn_index *index, const struct lvn_index_finish *finish,
-                                         struct lvn_error *err);
-/* running -> queued (transient and attempts left, not before retry_at_ms) or failed. */
-LVN_MUST_CHECK bool lvn_index_job_fail(struct lvn_index *index, int64_t job_id, const char *code, const char *message,
-                                       bool transient, int64_t now_ms, int64_t retry_at_ms, struct lvn_error *err);
-/* running -> queued: this node could not do it (a full disk), which is not the study's fault; no attempt is counted. */
-LVN_MUST_CHECK bool lvn_index_job_postpone(struct lvn_index *index, int64_t job_id, const char *code,
-                                           const char *message, int64_t now_ms, int64_t retry_at_ms,
-                                           struct lvn_error *err);
-/* Operator: a failed job is queued again. */
-LVN_MUST_CHECK bool lvn_index_job_retry(struct lvn_index *index, int64_t job_id, struct lvn_error *err);
-LVN_MUST_CHECK bool lvn_index_job_get(struct lvn_index *index, int64_t job_id, struct lvn_index_job *ret_job,
-                                      struct lvn_error *err);
-/* The job whose report this job's one replaces: the latest before it of its study whose object of `sop_class_uid` was
- * sent to somebody. */
-LVN_MUST_CHECK bool lvn_index_job_predecessor(struct lvn_index *index, int64_t job_id, const char *sop_class_uid,
-                                              struct lvn_index_job *ret_job, bool *ret_found, struct lvn_error *err);
-/* Newest first; `state` and `study_uid` NULL: any. lvn_free() the array. */
-LVN_MUST_CHECK bool lvn_index_list_jobs(struct lvn_index *index, const char *state, const char *study_uid, size_t limit,
-                                        struct lvn_index_job **ret_jobs, size_t *ret_count, struct lvn_error *err);
-/* ---- outbound ---- */
-
-struct lvn_index_outbound {
-  int64_t outbound_id;
-  int64_t job_id;
-  char study_name[LVN_INDEX_STUDY_NAME_BYTES];
-  char destination[64];
-  char state[LVN_INDEX_STATE_BYTES]; /* queued, sending, sent, failed, cancelled */
-  char path[LVN_PATH_BYTES];
-  char sop_class_uid[LVN_UID_BYTES];
-  char sop_instance_uid[LVN_UID_BYTES];
-  char transfer_syntax_uid[LVN_UID_BYTES];
-  int64_t attempt;
-  int64_t not_before_ms;
-  int64_t created_ms;
-  int64_t last_status; /* DIMSE status, or -1 when the peer never answered */
-  char last_error[LVN_INDEX_MESSAGE_BYTES];
-};
-
-/* Due rows of one destination and one job become sending, attempts counted. lvn_free() the array. */
-LVN_MUST_CHECK bool lvn_index_outbound_claim(struct lvn_index *index, const char *destination, int64_t now_ms,
-                                             struct lvn_index_outbound **ret_rows, size_t *ret_count,
-                                             struct lvn_error *err);
-enum lvn_index_send_verdict { LVN_INDEX_SENT, LVN_INDEX_SEND_AGAIN, LVN_INDEX_SEND_FAILED };
-/* Of a superseded job, "again" means cancelled. LVN_ERROR_CONFLICT when the row is not being sent. */
-LVN_MUST_CHECK bool lvn_index_outbound_finish(struct lvn_index *index, int64_t outbound_id,
-                                              enum lvn_index_send_verdict verdict, int64_t status, const char *message,
-                                              int64_t now_ms, int64_t not_before_ms, struct lvn_error *err);
-/* Operator: a failed, cancelled or sent row is queued again. */
-LVN_MUST_CHECK bool lvn_index_outbound_retry(struct lvn_index *index, int64_t outbound_id, struct lvn_error *err);
-LVN_MUST_CHECK bool lvn_index_list_outbound(struct lvn_index *index, const char *state, size_t limit,
-                                            struct lvn_index_outbound **ret_rows, size_t *ret_count,
-                                            struct lvn_error *err);
-
-/* ---- what nothing else would end (index_sweep.c) ---- */
-
-/* Running jobs that are not among `live_ids`, and studies in processing without one, go back to their queue without an
- * attempt: nobody works on them. */
-LVN_MUST_CHECK bool lvn_index_sweep_jobs(struct lvn_index *index, const int64_t *live_ids, size_t live_count,
-                                         size_t *ret_swept, struct lvn_error *err);
-/* Peers that have rows in sending, in order of name, at most max_count names of 64 bytes. */
-LVN_MUST_CHECK bool lvn_index_list_sending(struct lvn_index *index, char (*ret_names)[64], size_t max_count,
-                                           size_t *ret_count, struct lvn_error *err);
-/* Rows in sending to a destination that nobody sends to are queued again, without an attempt. */
-LVN_MUST_CHECK bool lvn_index_sweep_outbound(struct lvn_index *index, const char *destination, int64_t not_before_ms,
-                                             size_t *ret_swept, struct lvn_error *err);
-/* Jobs that wait because this node could not do them. */
-LVN_MUST_CHECK bool lvn_index_count_postponed(struct lvn_index *index, int64_t *ret_count, struct lvn_error *err);
-/* Rows that were given up: no more attempts are made unless an operator asks. */
-LVN_MUST_CHECK bool lvn_index_count_undelivered(struct lvn_index *index, int64_t *ret_count, struct lvn_error *err);
 /* The wall clock was set forward or back by shift_ms: what waits for a time waits as long as before. No wait is longer
  * than its maximum from now_ms on, whatever the clock was when it was written. */
 struct lvn_index_waits {
@@ -284,15 +167,13 @@ struct lvn_index_waits {
 LVN_MUST_CHECK bool lvn_index_shift_waits(struct lvn_index *index, const struct lvn_index_waits *waits,
                                           struct lvn_error *err);
 
-/* ---- watching ---- */
-
 struct lvn_index_event {
   int64_t event_id;
   int64_t at_ms;
-  char entity[16];
+  char entity[16];               /* "study", "job", "outbound" */
   char entity_id[LVN_UID_BYTES]; /* studies: the name of logs, never the UID */
-  char from_state[LVN_INDEX_STATE_BYTES];
-  char to_state[LVN_INDEX_STATE_BYTES];
+  char from_state[16];           /* names of the entity's states; empty: it was made */
+  char to_state[16];
 };
 /* Events after `after_id`, oldest first, at most `limit`. lvn_free() the array. */
 LVN_MUST_CHECK bool lvn_index_list_events(struct lvn_index *index, int64_t after_id, size_t limit,
@@ -301,26 +182,12 @@ LVN_MUST_CHECK bool lvn_index_list_events(struct lvn_index *index, int64_t after
 LVN_MUST_CHECK bool lvn_index_last_event_id(struct lvn_index *index, int64_t *ret_event_id, struct lvn_error *err);
 LVN_MUST_CHECK bool lvn_index_prune_events(struct lvn_index *index, int64_t before_ms, struct lvn_error *err);
 
-struct lvn_index_state_count {
-  char entity[16];
-  char state[LVN_INDEX_STATE_BYTES];
-  int64_t count;
-};
 struct lvn_index_counts {
-  struct lvn_index_state_count items[24]; /* every state of study, job and outbound, zero or not */
-  size_t count;
   int64_t objects;
-  int64_t oldest_outbound_ms; /* creation of the oldest row that still has to be sent; 0: none */
-  int64_t last_success_ms;    /* last result sent; 0: never */
+  int64_t studies[LVN_STUDY_STATES]; /* by state */
 };
 LVN_MUST_CHECK bool lvn_index_count(struct lvn_index *index, struct lvn_index_counts *ret_counts,
                                     struct lvn_error *err);
-/* The earliest time after now_ms at which a queued job or send becomes due; INT64_MAX: none. */
-LVN_MUST_CHECK bool lvn_index_next_due(struct lvn_index *index, int64_t now_ms, int64_t *ret_due_ms,
-                                       struct lvn_error *err);
-/* Peers that have something due, in order of name, at most max_count names of 64 bytes. */
-LVN_MUST_CHECK bool lvn_index_list_destinations(struct lvn_index *index, int64_t now_ms, char (*ret_names)[64],
-                                                size_t max_count, size_t *ret_count, struct lvn_error *err);
 
 #ifdef __cplusplus
 }

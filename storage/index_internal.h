@@ -1,15 +1,19 @@
-/* Inside of the index, shared by the index_*.c files: statements that are prepared once, and binding by a type string.
+/* Inside of the index, shared by its, the queue's and the outbox's files: statements that are prepared once, and
+ * binding by a type string.
  */
 #ifndef LVN_STORAGE_INDEX_INTERNAL_H
 #define LVN_STORAGE_INDEX_INTERNAL_H
 
 #include "base/memory.h"
 #include "storage/index.h"
+#include "storage/outbox.h"
+#include "storage/queue.h"
 
 #include <sqlite3.h>
 
 #define LVN_INDEX_STATEMENTS_MAX 160
 #define LVN_INDEX_KEY_BYTES 32
+#define LVN_INDEX_OWNER_BYTES 128
 
 struct lvn_index {
   sqlite3 *db;
@@ -17,6 +21,7 @@ struct lvn_index {
   bool rebuilding;
   unsigned job_attempts_max;
   char state_folder[LVN_PATH_BYTES];
+  char owner[LVN_INDEX_OWNER_BYTES]; /* of leases: this node, this time */
   uint8_t key[LVN_INDEX_KEY_BYTES];
   size_t statement_count;
   struct {
@@ -26,7 +31,7 @@ struct lvn_index {
 };
 
 extern const char *const lvn_index_schema_sql;
-#define LVN_INDEX_SCHEMA_VERSION 4
+#define LVN_INDEX_SCHEMA_VERSION 5
 #define LVN_INDEX_OLDEST_VERSION 3 /* that can be brought up to date in place */
 
 struct lvn_index_upgrade {
@@ -52,9 +57,18 @@ LVN_MUST_CHECK bool lvn_sql_run(struct lvn_index *index, struct lvn_error *err, 
 /* The same for one integer: the first column of the first row, or `otherwise` when there is none or it is NULL. */
 LVN_MUST_CHECK bool lvn_sql_integer(struct lvn_index *index, int64_t *ret_value, int64_t otherwise,
                                     struct lvn_error *err, const char *sql, const char *types, ...);
+/* LVN_ERROR_DATA when there is a text that `parse` does not know. */
+#define lvn_sql_get_name(statement, column, parse, ret_value, err)                                                     \
+  (parse((const char *)sqlite3_column_text(statement, column), ret_value, err) ||                                      \
+   lvn_error_set(err, LVN_ERROR_DATA, "the index holds an unknown word in column '%s'",                                \
+                 sqlite3_column_name(statement, column)))
 void lvn_sql_copy_text(sqlite3_stmt *statement, int column, char *target, size_t target_bytes);
 /* 32 bytes; zeros when the column is not a digest. */
 void lvn_sql_copy_digest(sqlite3_stmt *statement, int column, uint8_t target[LVN_SHA256_BYTES]);
+/* Names of destinations, at most max_count. */
+LVN_MUST_CHECK bool lvn_sql_list_names(struct lvn_index *index, sqlite3_stmt *statement,
+                                       char (*ret_names)[LVN_DESTINATION_BYTES], size_t max_count, size_t *ret_count,
+                                       struct lvn_error *err);
 bool lvn_sql_fail(const struct lvn_index *index, struct lvn_error *err, const char *what);
 
 /* Begin unless the caller is inside a transaction; end commits (good) or rolls back what begin began. */
@@ -68,6 +82,11 @@ bool lvn_sql_scope_end(struct lvn_index *index, struct lvn_sql_scope *scope, boo
 /* Rows 32 bytes wide of a digest query. */
 LVN_MUST_CHECK bool lvn_index_collect_digests(struct lvn_index *index, sqlite3_stmt *statement, uint8_t **ret_digests,
                                               size_t *ret_count, struct lvn_error *err);
+/* When a lease that begins now ends, by the clock of leases. */
+int64_t lvn_queue_lease_end_ms(int64_t lease_ms);
+/* States in which a destination has it. */
+#define LVN_OUTBOX_DELIVERED "('sent','committed')"
+
 /* Cancels unsent results of jobs that are not their study's latest. */
 LVN_MUST_CHECK bool lvn_index_cancel_superseded(struct lvn_index *index, const char *study_uid, struct lvn_error *err);
 /* Keyed digest as 64 hexadecimal digits; the text "" gives "". */

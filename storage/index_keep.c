@@ -35,14 +35,13 @@ bool lvn_index_list_unattended(struct lvn_index *index, int64_t before_ms, size_
   LVN_AUTOFREE struct lvn_index_study *studies = lvn_alloc(limit, sizeof *studies, err);
   size_t count = 0;
   if (studies == NULL ||
-      !lvn_sql_prepare(
-          index, &statement, err,
-          "SELECT study_uid FROM study s WHERE state IN ('collecting','failed','rejected') AND"
-          " last_received_at<?1 AND decided_at<?1 AND NOT EXISTS (SELECT 1 FROM job j JOIN outbound o USING"
-          " (job_id) WHERE j.study_uid=s.study_uid AND (o.state NOT IN ('sent','cancelled') OR"
-          " o.sent_at>=?1)) AND NOT EXISTS (SELECT 1 FROM job j WHERE j.study_uid=s.study_uid AND j.state"
-          " IN ('queued','running')) ORDER BY last_received_at LIMIT ?2",
-          "ii", before_ms, (int64_t)limit) ||
+      !lvn_sql_prepare(index, &statement, err,
+                       "SELECT study_uid FROM study s WHERE state IN ('collecting','failed','rejected') AND"
+                       " last_received_at<?1 AND decided_at<?1 AND NOT EXISTS (SELECT 1 FROM job j JOIN outbox o USING"
+                       " (job_id) WHERE j.study_uid=s.study_uid AND (o.state NOT IN ('sent','committed','cancelled') OR"
+                       " o.sent_at>=?1)) AND NOT EXISTS (SELECT 1 FROM job j WHERE j.study_uid=s.study_uid AND j.state"
+                       " IN ('queued','running')) ORDER BY last_received_at LIMIT ?2",
+                       "ii", before_ms, (int64_t)limit) ||
       !load_studies(index, statement, limit, studies, &count, err)) {
     return false;
   }
@@ -56,12 +55,12 @@ bool lvn_index_study_hindrance(struct lvn_index *index, const char *study_uid,
   return lvn_sql_integer(index, &ret_hindrance->running_job_id, 0, err,
                          "SELECT max(job_id) FROM job WHERE study_uid=?1 AND state='running'", "t", study_uid) &&
          lvn_sql_integer(index, &ret_hindrance->sending, 0, err,
-                         "SELECT count(*) FROM outbound JOIN job USING (job_id) WHERE study_uid=?1 AND"
-                         " outbound.state='sending'",
+                         "SELECT count(*) FROM outbox JOIN job USING (job_id) WHERE study_uid=?1 AND"
+                         " outbox.state='sending'",
                          "t", study_uid) &&
          lvn_sql_integer(index, &ret_hindrance->unsent, 0, err,
-                         "SELECT count(*) FROM outbound JOIN job USING (job_id) WHERE study_uid=?1 AND"
-                         " outbound.state IN ('queued','failed')",
+                         "SELECT count(*) FROM outbox JOIN job USING (job_id) WHERE study_uid=?1 AND"
+                         " outbox.state IN ('queued','failed')",
                          "t", study_uid);
 }
 
@@ -73,10 +72,11 @@ bool lvn_index_study_mended(struct lvn_index *index, const char *study_uid, int6
                      "UPDATE study SET change_count=change_count+1, settle_at=max(settle_at,?2) WHERE study_uid=?1 AND"
                      " state<>'ready'",
                      "ti", study_uid, settle_at_ms) &&
-         lvn_sql_run(index, err,
-                     "UPDATE study SET state='collecting', sentence='', revision=revision+1 WHERE study_uid=?1 AND"
-                     " (state IN ('done','failed') OR (state='rejected' AND NOT is_locked))",
-                     "t", study_uid);
+         lvn_sql_run(
+             index, err,
+             "UPDATE study SET state='collecting', status_message='', revision=revision+1 WHERE study_uid=?1 AND"
+             " (state IN ('done','failed') OR (state='rejected' AND NOT is_locked))",
+             "t", study_uid);
 }
 
 bool lvn_index_newest_ms(struct lvn_index *index, int64_t *ret_wall_ms, struct lvn_error *err) {
@@ -91,11 +91,4 @@ bool lvn_index_count_waiting(struct lvn_index *index, int64_t *ret_count, int64_
   return lvn_sql_integer(index, ret_count, 0, err, "SELECT count(*) FROM study WHERE state='collecting'", "") &&
          lvn_sql_integer(index, ret_oldest_ms, 0, err,
                          "SELECT min(last_received_at) FROM study WHERE state='collecting'", "");
-}
-
-bool lvn_index_has_job(struct lvn_index *index, int64_t job_id, bool *ret_known, struct lvn_error *err) {
-  int64_t count = 0;
-  bool good = lvn_sql_integer(index, &count, 0, err, "SELECT count(*) FROM job WHERE job_id=?1", "i", job_id);
-  *ret_known = count != 0;
-  return good;
 }

@@ -35,8 +35,6 @@ LVN_MUST_CHECK bool lvn_index_newest_ms(struct lvn_index *index, int64_t *ret_wa
 LVN_MUST_CHECK bool lvn_index_count_waiting(struct lvn_index *index, int64_t *ret_count, int64_t *ret_oldest_ms,
                                             struct lvn_error *err);
 
-LVN_MUST_CHECK bool lvn_index_has_job(struct lvn_index *index, int64_t job_id, bool *ret_known, struct lvn_error *err);
-
 #ifdef __cplusplus
 }
 #endif

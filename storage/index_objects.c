@@ -32,7 +32,7 @@ struct study_row {
   char name[LVN_INDEX_STUDY_NAME_BYTES];
   char patient_key[LVN_SHA256_TEXT_BYTES];
   char issuer_key[LVN_SHA256_TEXT_BYTES];
-  char state[LVN_INDEX_STATE_BYTES];
+  enum lvn_study_state state;
   bool is_locked;
   bool exists;
 };
@@ -50,10 +50,9 @@ static bool load_study(struct lvn_index *index, const char *study_uid, struct st
     lvn_sql_copy_text(statement, 0, ret_row->name, sizeof ret_row->name);
     lvn_sql_copy_text(statement, 1, ret_row->patient_key, sizeof ret_row->patient_key);
     lvn_sql_copy_text(statement, 2, ret_row->issuer_key, sizeof ret_row->issuer_key);
-    lvn_sql_copy_text(statement, 3, ret_row->state, sizeof ret_row->state);
     ret_row->is_locked = sqlite3_column_int(statement, 4) != 0;
   }
-  return true;
+  return !ret_row->exists || lvn_sql_get_name(statement, 3, lvn_study_state_parse, &ret_row->state, err);
 }
 
 static bool ensure_study(struct lvn_index *index, const struct lvn_index_object *object, int64_t settle_at_ms,
@@ -154,7 +153,7 @@ static bool cancel_queued_jobs(struct lvn_index *index, const char *study_uid, s
 static bool reject_for_patient(struct lvn_index *index, const char *study_uid, struct lvn_error *err) {
   return cancel_queued_jobs(index, study_uid, err) &&
          lvn_sql_run(index, err,
-                     "UPDATE study SET state='rejected', is_locked=1, sentence='" TWO_PATIENTS "',"
+                     "UPDATE study SET state='rejected', is_locked=1, status_message='" TWO_PATIENTS "',"
                      " change_count=change_count+1 WHERE study_uid=?1",
                      "t", study_uid);
 }
@@ -164,10 +163,10 @@ static bool reject_for_patient(struct lvn_index *index, const char *study_uid, s
 static bool touch_study(struct lvn_index *index, const struct lvn_index_object *object, const struct study_row *row,
                         int64_t settle_at_ms, struct lvn_index_addition *addition, struct lvn_error *err) {
   const struct lvn_reception_record *record = &object->record;
-  bool is_decided = strcmp(row->state, "done") == 0 || strcmp(row->state, "failed") == 0 ||
-                    strcmp(row->state, "processing") == 0 || (strcmp(row->state, "rejected") == 0 && !row->is_locked);
-  bool is_ready = strcmp(row->state, "ready") == 0;
-  bool collects = is_ready || (is_decided && strcmp(row->state, "processing") != 0);
+  bool is_decided = row->state == LVN_STUDY_DONE || row->state == LVN_STUDY_FAILED ||
+                    row->state == LVN_STUDY_PROCESSING || (row->state == LVN_STUDY_REJECTED && !row->is_locked);
+  bool is_ready = row->state == LVN_STUDY_READY;
+  bool collects = is_ready || (is_decided && row->state != LVN_STUDY_PROCESSING);
   addition->reopened = is_decided;
   if (is_ready && !cancel_queued_jobs(index, record->study_instance_uid, err)) {
     return false;
@@ -181,8 +180,9 @@ static bool touch_study(struct lvn_index *index, const struct lvn_index_object *
           lvn_sql_run(index, err,
                       "UPDATE study SET source_aet=?2, source_address=?3, source_is_ct=1 WHERE study_uid=?1", "ttt",
                       record->study_instance_uid, record->calling_aet, record->address)) &&
-         (!collects || lvn_sql_run(index, err, "UPDATE study SET state='collecting', sentence='' WHERE study_uid=?1",
-                                   "t", record->study_instance_uid));
+         (!collects ||
+          lvn_sql_run(index, err, "UPDATE study SET state='collecting', status_message='' WHERE study_uid=?1", "t",
+                      record->study_instance_uid));
 }
 
 /* Known bytes, received once more. They are current again where another version had taken their place in between. */

@@ -4,19 +4,19 @@
 
 #include "storage/index_internal.h"
 
-bool lvn_index_job_restore(struct lvn_index *index, const struct lvn_index_job *job, struct lvn_error *err) {
-  const char *state = job->outcome[0] == '\0' ? "cancelled" : "done";
+bool lvn_index_job_restore(struct lvn_index *index, const struct lvn_job *job, struct lvn_error *err) {
+  const char *state = job->outcome == LVN_OUTCOME_NONE ? "cancelled" : "done";
   return lvn_sql_run(index, err,
                      "INSERT INTO job(job_id, study_uid, input_digest, model_digest, model_name, model_version,"
                      " repetition, job_key, wall_ms, state, outcome, attempt, finished_at, change_count)"
                      " SELECT ?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,1,?12,-1 WHERE EXISTS (SELECT 1 FROM study WHERE"
                      " study_uid=?2) ON CONFLICT DO NOTHING",
                      "itbbttititti", job->job_id, job->study_uid, job->input_digest, job->model_digest, job->model_name,
-                     job->model_version, job->repetition, job->key, job->wall_ms, state, job->outcome,
-                     job->finished_ms);
+                     job->model_version, job->repetition, job->key, job->wall_ms, state,
+                     lvn_job_outcome_name(job->outcome), job->finished_ms);
 }
 
-bool lvn_index_result_restore(struct lvn_index *index, int64_t job_id, const struct lvn_index_result *result,
+bool lvn_index_result_restore(struct lvn_index *index, int64_t job_id, const struct lvn_job_result *result,
                               struct lvn_error *err) {
   return lvn_sql_run(
              index, err,
@@ -28,35 +28,10 @@ bool lvn_index_result_restore(struct lvn_index *index, int64_t job_id, const str
                      result->sop_instance_uid);
 }
 
-bool lvn_index_sent_get(struct lvn_index *index, int64_t outbound_id, struct lvn_index_sent *ret_sent, bool *ret_found,
-                        struct lvn_error *err) {
-  LVN_AUTOSTATEMENT sqlite3_stmt *statement = NULL;
-  if (!lvn_sql_prepare(
-          index, &statement, err,
-          "SELECT job_id, sop_instance_uid, destination, sha256, sent_at FROM outbound WHERE outbound_id=?1", "i",
-          outbound_id) ||
-      !lvn_sql_step(index, statement, ret_found, err)) {
-    return false;
-  }
-  if (*ret_found) {
-    ret_sent->job_id = sqlite3_column_int64(statement, 0);
-    lvn_sql_copy_text(statement, 1, ret_sent->sop_instance_uid, sizeof ret_sent->sop_instance_uid);
-    lvn_sql_copy_text(statement, 2, ret_sent->destination, sizeof ret_sent->destination);
-    lvn_sql_copy_digest(statement, 3, ret_sent->sha256);
-    ret_sent->sent_ms = sqlite3_column_int64(statement, 4);
-  }
-  return true;
-}
-
-bool lvn_index_next_sent(struct lvn_index *index, int64_t after_id, int64_t *ret_outbound_id, struct lvn_error *err) {
-  return lvn_sql_integer(index, ret_outbound_id, 0, err,
-                         "SELECT min(outbound_id) FROM outbound WHERE state='sent' AND outbound_id>?1", "i", after_id);
-}
-
-bool lvn_index_sent_restore(struct lvn_index *index, const struct lvn_index_sent *sent, struct lvn_error *err) {
+bool lvn_index_sent_restore(struct lvn_index *index, const struct lvn_outbox_sent *sent, struct lvn_error *err) {
   return lvn_sql_run(index, err,
-                     "INSERT INTO outbound(job_id, sop_instance_uid, destination, sha256, state, attempt, created_at,"
-                     " sent_at, last_status) SELECT job_id,?1,?2,?3,'sent',1,?4,?4,0 FROM result WHERE"
+                     "INSERT INTO outbox(job_id, sop_instance_uid, destination, sha256, state, attempt, created_at,"
+                     " sent_at, verdict, status) SELECT job_id,?1,?2,?3,'sent',1,?4,?4,'stored',0 FROM result WHERE"
                      " sop_instance_uid=?1 AND job_id=?5 ON CONFLICT(sop_instance_uid, destination) DO UPDATE SET"
                      " sha256=excluded.sha256, sent_at=excluded.sent_at",
                      "ttbii", sent->sop_instance_uid, sent->destination, sent->sha256, sent->sent_ms, sent->job_id);
@@ -106,14 +81,14 @@ bool lvn_index_restore_release(struct lvn_index *index, const char *study_uid, s
          (was_released == 0 || lvn_index_study_release(index, study_uid, err));
 }
 
-static bool queue_results(struct lvn_index *index, const struct lvn_index_finish *finish, struct lvn_error *err) {
+static bool queue_results(struct lvn_index *index, const struct lvn_job_finish *finish, struct lvn_error *err) {
   for (size_t i = 0; i < finish->result_count; i++) {
-    const struct lvn_index_result *result = &finish->results[i];
+    const struct lvn_job_result *result = &finish->results[i];
     for (size_t k = 0; k < finish->destination_count; k++) {
       if (!lvn_sql_run(index, err,
-                       "INSERT INTO outbound(job_id, sop_instance_uid, destination, sha256, created_at) VALUES"
+                       "INSERT INTO outbox(job_id, sop_instance_uid, destination, sha256, created_at) VALUES"
                        " (?1,?2,?3,?4,?5) ON CONFLICT(sop_instance_uid, destination) DO UPDATE SET state='queued',"
-                       " attempt=0, sha256=excluded.sha256 WHERE outbound.sha256<>excluded.sha256",
+                       " attempt=0, sha256=excluded.sha256 WHERE outbox.sha256<>excluded.sha256",
                        "ittbi", finish->job_id, result->sop_instance_uid, finish->destinations[k], result->sha256,
                        finish->now_ms)) {
         return false;
@@ -124,15 +99,15 @@ static bool queue_results(struct lvn_index *index, const struct lvn_index_finish
 }
 
 /* By the states that a study passes, so that the table of transitions holds here too. */
-static bool decide(struct lvn_index *index, const struct lvn_index_finish *finish, const char *study_uid,
+static bool decide(struct lvn_index *index, const struct lvn_job_finish *finish, const char *study_uid,
                    struct lvn_error *err) {
-  bool is_done = strcmp(finish->outcome, "done") == 0;
-  bool is_refused = strcmp(finish->outcome, "refused") == 0;
+  bool is_done = finish->outcome == LVN_OUTCOME_DONE;
+  bool is_refused = finish->outcome == LVN_OUTCOME_REFUSED;
   return (!is_done ||
           (lvn_sql_run(index, err, "UPDATE study SET state='ready' WHERE study_uid=?1", "t", study_uid) &&
            lvn_sql_run(index, err, "UPDATE study SET state='processing' WHERE study_uid=?1", "t", study_uid))) &&
          lvn_sql_run(index, err,
-                     "UPDATE study SET state=?2, sentence=?3, decided_at=?4, latest_job_id=?5,"
+                     "UPDATE study SET state=?2, status_message=?3, decided_at=?4, latest_job_id=?5,"
                      " looked_change=change_count WHERE study_uid=?1",
                      "tttii", study_uid,
                      is_done      ? "done"
@@ -146,8 +121,8 @@ static bool decide(struct lvn_index *index, const struct lvn_index_finish *finis
                      "ti", study_uid, finish->job_id);
 }
 
-bool lvn_index_study_restore(struct lvn_index *index, const struct lvn_index_finish *finish, struct lvn_error *err) {
-  struct lvn_index_job job;
-  return lvn_index_job_get(index, finish->job_id, &job, err) && decide(index, finish, job.study_uid, err) &&
+bool lvn_index_study_restore(struct lvn_index *index, const struct lvn_job_finish *finish, struct lvn_error *err) {
+  struct lvn_job job;
+  return lvn_queue_get(index, finish->job_id, &job, err) && decide(index, finish, job.study_uid, err) &&
          queue_results(index, finish, err);
 }

@@ -3,33 +3,21 @@
 #define LVN_STORAGE_INDEX_RESTORE_H
 
 #include "storage/index.h"
+#include "storage/outbox.h"
+#include "storage/queue.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 /* A job with its number; one without an outcome as cancelled. Of a study that is not there: nothing. */
-LVN_MUST_CHECK bool lvn_index_job_restore(struct lvn_index *index, const struct lvn_index_job *job,
-                                          struct lvn_error *err);
+LVN_MUST_CHECK bool lvn_index_job_restore(struct lvn_index *index, const struct lvn_job *job, struct lvn_error *err);
 /* One of its results, so that it is known as our own when it comes back. */
 LVN_MUST_CHECK bool lvn_index_result_restore(struct lvn_index *index, int64_t job_id,
-                                             const struct lvn_index_result *result, struct lvn_error *err);
+                                             const struct lvn_job_result *result, struct lvn_error *err);
 
-/* A result that a destination has. */
-struct lvn_index_sent {
-  int64_t job_id;
-  char sop_instance_uid[LVN_UID_BYTES];
-  char destination[64];
-  uint8_t sha256[LVN_SHA256_BYTES];
-  int64_t sent_ms;
-};
-/* What an outbound row sends, to be remembered beside the results. */
-LVN_MUST_CHECK bool lvn_index_sent_get(struct lvn_index *index, int64_t outbound_id, struct lvn_index_sent *ret_sent,
-                                       bool *ret_found, struct lvn_error *err);
-/* The next row that was sent; 0: no more. */
-LVN_MUST_CHECK bool lvn_index_next_sent(struct lvn_index *index, int64_t after_id, int64_t *ret_outbound_id,
-                                        struct lvn_error *err);
-LVN_MUST_CHECK bool lvn_index_sent_restore(struct lvn_index *index, const struct lvn_index_sent *sent,
+/* That a destination has a result. */
+LVN_MUST_CHECK bool lvn_index_sent_restore(struct lvn_index *index, const struct lvn_outbox_sent *sent,
                                            struct lvn_error *err);
 
 /* For a study of two patients: releases it where a job was finished on the objects of one of them after the other's had
@@ -39,7 +27,7 @@ LVN_MUST_CHECK bool lvn_index_restore_release(struct lvn_index *index, const cha
 LVN_MUST_CHECK bool lvn_index_restorable_job(struct lvn_index *index, const char *study_uid, int64_t *ret_job_id,
                                              struct lvn_error *err);
 /* The study is as the job left it; what no destination is known to have is queued for the named destinations. */
-LVN_MUST_CHECK bool lvn_index_study_restore(struct lvn_index *index, const struct lvn_index_finish *finish,
+LVN_MUST_CHECK bool lvn_index_study_restore(struct lvn_index *index, const struct lvn_job_finish *finish,
                                             struct lvn_error *err);
 
 #ifdef __cplusplus

@@ -208,3 +208,18 @@ bool lvn_index_collect_digests(struct lvn_index *index, sqlite3_stmt *statement,
   *ret_count = count;
   return true;
 }
+
+bool lvn_sql_list_names(struct lvn_index *index, sqlite3_stmt *statement, char (*ret_names)[LVN_DESTINATION_BYTES],
+                        size_t max_count, size_t *ret_count, struct lvn_error *err) {
+  bool row = true;
+  for (*ret_count = 0; *ret_count < max_count; (*ret_count)++) {
+    if (!lvn_sql_step(index, statement, &row, err)) {
+      return false;
+    }
+    if (!row) {
+      break;
+    }
+    lvn_sql_copy_text(statement, 0, ret_names[*ret_count], sizeof ret_names[0]);
+  }
+  return true;
+}

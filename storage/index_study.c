@@ -6,7 +6,7 @@
 #define STUDY_LIMIT 10000
 
 #define STUDY_COLUMNS                                                                                                  \
-  "SELECT study_uid, name, state, sentence, source_aet, source_address, revision, settle_at, first_received_at,"       \
+  "SELECT study_uid, name, state, status_message, source_aet, source_address, revision, settle_at, first_received_at," \
   " last_received_at, latest_job_id, is_locked,"                                                                       \
   " (SELECT count(*) FROM instance i WHERE i.study_uid=s.study_uid AND i.is_current),"                                 \
   " (SELECT count(DISTINCT i.series_uid) FROM instance i WHERE i.study_uid=s.study_uid AND i.is_current AND"           \
@@ -16,10 +16,9 @@
   " EXISTS (SELECT 1 FROM job j WHERE j.study_uid=s.study_uid AND j.state IN ('queued','running'))"                    \
   " FROM study s "
 
-static void read_study(sqlite3_stmt *statement, struct lvn_index_study *study) {
+static bool read_study(sqlite3_stmt *statement, struct lvn_index_study *study, struct lvn_error *err) {
   lvn_sql_copy_text(statement, 0, study->study_uid, sizeof study->study_uid);
   lvn_sql_copy_text(statement, 1, study->name, sizeof study->name);
-  lvn_sql_copy_text(statement, 2, study->state, sizeof study->state);
   lvn_sql_copy_text(statement, 3, study->status_message, sizeof study->status_message);
   lvn_sql_copy_text(statement, 4, study->source_aet, sizeof study->source_aet);
   lvn_sql_copy_text(statement, 5, study->source_address, sizeof study->source_address);
@@ -33,6 +32,7 @@ static void read_study(sqlite3_stmt *statement, struct lvn_index_study *study) {
   study->ct_series_count = sqlite3_column_int64(statement, 13);
   study->roi_count = sqlite3_column_int64(statement, 14);
   study->has_live_job = sqlite3_column_int(statement, 15) != 0;
+  return lvn_sql_get_name(statement, 2, lvn_study_state_parse, &study->state, err);
 }
 
 static bool collect_studies(struct lvn_index *index, sqlite3_stmt *statement, struct lvn_index_study **ret_studies,
@@ -48,10 +48,10 @@ static bool collect_studies(struct lvn_index *index, sqlite3_stmt *statement, st
     if (!row) {
       break;
     }
-    if (!lvn_grow(&studies, &capacity, count, sizeof *studies, SIZE_MAX / sizeof *studies, err)) {
+    if (!lvn_grow(&studies, &capacity, count, sizeof *studies, SIZE_MAX / sizeof *studies, err) ||
+        !read_study(statement, &studies[count++], err)) {
       return false;
     }
-    read_study(statement, &studies[count++]);
   }
   *ret_studies = lvn_steal(&studies);
   *ret_count = count;
@@ -63,9 +63,10 @@ bool lvn_index_list_studies(struct lvn_index *index, const struct lvn_index_stud
   LVN_AUTOSTATEMENT sqlite3_stmt *statement = NULL;
   int64_t limit = filter->limit == 0 ? STUDY_LIMIT : (int64_t)filter->limit;
   return lvn_sql_prepare(index, &statement, err,
-                         STUDY_COLUMNS "WHERE (?1 IS NULL OR state=?1) AND (?2 IS NULL OR study_uid=?2 OR name=?2) AND "
+                         STUDY_COLUMNS "WHERE (?1='' OR state=?1) AND (?2 IS NULL OR study_uid=?2 OR name=?2) AND "
                                        "(?3=0 OR change_count<>looked_change) ORDER BY last_received_at LIMIT ?4",
-                         "ttii", filter->state, filter->study_uid, (int64_t)(filter->changed_only ? 1 : 0), limit) &&
+                         "ttii", lvn_study_state_name(filter->state), filter->study_uid, (int64_t)filter->changed_only,
+                         limit) &&
          collect_studies(index, statement, ret_studies, ret_count, err);
 }
 
@@ -75,25 +76,25 @@ bool lvn_index_list_expired(struct lvn_index *index, int64_t before_ms, size_t l
   return lvn_sql_prepare(index, &statement, err,
                          STUDY_COLUMNS
                          "WHERE state='done' AND decided_at<?1 AND last_received_at<?1 AND NOT EXISTS (SELECT 1 FROM "
-                         "job j JOIN outbound o USING (job_id) WHERE j.study_uid=s.study_uid AND (o.state NOT IN "
-                         "('sent','cancelled') OR o.sent_at>=?1)) ORDER BY last_received_at LIMIT ?2",
+                         "job j JOIN outbox o USING (job_id) WHERE j.study_uid=s.study_uid AND (o.state NOT IN "
+                         "('sent','committed','cancelled') OR o.sent_at>=?1)) ORDER BY last_received_at LIMIT ?2",
                          "ii", before_ms, (int64_t)limit) &&
          collect_studies(index, statement, ret_studies, ret_count, err);
 }
 
 bool lvn_index_study_wait(struct lvn_index *index, const char *study_uid, const char *status_message,
                           struct lvn_error *err) {
-  return lvn_sql_run(index, err, "UPDATE study SET looked_change=change_count, sentence=?2 WHERE study_uid=?1", "tt",
-                     study_uid, status_message);
+  return lvn_sql_run(index, err, "UPDATE study SET looked_change=change_count, status_message=?2 WHERE study_uid=?1",
+                     "tt", study_uid, status_message);
 }
 
 bool lvn_index_study_settle(struct lvn_index *index, const char *study_uid, struct lvn_error *err) {
   return lvn_sql_run(index, err,
-                     "UPDATE study SET state='ready', looked_change=change_count, sentence='' WHERE study_uid=?1", "t",
-                     study_uid);
+                     "UPDATE study SET state='ready', looked_change=change_count, status_message='' WHERE study_uid=?1",
+                     "t", study_uid);
 }
 
-/* UID of a study given by UID or name, and whether it is in `state` (NULL: any). */
+/* A study given by UID or name. */
 static bool find_study(struct lvn_index *index, const char *name, struct lvn_index_study *ret_study,
                        struct lvn_error *err) {
   LVN_AUTOFREE struct lvn_index_study *studies = NULL;
@@ -114,12 +115,13 @@ bool lvn_index_study_release(struct lvn_index *index, const char *study_uid, str
   if (!find_study(index, study_uid, &study, err)) {
     return false;
   }
-  if (strcmp(study.state, "rejected") != 0) {
-    return lvn_error_set(err, LVN_ERROR_CONFLICT, "study %s is %s, not rejected", study.name, study.state);
+  if (study.state != LVN_STUDY_REJECTED) {
+    return lvn_error_set(err, LVN_ERROR_CONFLICT, "study %s is %s, not rejected", study.name,
+                         lvn_study_state_name(study.state));
   }
   return lvn_sql_run(
       index, err,
-      "UPDATE study SET state='collecting', is_locked=0, sentence='released by an operator',"
+      "UPDATE study SET state='collecting', is_locked=0, status_message='released by an operator',"
       " settle_at=0, change_count=change_count+1, revision=revision+1, patient_key="
       "(SELECT patient_key FROM instance i WHERE i.study_uid=?1 AND i.is_current AND NOT i.is_own"
       " GROUP BY patient_key ORDER BY count(*) DESC, min(sequence), min(received_at) LIMIT 1) WHERE study_uid=?1",
@@ -134,11 +136,12 @@ bool lvn_index_study_retry(struct lvn_index *index, const char *study_uid, struc
   if (study.is_locked) {
     return lvn_error_set(err, LVN_ERROR_CONFLICT, "study %s names two patients: release it first", study.name);
   }
-  if (strcmp(study.state, "ready") == 0 || strcmp(study.state, "processing") == 0) {
-    return lvn_error_set(err, LVN_ERROR_CONFLICT, "study %s is %s already", study.name, study.state);
+  if (study.state == LVN_STUDY_READY || study.state == LVN_STUDY_PROCESSING) {
+    return lvn_error_set(err, LVN_ERROR_CONFLICT, "study %s is %s already", study.name,
+                         lvn_study_state_name(study.state));
   }
   return lvn_sql_run(index, err,
-                     "UPDATE study SET state='collecting', sentence='', settle_at=0, looked_change=-1"
+                     "UPDATE study SET state='collecting', status_message='', settle_at=0, looked_change=-1"
                      " WHERE study_uid=?1",
                      "t", study.study_uid);
 }
@@ -162,8 +165,8 @@ bool lvn_index_study_objects(struct lvn_index *index, const char *study_uid, uin
 }
 
 static bool delete_rows(struct lvn_index *index, const char *study_uid, struct lvn_error *err) {
-  return lvn_sql_run(index, err, "DELETE FROM outbound WHERE job_id IN (SELECT job_id FROM job WHERE study_uid=?1)",
-                     "t", study_uid) &&
+  return lvn_sql_run(index, err, "DELETE FROM outbox WHERE job_id IN (SELECT job_id FROM job WHERE study_uid=?1)", "t",
+                     study_uid) &&
          lvn_sql_run(index, err, "DELETE FROM result WHERE job_id IN (SELECT job_id FROM job WHERE study_uid=?1)", "t",
                      study_uid) &&
          lvn_sql_run(index, err, "DELETE FROM job WHERE study_uid=?1", "t", study_uid) &&

@@ -72,7 +72,8 @@ static const struct question differences[] = {
      " JOIN rebuilt.study r USING (study_uid) WHERE r.state='done' AND s.state NOT IN ('done','ready','processing')"},
     {LVN_INDEX_FAULT_REBUILD,
      "SELECT 'a result of job ' || o.job_id || ' was sent to ' || o.destination || ', but a rebuild would not know it',"
-     " '' FROM main.outbound o WHERE o.state='sent' AND NOT EXISTS (SELECT 1 FROM rebuilt.outbound r WHERE"
+     " '' FROM main.outbox o WHERE o.kind='object' AND o.state IN " LVN_OUTBOX_DELIVERED
+     " AND NOT EXISTS (SELECT 1 FROM rebuilt.outbox r WHERE"
      " r.sop_instance_uid=o.sop_instance_uid AND r.destination=o.destination AND r.state='sent' AND"
      " r.sha256=o.sha256)"},
 };
@@ -198,8 +199,8 @@ bool lvn_index_each_busy(struct lvn_index *index, lvn_index_busy_visitor visit, 
   bool row = true;
   if (!lvn_sql_prepare(index, &statement, err,
                        "SELECT 'job', job_id, s.name FROM job JOIN study s USING (study_uid) WHERE job.state='running'"
-                       " UNION ALL SELECT 'outbound', destination, s.name FROM outbound o JOIN job USING (job_id) JOIN"
-                       " study s USING (study_uid) WHERE o.state='sending'",
+                       " UNION ALL SELECT 'outbound', destination, coalesce(s.name, 'none') FROM outbox o LEFT JOIN job"
+                       " USING (job_id) LEFT JOIN study s USING (study_uid) WHERE o.state='sending'",
                        "")) {
     return false;
   }

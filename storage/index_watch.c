@@ -48,70 +48,37 @@ bool lvn_index_prune_events(struct lvn_index *index, int64_t before_ms, struct l
 }
 
 bool lvn_index_count(struct lvn_index *index, struct lvn_index_counts *ret_counts, struct lvn_error *err) {
-  LVN_AUTOSTATEMENT sqlite3_stmt *statement = NULL;
   struct lvn_index_counts counts = {0};
-  bool row = true;
-  /* The states come from the transition table, so that a state without rows is shown as 0. */
-  if (!lvn_sql_prepare(index, &statement, err,
-                       "SELECT entity, state, CASE entity"
-                       " WHEN 'study' THEN (SELECT count(*) FROM study WHERE study.state=t.state)"
-                       " WHEN 'job' THEN (SELECT count(*) FROM job WHERE job.state=t.state)"
-                       " ELSE (SELECT count(*) FROM outbound WHERE outbound.state=t.state) END FROM"
-                       " (SELECT entity, from_state AS state FROM transition UNION"
-                       "  SELECT entity, to_state FROM transition) t ORDER BY entity, state",
-                       "")) {
-    return false;
-  }
-  while (counts.count < sizeof counts.items / sizeof counts.items[0]) {
-    if (!lvn_sql_step(index, statement, &row, err)) {
+  for (int state = LVN_STUDY_ANY + 1; state < LVN_STUDY_STATES; state++) {
+    if (!lvn_sql_integer(index, &counts.studies[state], 0, err, "SELECT count(*) FROM study WHERE state=?1", "t",
+                         lvn_study_state_name((enum lvn_study_state)state))) {
       return false;
     }
-    if (!row) {
-      break;
-    }
-    struct lvn_index_state_count *item = &counts.items[counts.count++];
-    lvn_sql_copy_text(statement, 0, item->entity, sizeof item->entity);
-    lvn_sql_copy_text(statement, 1, item->state, sizeof item->state);
-    item->count = sqlite3_column_int64(statement, 2);
   }
-  if (!lvn_sql_integer(index, &counts.objects, 0, err, "SELECT count(*) FROM instance", "") ||
-      !lvn_sql_integer(index, &counts.oldest_outbound_ms, 0, err,
-                       "SELECT min(created_at) FROM outbound WHERE state IN ('queued','sending')", "") ||
-      !lvn_sql_integer(index, &counts.last_success_ms, 0, err, "SELECT max(sent_at) FROM outbound", "")) {
+  if (!lvn_sql_integer(index, &counts.objects, 0, err, "SELECT count(*) FROM instance", "")) {
     return false;
   }
   *ret_counts = counts;
   return true;
 }
 
-bool lvn_index_next_due(struct lvn_index *index, int64_t now_ms, int64_t *ret_due_ms, struct lvn_error *err) {
-  return lvn_sql_integer(index, ret_due_ms, INT64_MAX, err,
-                         "SELECT min(due) FROM ("
-                         "SELECT min(not_before) AS due FROM job WHERE state='queued' AND not_before>?1 UNION ALL "
-                         "SELECT min(not_before) FROM outbound WHERE state='queued' AND not_before>?1)",
-                         "i", now_ms);
+static bool shift(struct lvn_index *index, const struct lvn_index_waits *waits, struct lvn_error *err) {
+  return lvn_sql_run(index, err,
+                     "UPDATE study SET settle_at=min(settle_at+?1,?2) WHERE state='collecting' AND"
+                     " change_count<>looked_change AND settle_at>0",
+                     "ii", waits->shift_ms, waits->now_ms + waits->settle_max_ms) &&
+         lvn_sql_run(index, err,
+                     "UPDATE job SET not_before=min(not_before+?1,?2) WHERE state='queued' AND not_before>0", "ii",
+                     waits->shift_ms, waits->now_ms + waits->job_max_ms) &&
+         lvn_sql_run(index, err,
+                     "UPDATE outbox SET not_before=min(not_before+?1,?2) WHERE state='queued' AND not_before>0", "ii",
+                     waits->shift_ms, waits->now_ms + waits->send_max_ms);
 }
 
-bool lvn_index_list_destinations(struct lvn_index *index, int64_t now_ms, char (*ret_names)[64], size_t max_count,
-                                 size_t *ret_count, struct lvn_error *err) {
-  LVN_AUTOSTATEMENT sqlite3_stmt *statement = NULL;
-  bool row = true;
-  *ret_count = 0;
-  if (!lvn_sql_prepare(index, &statement, err,
-                       "SELECT DISTINCT destination FROM outbound WHERE state='queued' AND not_before<=?1"
-                       " ORDER BY destination LIMIT ?2",
-                       "ii", now_ms, (int64_t)max_count)) {
+bool lvn_index_shift_waits(struct lvn_index *index, const struct lvn_index_waits *waits, struct lvn_error *err) {
+  struct lvn_sql_scope scope;
+  if (!lvn_sql_scope_begin(index, &scope, err)) {
     return false;
   }
-  while (*ret_count < max_count) {
-    if (!lvn_sql_step(index, statement, &row, err)) {
-      return false;
-    }
-    if (!row) {
-      break;
-    }
-    lvn_sql_copy_text(statement, 0, ret_names[*ret_count], sizeof ret_names[0]);
-    (*ret_count)++;
-  }
-  return true;
+  return lvn_sql_scope_end(index, &scope, shift(index, waits, err), err);
 }

@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
@@ -113,32 +114,35 @@ bool lvn_spool_read_record(const char *path, struct lvn_reception_record *ret_re
 
 /* ---- the name in the object store ---- */
 
+/* Three of these, digest, numbers and ending stay under the 255 bytes of a file's name. */
+#define ENCODED_BYTES 49U
+
 static bool is_plain(char c) {
   return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '.';
 }
 
-static void append_encoded(char *name, size_t name_bytes, const char *text) {
-  size_t used = strlen(name);
-  for (; *text != '\0' && used + 4 < name_bytes; text++) {
-    int length = snprintf(name + used, name_bytes - used, is_plain(*text) ? "%c" : "%%%02X", (unsigned char)*text);
+static void encode(char *target, size_t target_bytes, const char *text) {
+  size_t used = 0;
+  for (; *text != '\0' && used + 4 <= target_bytes; text++) {
+    int length = snprintf(target + used, target_bytes - used, is_plain(*text) ? "%c" : "%%%02X", (unsigned char)*text);
     used += (size_t)length;
   }
+  target[used] = '\0';
 }
 
 void lvn_spool_record_to_name(const struct lvn_reception_record *record, const char *ending,
                               char ret_name[LVN_SPOOL_NAME_BYTES]) {
   char sha256_text[LVN_SHA256_TEXT_BYTES];
   char calling_aet[sizeof record->calling_aet];
+  const char *const texts[] = {record->association_id, record->address, calling_aet};
+  char encoded[sizeof texts / sizeof texts[0]][ENCODED_BYTES];
   lvn_sha256_to_text(record->sha256, sha256_text);
   copy_printable(calling_aet, sizeof calling_aet, record->calling_aet);
-  (void)snprintf(ret_name, LVN_SPOOL_NAME_BYTES, "%s-%019" PRId64 "-%" PRId64 "-", sha256_text, record->sequence,
-                 record->received_ms);
-  append_encoded(ret_name, LVN_SPOOL_NAME_BYTES - 16, record->association_id);
-  (void)strcat(ret_name, "-");
-  append_encoded(ret_name, LVN_SPOOL_NAME_BYTES - 16, record->address);
-  (void)strcat(ret_name, "-");
-  append_encoded(ret_name, LVN_SPOOL_NAME_BYTES - 16, calling_aet);
-  (void)strcat(ret_name, ending);
+  for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+    encode(encoded[i], sizeof encoded[i], texts[i]);
+  }
+  (void)snprintf(ret_name, LVN_SPOOL_NAME_BYTES, "%s-%019" PRId64 "-%" PRId64 "-%s-%s-%s%s", sha256_text,
+                 record->sequence, record->received_ms, encoded[0], encoded[1], encoded[2], ending);
 }
 
 static bool take_digits(const char **text, int64_t *ret_number) {
@@ -150,19 +154,21 @@ static bool take_digits(const char **text, int64_t *ret_number) {
   return good;
 }
 
+static int hex_digit(char c) {
+  return c <= '9' ? c - '0' : (c & 0xdf) - 'A' + 10;
+}
+
 /* Up to `end`, which follows it. */
 static bool take_encoded(const char **text, const char *end, char *target, size_t target_bytes) {
   size_t used = 0;
   while (*text < end) {
-    unsigned code = (unsigned char)**text;
-    if (code == '%' && (end - *text < 3 || sscanf(*text + 1, "%2X", &code) != 1)) {
+    bool is_encoded = **text == '%';
+    if (used + 1 >= target_bytes || (is_encoded && (end - *text < 3 || !isxdigit((unsigned char)(*text)[1]) ||
+                                                    !isxdigit((unsigned char)(*text)[2])))) {
       return false;
     }
-    *text += **text == '%' ? 3 : 1;
-    if (used + 1 >= target_bytes) {
-      return false;
-    }
-    target[used++] = (char)code;
+    target[used++] = is_encoded ? (char)(16 * hex_digit((*text)[1]) + hex_digit((*text)[2])) : **text;
+    *text += is_encoded ? 3 : 1;
   }
   target[used] = '\0';
   (*text)++;

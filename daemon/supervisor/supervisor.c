@@ -3,74 +3,84 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/loop/loop.h"
 #include "base/memory.h"
-#include "base/notify.h"
 #include "daemon/receiver/reception.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* DESIGN: one thread, one poll(). Everything that can block or fail for long happens in children; this process touches
+#include <systemd/sd-daemon.h>
+
+/* DESIGN: one thread, one loop. Everything that can block or fail for long happens in children; this process touches
  * neither the database nor the model nor one byte of a peer, so it has nothing to lose and little to crash of. */
 
-#define TURN_SECONDS 5.0
+#define TICK_SECONDS 5.0
 #define DRAIN_SECONDS 30.0
 #define ROLES_SECONDS 60.0
+#define SIGNALS 4
 
 enum phase { RUNNING, DRAINING, ENDING_ROLES, KILLING };
+
+/* A role and what tells that it is ready. */
+struct watched_role {
+  struct lvn_role_child child;
+  struct lvn_loop_source *ready; /* destroyed before child.ready_fd is closed */
+};
 
 struct supervisor {
   const struct lvn_supervisor_plan *plan;
   struct lvn_config *config;
   struct lvn_reception *reception; /* NULL: another process receives */
-  struct lvn_role_child children[LVN_SUPERVISOR_ROLES_MAX];
-  int signal_fd;
+  struct watched_role roles[LVN_SUPERVISOR_ROLES_MAX];
+  struct lvn_loop *loop;
+  struct lvn_loop_source *signals[SIGNALS];
+  struct lvn_loop_source *connections; /* NULL while none is to be accepted */
   enum phase phase;
   double phase_until_seconds;
   bool told_ready;
-  double watchdog_seconds;
-  double watchdog_at_seconds;
 };
 
-static bool open_signals(struct supervisor *supervisor, struct lvn_error *err) {
-  sigset_t signals;
-  (void)sigemptyset(&signals);
-  (void)sigaddset(&signals, SIGTERM);
-  (void)sigaddset(&signals, SIGINT);
-  (void)sigaddset(&signals, SIGHUP);
-  (void)sigaddset(&signals, SIGCHLD);
-  (void)sigprocmask(SIG_SETMASK, &signals, NULL);
-  (void)signal(SIGPIPE, SIG_IGN);
-  (void)signal(SIGCHLD, SIG_DFL); /* an inherited SIG_IGN would make waitpid() useless */
-  supervisor->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
-  return supervisor->signal_fd >= 0 || lvn_error_set_errno(err, errno, "cannot wait for signals");
+static void read_ready(void *user_data) {
+  struct watched_role *role = user_data;
+  lvn_loop_source_destroy(role->ready);
+  role->ready = NULL;
+  lvn_role_read_ready(&role->child);
+}
+
+static bool start_role(struct supervisor *supervisor, struct watched_role *role, struct lvn_error *err) {
+  if (!lvn_role_start(&role->child, supervisor->plan->config_path, supervisor->config, err)) {
+    return false;
+  }
+  if (!lvn_loop_add_fd(supervisor->loop, role->child.ready_fd, read_ready, role, &role->ready, err)) {
+    (void)kill(role->child.pid, SIGKILL); /* nobody would hear of it; it is started again */
+    return false;
+  }
+  return true;
 }
 
 static void start_roles(struct supervisor *supervisor) {
   struct lvn_error err;
   double now = lvn_clock_monotonic_seconds();
   for (size_t i = 0; i < supervisor->plan->role_count; i++) {
-    struct lvn_role_child *child = &supervisor->children[i];
-    if (child->pid == 0 && now >= child->start_at_seconds &&
-        !lvn_role_start(child, supervisor->plan->config_path, supervisor->config, &err)) {
-      lvn_log_error(LVN_LOG_ERROR, "role-not-started", &err, "child=%s", child->role->name);
-      child->start_at_seconds = now + 1;
+    struct watched_role *role = &supervisor->roles[i];
+    if (role->child.pid == 0 && now >= role->child.start_at_seconds && !start_role(supervisor, role, &err)) {
+      lvn_log_error(LVN_LOG_ERROR, "role-not-started", &err, "child=%s", role->child.role->name);
+      role->child.start_at_seconds = now + 1;
     }
   }
 }
 
 static void signal_roles(const struct supervisor *supervisor, int signal_number) {
   for (size_t i = 0; i < supervisor->plan->role_count; i++) {
-    if (supervisor->children[i].pid != 0) {
-      (void)kill(supervisor->children[i].pid, signal_number);
+    if (supervisor->roles[i].child.pid != 0) {
+      (void)kill(supervisor->roles[i].child.pid, signal_number);
     }
   }
 }
@@ -78,7 +88,7 @@ static void signal_roles(const struct supervisor *supervisor, int signal_number)
 static size_t count_roles(const struct supervisor *supervisor) {
   size_t count = 0;
   for (size_t i = 0; i < supervisor->plan->role_count; i++) {
-    count += supervisor->children[i].pid != 0;
+    count += supervisor->roles[i].child.pid != 0;
   }
   return count;
 }
@@ -90,8 +100,10 @@ static void reap(struct supervisor *supervisor) {
       continue;
     }
     for (size_t i = 0; i < supervisor->plan->role_count; i++) {
-      if (supervisor->children[i].pid == pid) {
-        lvn_role_ended(&supervisor->children[i], status, supervisor->phase != RUNNING);
+      if (supervisor->roles[i].child.pid == pid) {
+        lvn_loop_source_destroy(supervisor->roles[i].ready);
+        supervisor->roles[i].ready = NULL;
+        lvn_role_ended(&supervisor->roles[i].child, status, supervisor->phase != RUNNING);
       }
     }
   }
@@ -132,11 +144,12 @@ static void reload(struct supervisor *supervisor) {
   struct lvn_error err;
   const char *path = supervisor->plan->config_path;
   struct lvn_config *fresh = lvn_alloc(1, sizeof *fresh, &err);
-  (void)lvn_notify_reloading();
+  /* The time is what systemd 253 and later want beside it. */
+  (void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%.0f", 1e6 * lvn_clock_monotonic_seconds());
   if (fresh == NULL || !lvn_config_load(path, fresh, &err)) {
     lvn_log_error(LVN_LOG_ERROR, "reload-failed", &err, "action=old-configuration-kept");
     lvn_free(fresh);
-    (void)lvn_notify("READY=1\nSTATUS=The configuration file has an error; the old configuration is in force.");
+    (void)sd_notify(0, "READY=1\nSTATUS=The configuration file has an error; the old configuration is in force.");
     return;
   }
   log_changes(supervisor->config, fresh);
@@ -148,7 +161,7 @@ static void reload(struct supervisor *supervisor) {
     lvn_reception_set_config(supervisor->reception, fresh);
   }
   for (size_t i = 0; i < supervisor->plan->role_count; i++) {
-    struct lvn_role_child *child = &supervisor->children[i];
+    struct lvn_role_child *child = &supervisor->roles[i].child;
     child->reloads = child->role->restarts_on_reload;
     if (child->pid == 0) { /* what kept it from running may just have been put right */
       child->start_at_seconds = 0;
@@ -157,7 +170,7 @@ static void reload(struct supervisor *supervisor) {
   }
   signal_roles(supervisor, SIGHUP);
   lvn_log(LVN_LOG_NOTICE, "event=reloaded peers=%zu", fresh->peer_count);
-  (void)lvn_notify("READY=1\nSTATUS=");
+  (void)sd_notify(0, "READY=1\nSTATUS=");
 }
 
 static void begin_phase(struct supervisor *supervisor, enum phase phase, double seconds) {
@@ -165,30 +178,36 @@ static void begin_phase(struct supervisor *supervisor, enum phase phase, double 
   supervisor->phase_until_seconds = lvn_clock_monotonic_seconds() + seconds;
 }
 
-static void stop(struct supervisor *supervisor, unsigned signal_number) {
+/* Before the reception closes its port, or while it wants no more. */
+static void stop_accepting(struct supervisor *supervisor) {
+  lvn_loop_source_destroy(supervisor->connections);
+  supervisor->connections = NULL;
+}
+
+static void stop(struct supervisor *supervisor, int signal_number) {
   size_t open_count = 0;
   if (supervisor->phase != RUNNING) {
     return;
   }
-  (void)lvn_notify("STOPPING=1");
+  (void)sd_notify(0, "STOPPING=1");
   if (supervisor->reception != NULL) {
+    stop_accepting(supervisor);
     lvn_reception_stop(supervisor->reception);
     open_count = lvn_reception_count(supervisor->reception);
   }
-  lvn_log(LVN_LOG_NOTICE, "event=stopping signal=%u connections=%zu", signal_number, open_count);
+  lvn_log(LVN_LOG_NOTICE, "event=stopping signal=%d connections=%zu", signal_number, open_count);
   begin_phase(supervisor, DRAINING, DRAIN_SECONDS);
 }
 
-static void take_signals(struct supervisor *supervisor) {
-  struct signalfd_siginfo info;
-  while (read(supervisor->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
-    if (info.ssi_signo == SIGHUP && supervisor->phase == RUNNING) {
-      reload(supervisor);
-    } else if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) {
-      stop(supervisor, info.ssi_signo);
-    }
+static void take_signal(void *user_data, int signal_number) {
+  struct supervisor *supervisor = user_data;
+  if (signal_number == SIGCHLD) {
+    reap(supervisor); /* it may stand for several children */
+  } else if (signal_number != SIGHUP) {
+    stop(supervisor, signal_number);
+  } else if (supervisor->phase == RUNNING) {
+    reload(supervisor);
   }
-  reap(supervisor); /* one SIGCHLD may stand for several children */
 }
 
 /* False when everything has ended. */
@@ -217,39 +236,25 @@ static bool advance_stop(struct supervisor *supervisor) {
 
 static void tell_ready(struct supervisor *supervisor) {
   for (size_t i = 0; i < supervisor->plan->role_count; i++) {
-    if (supervisor->children[i].role->gates_ready && !supervisor->children[i].is_ready) {
+    if (supervisor->roles[i].child.role->gates_ready && !supervisor->roles[i].child.is_ready) {
       return;
     }
   }
   if (!supervisor->told_ready && supervisor->phase == RUNNING) {
-    (void)lvn_notify("READY=1");
+    (void)sd_notify(0, "READY=1");
     lvn_log(LVN_LOG_NOTICE, "event=ready");
     supervisor->told_ready = true;
   }
 }
 
-static void feed_watchdog(struct supervisor *supervisor, double *io_wait_seconds) {
-  double now = lvn_clock_monotonic_seconds();
-  if (supervisor->watchdog_seconds <= 0) {
-    return;
-  }
-  if (now >= supervisor->watchdog_at_seconds) {
-    (void)lvn_notify("WATCHDOG=1");
-    supervisor->watchdog_at_seconds = now + supervisor->watchdog_seconds;
-  }
-  if (supervisor->watchdog_at_seconds - now < *io_wait_seconds) {
-    *io_wait_seconds = supervisor->watchdog_at_seconds - now;
-  }
-}
-
 static double seconds_to_wait(const struct supervisor *supervisor) {
   double now = lvn_clock_monotonic_seconds();
-  double until = now + TURN_SECONDS;
+  double until = now + TICK_SECONDS;
   if (supervisor->phase != RUNNING && supervisor->phase_until_seconds < until) {
     until = supervisor->phase_until_seconds;
   }
   for (size_t i = 0; i < supervisor->plan->role_count && supervisor->phase == RUNNING; i++) {
-    const struct lvn_role_child *child = &supervisor->children[i];
+    const struct lvn_role_child *child = &supervisor->roles[i].child;
     if (child->pid == 0 && child->start_at_seconds < until) {
       until = child->start_at_seconds;
     }
@@ -257,60 +262,77 @@ static double seconds_to_wait(const struct supervisor *supervisor) {
   return until > now ? until - now : 0;
 }
 
-static void turn(struct supervisor *supervisor) {
-  struct pollfd polls[2 + LVN_SUPERVISOR_ROLES_MAX];
-  nfds_t count = 2;
-  double wait = seconds_to_wait(supervisor);
-  feed_watchdog(supervisor, &wait);
-  polls[0] = (struct pollfd){.fd = supervisor->signal_fd, .events = POLLIN};
-  polls[1] = (struct pollfd){.fd = -1, .events = POLLIN};
-  if (supervisor->reception != NULL) {
-    polls[1].fd = lvn_reception_get_fd(supervisor->reception, &wait);
+static void accept_connections(void *user_data) {
+  struct supervisor *supervisor = user_data;
+  double ignored = 0;
+  if (supervisor->phase != RUNNING || lvn_reception_get_fd(supervisor->reception, &ignored) < 0) {
+    stop_accepting(supervisor);
+    return;
   }
-  for (size_t i = 0; i < supervisor->plan->role_count; i++) {
-    polls[count++] = (struct pollfd){.fd = supervisor->children[i].ready_fd, .events = POLLIN};
-  }
-  if (poll(polls, count, (int)(wait * 1000) + 1) < 0) {
-    return; /* EINTR: look again */
-  }
-  for (size_t i = 0; i < supervisor->plan->role_count; i++) {
-    if (polls[2 + i].revents != 0) {
-      lvn_role_read_ready(&supervisor->children[i]);
-    }
-  }
-  if (polls[0].revents != 0) {
-    take_signals(supervisor);
-  }
-  if (polls[1].revents != 0 && supervisor->phase == RUNNING) {
-    lvn_reception_accept(supervisor->reception);
-  }
+  lvn_reception_accept(supervisor->reception);
 }
 
-static void run(struct supervisor *supervisor) {
+/* Lowers *io_wait_seconds to when connections are to be accepted again. */
+static bool watch_port(struct supervisor *supervisor, double *io_wait_seconds, struct lvn_error *err) {
+  int fd = supervisor->reception == NULL ? -1 : lvn_reception_get_fd(supervisor->reception, io_wait_seconds);
+  if (fd < 0 || supervisor->phase != RUNNING) {
+    stop_accepting(supervisor);
+    return true;
+  }
+  return supervisor->connections != NULL ||
+         lvn_loop_add_fd(supervisor->loop, fd, accept_connections, supervisor, &supervisor->connections, err);
+}
+
+static bool run(struct supervisor *supervisor, struct lvn_error *err) {
   do {
     if (supervisor->phase == RUNNING) {
       start_roles(supervisor);
     }
     tell_ready(supervisor); /* before the wait: a receiver alone has nothing to wait for */
-    turn(supervisor);
+    double wait_seconds = seconds_to_wait(supervisor);
+    if (!watch_port(supervisor, &wait_seconds, err) ||
+        !lvn_loop_wait(supervisor->loop, (int64_t)(wait_seconds * 1000) + 1, err)) {
+      return false;
+    }
   } while (supervisor->phase == RUNNING || advance_stop(supervisor));
+  return true;
+}
+
+static bool open_loop(struct supervisor *supervisor, struct lvn_error *err) {
+  static const int signals[SIGNALS] = {SIGTERM, SIGINT, SIGHUP, SIGCHLD};
+  (void)signal(SIGPIPE, SIG_IGN);
+  (void)signal(SIGCHLD, SIG_DFL); /* an inherited SIG_IGN would make waitpid() useless */
+  bool good = lvn_loop_create(&supervisor->loop, err) && lvn_loop_feed_watchdog(supervisor->loop, err);
+  for (size_t i = 0; good && i < SIGNALS; i++) {
+    good = lvn_loop_add_signal(supervisor->loop, signals[i], take_signal, supervisor, &supervisor->signals[i], err);
+  }
+  return good;
+}
+
+static void close_loop(struct supervisor *supervisor) {
+  stop_accepting(supervisor);
+  for (size_t i = 0; i < supervisor->plan->role_count; i++) {
+    lvn_loop_source_destroy(supervisor->roles[i].ready);
+  }
+  for (size_t i = 0; i < SIGNALS; i++) {
+    lvn_loop_source_destroy(supervisor->signals[i]);
+  }
+  lvn_loop_destroy(supervisor->loop);
 }
 
 static bool open_all(struct supervisor *supervisor, struct lvn_error *err) {
   const struct lvn_supervisor_plan *plan = supervisor->plan;
   const struct rlimit no_core = {0, 0}; /* a core file would hold what a patient's objects hold */
   (void)setrlimit(RLIMIT_CORE, &no_core);
-  supervisor->signal_fd = -1;
-  supervisor->watchdog_seconds = lvn_notify_watchdog_seconds();
   for (size_t i = 0; i < plan->role_count; i++) {
-    supervisor->children[i] = (struct lvn_role_child){.role = &plan->roles[i], .ready_fd = -1};
+    supervisor->roles[i].child = (struct lvn_role_child){.role = &plan->roles[i], .ready_fd = -1};
   }
   supervisor->config = lvn_alloc(1, sizeof *supervisor->config, err);
   if (supervisor->config == NULL) {
     return false;
   }
   *supervisor->config = *plan->config;
-  return open_signals(supervisor, err) &&
+  return open_loop(supervisor, err) &&
          (!plan->receives || lvn_reception_open(plan->config, &supervisor->reception, err));
 }
 
@@ -324,13 +346,16 @@ int lvn_supervisor_run(const struct lvn_supervisor_plan *plan) {
       lvn_log(LVN_LOG_NOTICE, "event=listening address=%s port=%u ae_title=\"%s\" peers=%zu", config->listen_address,
               config->port, config->ae_title, config->peer_count);
     }
-    run(&supervisor);
+    good = run(&supervisor, &err);
+    if (!good) {
+      lvn_log_error(LVN_LOG_ERROR, "supervisor-failed", &err, "%s", "");
+    }
     lvn_log(LVN_LOG_NOTICE, "event=stopped");
   } else {
     lvn_log_error(LVN_LOG_ERROR, "start-failed", &err, "%s", "");
   }
+  close_loop(&supervisor);
   lvn_reception_close(supervisor.reception);
-  lvn_file_close_pointer(&supervisor.signal_fd);
   lvn_free(supervisor.config);
   return good ? 0 : 1;
 }

@@ -1,11 +1,11 @@
-/* The worker's end of the socket to the pipeline: one JSON object a line, bounded. Belongs to one thread. */
+/* The worker's end of the socket to the pipeline: what it says and is told, over base/json_lines.h. */
 #ifndef LVN_DAEMON_WORKER_WIRE_H
 #define LVN_DAEMON_WORKER_WIRE_H
 
 #include "analysis/analysis.h"
 #include "base/error.h"
+#include "base/json_lines.h"
 
-#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,11 +13,7 @@
 extern "C" {
 #endif
 
-#define LVN_WIRE_LINE_MAX_BYTES (8U << 20) /* a job of 20,000 objects */
-
-struct lvn_wire;
-LVN_MUST_CHECK bool lvn_wire_connect(const char *socket_path, struct lvn_wire **ret_wire, struct lvn_error *err);
-void lvn_wire_close(struct lvn_wire *wire); /* NULL is allowed */
+LVN_MUST_CHECK bool lvn_wire_connect(const char *socket_path, struct lvn_json_lines **ret_lines, struct lvn_error *err);
 
 struct lvn_wire_job {
   int64_t job_id;
@@ -31,16 +27,14 @@ struct lvn_wire_job {
 };
 void lvn_wire_job_clear(struct lvn_wire_job *job);
 
-LVN_MUST_CHECK bool lvn_wire_send_hello(struct lvn_wire *wire, const struct lvn_classifier_info *info,
+/* A message from the pipeline, which can only be a job; NULL: it was not JSON. */
+LVN_MUST_CHECK bool lvn_wire_read_job(const json_t *message, struct lvn_wire_job *ret_job, struct lvn_error *err);
+
+LVN_MUST_CHECK bool lvn_wire_send_hello(struct lvn_json_lines *lines, const struct lvn_classifier_info *info,
                                         struct lvn_error *err);
-/* Is there something to receive within `seconds`? *ret_ready false: not yet. */
-LVN_MUST_CHECK bool lvn_wire_wait(struct lvn_wire *wire, double seconds, bool *ret_ready, struct lvn_error *err);
-/* Waits without limit; a signal that sets `*stop` ends the wait with LVN_ERROR_TIMEOUT. */
-LVN_MUST_CHECK bool lvn_wire_receive_job(struct lvn_wire *wire, const volatile sig_atomic_t *stop,
-                                         struct lvn_wire_job *ret_job, struct lvn_error *err);
-LVN_MUST_CHECK bool lvn_wire_send_done(struct lvn_wire *wire, int64_t job_id, const struct lvn_analysis_result *result,
-                                       struct lvn_error *err);
-LVN_MUST_CHECK bool lvn_wire_send_failed(struct lvn_wire *wire, int64_t job_id, const struct lvn_error *failure,
+LVN_MUST_CHECK bool lvn_wire_send_done(struct lvn_json_lines *lines, int64_t job_id,
+                                       const struct lvn_analysis_result *result, struct lvn_error *err);
+LVN_MUST_CHECK bool lvn_wire_send_failed(struct lvn_json_lines *lines, int64_t job_id, const struct lvn_error *failure,
                                          struct lvn_error *err);
 
 #ifdef __cplusplus

@@ -3,8 +3,12 @@
 #include "analysis/analysis.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/json.h"
+#include "base/json_lines.h"
 #include "base/log.h"
+#include "base/loop/loop.h"
 #include "base/memory.h"
+#include "base/process.h"
 #include "daemon/worker/wire.h"
 
 #include <errno.h>
@@ -17,12 +21,13 @@
 #include <unistd.h>
 
 #define CONNECT_TRIES 120
-#define CONNECT_PAUSE_SECONDS 0.25
+#define CONNECT_PAUSE_MS 250
 /* How often an idle worker looks where the link to its model points. */
-#define LOOK_SECONDS 1.0
+#define LOOK_MS 1000
 /* A model that takes longer to open, or longer than a job may, is tried by a new process. */
 #define OPEN_SECONDS_MIN 60U
 #define FILES_MAX 4096U /* in a job's folder */
+#define SIGNALS 3
 
 struct models {
   struct lvn_classifier *current;
@@ -31,22 +36,41 @@ struct models {
   char refused[PATH_MAX];        /* that was linked in later and could not be opened */
 };
 
-static volatile sig_atomic_t stop_requested;
+struct worker {
+  const struct lvn_config *config;
+  struct models models;
+  struct lvn_loop *loop;
+  struct lvn_loop_source *signals[SIGNALS];
+  bool stops;
+  struct lvn_json_lines *lines; /* to the pipeline */
+  bool is_cut;                  /* by the pipeline, for this reason: */
+  struct lvn_error cut_reason;
+};
 
-static void on_stop_signal(int signal_number) {
+/* A job that runs is ended first. */
+static void on_stop_signal(void *user_data, int signal_number) {
+  struct worker *worker = user_data;
   (void)signal_number;
-  stop_requested = 1;
+  worker->stops = true;
 }
 
-static void install_signals(void) {
-  struct sigaction stop = {.sa_handler = on_stop_signal}; /* no SA_RESTART: waiting for a job must end */
-  struct sigaction ignore = {.sa_handler = SIG_IGN};
-  struct rlimit no_core = {0, 0}; /* a core file would hold images of a patient */
-  (void)sigaction(SIGTERM, &stop, NULL);
-  (void)sigaction(SIGINT, &stop, NULL);
-  (void)sigaction(SIGHUP, &stop, NULL);
-  (void)sigaction(SIGPIPE, &ignore, NULL);
+static bool open_loop(struct worker *worker, struct lvn_error *err) {
+  static const int stops[SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
+  const struct rlimit no_core = {0, 0}; /* a core file would hold images of a patient */
+  (void)signal(SIGPIPE, SIG_IGN);
   (void)setrlimit(RLIMIT_CORE, &no_core);
+  bool good = lvn_loop_create(&worker->loop, err);
+  for (size_t i = 0; good && i < SIGNALS; i++) {
+    good = lvn_loop_add_signal(worker->loop, stops[i], on_stop_signal, worker, &worker->signals[i], err);
+  }
+  return good;
+}
+
+static void close_loop(struct worker *worker) {
+  for (size_t i = 0; i < SIGNALS; i++) {
+    lvn_loop_source_destroy(worker->signals[i]);
+  }
+  lvn_loop_destroy(worker->loop);
 }
 
 /* Opening a model cannot be interrupted from within: libtorch waits without end for threads that the system refuses. */
@@ -61,16 +85,6 @@ static void limit_open(const struct lvn_config *config) {
   struct sigaction late = {.sa_handler = on_late_open};
   (void)sigaction(SIGALRM, &late, NULL);
   (void)alarm(config->job_seconds_max > OPEN_SECONDS_MIN ? config->job_seconds_max : OPEN_SECONDS_MIN);
-}
-
-static void tell_ready(void) {
-  const char *text = getenv("LVN_READY_FD");
-  if (text != NULL) {
-    int fd = (int)strtol(text, NULL, 10); /* allow: set by our own supervisor */
-    (void)!write(fd, "1", 1);
-    (void)close(fd);
-    (void)unsetenv("LVN_READY_FD");
-  }
 }
 
 static bool open_model(const struct lvn_config *config, const char *folder, const char *event,
@@ -146,18 +160,21 @@ static bool follow_link(const struct lvn_config *config, struct models *models) 
   return true;
 }
 
-static bool connect_to_pipeline(const struct lvn_config *config, struct lvn_wire **ret_wire, struct lvn_error *err) {
+static bool connect_to_pipeline(struct worker *worker, struct lvn_error *err) {
   char path[LVN_PATH_BYTES];
-  if (!lvn_path_join(path, config->run_folder, "worker.sock", err)) {
+  if (!lvn_path_join(path, worker->config->run_folder, "worker.sock", err)) {
     return false;
   }
-  for (int i = 0; i < CONNECT_TRIES && stop_requested == 0; i++) {
-    if (lvn_wire_connect(path, ret_wire, err)) {
+  for (int i = 0; i < CONNECT_TRIES && !worker->stops; i++) {
+    struct lvn_error ignored;
+    if (lvn_wire_connect(path, &worker->lines, err)) {
       return true;
     }
-    lvn_clock_sleep_seconds(CONNECT_PAUSE_SECONDS);
+    if (!lvn_loop_wait(worker->loop, CONNECT_PAUSE_MS, &ignored)) {
+      break;
+    }
   }
-  return stop_requested != 0 ? lvn_error_set(err, LVN_ERROR_TIMEOUT, "asked to stop while connecting") : false;
+  return worker->stops ? lvn_error_set(err, LVN_ERROR_TIMEOUT, "asked to stop while connecting") : false;
 }
 
 /* What an earlier attempt was writing when its process died (lvn_file_replace() names it so). Nobody else writes there
@@ -182,7 +199,7 @@ static bool remove_half_written(const char *folder, struct lvn_error *err) {
   return true;
 }
 
-static bool run_job(const struct models *models, const struct lvn_config *config, struct lvn_wire *wire,
+static bool run_job(const struct models *models, const struct lvn_config *config, struct lvn_json_lines *lines,
                     const struct lvn_wire_job *job, struct lvn_error *err) {
   const struct lvn_analysis_request request = {.paths = (const char *const *)job->paths,
                                                .path_count = job->path_count,
@@ -206,39 +223,33 @@ static bool run_job(const struct models *models, const struct lvn_config *config
       !lvn_analysis_run(models->current, &request, result, &failure)) {
     lvn_log_error(LVN_LOG_WARNING, "job-failed", &failure, "job=%lld", (long long)job->job_id);
     /* What state the engine is in is not known after an error of its own: the next attempt gets a new process. */
-    return lvn_wire_send_failed(wire, job->job_id, &failure, err) &&
+    return lvn_wire_send_failed(lines, job->job_id, &failure, err) &&
            (failure.code != LVN_ERROR_ENGINE || lvn_error_set(err, LVN_ERROR_ENGINE, "the engine failed in a job"));
   }
   lvn_log(LVN_LOG_INFO, "event=job-analysed job=%lld outcome=%s results=%zu seconds=%.2f", (long long)job->job_id,
           lvn_analysis_outcome_name(result->outcome), result->object_count, lvn_clock_monotonic_seconds() - since);
-  return lvn_wire_send_done(wire, job->job_id, result, err);
+  return lvn_wire_send_done(lines, job->job_id, result, err);
 }
 
-/* Until asked to stop, or, with *ret_again, until another model is in hand: the pipeline learns which by a new
- * greeting, and makes the jobs that wait for the old one anew. */
-static bool serve(struct models *models, const struct lvn_config *config, struct lvn_wire *wire, bool *ret_again,
-                  struct lvn_error *err) {
-  *ret_again = false;
-  if (!lvn_wire_send_hello(wire, lvn_classifier_get_info(models->current), err)) {
-    return false;
-  }
-  while (stop_requested == 0) {
-    struct lvn_wire_job job = {0};
-    bool ready = false;
-    *ret_again = follow_link(config, models);
-    if (*ret_again) {
-      return true;
+static void receive(void *user_data) {
+  struct worker *worker = user_data;
+  if (!lvn_json_lines_receive(worker->lines, &worker->cut_reason)) {
+    worker->is_cut = true;
+    if (worker->cut_reason.code == LVN_OK) {
+      (void)lvn_error_set(&worker->cut_reason, LVN_ERROR_IO, "the pipeline closed the connection");
     }
-    if (!lvn_wire_wait(wire, LOOK_SECONDS, &ready, err)) {
+  }
+}
+
+static bool run_jobs(struct worker *worker, struct lvn_error *err) {
+  json_t *taken = NULL;
+  while (!worker->stops && lvn_json_lines_take(worker->lines, &taken)) {
+    LVN_AUTOJSON json_t *message = taken;
+    struct lvn_wire_job job;
+    if (!lvn_wire_read_job(message, &job, err)) {
       return false;
     }
-    if (!ready) {
-      continue;
-    }
-    if (!lvn_wire_receive_job(wire, &stop_requested, &job, err)) {
-      return stop_requested != 0; /* a stop interrupts the wait */
-    }
-    bool good = run_job(models, config, wire, &job, err);
+    bool good = run_job(&worker->models, worker->config, worker->lines, &job, err);
     lvn_wire_job_clear(&job);
     if (!good) {
       return false;
@@ -247,33 +258,62 @@ static bool serve(struct models *models, const struct lvn_config *config, struct
   return true;
 }
 
-static bool work(const struct lvn_config *config, struct models *models, struct lvn_error *err) {
+/* Until asked to stop, or, with *ret_again, until another model is in hand: the pipeline learns which by a new
+ * handshake, and makes the jobs that wait for the old one anew. */
+static bool serve(struct worker *worker, bool *ret_again, struct lvn_error *err) {
+  LVN_CLEANUP(lvn_loop_source_cleanup) struct lvn_loop_source *source = NULL;
+  *ret_again = false;
+  worker->is_cut = false;
+  if (!lvn_wire_send_hello(worker->lines, lvn_classifier_get_info(worker->models.current), err) ||
+      !lvn_loop_add_fd(worker->loop, lvn_json_lines_get_fd(worker->lines), receive, worker, &source, err)) {
+    return false;
+  }
+  while (!worker->stops) {
+    *ret_again = follow_link(worker->config, &worker->models);
+    if (*ret_again) {
+      return true;
+    }
+    if (!lvn_loop_wait(worker->loop, LOOK_MS, err)) {
+      return false;
+    }
+    if (worker->is_cut) {
+      *err = worker->cut_reason;
+      return false;
+    }
+    if (!run_jobs(worker, err)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+static bool work(struct worker *worker, struct lvn_error *err) {
   bool again = true;
   bool good = true;
-  while (good && again && stop_requested == 0) {
-    struct lvn_wire *wire = NULL;
+  while (good && again && !worker->stops) {
     again = false;
-    good = connect_to_pipeline(config, &wire, err) && serve(models, config, wire, &again, err);
-    lvn_wire_close(wire);
+    good = connect_to_pipeline(worker, err) && serve(worker, &again, err);
+    lvn_json_lines_destroy(worker->lines);
+    worker->lines = NULL;
   }
   return good;
 }
 
 int lvn_worker_run(const char *config_path, const struct lvn_config *config) {
   struct lvn_error err = {0};
-  static struct models models;
+  struct worker worker = {.config = config};
   (void)config_path; /* a reload replaces the process, and the supervisor reads the file */
-  install_signals();
   limit_open(config);
-  bool good = open_models(config, &models, &err);
+  bool good = open_loop(&worker, &err) && open_models(config, &worker.models, &err);
   (void)alarm(0);
   if (good) {
-    tell_ready();
-    good = work(config, &models, &err);
+    lvn_process_tell_ready();
+    good = work(&worker, &err);
   }
-  if (!good && stop_requested == 0) {
+  if (!good && !worker.stops) {
     lvn_log_error(LVN_LOG_ERROR, "worker-stopped", &err, "%s", "");
   }
-  close_models(&models);
-  return good || stop_requested != 0 ? 0 : 1;
+  close_models(&worker.models);
+  close_loop(&worker);
+  return good || worker.stops ? 0 : 1;
 }

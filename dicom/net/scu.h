@@ -40,6 +40,8 @@ LVN_MUST_CHECK bool lvn_scu_echo(struct lvn_scu *scu, struct lvn_error *err);
  * no presentation context for the file (permanent for this peer). Other errors: the association is dead. */
 LVN_MUST_CHECK bool lvn_scu_store(struct lvn_scu *scu, const struct lvn_scu_file *file, uint16_t *ret_status,
                                   struct lvn_error *err);
+/* Did all of the last object go out, whether or not an answer came? Then the peer may have it. */
+bool lvn_scu_was_sent(const struct lvn_scu *scu);
 void lvn_scu_close(struct lvn_scu *scu); /* releases, or aborts after an error; NULL is allowed */
 
 #ifdef __cplusplus

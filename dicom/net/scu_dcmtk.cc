@@ -14,6 +14,7 @@ struct lvn_scu {
   T_ASC_Association *association = nullptr;
   unsigned dimse_seconds = 0;
   bool broken = false;
+  bool was_sent = false; // all of the last object
 
   lvn_scu() = default;
   lvn_scu(const lvn_scu &) = delete;
@@ -129,8 +130,13 @@ bool connect_peer(lvn_scu &scu, const lvn_scu_peer &peer, const lvn_scu_file *fi
   return true;
 }
 
+void note_progress(void *was_sent, T_DIMSE_StoreProgress *progress, T_DIMSE_C_StoreRQ *) {
+  *static_cast<bool *>(was_sent) = progress->state == DIMSE_StoreEnd;
+}
+
 bool store(lvn_scu &scu, const lvn_scu_file &file, uint16_t *ret_status, lvn_error *err) {
   DcmFileFormat format;
+  scu.was_sent = false;
   OFCondition status = format.loadFile(file.path);
   if (status.bad()) {
     return lvn_error_set(err, LVN_ERROR_DATA, "'%s' cannot be read: %s", file.path, status.text());
@@ -153,8 +159,8 @@ bool store(lvn_scu &scu, const lvn_scu_file &file, uint16_t *ret_status, lvn_err
   request.DataSetType = DIMSE_DATASET_PRESENT;
   request.Priority = DIMSE_PRIORITY_MEDIUM;
   DcmDataset *detail = nullptr;
-  status = DIMSE_storeUser(scu.association, context, &request, nullptr, dataset, nullptr, nullptr, DIMSE_NONBLOCKING,
-                           static_cast<int>(scu.dimse_seconds), &response, &detail);
+  status = DIMSE_storeUser(scu.association, context, &request, nullptr, dataset, note_progress, &scu.was_sent,
+                           DIMSE_NONBLOCKING, static_cast<int>(scu.dimse_seconds), &response, &detail);
   std::unique_ptr<DcmDataset> detail_owner(detail);
   if (status.bad()) {
     scu.broken = true;
@@ -198,6 +204,10 @@ bool lvn_scu_echo(struct lvn_scu *scu, struct lvn_error *err) {
 
 bool lvn_scu_store(struct lvn_scu *scu, const struct lvn_scu_file *file, uint16_t *ret_status, struct lvn_error *err) {
   return lvn_guard(err, LVN_ERROR_IO, [&] { return store(*scu, *file, ret_status, err); });
+}
+
+bool lvn_scu_was_sent(const struct lvn_scu *scu) {
+  return scu->was_sent;
 }
 
 void lvn_scu_close(struct lvn_scu *scu) {

@@ -134,7 +134,7 @@ class Run:
                 problems.append(f"stuck: job is {job['state']} ('{job['error'][:160]}')")
         for row in self.site.ask("outbound").get("outbound", []):
             if row["study"] == study["name"] and row["state"] != "sent":
-                problems.append(f"stuck: outbound is {row['state']} ('{row['last_error'][:100]}')")
+                problems.append(f"stuck: outbound is {row['state']} ('{row['status_message'][:100]}')")
         return problems
 
     def result_problems(self, study_uid):

@@ -53,7 +53,7 @@ ROOMS = {
     "daemon/pipeline/outbox": MODULE + ("dicom/net",),
     "daemon/pipeline/fetch": MODULE,
     "daemon/pipeline/retention": MODULE,
-    "daemon/pipeline/rebuild": MODULE + ("daemon/pipeline/outbox", "daemon/pipeline/retention"),
+    "daemon/pipeline/rebuild": MODULE + ("daemon/pipeline/retention",),
     "daemon/pipeline/watch": MODULE + MODULES + ("daemon/web",),
     "daemon/pipeline/control": MODULE + MODULES + ("daemon/pipeline/rebuild", "daemon/pipeline/watch"),
     "daemon/pipeline": MODULE + MODULES + ("dicom/net", "daemon/pipeline/rebuild", "daemon/pipeline/watch",

@@ -92,7 +92,7 @@ static bool settle_studies(struct lvn_assembly *assembly, int64_t now_ms, struct
   LVN_CLEANUP(lvn_file_names_clear) struct lvn_file_names open_studies = {0};
   LVN_AUTOFREE struct lvn_index_study *studies = NULL;
   size_t count = 0;
-  const struct lvn_index_study_filter filter = {.state = "collecting", .changed_only = 1};
+  const struct lvn_index_study_filter filter = {.state = LVN_STUDY_COLLECTING, .changed_only = true};
   if (!lvn_index_list_studies(assembly->needs.index, &filter, &studies, &count, err)) {
     return false;
   }
@@ -119,8 +119,8 @@ static bool settle_studies(struct lvn_assembly *assembly, int64_t now_ms, struct
 static bool create_jobs(struct lvn_assembly *assembly, int64_t now_ms, struct lvn_error *err) {
   LVN_AUTOFREE struct lvn_index_study *studies = NULL;
   size_t count = 0;
-  const struct lvn_index_model *model = assembly->needs.get_model(assembly->needs.user_data);
-  const struct lvn_index_study_filter filter = {.state = "ready"};
+  const struct lvn_job_model *model = assembly->needs.get_model(assembly->needs.user_data);
+  const struct lvn_index_study_filter filter = {.state = LVN_STUDY_READY};
   if (!lvn_index_list_studies(assembly->needs.index, &filter, &studies, &count, err)) {
     return false;
   }
@@ -133,7 +133,7 @@ static bool create_jobs(struct lvn_assembly *assembly, int64_t now_ms, struct lv
           studies[i].status_message[0] != '\0' ||
           lvn_index_study_wait(assembly->needs.index, studies[i].study_uid, "waiting for the analysis worker", err);
     } else if (!studies[i].has_live_job) {
-      is_done = lvn_index_job_create(assembly->needs.index, studies[i].study_uid, model, now_ms, &job_id, err);
+      is_done = lvn_queue_create(assembly->needs.index, studies[i].study_uid, model, now_ms, &job_id, err);
     }
     if (!is_done) {
       good = lvn_error_prefix(err, "study %s", studies[i].name);

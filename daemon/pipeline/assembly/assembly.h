@@ -5,6 +5,7 @@
 #include "config/config.h"
 #include "daemon/pipeline/shared/tick.h"
 #include "storage/index.h"
+#include "storage/queue.h"
 #include "storage/spool.h"
 
 #ifdef __cplusplus
@@ -19,7 +20,7 @@ struct lvn_assembly_needs {
   /* Was an object of this study acknowledged that is not in the index yet? */
   bool (*holds_study)(void *user_data, const char *study_uid);
   /* The model that analyses now; NULL: none is known yet. */
-  const struct lvn_index_model *(*get_model)(void *user_data);
+  const struct lvn_job_model *(*get_model)(void *user_data);
   void *user_data;
 };
 LVN_MUST_CHECK bool lvn_assembly_create(const struct lvn_assembly_needs *needs, struct lvn_assembly **ret_assembly,

@@ -38,12 +38,26 @@ static json_t *time_text(int64_t wall_ms) {
   return json_string(text);
 }
 
-static json_t *pack_states(const struct lvn_index_counts *counts, const char *entity) {
+static json_t *pack_studies(const struct lvn_index_counts *counts) {
   json_t *object = json_object();
-  for (size_t i = 0; i < counts->count; i++) {
-    if (strcmp(counts->items[i].entity, entity) == 0) {
-      (void)json_object_set_new(object, counts->items[i].state, json_integer(counts->items[i].count));
-    }
+  for (int i = LVN_STUDY_ANY + 1; i < LVN_STUDY_STATES; i++) {
+    (void)json_object_set_new(object, lvn_study_state_name((enum lvn_study_state)i), json_integer(counts->studies[i]));
+  }
+  return object;
+}
+
+static json_t *pack_jobs(const int64_t counts[LVN_JOB_STATES]) {
+  json_t *object = json_object();
+  for (int i = LVN_JOB_ANY + 1; i < LVN_JOB_STATES; i++) {
+    (void)json_object_set_new(object, lvn_job_state_name((enum lvn_job_state)i), json_integer(counts[i]));
+  }
+  return object;
+}
+
+static json_t *pack_outbox(const struct lvn_outbox_counts *counts) {
+  json_t *object = json_object();
+  for (int i = LVN_OUTBOX_ANY + 1; i < LVN_OUTBOX_STATES; i++) {
+    (void)json_object_set_new(object, lvn_outbox_state_name((enum lvn_outbox_state)i), json_integer(counts->rows[i]));
   }
   return object;
 }
@@ -75,20 +89,23 @@ static json_t *answer_status(const struct lvn_control_needs *needs, const json_t
   (void)request;
   struct lvn_error err;
   struct lvn_index_counts counts;
+  struct lvn_outbox_counts outbox;
+  int64_t jobs[LVN_JOB_STATES];
   uint64_t free_bytes = 0;
   char undelivered[256];
-  if (!lvn_index_count(needs->index, &counts, &err) ||
+  if (!lvn_index_count(needs->index, &counts, &err) || !lvn_queue_count(needs->index, jobs, &err) ||
+      !lvn_outbox_count(needs->index, &outbox, &err) ||
       !lvn_watch_describe_undelivered(needs->watch, undelivered, sizeof undelivered, &err) ||
       !lvn_file_free_bytes(needs->config->state_folder, &free_bytes, &err)) {
     return refuse(&err);
   }
-  json_t *root = json_pack(
-      "{s:b, s:s, s:i, s:o, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:s}", "ok", 1, "ae_title", needs->config->ae_title,
-      "port", (int)needs->config->port, "started", time_text(lvn_watch_get_started_ms(needs->watch)), "objects",
-      (json_int_t)counts.objects, "free_bytes", (json_int_t)free_bytes, "studies", pack_states(&counts, "study"),
-      "jobs", pack_states(&counts, "job"), "outbound", pack_states(&counts, "outbound"), "workers",
-      pack_workers(needs->scheduler), "oldest_outbound", time_text(counts.oldest_outbound_ms), "last_sent",
-      time_text(counts.last_success_ms), "problem", needs->get_problem(needs->user_data));
+  json_t *root = json_pack("{s:b, s:s, s:i, s:o, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:s}", "ok", 1, "ae_title",
+                           needs->config->ae_title, "port", (int)needs->config->port, "started",
+                           time_text(lvn_watch_get_started_ms(needs->watch)), "objects", (json_int_t)counts.objects,
+                           "free_bytes", (json_int_t)free_bytes, "studies", pack_studies(&counts), "jobs",
+                           pack_jobs(jobs), "outbound", pack_outbox(&outbox), "workers", pack_workers(needs->scheduler),
+                           "oldest_outbound", time_text(outbox.oldest_ms), "last_sent", time_text(outbox.last_sent_ms),
+                           "problem", needs->get_problem(needs->user_data));
   (void)json_object_set_new(root, "retention", json_string(lvn_retention_get_remark(needs->retention)));
   (void)json_object_set_new(root, "undelivered", json_string(undelivered));
   (void)json_object_set_new(root, "disk", json_string(lvn_retention_get_disk_notice(needs->retention)));
@@ -98,8 +115,8 @@ static json_t *answer_status(const struct lvn_control_needs *needs, const json_t
 
 static json_t *pack_study(const struct lvn_index_study *study) {
   return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:b, s:s, s:o, s:o}", "name", study->name,
-                   "study_instance_uid", study->study_uid, "state", study->state, "status_message",
-                   study->status_message, "objects", (json_int_t)study->object_count, "ct_series",
+                   "study_instance_uid", study->study_uid, "state", lvn_study_state_name(study->state),
+                   "status_message", study->status_message, "objects", (json_int_t)study->object_count, "ct_series",
                    (json_int_t)study->ct_series_count, "rois", (json_int_t)study->roi_count, "revision",
                    (json_int_t)study->revision, "job", (json_int_t)study->latest_job_id, "locked",
                    (int)study->is_locked, "source", study->source_aet, "first_received",
@@ -110,9 +127,10 @@ static json_t *answer_studies(const struct lvn_control_needs *needs, const json_
   struct lvn_error err;
   LVN_AUTOFREE struct lvn_index_study *studies = NULL;
   size_t count = 0;
-  const struct lvn_index_study_filter filter = {.state = text_of(request, "state"),
-                                                .study_uid = text_of(request, "study")};
-  if (!lvn_index_list_studies(needs->index, &filter, &studies, &count, &err)) {
+  const char *state = text_of(request, "state");
+  struct lvn_index_study_filter filter = {.study_uid = text_of(request, "study")};
+  if ((state != NULL && !lvn_study_state_parse(state, &filter.state, &err)) ||
+      !lvn_index_list_studies(needs->index, &filter, &studies, &count, &err)) {
     return refuse(&err);
   }
   json_t *array = json_array();
@@ -124,46 +142,53 @@ static json_t *answer_studies(const struct lvn_control_needs *needs, const json_
 
 static json_t *answer_jobs(const struct lvn_control_needs *needs, const json_t *request) {
   struct lvn_error err;
-  LVN_AUTOFREE struct lvn_index_job *jobs = NULL;
+  LVN_AUTOFREE struct lvn_job *jobs = NULL;
   size_t count = 0;
-  if (!lvn_index_list_jobs(needs->index, text_of(request, "state"), text_of(request, "study"), LIST_LIMIT, &jobs,
-                           &count, &err)) {
+  const char *state = text_of(request, "state");
+  struct lvn_job_filter filter = {.study_uid = text_of(request, "study"), .limit = LIST_LIMIT};
+  if ((state != NULL && !lvn_job_state_parse(state, &filter.state, &err)) ||
+      !lvn_queue_list(needs->index, &filter, &jobs, &count, &err)) {
     return refuse(&err);
   }
   json_t *array = json_array();
   for (size_t i = 0; i < count; i++) {
-    const struct lvn_index_job *job = &jobs[i];
+    const struct lvn_job *job = &jobs[i];
     char folder[LVN_PATH_BYTES] = "";
     if (!lvn_jobfile_folder(needs->config, job->job_id, folder, &err)) {
       folder[0] = '\0';
     }
-    (void)json_array_append_new(array, json_pack("{s:I, s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:o, s:o}", "job",
-                                                 (json_int_t)job->job_id, "study", job->study_name, "state", job->state,
-                                                 "outcome", job->outcome, "attempt", (json_int_t)job->attempt, "model",
-                                                 job->model_name, "version", job->model_version, "error_code",
-                                                 job->error_code, "error", job->error_text, "folder", folder, "started",
-                                                 time_text(job->started_ms), "finished", time_text(job->finished_ms)));
+    (void)json_array_append_new(
+        array,
+        json_pack("{s:I, s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:o, s:o}", "job", (json_int_t)job->job_id,
+                  "study", job->study_name, "state", lvn_job_state_name(job->state), "outcome",
+                  lvn_job_outcome_name(job->outcome), "attempt", (json_int_t)job->attempt, "model", job->model_name,
+                  "version", job->model_version, "error_code", job->error_code, "error", job->error_text, "folder",
+                  folder, "started", time_text(job->started_ms), "finished", time_text(job->finished_ms)));
   }
   return json_pack("{s:b, s:o}", "ok", 1, "jobs", array);
 }
 
 static json_t *answer_outbound(const struct lvn_control_needs *needs, const json_t *request) {
   struct lvn_error err;
-  LVN_AUTOFREE struct lvn_index_outbound *rows = NULL;
+  LVN_AUTOFREE struct lvn_outbox_row *rows = NULL;
   size_t count = 0;
-  if (!lvn_index_list_outbound(needs->index, text_of(request, "state"), LIST_LIMIT, &rows, &count, &err)) {
+  const char *name = text_of(request, "state");
+  enum lvn_outbox_state state = LVN_OUTBOX_ANY;
+  if ((name != NULL && !lvn_outbox_state_parse(name, &state, &err)) ||
+      !lvn_outbox_list(needs->index, state, LIST_LIMIT, &rows, &count, &err)) {
     return refuse(&err);
   }
   json_t *array = json_array();
   for (size_t i = 0; i < count; i++) {
-    const struct lvn_index_outbound *row = &rows[i];
-    (void)json_array_append_new(array, json_pack("{s:I, s:I, s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:o, s:o}", "outbound",
-                                                 (json_int_t)row->outbound_id, "job", (json_int_t)row->job_id, "study",
-                                                 row->study_name, "destination", row->destination, "state", row->state,
-                                                 "sop_instance_uid", row->sop_instance_uid, "attempt",
-                                                 (json_int_t)row->attempt, "last_status", (json_int_t)row->last_status,
-                                                 "last_error", row->last_error, "created", time_text(row->created_ms),
-                                                 "not_before", time_text(row->not_before_ms)));
+    const struct lvn_outbox_row *row = &rows[i];
+    (void)json_array_append_new(
+        array, json_pack("{s:I, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:I, s:s, s:o, s:o}", "outbound",
+                         (json_int_t)row->outbox_id, "job", (json_int_t)row->job_id, "study", row->study_name,
+                         "destination", row->destination, "state", lvn_outbox_state_name(row->state), "kind",
+                         lvn_outbox_kind_name(row->kind), "path", row->path, "sop_instance_uid", row->sop_instance_uid,
+                         "attempt", (json_int_t)row->attempt, "verdict", lvn_send_verdict_name(row->verdict), "status",
+                         (json_int_t)row->status, "status_message", row->status_message, "created",
+                         time_text(row->created_ms), "not_before", time_text(row->not_before_ms)));
   }
   return json_pack("{s:b, s:o}", "ok", 1, "outbound", array);
 }
@@ -207,15 +232,15 @@ static bool retry_study(const struct lvn_control_needs *needs, const char *name,
 }
 
 static bool retry_failed_outbound(const struct lvn_control_needs *needs, json_int_t *ret_count, struct lvn_error *err) {
-  LVN_AUTOFREE struct lvn_index_outbound *rows = NULL;
+  LVN_AUTOFREE struct lvn_outbox_row *rows = NULL;
   size_t count = 0;
-  if (!lvn_index_list_outbound(needs->index, "failed", RETRY_LIMIT, &rows, &count, err) ||
+  if (!lvn_outbox_list(needs->index, LVN_OUTBOX_FAILED, RETRY_LIMIT, &rows, &count, err) ||
       !lvn_index_begin(needs->index, err)) {
     return false;
   }
   bool good = true;
   for (size_t i = 0; good && i < count; i++) {
-    good = lvn_index_outbound_retry(needs->index, rows[i].outbound_id, err);
+    good = lvn_outbox_retry(needs->index, rows[i].outbox_id, err);
   }
   *ret_count = (json_int_t)count;
   return end_change(needs, good, err);
@@ -231,9 +256,9 @@ static json_t *answer_retry(const struct lvn_control_needs *needs, const json_t 
   if (study != NULL) {
     good = retry_study(needs, study, &err);
   } else if (json_is_integer(job)) {
-    good = lvn_index_job_retry(needs->index, json_integer_value(job), &err);
+    good = lvn_queue_retry(needs->index, json_integer_value(job), &err);
   } else if (json_is_integer(outbound)) {
-    good = lvn_index_outbound_retry(needs->index, json_integer_value(outbound), &err);
+    good = lvn_outbox_retry(needs->index, json_integer_value(outbound), &err);
   } else if (json_is_true(json_object_get(request, "failed_outbound"))) {
     good = retry_failed_outbound(needs, &count, &err);
   } else {
@@ -303,14 +328,14 @@ static json_t *answer_copy_index(const struct lvn_control_needs *needs, const js
   (void)request;
   struct lvn_error err;
   char path[LVN_PATH_BYTES];
-  LVN_AUTOFREE struct lvn_index_outbound *rows = NULL;
+  LVN_AUTOFREE struct lvn_outbox_row *rows = NULL;
   size_t count = 0;
   if (!lvn_path_join(path, needs->config->state_folder, LVN_VERIFY_COPY, &err)) {
     return refuse(&err);
   }
   (void)unlink(path); /* an earlier one that was not taken away */
   if (!lvn_index_copy(needs->index, path, &err) ||
-      !lvn_index_list_outbound(needs->index, "sending", LIST_LIMIT, &rows, &count, &err)) {
+      !lvn_outbox_list(needs->index, LVN_OUTBOX_SENDING, LIST_LIMIT, &rows, &count, &err)) {
     return refuse(&err);
   }
   struct lvn_scheduler_worker workers[LVN_SCHEDULER_WORKERS_MAX];

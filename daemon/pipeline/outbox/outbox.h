@@ -1,9 +1,11 @@
-/* Outbox: results go to their destinations. Shape: shared/tick.h. */
+/* Outbox: what is queued goes to its destinations, by the transport that serves each. Shape: shared/tick.h; the rows
+ * are storage/outbox.h's. */
 #ifndef LVN_DAEMON_PIPELINE_OUTBOX_H
 #define LVN_DAEMON_PIPELINE_OUTBOX_H
 
 #include "base/loop/loop.h"
 #include "config/config.h"
+#include "daemon/pipeline/outbox/transport.h"
 #include "daemon/pipeline/shared/tick.h"
 #include "storage/index.h"
 
@@ -16,6 +18,7 @@ struct lvn_outbox_needs {
   const struct lvn_config *config;
   struct lvn_index *index;
   struct lvn_loop *loop;
+  const struct lvn_transport *const *transports; /* ended by NULL; NULL: lvn_transports */
 };
 LVN_MUST_CHECK bool lvn_outbox_create(const struct lvn_outbox_needs *needs, struct lvn_outbox **ret_outbox,
                                       struct lvn_error *err);
@@ -33,6 +36,9 @@ size_t lvn_outbox_count_busy(const struct lvn_outbox *outbox);
 bool lvn_outbox_is_busy(const struct lvn_outbox *outbox, const char *destination);
 /* From the begin of a send to its end. */
 struct lvn_stage lvn_outbox_get_stage(const struct lvn_outbox *outbox);
+
+/* Wait before the next attempt: doubled each time, up to the maximum. */
+int64_t lvn_outbox_backoff_ms(int64_t attempt, unsigned first_seconds, unsigned max_seconds);
 
 #ifdef __cplusplus
 }

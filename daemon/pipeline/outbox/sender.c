@@ -10,7 +10,6 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/memory.h"
-#include "dicom/net/scu.h"
 
 /* DESIGN: `mutex` guards every field of every lane and the answers. A lane's thread sleeps on the lane's condition
  * until it has rows, sends them without the lock, then puts its answers into the common list and writes the eventfd.
@@ -23,8 +22,9 @@ struct answer_node {
 
 struct lane {
   struct lvn_sender *sender;
-  struct lvn_sender_route route;
-  struct lvn_index_outbound *rows; /* owned while busy */
+  const struct lvn_transport *transport;
+  struct lvn_transport_route route;
+  struct lvn_outbox_row *rows; /* owned while busy */
   size_t row_count;
   struct answer_node *spare; /* one for each row that is not answered yet */
   bool is_busy;
@@ -41,60 +41,6 @@ struct lvn_sender {
   struct answer_node *first;
   struct answer_node **last;
 };
-
-enum lvn_index_send_verdict lvn_sender_judge(uint16_t status) {
-  switch (status) {
-  case 0x0000: /* success */
-  case 0x0001: /* warnings of PS3.7 annex C: the object was taken */
-  case 0x0107:
-  case 0x0116:
-  case 0x0111: /* "duplicate SOP instance": our UIDs belong to one content, and its answer was lost the last time */
-    return LVN_INDEX_SENT;
-  case 0x0110: /* processing failure: a database or disk behind the archive */
-  case 0x0210: /* duplicate invocation: an archive that has not forgotten the message before */
-  case 0x0213: /* resource limitation */
-  case 0xFE00: /* cancelled */
-    return LVN_INDEX_SEND_AGAIN;
-  default:
-    break;
-  }
-  if ((status & 0xF000U) == 0xB000) {
-    return LVN_INDEX_SENT;
-  }
-  return (status & 0xFF00U) == 0xA700 ? LVN_INDEX_SEND_AGAIN : LVN_INDEX_SEND_FAILED;
-}
-
-static const char *describe(uint16_t status) {
-  switch (status) {
-  case 0x0110:
-    return " (processing failure)";
-  case 0x0111:
-    return " (it has this object already)";
-  case 0x0122:
-    return " (SOP class not supported)";
-  case 0x0124:
-    return " (not authorized)";
-  default:
-    break;
-  }
-  switch (status & 0xFF00U) {
-  case 0xA700:
-    return " (out of resources)";
-  case 0xA900:
-    return " (data set does not match the SOP class)";
-  default:
-    break;
-  }
-  return (status & 0xF000U) == 0xC000 ? " (cannot understand)" : "";
-}
-
-int64_t lvn_sender_backoff_ms(int64_t attempt, unsigned first_seconds, unsigned max_seconds) {
-  int64_t seconds = first_seconds;
-  for (int64_t i = 1; i < attempt && seconds < (int64_t)max_seconds; i++) {
-    seconds *= 2;
-  }
-  return (seconds < (int64_t)max_seconds ? seconds : (int64_t)max_seconds) * 1000;
-}
 
 /* Room for every answer before anything is sent: what was sent can then always be told. */
 static bool prepare_answers(struct lane *lane, struct lvn_error *err) {
@@ -128,70 +74,41 @@ static void post_answer(struct lane *lane, const struct lvn_sender_answer *answe
   (void)pthread_mutex_unlock(&sender->mutex);
 }
 
-static void fill_answer(const struct lane *lane, const struct lvn_index_outbound *row,
-                        enum lvn_index_send_verdict verdict, int64_t status, const char *message,
+static void fill_answer(const struct lane *lane, const struct lvn_outbox_row *row,
                         struct lvn_sender_answer *ret_answer) {
-  *ret_answer = (struct lvn_sender_answer){
-      .outbound_id = row->outbound_id, .attempt = row->attempt, .verdict = verdict, .status = status};
-  (void)lvn_copy(ret_answer->destination, sizeof ret_answer->destination, lane->route.destination);
+  *ret_answer = (struct lvn_sender_answer){.outbox_id = row->outbox_id, .kind = row->kind, .attempt = row->attempt};
+  (void)lvn_copy(ret_answer->destination, sizeof ret_answer->destination, lane->route.peer.name);
   (void)lvn_copy(ret_answer->study_name, sizeof ret_answer->study_name, row->study_name);
-  (void)lvn_copy(ret_answer->message, sizeof ret_answer->message, message);
-}
-
-/* One object over the open association; false: the association is dead. */
-static bool send_one(const struct lane *lane, struct lvn_scu *scu, const struct lvn_scu_file *file,
-                     const struct lvn_index_outbound *row, struct lvn_sender_answer *ret_answer) {
-  struct lvn_error err = {0};
-  uint16_t status = 0;
-  char text[128];
-  if (lvn_scu_store(scu, file, &status, &err)) {
-    (void)snprintf(text, sizeof text, status == 0 ? "stored" : "the peer answered 0x%04X%s", status, describe(status));
-    fill_answer(lane, row, lvn_sender_judge(status), status, text, ret_answer);
-    return true;
-  }
-  bool is_permanent = err.code == LVN_ERROR_DATA;
-  fill_answer(lane, row, is_permanent ? LVN_INDEX_SEND_FAILED : LVN_INDEX_SEND_AGAIN, -1, err.message, ret_answer);
-  return is_permanent;
 }
 
 /* Without memory nothing is sent and nothing answered: the rows are found without a sender. */
 static void send_batch(struct lane *lane) {
   struct lvn_error err = {0};
-  struct lvn_scu *scu = NULL;
+  void *link = NULL;
   double start = lvn_clock_monotonic_seconds();
-  const struct lvn_scu_peer peer = {.host = lane->route.host,
-                                    .port = lane->route.port,
-                                    .called_aet = lane->route.called_aet,
-                                    .calling_aet = lane->route.calling_aet,
-                                    .connect_seconds = lane->route.connect_seconds,
-                                    .dimse_seconds = lane->route.dimse_seconds};
-  LVN_AUTOFREE struct lvn_scu_file *files = lvn_alloc(lane->row_count, sizeof *files, &err);
-  if (files == NULL || !prepare_answers(lane, &err)) {
+  if (!prepare_answers(lane, &err)) {
     drop_answers(lane);
     return;
   }
-  for (size_t i = 0; i < lane->row_count; i++) {
-    const struct lvn_index_outbound *row = &lane->rows[i];
-    files[i] = (struct lvn_scu_file){.path = row->path,
-                                     .sop_class_uid = row->sop_class_uid,
-                                     .transfer_syntax_uid =
-                                         row->transfer_syntax_uid[0] == '\0' ? NULL : row->transfer_syntax_uid};
-  }
-  bool is_open = lvn_scu_open(&peer, files, lane->row_count, &scu, &err);
+  bool is_open = lane->transport->open(&lane->route, lane->rows, lane->row_count, &link, &err);
+  bool is_alive = is_open;
   for (size_t i = 0; i < lane->row_count; i++) {
     struct lvn_sender_answer answer;
-    if (is_open) {
-      is_open = send_one(lane, scu, &files[i], &lane->rows[i], &answer);
-      if (!is_open) {
-        (void)lvn_error_set(&err, LVN_ERROR_IO, "the association ended before it was sent: %.300s", answer.message);
+    fill_answer(lane, &lane->rows[i], &answer);
+    if (is_alive) {
+      is_alive = lane->transport->send(link, &lane->rows[i], &answer.said);
+      if (!is_alive) {
+        (void)lvn_error_set(&err, LVN_ERROR_IO, "the connection ended before it was sent: %.300s", answer.said.message);
       }
     } else {
-      fill_answer(lane, &lane->rows[i], LVN_INDEX_SEND_AGAIN, -1, err.message, &answer);
+      lvn_transport_say(&answer.said, LVN_SEND_RETRY, -1, "%s", err.message);
     }
     answer.seconds = i + 1 == lane->row_count ? lvn_clock_monotonic_seconds() - start : 0;
     post_answer(lane, &answer);
   }
-  lvn_scu_close(scu);
+  if (is_open) {
+    lane->transport->close(link);
+  }
 }
 
 static void *run_lane(void *pointer) {
@@ -284,7 +201,7 @@ int lvn_sender_get_fd(const struct lvn_sender *sender) {
 
 static struct lane *find_lane(const struct lvn_sender *sender, const char *destination) {
   for (size_t i = 0; i < sender->lane_count; i++) {
-    if (strcmp(sender->lanes[i]->route.destination, destination) == 0) {
+    if (strcmp(sender->lanes[i]->route.peer.name, destination) == 0) {
       return sender->lanes[i];
     }
   }
@@ -310,7 +227,8 @@ static struct lane *find_idle_lane(struct lvn_sender *sender) {
   return idle;
 }
 
-static struct lane *make_lane(struct lvn_sender *sender, const struct lvn_sender_route *route, struct lvn_error *err) {
+static struct lane *make_lane(struct lvn_sender *sender, const struct lvn_transport_route *route,
+                              struct lvn_error *err) {
   if (sender->lane_count == LVN_CONFIG_PEERS_MAX) {
     struct lane *idle = find_idle_lane(sender);
     if (idle == NULL) {
@@ -338,9 +256,10 @@ static struct lane *make_lane(struct lvn_sender *sender, const struct lvn_sender
   return lane;
 }
 
-bool lvn_sender_post(struct lvn_sender *sender, const struct lvn_sender_route *route, struct lvn_index_outbound *rows,
-                     size_t row_count, struct lvn_error *err) {
-  struct lane *lane = find_lane(sender, route->destination); /* only this thread adds lanes */
+bool lvn_sender_post(struct lvn_sender *sender, const struct lvn_transport *transport,
+                     const struct lvn_transport_route *route, struct lvn_outbox_row *rows, size_t row_count,
+                     struct lvn_error *err) {
+  struct lane *lane = find_lane(sender, route->peer.name); /* only this thread adds lanes */
   if (lane == NULL) {
     lane = make_lane(sender, route, err);
   }
@@ -350,6 +269,7 @@ bool lvn_sender_post(struct lvn_sender *sender, const struct lvn_sender_route *r
   (void)pthread_mutex_lock(&sender->mutex);
   bool is_free = !lane->is_busy;
   if (is_free) {
+    lane->transport = transport;
     lane->route = *route;
     lane->rows = rows;
     lane->row_count = row_count;
@@ -357,7 +277,7 @@ bool lvn_sender_post(struct lvn_sender *sender, const struct lvn_sender_route *r
     (void)pthread_cond_signal(&lane->wake);
   }
   (void)pthread_mutex_unlock(&sender->mutex);
-  return is_free || lvn_error_set(err, LVN_ERROR_INTERNAL, "destination '%s' is busy", route->destination);
+  return is_free || lvn_error_set(err, LVN_ERROR_INTERNAL, "destination '%s' is busy", route->peer.name);
 }
 
 bool lvn_sender_take(struct lvn_sender *sender, struct lvn_sender_answer *ret_answer) {

@@ -5,11 +5,11 @@
 
 #include "base/log.h"
 #include "base/memory.h"
-#include "daemon/pipeline/outbox/outbox_internal.h"
 #include "daemon/pipeline/retention/removal.h"
 #include "daemon/pipeline/shared/describe.h"
 #include "daemon/pipeline/shared/destinations.h"
 #include "daemon/pipeline/shared/jobfile.h"
+#include "daemon/pipeline/shared/sentfile.h"
 #include "storage/index_restore.h"
 #include "storage/spool.h"
 
@@ -87,7 +87,7 @@ static bool add_objects(struct lvn_index *index, const struct lvn_objects *objec
   return true;
 }
 
-static bool restore_sent(void *user_data, const struct lvn_index_sent *sent, struct lvn_error *err) {
+static bool restore_sent(void *user_data, const struct lvn_outbox_sent *sent, struct lvn_error *err) {
   return lvn_index_sent_restore(user_data, sent, err);
 }
 
@@ -101,7 +101,7 @@ static bool restore_job(struct lvn_index *index, const struct lvn_config *config
   if (!found) {
     return true;
   }
-  (void)lvn_copy(file.job.outcome, sizeof file.job.outcome, file.recorded);
+  file.job.outcome = file.recorded;
   bool good = lvn_index_job_restore(index, &file.job, err);
   for (size_t i = 0; good && i < file.result_count; i++) {
     good = lvn_index_result_restore(index, job_id, &file.results[i], err);
@@ -124,18 +124,18 @@ static bool restore_study(struct lvn_index *index, const struct lvn_config *conf
       (job_id != 0 && !lvn_jobfile_read(config, job_id, &file, &found, err))) {
     return false;
   }
-  if (!found || file.outcome[0] == '\0') { /* an operator wants it once more, or a result is gone */
+  if (!found || file.outcome == LVN_OUTCOME_NONE) { /* an operator wants it once more, or a result is gone */
     lvn_jobfile_clear(&file);
     return true;
   }
-  struct lvn_index_finish finish = {.job_id = job_id,
-                                    .outcome = file.outcome,
-                                    .status_message = file.status_message,
-                                    .results = file.results,
-                                    .result_count = file.result_count,
-                                    .destinations = names,
-                                    .destination_count = file.destination_count,
-                                    .now_ms = file.job.finished_ms};
+  struct lvn_job_finish finish = {.job_id = job_id,
+                                  .outcome = file.outcome,
+                                  .status_message = file.status_message,
+                                  .results = file.results,
+                                  .result_count = file.result_count,
+                                  .destinations = names,
+                                  .destination_count = file.destination_count,
+                                  .now_ms = file.job.finished_ms};
   for (size_t i = 0; i < file.destination_count; i++) {
     names[i] = file.destinations[i];
   }

@@ -69,7 +69,7 @@ static bool remove_files(const struct lvn_removal *removal, const json_t *list, 
   json_array_foreach(json_object_get(list, "jobs"), position, item) {
     bool is_known = false;
     int64_t job_id = json_integer_value(item);
-    if (!lvn_index_has_job(removal->index, job_id, &is_known, err) ||
+    if (!lvn_queue_has(removal->index, job_id, &is_known, err) ||
         (!is_known && !remove_results(removal->config, job_id, err))) {
       return false;
     }
@@ -97,11 +97,12 @@ static bool work_off(const struct lvn_removal *removal, const char *path, const 
 
 static json_t *make_list(const struct lvn_removal *removal, const char *study_uid, struct lvn_error *err) {
   LVN_AUTOFREE uint8_t *digests = NULL;
-  LVN_AUTOFREE struct lvn_index_job *jobs = NULL;
+  LVN_AUTOFREE struct lvn_job *jobs = NULL;
   size_t count = 0;
   size_t job_count = 0;
+  const struct lvn_job_filter filter = {.study_uid = study_uid, .limit = JOBS_MAX};
   if (!lvn_index_study_objects(removal->index, study_uid, &digests, &count, err) ||
-      !lvn_index_list_jobs(removal->index, NULL, study_uid, JOBS_MAX, &jobs, &job_count, err)) {
+      !lvn_queue_list(removal->index, &filter, &jobs, &job_count, err)) {
     return NULL;
   }
   json_t *object_array = json_array();

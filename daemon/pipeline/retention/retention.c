@@ -228,8 +228,8 @@ static bool expire(struct lvn_retention *retention, const struct lvn_index_study
   if (!lvn_removal_run(&removal, study, &objects, &jobs, err)) {
     return false;
   }
-  lvn_log(LVN_LOG_INFO, "event=expired study=%s state=%s objects=%zu jobs=%zu key=%s", study->name, study->state,
-          objects, jobs, key);
+  lvn_log(LVN_LOG_INFO, "event=expired study=%s state=%s objects=%zu jobs=%zu key=%s", study->name,
+          lvn_study_state_name(study->state), objects, jobs, key);
   return true;
 }
 
@@ -320,7 +320,7 @@ bool lvn_retention_remove(struct lvn_retention *retention, const char *study, bo
     return false;
   }
   lvn_log(LVN_LOG_NOTICE, "event=study-removed study=%s state=%s objects=%zu jobs=%zu force=%d", studies[0].name,
-          studies[0].state, objects, jobs, force);
+          lvn_study_state_name(studies[0].state), objects, jobs, force);
   *ret_study = studies[0];
   ret_study->object_count = (int64_t)objects;
   return true;

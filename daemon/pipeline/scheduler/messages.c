@@ -14,8 +14,7 @@ const char *lvn_message_text(const json_t *object, const char *key) {
 }
 
 /* A result as the worker names it, checked against the file itself. */
-static bool check_result(const json_t *item, const char *folder, struct lvn_index_result *result,
-                         struct lvn_error *err) {
+static bool check_result(const json_t *item, const char *folder, struct lvn_job_result *result, struct lvn_error *err) {
   struct lvn_scan scan;
   size_t length = strlen(folder);
   if (!lvn_copy(result->path, sizeof result->path, lvn_message_text(item, "path")) ||
@@ -41,11 +40,15 @@ bool lvn_message_read_done(const struct lvn_config *config, int64_t job_id, cons
   char folder[LVN_PATH_BYTES];
   const json_t *objects = json_object_get(done, "objects");
   size_t count = json_array_size(objects);
-  const char *outcome = lvn_message_text(done, "outcome");
-  bool is_done = strcmp(outcome, "done") == 0;
-  if ((!is_done && strcmp(outcome, "waiting") != 0 && strcmp(outcome, "refused") != 0) || count > RESULTS_MAX ||
+  enum lvn_job_outcome outcome = LVN_OUTCOME_NONE;
+  if (!lvn_job_outcome_parse(lvn_message_text(done, "outcome"), &outcome, err)) {
+    return false;
+  }
+  bool is_done = outcome == LVN_OUTCOME_DONE;
+  if ((!is_done && outcome != LVN_OUTCOME_WAITING && outcome != LVN_OUTCOME_REFUSED) || count > RESULTS_MAX ||
       (is_done && count == 0)) {
-    return lvn_error_set(err, LVN_ERROR_PROTOCOL, "outcome '%.20s' with %zu results", outcome, count);
+    return lvn_error_set(err, LVN_ERROR_PROTOCOL, "outcome '%s' with %zu results", lvn_job_outcome_name(outcome),
+                         count);
   }
   file->result_count = is_done ? count : 0;
   file->results = lvn_alloc(file->result_count, sizeof *file->results, err);
@@ -57,7 +60,7 @@ bool lvn_message_read_done(const struct lvn_config *config, int64_t job_id, cons
       return false;
     }
   }
-  (void)lvn_copy(file->outcome, sizeof file->outcome, outcome);
+  file->outcome = outcome;
   (void)lvn_copy(file->status_message, sizeof file->status_message, lvn_message_text(done, "status_message"));
   return true;
 }
@@ -78,15 +81,15 @@ static json_t *pack_paths(const struct lvn_objects *objects, const uint8_t *dige
 }
 
 bool lvn_message_make_job(const struct lvn_config *config, struct lvn_index *index, const struct lvn_objects *objects,
-                          const struct lvn_index_job *job, json_t **ret_message, struct lvn_error *err) {
+                          const struct lvn_job *job, json_t **ret_message, struct lvn_error *err) {
   LVN_AUTOFREE uint8_t *digests = NULL;
   size_t count = 0;
   char folder[LVN_PATH_BYTES];
   struct lvn_jobfile file = {.job = *job};
-  struct lvn_index_job earlier = {0};
+  struct lvn_job earlier = {0};
   bool replaces = false;
   if (!lvn_jobfile_folder(config, job->job_id, folder, err) || !lvn_jobfile_write(config, &file, err) ||
-      !lvn_index_job_predecessor(index, job->job_id, REPORT_CLASS, &earlier, &replaces, err) ||
+      !lvn_queue_predecessor(index, job->job_id, REPORT_CLASS, &earlier, &replaces, err) ||
       !lvn_index_study_inputs(index, job->study_uid, &digests, &count, err)) {
     return false;
   }

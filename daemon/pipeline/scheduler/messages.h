@@ -6,6 +6,7 @@
 #include "daemon/pipeline/shared/jobfile.h"
 #include "storage/index.h"
 #include "storage/objects.h"
+#include "storage/queue.h"
 
 #include <jansson.h>
 
@@ -15,7 +16,7 @@ extern "C" {
 
 /* Writes the job's file, whose folder the worker fills, and makes the message: a new reference. */
 LVN_MUST_CHECK bool lvn_message_make_job(const struct lvn_config *config, struct lvn_index *index,
-                                         const struct lvn_objects *objects, const struct lvn_index_job *job,
+                                         const struct lvn_objects *objects, const struct lvn_job *job,
                                          json_t **ret_message, struct lvn_error *err);
 /* The outcome of the job, checked against the files that it names. Owned by *file also where that fails. */
 LVN_MUST_CHECK bool lvn_message_read_done(const struct lvn_config *config, int64_t job_id, const json_t *done,

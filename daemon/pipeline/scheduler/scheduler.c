@@ -26,6 +26,7 @@
 #define JOB_MAX_BYTES (8U << 20)
 #define RETRY_MS INT64_C(5000)
 #define DYING_SECONDS 10.0
+#define LEASE_MS 15000 /* of a job, renewed in every tick */
 
 struct worker {
   struct lvn_scheduler *scheduler;
@@ -46,7 +47,7 @@ struct lvn_scheduler {
   size_t worker_count;
   bool stops;
   bool has_model; /* some worker has greeted since the start */
-  struct lvn_index_model model;
+  struct lvn_job_model model;
   struct lvn_trouble trouble;
   char postponed_problem[128];
   int64_t due_ms;
@@ -147,7 +148,7 @@ void lvn_scheduler_forget(struct lvn_scheduler *scheduler) {
   lvn_verdicts_forget(scheduler->verdicts);
 }
 
-const struct lvn_index_model *lvn_scheduler_get_model(const struct lvn_scheduler *scheduler) {
+const struct lvn_job_model *lvn_scheduler_get_model(const struct lvn_scheduler *scheduler) {
   return scheduler->has_model ? &scheduler->model : NULL;
 }
 
@@ -309,7 +310,7 @@ static void receive(void *user_data) {
 }
 
 /* True when an earlier attempt had come to its end already. */
-static bool finish_from_file(struct lvn_scheduler *scheduler, const struct lvn_index_job *job) {
+static bool finish_from_file(struct lvn_scheduler *scheduler, const struct lvn_job *job) {
   struct lvn_error err;
   bool found = false;
   struct lvn_verdict verdict = {.job_id = job->job_id};
@@ -319,8 +320,8 @@ static bool finish_from_file(struct lvn_scheduler *scheduler, const struct lvn_i
   }
   const struct lvn_jobfile *file = verdict.file;
   if (lvn_jobfile_read(scheduler->needs.config, job->job_id, verdict.file, &found, &err) && found &&
-      strcmp(file->job.key, job->key) == 0 && file->outcome[0] != '\0' &&
-      (strcmp(file->outcome, "done") != 0 || file->result_count > 0)) {
+      strcmp(file->job.key, job->key) == 0 && file->outcome != LVN_OUTCOME_NONE &&
+      (file->outcome != LVN_OUTCOME_DONE || file->result_count > 0)) {
     (void)lvn_copy(verdict.study_name, sizeof verdict.study_name, job->study_name);
     lvn_verdicts_add(scheduler->verdicts, &verdict);
     return true;
@@ -329,7 +330,7 @@ static bool finish_from_file(struct lvn_scheduler *scheduler, const struct lvn_i
   return false;
 }
 
-static void start_work(struct lvn_scheduler *scheduler, struct worker *worker, const struct lvn_index_job *job) {
+static void start_work(struct lvn_scheduler *scheduler, struct worker *worker, const struct lvn_job *job) {
   worker->is.job_id = job->job_id;
   worker->job_started_at = lvn_clock_monotonic_seconds();
   worker->was_killed = false;
@@ -343,12 +344,12 @@ static void start_work(struct lvn_scheduler *scheduler, struct worker *worker, c
 
 /* One job for one idle worker, which is lost when it cannot be told. False: no job can be claimed. */
 static bool dispatch(struct lvn_scheduler *scheduler, struct worker *worker, struct lvn_error *err) {
-  struct lvn_index_job job;
+  struct lvn_job job;
   struct lvn_error reason;
   LVN_AUTOJSON json_t *message = NULL;
   bool found = false;
   do {
-    if (!lvn_index_job_claim(scheduler->needs.index, lvn_clock_wall_ms(), &job, &found, err)) {
+    if (!lvn_queue_claim(scheduler->needs.index, lvn_clock_wall_ms(), LEASE_MS, &job, &found, err)) {
       return false;
     }
   } while (found && finish_from_file(scheduler, &job));
@@ -400,7 +401,8 @@ static void kill_late(struct lvn_scheduler *scheduler, struct worker *worker, in
   lvn_tick_at(&scheduler->due_ms, now_ms + (int64_t)(1000.0 * DYING_SECONDS));
 }
 
-/* A running job that no worker has, and whose outcome waits nowhere, was lost on the way: it is queued again. */
+/* A running job that no worker has, and whose outcome waits nowhere, was lost on the way: its lease is not renewed, and
+ * it is queued again. */
 static bool sweep(struct lvn_scheduler *scheduler, struct lvn_error *err) {
   size_t count = 0;
   size_t swept = 0;
@@ -418,7 +420,8 @@ static bool sweep(struct lvn_scheduler *scheduler, struct lvn_error *err) {
   for (size_t i = 0; i < waiting; i++) {
     ids[count++] = lvn_verdicts_get_job(scheduler->verdicts, i);
   }
-  if (!lvn_index_sweep_jobs(scheduler->needs.index, ids, count, &swept, err)) {
+  if (!lvn_queue_heartbeat(scheduler->needs.index, ids, count, LEASE_MS, err) ||
+      !lvn_queue_sweep(scheduler->needs.index, &swept, err)) {
     return false;
   }
   if (swept > 0) {
@@ -431,7 +434,7 @@ static bool sweep(struct lvn_scheduler *scheduler, struct lvn_error *err) {
 static bool prepare(struct lvn_scheduler *scheduler, struct lvn_error *err) {
   int64_t postponed = 0;
   scheduler->postponed_problem[0] = '\0';
-  if (!sweep(scheduler, err) || !lvn_index_count_postponed(scheduler->needs.index, &postponed, err)) {
+  if (!sweep(scheduler, err) || !lvn_queue_count_postponed(scheduler->needs.index, &postponed, err)) {
     return false;
   }
   if (postponed > 0) {
@@ -439,8 +442,7 @@ static bool prepare(struct lvn_scheduler *scheduler, struct lvn_error *err) {
                    "%lld analyses wait until this node can do them (livervlm jobs says why)", (long long)postponed);
   }
   /* A job's UIDs name its model: no other one may do it. */
-  return !scheduler->has_model ||
-         lvn_index_job_cancel_other_models(scheduler->needs.index, scheduler->model.digest, err);
+  return !scheduler->has_model || lvn_queue_cancel_other_models(scheduler->needs.index, scheduler->model.digest, err);
 }
 
 static void give_out_jobs(struct lvn_scheduler *scheduler) {
@@ -465,9 +467,20 @@ static void give_out_jobs(struct lvn_scheduler *scheduler) {
   }
 }
 
+/* The next job whose time has not come. */
+static void look_ahead(struct lvn_scheduler *scheduler, int64_t now_ms) {
+  struct lvn_error ignored; /* of an index that just said so elsewhere */
+  int64_t wall_ms = lvn_clock_wall_ms();
+  int64_t due_ms = INT64_MAX;
+  if (lvn_queue_next_due(scheduler->needs.index, wall_ms, &due_ms, &ignored) && due_ms != INT64_MAX) {
+    lvn_tick_at(&scheduler->due_ms, now_ms + due_ms - wall_ms);
+  }
+}
+
 int64_t lvn_scheduler_tick(struct lvn_scheduler *scheduler, int64_t now_ms) {
   scheduler->due_ms = lvn_verdicts_tick(scheduler->verdicts);
   give_out_jobs(scheduler);
+  look_ahead(scheduler, now_ms);
   /* After that, so that a new job's limit is looked at, too. */
   for (size_t i = scheduler->worker_count; i > 0; i--) {
     kill_late(scheduler, scheduler->workers[i - 1], now_ms);

@@ -8,6 +8,7 @@
 #include "daemon/pipeline/shared/tick.h"
 #include "storage/index.h"
 #include "storage/objects.h"
+#include "storage/queue.h"
 
 #include <sys/types.h>
 
@@ -41,11 +42,11 @@ size_t lvn_scheduler_count_running(const struct lvn_scheduler *scheduler);
 /* The worker that does this job is killed, and its outcome does not count: the job's study goes. */
 void lvn_scheduler_end_job(struct lvn_scheduler *scheduler, int64_t job_id);
 /* The model of the worker that greeted last; NULL: none has since the start. */
-const struct lvn_index_model *lvn_scheduler_get_model(const struct lvn_scheduler *scheduler);
+const struct lvn_job_model *lvn_scheduler_get_model(const struct lvn_scheduler *scheduler);
 
 struct lvn_scheduler_worker {
   pid_t pid; /* by the kernel's word */
-  struct lvn_index_model model;
+  struct lvn_job_model model;
   int64_t job_id; /* 0: idle */
   char study_name[LVN_INDEX_STUDY_NAME_BYTES];
 };

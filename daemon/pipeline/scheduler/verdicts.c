@@ -74,47 +74,47 @@ static int64_t backoff_ms(int64_t count, int64_t factor) {
   return wait_ms < LVN_SCHEDULER_BACKOFF_MAX_MS ? wait_ms : LVN_SCHEDULER_BACKOFF_MAX_MS;
 }
 
-static bool record_failure(struct lvn_verdicts *verdicts, const struct lvn_verdict *verdict,
-                           const struct lvn_index_job *job, struct lvn_error *err) {
+static bool record_failure(struct lvn_verdicts *verdicts, const struct lvn_verdict *verdict, const struct lvn_job *job,
+                           struct lvn_error *err) {
   int64_t now_ms = lvn_clock_wall_ms();
   if (verdict->is_own_fault) {
     int64_t retry_at_ms = now_ms + backoff_ms(job->postponed + 1, 2);
-    return lvn_index_job_postpone(verdicts->index, job->job_id, verdict->code, verdict->message, now_ms, retry_at_ms,
-                                  err);
+    return lvn_queue_postpone(verdicts->index, job->job_id, verdict->code, verdict->message, now_ms, retry_at_ms, err);
   }
-  return lvn_index_job_fail(verdicts->index, job->job_id, verdict->code, verdict->message, verdict->is_transient,
-                            now_ms, now_ms + backoff_ms(job->attempt, 4), err);
+  return lvn_queue_fail(verdicts->index, job->job_id, verdict->code, verdict->message, verdict->is_transient, now_ms,
+                        now_ms + backoff_ms(job->attempt, 4), err);
 }
 
 /* Puts the finished job's outcome into the index, with the destinations of its results. */
-static bool finish(struct lvn_verdicts *verdicts, const struct lvn_index_job *job, const struct lvn_jobfile *file,
+static bool finish(struct lvn_verdicts *verdicts, const struct lvn_job *job, const struct lvn_jobfile *file,
                    struct lvn_error *err) {
   const char *names[LVN_CONFIG_PEERS_MAX];
-  struct lvn_index_finish entry = {.job_id = job->job_id,
-                                   .outcome = file->outcome,
-                                   .status_message = file->status_message,
-                                   .results = file->results,
-                                   .result_count = file->result_count,
-                                   .destinations = names,
-                                   .destination_count = file->destination_count,
-                                   .now_ms = lvn_clock_wall_ms()};
+  struct lvn_job_finish entry = {.job_id = job->job_id,
+                                 .outcome = file->outcome,
+                                 .status_message = file->status_message,
+                                 .results = file->results,
+                                 .result_count = file->result_count,
+                                 .destinations = names,
+                                 .destination_count = file->destination_count,
+                                 .now_ms = lvn_clock_wall_ms()};
   for (size_t i = 0; i < file->destination_count; i++) {
     names[i] = file->destinations[i];
   }
-  if (!lvn_index_job_finish(verdicts->index, &entry, err)) {
+  if (!lvn_queue_finish(verdicts->index, &entry, err)) {
     return false;
   }
   lvn_log(LVN_LOG_INFO, "event=job-outcome job=%lld study=%s outcome=%s results=%zu destinations=%zu",
-          (long long)job->job_id, job->study_name, file->outcome, file->result_count, file->destination_count);
-  if (strcmp(file->outcome, "done") == 0 && file->destination_count == 0) {
+          (long long)job->job_id, job->study_name, lvn_job_outcome_name(file->outcome), file->result_count,
+          file->destination_count);
+  if (file->outcome == LVN_OUTCOME_DONE && file->destination_count == 0) {
     lvn_log(LVN_LOG_WARNING, "event=no-destination study=%s reason=\"no peer with host and port gets its results\"",
             job->study_name);
   }
   return true;
 }
 
-static bool record_outcome(struct lvn_verdicts *verdicts, const struct lvn_verdict *verdict,
-                           const struct lvn_index_job *job, struct lvn_error *err) {
+static bool record_outcome(struct lvn_verdicts *verdicts, const struct lvn_verdict *verdict, const struct lvn_job *job,
+                           struct lvn_error *err) {
   struct lvn_jobfile *file = verdict->file;
   file->job = *job;
   return lvn_jobfile_route(verdicts->index, verdicts->config, file, err) &&
@@ -124,13 +124,13 @@ static bool record_outcome(struct lvn_verdicts *verdicts, const struct lvn_verdi
 /* True when nothing is left to do: it is in the index, or *ret_is_over: the job is not running any more. */
 static bool record(struct lvn_verdicts *verdicts, const struct lvn_verdict *verdict, bool *ret_is_over,
                    struct lvn_error *err) {
-  struct lvn_index_job job = {0};
+  struct lvn_job job = {0};
   *ret_is_over = false;
-  if (!lvn_index_job_get(verdicts->index, verdict->job_id, &job, err)) {
+  if (!lvn_queue_get(verdicts->index, verdict->job_id, &job, err)) {
     *ret_is_over = err->code == LVN_ERROR_DATA; /* its study was removed */
     return *ret_is_over;
   }
-  *ret_is_over = strcmp(job.state, "running") != 0;
+  *ret_is_over = job.state != LVN_JOB_RUNNING;
   if (*ret_is_over) {
     return true;
   }

@@ -37,7 +37,7 @@ void lvn_jobfile_clear(struct lvn_jobfile *file) {
 static json_t *pack_results(const struct lvn_jobfile *file) {
   json_t *array = json_array();
   for (size_t i = 0; i < file->result_count; i++) {
-    const struct lvn_index_result *result = &file->results[i];
+    const struct lvn_job_result *result = &file->results[i];
     char sha256[LVN_SHA256_TEXT_BYTES];
     const char *name = strrchr(result->path, '/');
     lvn_sha256_to_text(result->sha256, sha256);
@@ -70,15 +70,16 @@ static bool write_file(const struct lvn_config *config, const struct lvn_jobfile
   char folder[LVN_PATH_BYTES];
   char input[LVN_SHA256_TEXT_BYTES];
   char model[LVN_SHA256_TEXT_BYTES];
-  const struct lvn_index_job *job = &file->job;
+  const struct lvn_job *job = &file->job;
   lvn_sha256_to_text(job->input_digest, input);
   lvn_sha256_to_text(job->model_digest, model);
-  LVN_AUTOJSON json_t *root = json_pack(
-      "{s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:s, s:s, s:o, s:o}", "job_id", (json_int_t)job->job_id,
-      "job_key", job->key, "study_instance_uid", job->study_uid, "input_digest", input, "model_digest", model,
-      "model_name", job->model_name, "model_version", job->model_version, "repetition", (json_int_t)job->repetition,
-      "wall_ms", (json_int_t)job->wall_ms, "finished_ms", (json_int_t)job->finished_ms, "outcome", file->outcome,
-      "status_message", file->status_message, "results", pack_results(file), "destinations", pack_destinations(file));
+  LVN_AUTOJSON json_t *root =
+      json_pack("{s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:s, s:s, s:o, s:o}", "job_id",
+                (json_int_t)job->job_id, "job_key", job->key, "study_instance_uid", job->study_uid, "input_digest",
+                input, "model_digest", model, "model_name", job->model_name, "model_version", job->model_version,
+                "repetition", (json_int_t)job->repetition, "wall_ms", (json_int_t)job->wall_ms, "finished_ms",
+                (json_int_t)job->finished_ms, "outcome", lvn_job_outcome_name(file->outcome), "status_message",
+                file->status_message, "results", pack_results(file), "destinations", pack_destinations(file));
   LVN_AUTOFREE char *text = root == NULL ? NULL : json_dumps(root, JSON_INDENT(1));
   if (text == NULL) {
     return lvn_error_set(err, LVN_ERROR_NOMEM, "out of memory for job.json");
@@ -102,7 +103,7 @@ bool lvn_jobfile_write(const struct lvn_config *config, const struct lvn_jobfile
     return false;
   }
   /* An attempt begins: what an earlier one gave may be in an archive, and must still be known as ours. */
-  if (file->outcome[0] == '\0') {
+  if (file->outcome == LVN_OUTCOME_NONE) {
     if (!lvn_jobfile_read(config, file->job.job_id, &before, &found, err)) {
       return false;
     }
@@ -113,7 +114,7 @@ bool lvn_jobfile_write(const struct lvn_config *config, const struct lvn_jobfile
   }
   bool good = write_file(config, &whole, err);
   lvn_jobfile_clear(&before);
-  if (good && file->outcome[0] == '\0' && unlink(mark) != 0 && errno != ENOENT) {
+  if (good && file->outcome == LVN_OUTCOME_NONE && unlink(mark) != 0 && errno != ENOENT) {
     return lvn_error_set_errno(err, errno, "cannot remove '%s'", mark);
   }
   return good;
@@ -129,8 +130,14 @@ static bool get_digest(const json_t *root, const char *key, uint8_t ret_digest[L
   return text != NULL && lvn_sha256_from_text(text, ret_digest);
 }
 
+static bool get_outcome(const json_t *root, enum lvn_job_outcome *ret_outcome) {
+  struct lvn_error ignored;
+  const char *name = json_string_value(json_object_get(root, "outcome"));
+  return name != NULL && lvn_job_outcome_parse(name, ret_outcome, &ignored);
+}
+
 static bool read_job(const json_t *root, struct lvn_jobfile *file) {
-  struct lvn_index_job *job = &file->job;
+  struct lvn_job *job = &file->job;
   job->job_id = json_integer_value(json_object_get(root, "job_id"));
   job->wall_ms = json_integer_value(json_object_get(root, "wall_ms"));
   job->repetition = json_integer_value(json_object_get(root, "repetition"));
@@ -143,13 +150,13 @@ static bool read_job(const json_t *root, struct lvn_jobfile *file) {
          get_digest(root, "input_digest", job->input_digest) && get_digest(root, "model_digest", job->model_digest) &&
          get_text(root, "model_name", job->model_name, sizeof job->model_name) &&
          get_text(root, "model_version", job->model_version, sizeof job->model_version) &&
-         get_text(root, "outcome", file->outcome, sizeof file->outcome) &&
+         get_outcome(root, &file->outcome) &&
          (get_text(root, "status_message", file->status_message, sizeof file->status_message) ||
           get_text(root, "sentence", file->status_message, sizeof file->status_message)); /* of releases to 0.1.0 */
 }
 
 /* A result as the file names it; false when it is not what lies in the folder. */
-static bool read_result(const json_t *item, const char *folder, struct lvn_index_result *result) {
+static bool read_result(const json_t *item, const char *folder, struct lvn_job_result *result) {
   struct lvn_error ignored;
   char name[256];
   uint8_t sha256[LVN_SHA256_BYTES];
@@ -173,7 +180,7 @@ static bool read_results(const json_t *root, const char *folder, struct lvn_jobf
   }
   for (size_t i = 0; i < count; i++) {
     if (!read_result(json_array_get(array, i), folder, &file->results[file->result_count])) {
-      file->outcome[0] = '\0'; /* not whole: the analysis runs again */
+      file->outcome = LVN_OUTCOME_NONE; /* not whole: the analysis runs again */
     } else {
       file->result_count++;
     }
@@ -214,13 +221,13 @@ bool lvn_jobfile_read(const struct lvn_config *config, int64_t job_id, struct lv
     return true; /* damaged: as if it were not there */
   }
   read_destinations(root, &file);
-  (void)lvn_copy(file.recorded, sizeof file.recorded, file.outcome);
+  file.recorded = file.outcome;
   if (!read_results(root, folder, &file, err) || !mark_path(config, job_id, path, err)) {
     lvn_jobfile_clear(&file);
     return false;
   }
   if (lvn_file_exists(path)) {
-    file.outcome[0] = '\0';
+    file.outcome = LVN_OUTCOME_NONE;
   }
   *ret_file = file;
   *ret_found = true;

@@ -3,18 +3,18 @@
 #define LVN_DAEMON_PIPELINE_JOBFILE_H
 
 #include "config/config.h"
-#include "storage/index.h"
+#include "storage/queue.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 struct lvn_jobfile {
-  struct lvn_index_job job;
-  char outcome[LVN_INDEX_STATE_BYTES];  /* empty: not finished, or it no longer counts */
-  char recorded[LVN_INDEX_STATE_BYTES]; /* the outcome that it had, whether it counts or not; filled by reading */
+  struct lvn_job job;
+  enum lvn_job_outcome outcome;  /* none: not finished, or it no longer counts */
+  enum lvn_job_outcome recorded; /* the outcome that it had, whether it counts or not; filled by reading */
   char status_message[LVN_INDEX_MESSAGE_BYTES];
-  struct lvn_index_result *results; /* owned */
+  struct lvn_job_result *results; /* owned */
   size_t result_count;
   bool has_destinations; /* false: an older file, which does not say */
   size_t destination_count;

@@ -26,13 +26,22 @@ static void add(struct text *text, const char *format, ...) {
   }
 }
 
-static void add_states(struct text *text, const struct lvn_index_counts *counts, const char *entity,
-                       const char *metric) {
-  add(text, "# TYPE livervlm_%s gauge\n", metric);
-  for (size_t i = 0; i < counts->count; i++) {
-    if (strcmp(counts->items[i].entity, entity) == 0) {
-      add(text, "livervlm_%s{state=\"%s\"} %" PRId64 "\n", metric, counts->items[i].state, counts->items[i].count);
-    }
+static void add_state(struct text *text, const char *metric, const char *state, int64_t count) {
+  add(text, "livervlm_%s{state=\"%s\"} %" PRId64 "\n", metric, state, count);
+}
+
+static void add_states(struct text *text, const struct lvn_metrics *metrics) {
+  add(text, "# TYPE livervlm_studies gauge\n");
+  for (int i = LVN_STUDY_ANY + 1; i < LVN_STUDY_STATES; i++) {
+    add_state(text, "studies", lvn_study_state_name((enum lvn_study_state)i), metrics->index.studies[i]);
+  }
+  add(text, "# TYPE livervlm_jobs gauge\n");
+  for (int i = LVN_JOB_ANY + 1; i < LVN_JOB_STATES; i++) {
+    add_state(text, "jobs", lvn_job_state_name((enum lvn_job_state)i), metrics->jobs[i]);
+  }
+  add(text, "# TYPE livervlm_outbound gauge\n");
+  for (int i = LVN_OUTBOX_ANY + 1; i < LVN_OUTBOX_STATES; i++) {
+    add_state(text, "outbound", lvn_outbox_state_name((enum lvn_outbox_state)i), metrics->outbox.rows[i]);
   }
 }
 
@@ -56,24 +65,21 @@ static void add_gauge(struct text *text, const char *type, const char *name, dou
 }
 
 char *lvn_metrics_text(const struct lvn_metrics *metrics, struct lvn_error *err) {
-  const struct lvn_index_counts *counts = &metrics->index;
   int64_t now_ms = lvn_clock_wall_ms();
   LVN_AUTOFREE char *bytes = lvn_alloc(TEXT_BYTES, 1, err);
   struct text text = {.bytes = bytes};
   if (bytes == NULL) {
     return NULL;
   }
-  add_gauge(&text, "gauge", "objects", (double)counts->objects);
+  add_gauge(&text, "gauge", "objects", (double)metrics->index.objects);
   add_gauge(&text, "counter", "objects_stored_total", (double)metrics->ingest.objects_stored);
   add_gauge(&text, "counter", "bytes_stored_total", (double)metrics->ingest.bytes_stored);
   add_gauge(&text, "counter", "objects_unreadable_total", (double)metrics->ingest.objects_refused);
-  add_states(&text, counts, "study", "studies");
-  add_states(&text, counts, "job", "jobs");
-  add_states(&text, counts, "outbound", "outbound");
+  add_states(&text, metrics);
   add_gauge(&text, "gauge", "spool_free_bytes", (double)metrics->free_bytes);
   add_gauge(&text, "gauge", "outbound_oldest_seconds",
-            counts->oldest_outbound_ms == 0 ? 0 : 1e-3 * (double)(now_ms - counts->oldest_outbound_ms));
-  add_gauge(&text, "gauge", "last_success_timestamp_seconds", 1e-3 * (double)counts->last_success_ms);
+            metrics->outbox.oldest_ms == 0 ? 0 : 1e-3 * (double)(now_ms - metrics->outbox.oldest_ms));
+  add_gauge(&text, "gauge", "last_success_timestamp_seconds", 1e-3 * (double)metrics->outbox.last_sent_ms);
   add_gauge(&text, "gauge", "workers", (double)metrics->scheduler.workers);
   add_gauge(&text, "counter", "worker_connections_total", (double)metrics->scheduler.connections);
   add_gauge(&text, "counter", "worker_restarts_total", (double)metrics->scheduler.losses);

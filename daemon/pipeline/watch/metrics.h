@@ -4,7 +4,8 @@
 
 #include "daemon/pipeline/ingest/ingest.h"
 #include "daemon/pipeline/scheduler/scheduler.h"
-#include "storage/index.h"
+#include "storage/outbox.h"
+#include "storage/queue.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -12,6 +13,8 @@ extern "C" {
 
 struct lvn_metrics {
   struct lvn_index_counts index;
+  int64_t jobs[LVN_JOB_STATES];
+  struct lvn_outbox_counts outbox;
   struct lvn_ingest_counts ingest;
   struct lvn_scheduler_counts scheduler;
   struct lvn_stage settle;

@@ -55,10 +55,11 @@ int64_t lvn_watch_get_started_ms(const struct lvn_watch *watch) {
 
 bool lvn_watch_describe_undelivered(const struct lvn_watch *watch, char *ret_text, size_t text_bytes,
                                     struct lvn_error *err) {
-  int64_t count = 0;
-  if (!lvn_index_count_undelivered(watch->needs.index, &count, err)) {
+  struct lvn_outbox_counts counts;
+  if (!lvn_outbox_count(watch->needs.index, &counts, err)) {
     return false;
   }
+  int64_t count = counts.rows[LVN_OUTBOX_FAILED];
   ret_text[0] = '\0';
   if (count > 0) {
     (void)snprintf(ret_text, text_bytes,
@@ -93,7 +94,7 @@ static void warn_of_waiting(struct lvn_watch *watch, int64_t now_ms) {
   struct lvn_error err;
   LVN_AUTOFREE struct lvn_index_study *studies = NULL;
   size_t count = 0;
-  const struct lvn_index_study_filter filter = {.state = "collecting"};
+  const struct lvn_index_study_filter filter = {.state = LVN_STUDY_COLLECTING};
   int64_t limit_ms = now_ms - 1000 * (int64_t)watch->needs.config->wait_warning_seconds;
   if (!lvn_index_list_studies(watch->needs.index, &filter, &studies, &count, &err)) {
     lvn_log_error(LVN_LOG_ERROR, "studies-unreadable", &err, "action=ignored");
@@ -131,7 +132,8 @@ static bool publish(const struct lvn_watch *watch, struct lvn_error *err) {
   char problem[PROBLEM_BYTES];
   char undelivered[256];
   char notice[512];
-  if (!lvn_index_count(needs->index, &metrics.index, err) ||
+  if (!lvn_index_count(needs->index, &metrics.index, err) || !lvn_queue_count(needs->index, metrics.jobs, err) ||
+      !lvn_outbox_count(needs->index, &metrics.outbox, err) ||
       !lvn_file_free_bytes(needs->config->state_folder, &metrics.free_bytes, err) ||
       !lvn_watch_describe_undelivered(watch, undelivered, sizeof undelivered, err)) {
     return false;

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "daemon/pipeline/outbox/outbox.h"
 #include "daemon/pipeline/outbox/sender.h"
 #include "daemon/pipeline/shared/destinations.h"
 
@@ -53,24 +54,24 @@ static void test_outbound__destinations(void **state) {
 
 static void test_outbound__statuses(void **state) {
   (void)state;
-  assert_int_equal(lvn_sender_judge(0x0000), LVN_INDEX_SENT);
-  assert_int_equal(lvn_sender_judge(0xB000), LVN_INDEX_SENT);
-  assert_int_equal(lvn_sender_judge(0xB007), LVN_INDEX_SENT);
-  assert_int_equal(lvn_sender_judge(0xA700), LVN_INDEX_SEND_AGAIN);
-  assert_int_equal(lvn_sender_judge(0xA701), LVN_INDEX_SEND_AGAIN);
-  assert_int_equal(lvn_sender_judge(0xA900), LVN_INDEX_SEND_FAILED);
-  assert_int_equal(lvn_sender_judge(0xC000), LVN_INDEX_SEND_FAILED);
+  assert_int_equal(lvn_transport_judge_cstore(0x0000), LVN_SEND_STORED);
+  assert_int_equal(lvn_transport_judge_cstore(0xB000), LVN_SEND_STORED);
+  assert_int_equal(lvn_transport_judge_cstore(0xB007), LVN_SEND_STORED);
+  assert_int_equal(lvn_transport_judge_cstore(0xA700), LVN_SEND_RETRY);
+  assert_int_equal(lvn_transport_judge_cstore(0xA701), LVN_SEND_RETRY);
+  assert_int_equal(lvn_transport_judge_cstore(0xA900), LVN_SEND_FAILED);
+  assert_int_equal(lvn_transport_judge_cstore(0xC000), LVN_SEND_FAILED);
   static const uint16_t stored[] = {0x0001, 0x0107, 0x0116, 0x0111, 0xB006, 0xBFFF};
   static const uint16_t passing[] = {0x0110, 0x0210, 0x0213, 0xA7FF, 0xFE00};
   static const uint16_t permanent[] = {0x0105, 0x0112, 0x0117, 0x0122, 0x0124, 0x0211, 0x0212, 0xA801, 0xA9FF, 0xC123};
   for (size_t i = 0; i < sizeof stored / sizeof stored[0]; i++) {
-    assert_int_equal(lvn_sender_judge(stored[i]), LVN_INDEX_SENT);
+    assert_int_equal(lvn_transport_judge_cstore(stored[i]), LVN_SEND_STORED);
   }
   for (size_t i = 0; i < sizeof passing / sizeof passing[0]; i++) {
-    assert_int_equal(lvn_sender_judge(passing[i]), LVN_INDEX_SEND_AGAIN);
+    assert_int_equal(lvn_transport_judge_cstore(passing[i]), LVN_SEND_RETRY);
   }
   for (size_t i = 0; i < sizeof permanent / sizeof permanent[0]; i++) {
-    assert_int_equal(lvn_sender_judge(permanent[i]), LVN_INDEX_SEND_FAILED);
+    assert_int_equal(lvn_transport_judge_cstore(permanent[i]), LVN_SEND_FAILED);
   }
 }
 
@@ -78,28 +79,28 @@ static void test_outbound__backoff(void **state) {
   static const int64_t expected_seconds[] = {30, 60, 120, 240, 480, 600, 600, 600, 600};
   (void)state;
   for (size_t i = 0; i < sizeof expected_seconds / sizeof expected_seconds[0]; i++) {
-    assert_int_equal(lvn_sender_backoff_ms((int64_t)i + 1, 30, 600), 1000 * expected_seconds[i]);
+    assert_int_equal(lvn_outbox_backoff_ms((int64_t)i + 1, 30, 600), 1000 * expected_seconds[i]);
   }
 }
 
 static void post(struct lvn_sender *sender, const char *destination, uint16_t port) {
   struct lvn_error err;
-  struct lvn_sender_route route = {.port = port, .connect_seconds = 2, .dimse_seconds = 2};
-  struct lvn_index_outbound *rows = lvn_alloc(1, sizeof *rows, &err);
+  struct lvn_transport_route route = {
+      .peer.port = port, .calling_aet = "LIVERVLM", .connect_seconds = 2, .answer_seconds = 2};
+  struct lvn_outbox_row *rows = lvn_alloc(1, sizeof *rows, &err);
   assert_non_null(rows);
-  rows[0].outbound_id = port;
+  rows[0].outbox_id = port;
   rows[0].attempt = 1;
   (void)lvn_copy(rows[0].path, sizeof rows[0].path, LVN_TEST_DATA "/sr/ohif_dcmjs_sample-sr.dcm");
   (void)lvn_copy(rows[0].sop_class_uid, sizeof rows[0].sop_class_uid, "1.2.840.10008.5.1.4.1.1.88.33");
-  (void)lvn_copy(route.destination, sizeof route.destination, destination);
-  (void)lvn_copy(route.host, sizeof route.host, "127.0.0.1");
-  (void)lvn_copy(route.called_aet, sizeof route.called_aet, "PEER");
-  (void)lvn_copy(route.calling_aet, sizeof route.calling_aet, "LIVERVLM");
-  assert_true(lvn_sender_post(sender, &route, rows, 1, &err));
+  (void)lvn_copy(route.peer.name, sizeof route.peer.name, destination);
+  (void)lvn_copy(route.peer.host, sizeof route.peer.host, "127.0.0.1");
+  (void)lvn_copy(route.peer.aet, sizeof route.peer.aet, "PEER");
+  assert_true(lvn_sender_post(sender, &lvn_transport_cstore, &route, rows, 1, &err));
 }
 
-/* Nobody listens on port 1 or 2: both answer "again" by themselves, and both destinations are free for the next. */
-static void test_outbound__unreachable_peers_answer_again(void **state) {
+/* Nobody listens on port 1 or 2: both are to be retried, and both destinations are free for the next. */
+static void test_outbound__unreachable_peers_are_retried(void **state) {
   struct lvn_error err;
   struct lvn_sender *sender = NULL;
   struct lvn_sender_answer answer;
@@ -113,10 +114,10 @@ static void test_outbound__unreachable_peers_answer_again(void **state) {
     struct pollfd wait = {.fd = lvn_sender_get_fd(sender), .events = POLLIN};
     (void)poll(&wait, 1, 100);
     while (lvn_sender_take(sender, &answer)) {
-      assert_int_equal(answer.verdict, LVN_INDEX_SEND_AGAIN);
-      assert_int_equal(answer.status, -1);
-      assert_true(strlen(answer.message) > 0);
-      seen |= answer.outbound_id;
+      assert_int_equal(answer.said.verdict, LVN_SEND_RETRY);
+      assert_int_equal(answer.said.status, -1);
+      assert_true(strlen(answer.said.message) > 0);
+      seen |= answer.outbox_id;
     }
   }
   assert_int_equal(seen, 3);
@@ -158,7 +159,7 @@ int main(void) {
       cmocka_unit_test(test_outbound__destinations),
       cmocka_unit_test(test_outbound__statuses),
       cmocka_unit_test(test_outbound__backoff),
-      cmocka_unit_test(test_outbound__unreachable_peers_answer_again),
+      cmocka_unit_test(test_outbound__unreachable_peers_are_retried),
       cmocka_unit_test(test_outbound__more_destinations_than_lanes_in_time),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

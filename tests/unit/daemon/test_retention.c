@@ -1,45 +1,13 @@
 /* What retention removes and what it leaves, on real files, without a process of its own. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "tests/unit/daemon/module_fixture.h"
 
-#include <cmocka.h>
-
-#include "base/clock.h"
-#include "base/file.h"
-#include "base/json.h"
-#include "base/memory.h"
-#include "daemon/pipeline/ingest/ingest.h"
 #include "daemon/pipeline/retention/removal.h"
 #include "daemon/pipeline/retention/retention.h"
-#include "dicom/scan/scan.h"
-#include "tests/unit/scratch.h"
+#include "storage/queue.h"
 
-#define DATA LVN_TEST_DATA "/ct_liver_3slices/"
-#define DAY_MS (INT64_C(24) * 3600 * 1000)
-
-static char folder[SCRATCH_BYTES];
-static struct lvn_config config;
-static struct lvn_index *index_;
-static struct lvn_objects *objects;
-static struct lvn_spool *spool;
-static struct lvn_ingest *ingest;
 static struct lvn_retention *retention;
 static int64_t now_ms;
 static int64_t ended_job_id;
-static struct lvn_error err;
-static char study_uid[LVN_UID_BYTES];
-
-#define assert_good(expression)                                                                                        \
-  do {                                                                                                                 \
-    if (!(expression)) {                                                                                               \
-      fail_msg("%s: %s", #expression, err.message);                                                                    \
-    }                                                                                                                  \
-  } while (0)
 
 static void end_work(void *user_data, int64_t job_id) {
   (void)user_data;
@@ -57,14 +25,8 @@ static void restart_retention(void) {
 
 static int set_up(void **state) {
   (void)state;
-  (void)scratch_make(folder);
-  config = (struct lvn_config){.keep_waiting_days = 30, .job_attempts_max = 1};
-  (void)lvn_copy(config.state_folder, sizeof config.state_folder, folder);
-  assert_good(lvn_index_open(folder, 1, &index_, &err));
-  assert_good(lvn_objects_open(folder, &objects, &err));
-  assert_good(lvn_spool_open(folder, &spool, &err));
-  const struct lvn_ingest_needs needs = {.config = &config, .index = index_, .objects = objects, .spool = spool};
-  assert_good(lvn_ingest_create(&needs, &ingest, &err));
+  open_store();
+  config.keep_waiting_days = 30;
   restart_retention();
   now_ms = 0;
   return 0;
@@ -74,11 +36,7 @@ static int tear_down(void **state) {
   (void)state;
   lvn_retention_destroy(retention);
   retention = NULL;
-  lvn_ingest_destroy(ingest);
-  lvn_spool_close(spool);
-  lvn_objects_close(objects);
-  lvn_index_close(index_);
-  scratch_remove(folder);
+  close_store();
   return 0;
 }
 
@@ -87,29 +45,6 @@ static void look(void) {
   now_ms += LVN_RETENTION_PERIOD_MS;
   assert_int_equal(lvn_retention_tick(retention, now_ms), now_ms + LVN_RETENTION_PERIOD_MS);
   assert_string_equal(lvn_retention_problem(retention), "");
-}
-
-static void receive(const char *name, int64_t age_ms) {
-  struct lvn_spool_writer *writer = NULL;
-  struct lvn_scan scan;
-  struct lvn_reception_record record = {.calling_aet = "PACS", .address = "127.0.0.1", .association_id = "test"};
-  char path[LVN_PATH_BYTES];
-  uint8_t *data = NULL;
-  size_t bytes = 0;
-  (void)snprintf(path, sizeof path, DATA "%s", name);
-  assert_good(lvn_scan_file(path, &scan, &err));
-  (void)lvn_copy(record.sop_class_uid, LVN_UID_BYTES, scan.sop_class_uid);
-  (void)lvn_copy(record.sop_instance_uid, LVN_UID_BYTES, scan.sop_instance_uid);
-  (void)lvn_copy(record.study_instance_uid, LVN_UID_BYTES, scan.study_instance_uid);
-  (void)lvn_copy(record.series_instance_uid, LVN_UID_BYTES, scan.series_instance_uid);
-  (void)lvn_copy(record.transfer_syntax_uid, LVN_UID_BYTES, scan.transfer_syntax_uid);
-  (void)lvn_copy(study_uid, sizeof study_uid, scan.study_instance_uid);
-  record.received_ms = lvn_clock_wall_ms() - age_ms;
-  assert_good(lvn_file_read(path, 1U << 24, &data, &bytes, &err));
-  assert_good(lvn_spool_begin(spool, &writer, &err));
-  assert_good(lvn_spool_write(writer, data, bytes, &err));
-  assert_good(lvn_spool_commit(writer, &record, &err));
-  lvn_free(data);
 }
 
 static bool count_object(void *user_data, const struct lvn_objects_entry *entry, struct lvn_error *ignored) {
@@ -122,14 +57,6 @@ static bool count_object(void *user_data, const struct lvn_objects_entry *entry,
 static size_t count_objects(void) {
   size_t count = 0;
   assert_good(lvn_objects_each(objects, count_object, &count, &err));
-  return count;
-}
-
-static size_t count_studies(void) {
-  LVN_AUTOFREE struct lvn_index_study *studies = NULL;
-  size_t count = 0;
-  const struct lvn_index_study_filter filter = {.state = NULL};
-  assert_good(lvn_index_list_studies(index_, &filter, &studies, &count, &err));
   return count;
 }
 
@@ -243,17 +170,17 @@ static void test_retention__removes_for_an_operator(void **state) {
 
 /* The worker that analyses it is ended: its outcome would have no study. */
 static void test_retention__ends_the_work_on_a_study_that_is_removed(void **state) {
-  static const struct lvn_index_model model = {.name = "m", .version = "1"};
+  static const struct lvn_job_model model = {.name = "m", .version = "1"};
   struct lvn_index_study study;
-  struct lvn_index_job job;
+  struct lvn_job job;
   int64_t job_id = 0;
   bool found = false;
   (void)state;
   receive("01.dcm", 0);
   (void)lvn_ingest_tick(ingest, now_ms);
   assert_good(lvn_index_study_settle(index_, study_uid, &err));
-  assert_good(lvn_index_job_create(index_, study_uid, &model, lvn_clock_wall_ms(), &job_id, &err));
-  assert_good(lvn_index_job_claim(index_, lvn_clock_wall_ms(), &job, &found, &err));
+  assert_good(lvn_queue_create(index_, study_uid, &model, lvn_clock_wall_ms(), &job_id, &err));
+  assert_good(lvn_queue_claim(index_, lvn_clock_wall_ms(), 60000, &job, &found, &err));
   assert_true(found);
   ended_job_id = 0;
   assert_false(lvn_retention_remove(retention, study_uid, false, &study, &err));
@@ -277,16 +204,14 @@ static void test_retention__warns_of_a_disk_that_runs_full(void **state) {
 }
 
 static void test_retention__says_what_it_cannot_remove(void **state) {
-  char path[LVN_PATH_BYTES];
   (void)state;
   receive_old_study();
-  (void)snprintf(path, sizeof path, "%s/removing", folder);
-  assert_good(lvn_file_replace(path, "", 0, 0600, &err)); /* a file where the folder should be */
+  put_obstacle("removing");
   now_ms += LVN_RETENTION_PERIOD_MS;
   assert_true(lvn_retention_tick(retention, now_ms) < now_ms + LVN_RETENTION_PERIOD_MS);
   assert_non_null(strstr(lvn_retention_problem(retention), "cannot be removed"));
   assert_int_equal(count_studies(), 1);
-  assert_int_equal(remove(path), 0);
+  remove_obstacle("removing");
   look();
   assert_int_equal(count_studies(), 0);
 }

@@ -22,6 +22,7 @@
 #include "tests/unit/scratch.h"
 
 #define STUDY "1.2.3.4"
+#define LEASE_MS 60000
 #define REPORT_CLASS "1.2.840.10008.5.1.4.1.1.88.34"
 
 struct fixture {
@@ -98,24 +99,23 @@ static inline struct lvn_index_study get_study(struct fixture *fixture) {
   return study;
 }
 
-static const struct lvn_index_model model = {.name = "m", .version = "1", .digest = {7}};
+static const struct lvn_job_model model = {.name = "m", .version = "1", .digest = {7}};
 
 /* The study settles; its job runs. */
-static inline struct lvn_index_job run_next_job(struct fixture *fixture, const struct lvn_index_model *with,
-                                                int64_t now_ms) {
-  struct lvn_index_job job;
+static inline struct lvn_job run_next_job(struct fixture *fixture, const struct lvn_job_model *with, int64_t now_ms) {
+  struct lvn_job job;
   int64_t job_id = 0;
   bool found = false;
   assert_good(lvn_index_study_settle(fixture->index, STUDY, &fixture->err));
-  assert_good(lvn_index_job_create(fixture->index, STUDY, with, now_ms, &job_id, &fixture->err));
-  assert_good(lvn_index_job_claim(fixture->index, now_ms, &job, &found, &fixture->err));
+  assert_good(lvn_queue_create(fixture->index, STUDY, with, now_ms, &job_id, &fixture->err));
+  assert_good(lvn_queue_claim(fixture->index, now_ms, LEASE_MS, &job, &found, &fixture->err));
   assert_true(found);
   assert_int_equal(job.job_id, job_id);
   return job;
 }
 
 /* A settled study of one CT object and one ROI, with a job that runs. */
-static inline struct lvn_index_job start_job(struct fixture *fixture) {
+static inline struct lvn_job start_job(struct fixture *fixture) {
   struct lvn_index_object ct = make_object("1.1", 1, LVN_INDEX_ROLE_CT, 1000);
   struct lvn_index_object roi = make_object("1.2", 2, LVN_INDEX_ROLE_ROI, 1001);
   (void)add(fixture, &ct);
@@ -123,27 +123,28 @@ static inline struct lvn_index_job start_job(struct fixture *fixture) {
   return run_next_job(fixture, &model, 5000);
 }
 
-static inline void finish_job(struct fixture *fixture, int64_t job_id, const char *sop_uid, const char *outcome) {
-  struct lvn_index_result result = {.sop_class_uid = REPORT_CLASS, .sha256 = {9}};
+static inline void finish_job(struct fixture *fixture, int64_t job_id, const char *sop_uid,
+                              enum lvn_job_outcome outcome) {
+  struct lvn_job_result result = {.sop_class_uid = REPORT_CLASS, .sha256 = {9}};
   const char *const destinations[] = {"pacs"};
   (void)lvn_copy(result.sop_instance_uid, sizeof result.sop_instance_uid, sop_uid);
   (void)lvn_copy(result.path, sizeof result.path, "/results/sr.dcm");
-  const struct lvn_index_finish finish = {.job_id = job_id,
-                                          .outcome = outcome,
-                                          .status_message = strcmp(outcome, "done") == 0 ? "" : "waiting for a phase",
-                                          .results = &result,
-                                          .result_count = 1,
-                                          .destinations = destinations,
-                                          .destination_count = 1,
-                                          .now_ms = 7000};
-  assert_good(lvn_index_job_finish(fixture->index, &finish, &fixture->err));
+  const struct lvn_job_finish finish = {.job_id = job_id,
+                                        .outcome = outcome,
+                                        .status_message = outcome == LVN_OUTCOME_DONE ? "" : "waiting for a phase",
+                                        .results = &result,
+                                        .result_count = 1,
+                                        .destinations = destinations,
+                                        .destination_count = 1,
+                                        .now_ms = 7000};
+  assert_good(lvn_queue_finish(fixture->index, &finish, &fixture->err));
 }
 
-static inline struct lvn_index_outbound get_outbound(struct fixture *fixture, const char *sop_uid) {
-  struct lvn_index_outbound *rows = NULL;
-  struct lvn_index_outbound found = {0};
+static inline struct lvn_outbox_row get_outbound(struct fixture *fixture, const char *sop_uid) {
+  struct lvn_outbox_row *rows = NULL;
+  struct lvn_outbox_row found = {0};
   size_t count = 0;
-  assert_good(lvn_index_list_outbound(fixture->index, NULL, 100, &rows, &count, &fixture->err));
+  assert_good(lvn_outbox_list(fixture->index, LVN_OUTBOX_ANY, 100, &rows, &count, &fixture->err));
   for (size_t i = 0; i < count; i++) {
     if (strcmp(rows[i].sop_instance_uid, sop_uid) == 0) {
       found = rows[i];
@@ -151,6 +152,17 @@ static inline struct lvn_index_outbound get_outbound(struct fixture *fixture, co
   }
   lvn_free(rows);
   return found;
+}
+
+static inline bool finish_row(struct fixture *fixture, int64_t outbox_id, enum lvn_send_verdict verdict, int64_t status,
+                              int64_t now_ms, int64_t not_before_ms) {
+  const struct lvn_outbox_finish finish = {.outbox_id = outbox_id,
+                                           .verdict = verdict,
+                                           .status = status,
+                                           .status_message = "its answer",
+                                           .now_ms = now_ms,
+                                           .not_before_ms = not_before_ms};
+  return lvn_outbox_finish(fixture->index, &finish, &fixture->err);
 }
 
 #define index_test(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)

@@ -3,18 +3,18 @@
 
 static void test_index__illegal_transitions_abort(void **state) {
   struct fixture *fixture = *state;
-  struct lvn_index_job job = start_job(fixture);
-  finish_job(fixture, job.job_id, "2.1", "done");
+  struct lvn_job job = start_job(fixture);
+  finish_job(fixture, job.job_id, "2.1", LVN_OUTCOME_DONE);
   static const char *const illegal[] = {
       "UPDATE study SET state='ready'",   "UPDATE study SET state='processing'", "UPDATE job SET state='running'",
-      "UPDATE job SET state='cancelled'", "UPDATE outbound SET state='sent'",    "UPDATE outbound SET state='failed'",
+      "UPDATE job SET state='cancelled'", "UPDATE outbox SET state='sent'",      "UPDATE outbox SET state='failed'",
       "UPDATE job SET state='nonsense'",
   };
   for (size_t i = 0; i < sizeof illegal / sizeof illegal[0]; i++) {
     assert_int_equal(sqlite3_exec(fixture->index->db, illegal[i], NULL, NULL, NULL), SQLITE_CONSTRAINT);
     assert_non_null(strstr(sqlite3_errmsg(fixture->index->db), "illegal"));
   }
-  assert_string_equal(get_study(fixture).state, "done");
+  assert_int_equal(get_study(fixture).state, LVN_STUDY_DONE);
   /* The same through the interface: settling a done study is a conflict. */
   assert_false(lvn_index_study_settle(fixture->index, STUDY, &fixture->err));
   assert_int_equal(fixture->err.code, LVN_ERROR_CONFLICT);
@@ -22,7 +22,7 @@ static void test_index__illegal_transitions_abort(void **state) {
 
 static void test_index__every_transition_is_an_event(void **state) {
   struct fixture *fixture = *state;
-  struct lvn_index_job job = start_job(fixture);
+  struct lvn_job job = start_job(fixture);
   struct lvn_index_event *events = NULL;
   size_t count = 0;
   static const char *const expected[] = {"study  collecting", "study collecting ready", "job  queued",
@@ -49,17 +49,17 @@ static void test_index__same_bytes_change_nothing(void **state) {
 
 static void test_index__other_bytes_are_kept_and_reopen(void **state) {
   struct fixture *fixture = *state;
-  struct lvn_index_job job = start_job(fixture);
+  struct lvn_job job = start_job(fixture);
   uint8_t *digests = NULL;
   size_t count = 0;
   bool known = false;
   bool current = false;
-  finish_job(fixture, job.job_id, "2.1", "done");
+  finish_job(fixture, job.job_id, "2.1", LVN_OUTCOME_DONE);
   struct lvn_index_object changed = make_object("1.1", 5, LVN_INDEX_ROLE_CT, 8000);
   struct lvn_index_addition addition = add(fixture, &changed);
   assert_true(addition.is_new && addition.replaces && addition.reopened);
   struct lvn_index_study study = get_study(fixture);
-  assert_string_equal(study.state, "collecting");
+  assert_int_equal(study.state, LVN_STUDY_COLLECTING);
   assert_int_equal(study.revision, 1);
   assert_int_equal(study.object_count, 2);
   assert_good(lvn_index_study_objects(fixture->index, STUDY, &digests, &count, &fixture->err));
@@ -85,10 +85,10 @@ static void test_index__order_of_reception_decides_current(void **state) {
 /* Bytes A, then B, then A again: A is the newest. */
 static void test_index__known_bytes_become_current_again(void **state) {
   struct fixture *fixture = *state;
-  struct lvn_index_job job = start_job(fixture); /* A is digest 1, at 1000 */
+  struct lvn_job job = start_job(fixture); /* A is digest 1, at 1000 */
   bool known = false;
   bool current = false;
-  finish_job(fixture, job.job_id, "2.1", "done");
+  finish_job(fixture, job.job_id, "2.1", LVN_OUTCOME_DONE);
   struct lvn_index_object first = make_object("1.1", 1, LVN_INDEX_ROLE_CT, 1000);
   struct lvn_index_object second = make_object("1.1", 5, LVN_INDEX_ROLE_CT, 8000);
   struct lvn_index_object again = make_object("1.1", 1, LVN_INDEX_ROLE_CT, 9000);
@@ -105,7 +105,7 @@ static void test_index__known_bytes_become_current_again(void **state) {
   assert_true(known && !current);
   assert_false(add(fixture, &again).replaces);
   struct lvn_index_study study = get_study(fixture);
-  assert_string_equal(study.state, "collecting");
+  assert_int_equal(study.state, LVN_STUDY_COLLECTING);
   assert_int_equal(study.object_count, 2);
   assert_int_equal(study.revision, 2);
 }
@@ -122,22 +122,22 @@ static void test_index__other_patient_rejects_until_released(void **state) {
   (void)add(fixture, &second);
   assert_true(add(fixture, &foreign).patient_conflict);
   struct lvn_index_study study = get_study(fixture);
-  assert_string_equal(study.state, "rejected");
+  assert_int_equal(study.state, LVN_STUDY_REJECTED);
   assert_non_null(strstr(study.status_message, "two different patients"));
   assert_int_equal(study.object_count, 3); /* stored all the same */
   assert_false(lvn_index_study_retry(fixture->index, STUDY, &fixture->err));
   struct lvn_index_object late = make_object("1.4", 4, LVN_INDEX_ROLE_ROI, 1003);
   (void)add(fixture, &late);
-  assert_string_equal(get_study(fixture).state, "rejected"); /* nothing but an operator opens it */
+  assert_int_equal(get_study(fixture).state, LVN_STUDY_REJECTED); /* nothing but an operator opens it */
   assert_good(lvn_index_study_release(fixture->index, study.name, &fixture->err));
-  assert_string_equal(get_study(fixture).state, "collecting");
+  assert_int_equal(get_study(fixture).state, LVN_STUDY_COLLECTING);
   assert_good(lvn_index_study_inputs(fixture->index, STUDY, &digests, &count, &fixture->err));
   assert_int_equal(count, 3); /* of the patient of the most objects only */
   lvn_free(digests);
   struct lvn_index_object foreign_again = make_object("1.5", 5, LVN_INDEX_ROLE_CT, 1004);
   foreign_again.patient_id = "P2";
   assert_false(add(fixture, &foreign_again).patient_conflict); /* decided already */
-  assert_string_equal(get_study(fixture).state, "collecting");
+  assert_int_equal(get_study(fixture).state, LVN_STUDY_COLLECTING);
 }
 
 static void test_index__missing_issuer_is_no_other_patient(void **state) {
@@ -172,12 +172,12 @@ static void test_index__no_patient_id_in_the_file(void **state) {
 
 static void test_index__own_result_coming_back_is_no_input(void **state) {
   struct fixture *fixture = *state;
-  struct lvn_index_job job = start_job(fixture);
-  finish_job(fixture, job.job_id, "2.1", "done");
+  struct lvn_job job = start_job(fixture);
+  finish_job(fixture, job.job_id, "2.1", LVN_OUTCOME_DONE);
   struct lvn_index_object own = make_object("2.1", 40, LVN_INDEX_ROLE_ROI, 9000);
   struct lvn_index_addition addition = add(fixture, &own);
   assert_true(addition.is_own && !addition.reopened);
-  assert_string_equal(get_study(fixture).state, "done");
+  assert_int_equal(get_study(fixture).state, LVN_STUDY_DONE);
   assert_int_equal(get_study(fixture).roi_count, 1);
 }
 
@@ -212,17 +212,16 @@ static void test_index__damage_is_found_and_set_aside(void **state) {
 
 static void test_index__expired_studies_go(void **state) {
   struct fixture *fixture = *state;
-  struct lvn_index_job job = start_job(fixture);
+  struct lvn_job job = start_job(fixture);
   struct lvn_index_study *studies = NULL;
-  struct lvn_index_outbound *rows = NULL;
+  struct lvn_outbox_row *rows = NULL;
   size_t count = 0;
-  finish_job(fixture, job.job_id, "2.1", "done");
+  finish_job(fixture, job.job_id, "2.1", LVN_OUTCOME_DONE);
   assert_good(lvn_index_list_expired(fixture->index, 100000, 10, &studies, &count, &fixture->err));
   assert_int_equal(count, 0); /* its result was not sent */
   lvn_free(studies);
-  assert_good(lvn_index_outbound_claim(fixture->index, "pacs", 8000, &rows, &count, &fixture->err));
-  assert_good(
-      lvn_index_outbound_finish(fixture->index, rows[0].outbound_id, LVN_INDEX_SENT, 0, "", 9000, 0, &fixture->err));
+  assert_good(lvn_outbox_claim(fixture->index, "pacs", 8000, &rows, &count, &fixture->err));
+  assert_good(finish_row(fixture, rows[0].outbox_id, LVN_SEND_STORED, 0, 9000, 0));
   lvn_free(rows);
   assert_good(lvn_index_list_expired(fixture->index, 9000, 10, &studies, &count, &fixture->err));
   assert_int_equal(count, 0); /* not long enough ago */

@@ -45,21 +45,21 @@ static void test_index_verify__ordinary_states_are_no_faults(void **state) {
   struct lvn_index_object ct = make_object("1.1", 1, LVN_INDEX_ROLE_CT, 1000);
   (void)add(fixture, &ct);
   assert_int_equal(look(fixture).count, 0);
-  struct lvn_index_job job = start_job(fixture);
+  struct lvn_job job = start_job(fixture);
   assert_int_equal(look(fixture).count, 0);
-  finish_job(fixture, job.job_id, "2.1", "done");
+  finish_job(fixture, job.job_id, "2.1", LVN_OUTCOME_DONE);
   assert_int_equal(look(fixture).count, 0);
   assert_good(lvn_index_study_retry(fixture->index, STUDY, &fixture->err));
   assert_int_equal(look(fixture).count, 0);
   job = run_next_job(fixture, &model, 6000);
   assert_int_equal(look(fixture).count, 0);
-  assert_good(lvn_index_job_fail(fixture->index, job.job_id, "crash", "it ended", false, 8000, 0, &fixture->err));
+  assert_good(lvn_queue_fail(fixture->index, job.job_id, "crash", "it ended", false, 8000, 0, &fixture->err));
   assert_int_equal(look(fixture).count, 0);
 }
 
 static void test_index_verify__states_that_nothing_ends(void **state) {
   struct fixture *fixture = *state;
-  struct lvn_index_job job = start_job(fixture);
+  struct lvn_job job = start_job(fixture);
   (void)job;
   run_sql(fixture, "UPDATE job SET state='failed'");
   expect(fixture, LVN_INDEX_FAULT_STATE, "is being analysed, but no job of it runs");
@@ -75,21 +75,21 @@ static void test_index_verify__states_that_nothing_ends(void **state) {
 
 static void test_index_verify__a_done_study_has_a_result(void **state) {
   struct fixture *fixture = *state;
-  struct lvn_index_job job = start_job(fixture);
-  finish_job(fixture, job.job_id, "2.1", "done");
-  run_sql(fixture, "DELETE FROM outbound; DELETE FROM result");
+  struct lvn_job job = start_job(fixture);
+  finish_job(fixture, job.job_id, "2.1", LVN_OUTCOME_DONE);
+  run_sql(fixture, "DELETE FROM outbox; DELETE FROM result");
   expect(fixture, LVN_INDEX_FAULT_STATE, "has no result");
 }
 
 static void test_index_verify__one_current_report(void **state) {
   struct fixture *fixture = *state;
-  struct lvn_index_model other = model;
-  struct lvn_index_job job = start_job(fixture);
+  struct lvn_job_model other = model;
+  struct lvn_job job = start_job(fixture);
   other.digest[0] = 8;
-  finish_job(fixture, job.job_id, "2.1", "done");
+  finish_job(fixture, job.job_id, "2.1", LVN_OUTCOME_DONE);
   assert_good(lvn_index_study_retry(fixture->index, STUDY, &fixture->err));
   job = run_next_job(fixture, &other, 6000);
-  finish_job(fixture, job.job_id, "2.2", "done");
+  finish_job(fixture, job.job_id, "2.2", LVN_OUTCOME_DONE);
   assert_int_equal(look(fixture).count, 0);
   run_sql(fixture, "UPDATE job SET superseded_by=0");
   expect(fixture, LVN_INDEX_FAULT_RESULT, "has 2 current reports");
@@ -105,8 +105,8 @@ static void test_index_verify__one_version_is_current(void **state) {
 
 static void test_index_verify__rows_that_name_nothing(void **state) {
   struct fixture *fixture = *state;
-  struct lvn_index_job job = start_job(fixture);
-  finish_job(fixture, job.job_id, "2.1", "done");
+  struct lvn_job job = start_job(fixture);
+  finish_job(fixture, job.job_id, "2.1", LVN_OUTCOME_DONE);
   run_sql(fixture, "PRAGMA foreign_keys=OFF; DELETE FROM result; PRAGMA foreign_keys=ON");
   struct found found = look(fixture);
   assert_int_equal(found.count, 2); /* and the study has no result */
@@ -134,14 +134,13 @@ static void differ(struct fixture *fixture, const char *other, const char *chang
 static void test_index_verify__differences_from_a_rebuild(void **state) {
   struct fixture *fixture = *state;
   char other[LVN_PATH_BYTES];
-  struct lvn_index_outbound *rows = NULL;
+  struct lvn_outbox_row *rows = NULL;
   size_t count = 0;
-  struct lvn_index_job job = start_job(fixture);
-  finish_job(fixture, job.job_id, "2.1", "done");
-  assert_good(lvn_index_outbound_claim(fixture->index, "pacs", 8000, &rows, &count, &fixture->err));
+  struct lvn_job job = start_job(fixture);
+  finish_job(fixture, job.job_id, "2.1", LVN_OUTCOME_DONE);
+  assert_good(lvn_outbox_claim(fixture->index, "pacs", 8000, &rows, &count, &fixture->err));
   assert_int_equal(count, 1);
-  assert_good(
-      lvn_index_outbound_finish(fixture->index, rows[0].outbound_id, LVN_INDEX_SENT, 0, "", 8000, 0, &fixture->err));
+  assert_good(finish_row(fixture, rows[0].outbox_id, LVN_SEND_STORED, 0, 8000, 0));
   lvn_free(rows);
   (void)snprintf(other, sizeof other, "%s/other.sqlite", fixture->folder);
   assert_good(lvn_index_copy(fixture->index, other, &fixture->err));
@@ -151,7 +150,7 @@ static void test_index_verify__differences_from_a_rebuild(void **state) {
   differ(fixture, other, "UPDATE instance SET is_current=0 WHERE sop_instance_uid='1.1'", 1, "would be otherwise");
   differ(fixture, other, "UPDATE study SET state='collecting'", 1, "would be done after a rebuild");
   differ(fixture, other, "UPDATE study SET latest_job_id=99", 1, "a rebuild would not know it");
-  differ(fixture, other, "UPDATE outbound SET destination='elsewhere'", 1, "was sent to elsewhere");
+  differ(fixture, other, "UPDATE outbox SET destination='elsewhere'", 1, "was sent to elsewhere");
 }
 
 int main(void) {

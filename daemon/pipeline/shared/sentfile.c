@@ -1,16 +1,18 @@
+#include "daemon/pipeline/shared/sentfile.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/clock.h"
-#include "base/log.h"
-#include "daemon/pipeline/outbox/outbox_internal.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/memory.h"
+#include "daemon/pipeline/shared/jobfile.h"
 
 /* A line is "\n{…}": one that a power cut or a full disk cut off spoils itself alone. */
 
 #define FILE_MAX_BYTES (8U << 20)
-#define ROWS_PER_TURN 100U
 
 static bool make_path(const struct lvn_config *config, int64_t job_id, char ret_path[LVN_PATH_BYTES],
                       struct lvn_error *err) {
@@ -36,7 +38,7 @@ static bool append(const char *path, const char *line, struct lvn_error *err) {
   return !is_new || lvn_file_sync_folder(folder, err);
 }
 
-static bool note(const struct lvn_config *config, const struct lvn_index_sent *sent, struct lvn_error *err) {
+bool lvn_sentfile_append(const struct lvn_config *config, const struct lvn_outbox_sent *sent, struct lvn_error *err) {
   char path[LVN_PATH_BYTES];
   char sha256[LVN_SHA256_TEXT_BYTES];
   lvn_sha256_to_text(sent->sha256, sha256);
@@ -51,24 +53,7 @@ static bool note(const struct lvn_config *config, const struct lvn_index_sent *s
   return line != NULL && make_path(config, sent->job_id, path, err) && append(path, line, err);
 }
 
-void lvn_sentfile_remember(struct lvn_pipeline *pipeline, int64_t outbound_id) {
-  struct lvn_error err;
-  struct lvn_index_sent sent;
-  bool found = false;
-  bool good = lvn_index_sent_get(pipeline->index, outbound_id, &sent, &found, &err);
-  if (good && found) {
-    sent.sent_ms = lvn_clock_wall_ms();
-    good = note(&pipeline->config, &sent, &err);
-  }
-  if (!good) { /* the index will know it: the note is made up for from there */
-    pipeline->has_missing_notes = true;
-    pipeline->sent_complete_to =
-        pipeline->sent_complete_to < outbound_id ? pipeline->sent_complete_to : outbound_id - 1;
-    lvn_log_error(LVN_LOG_WARNING, "sent-not-noted", &err, "outbound=%lld", (long long)outbound_id);
-  }
-}
-
-static bool read_line(const char *line, struct lvn_index_sent *sent) {
+static bool read_line(const char *line, struct lvn_outbox_sent *sent) {
   LVN_AUTOJSON json_t *root = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
   const char *uid = json_string_value(json_object_get(root, "sop_instance_uid"));
   const char *destination = json_string_value(json_object_get(root, "destination"));
@@ -96,7 +81,7 @@ bool lvn_sentfile_each(const struct lvn_config *config, int64_t job_id, lvn_sent
   }
   for (char *line = (char *)data; line != NULL;) {
     char *end = strchr(line, '\n');
-    struct lvn_index_sent sent = {.job_id = job_id};
+    struct lvn_outbox_sent sent = {.job_id = job_id};
     if (end != NULL) {
       *end = '\0';
     }
@@ -104,51 +89,6 @@ bool lvn_sentfile_each(const struct lvn_config *config, int64_t job_id, lvn_sent
       return false;
     }
     line = end == NULL ? NULL : end + 1;
-  }
-  return true;
-}
-
-struct search {
-  const struct lvn_index_sent *wanted;
-  bool found;
-};
-
-static bool compare(void *user_data, const struct lvn_index_sent *sent, struct lvn_error *err) {
-  struct search *search = user_data;
-  (void)err;
-  search->found = search->found || (strcmp(sent->sop_instance_uid, search->wanted->sop_instance_uid) == 0 &&
-                                    strcmp(sent->destination, search->wanted->destination) == 0 &&
-                                    memcmp(sent->sha256, search->wanted->sha256, LVN_SHA256_BYTES) == 0);
-  return true;
-}
-
-static bool make_up_for(const struct lvn_pipeline *pipeline, int64_t outbound_id, struct lvn_error *err) {
-  struct lvn_index_sent sent = {0};
-  struct search search = {.wanted = &sent};
-  char folder[LVN_PATH_BYTES];
-  bool found = false;
-  if (!lvn_index_sent_get(pipeline->index, outbound_id, &sent, &found, err) ||
-      !lvn_jobfile_folder(&pipeline->config, sent.job_id, folder, err)) {
-    return false;
-  }
-  return !found || sent.sent_ms == 0 || !lvn_file_exists(folder) ||
-         (lvn_sentfile_each(&pipeline->config, sent.job_id, compare, &search, err) &&
-          (search.found || note(&pipeline->config, &sent, err)));
-}
-
-bool lvn_sentfile_complete(struct lvn_pipeline *pipeline, struct lvn_error *err) {
-  for (unsigned i = 0; i < ROWS_PER_TURN; i++) {
-    int64_t outbound_id = 0;
-    if (!lvn_index_next_sent(pipeline->index, pipeline->sent_complete_to, &outbound_id, err)) {
-      return false;
-    }
-    if (outbound_id == 0) {
-      return true;
-    }
-    if (!make_up_for(pipeline, outbound_id, err)) {
-      return false;
-    }
-    pipeline->sent_complete_to = outbound_id;
   }
   return true;
 }
