@@ -4,8 +4,8 @@
  *   <sha256>.dcm                                                     a Part 10 file
  *   <sha256>-<sequence>-<ms>-<association>-<address>-<AE>.record     the newest reception that the index knows
  *   <sha256>-<sequence>-<ms>-<association>-<address>-<AE>.waiting    a reception that waits for the index
- * (milliseconds since 1970; bytes other than letters, digits and '.' as %XX). A shard is one of the 256 folders. Its
- * lock (flock on the folder) is held while an object and its record are put there and while one is removed, by
+ * (milliseconds since 1970; bytes other than letters, digits, '.' and ':' as %XX). A shard is one of the 256 folders.
+ * Its lock (flock on the folder) is held while an object and its record are put there and while one is removed, by
  * whichever process. */
 #ifndef LVN_STORAGE_OBJECTS_H
 #define LVN_STORAGE_OBJECTS_H

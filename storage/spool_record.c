@@ -118,7 +118,7 @@ bool lvn_spool_read_record(const char *path, struct lvn_reception_record *ret_re
 #define ENCODED_BYTES 49U
 
 static bool is_plain(char c) {
-  return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '.';
+  return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '.' || c == ':';
 }
 
 static void encode(char *target, size_t target_bytes, const char *text) {

@@ -123,6 +123,7 @@ static void test_pipeline__full_disk_at_a_rebuild_keeps_the_old_index(void **sta
   }
   receive_ct();
   assert_true(comes_to("studies", "status_message", "waiting for a ROI"));
+  assert_true(counts_to("studies", "objects", 3));
   fill_disk();
   assert_false(rebuild());
   assert_int_equal(integer_of("studies", "objects"), 3);
@@ -261,6 +262,7 @@ static void test_pipeline__inputs_of_a_study_by_its_short_name(void **state) {
   (void)state;
   receive_ct();
   assert_true(comes_to("studies", "status_message", "waiting for a ROI"));
+  assert_true(counts_to("studies", "objects", 3));
   json_t *answer = ask("{\"command\":\"studies\"}");
   const json_t *study = json_array_get(json_object_get(answer, "studies"), 0);
   (void)snprintf(request, sizeof request, "{\"command\":\"inputs\",\"study\":\"%s\"}",
