@@ -1,6 +1,6 @@
 /* The object store: every acknowledged object under the digest of its bytes, never changed, and replaced only where it
- * is damaged. Beside each lies its reception record, an empty file whose name says everything, so that the sync of the
- * folder makes object and record durable. In <state>/objects/ab:
+ * is damaged. Beside each lies its reception record, an empty file whose name says everything, so that the sync of
+ * the folder makes object and record durable. In <state>/objects/ab:
  *   <sha256>.dcm                                                     a Part 10 file
  *   <sha256>-<sequence>-<ms>-<association>-<address>-<AE>.record     the newest reception that the index knows
  *   <sha256>-<sequence>-<ms>-<association>-<address>-<AE>.waiting    a reception that waits for the index

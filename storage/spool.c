@@ -61,7 +61,7 @@ static bool make_folders(struct lvn_spool *spool, const char *state_folder, stru
   const char *root = spool->root_folder;
   return lvn_path_join(spool->root_folder, state_folder, "spool", err) &&
          lvn_path_join(spool->tmp_folder, root, "tmp", err) && lvn_path_join(spool->new_folder, root, "new", err) &&
-         lvn_path_join(spool->open_folder, root, "open", err) &&
+         lvn_path_join(spool->open_folder, root, "open", err) && lvn_path_join(spool->empty_path, root, "empty", err) &&
          lvn_file_make_folder(spool->tmp_folder, FOLDER_MODE, err) &&
          lvn_file_make_folder(spool->new_folder, FOLDER_MODE, err) &&
          lvn_file_make_folder(spool->open_folder, FOLDER_MODE, err) && lvn_file_sync_folder(root, err) &&
@@ -278,6 +278,20 @@ bool lvn_spool_announce(const struct lvn_spool *spool, const struct lvn_receptio
   return good;
 }
 
+/* Renamed over one that has no links left to give (65,000 on ext4). */
+static bool make_empty_file(const struct lvn_spool *spool, struct lvn_error *err) {
+  struct temporary file = {.fd = -1};
+  bool good = temporary_create(spool, &file, err) && sync_object(file.fd, file.path, err) &&
+              (rename(file.path, spool->empty_path) == 0 ||
+               lvn_error_set_errno(err, errno, "cannot create '%s'", spool->empty_path));
+  if (good) {
+    lvn_file_close_pointer(&file.fd);
+  }
+  temporary_remove(&file);
+  return good;
+}
+
+/* All records are names of one file: to make a file in each of the many folders takes the disk far longer. */
 bool lvn_spool_name_record(const struct lvn_spool *spool, const struct lvn_reception_record *record, const char *ending,
                            char ret_path[LVN_PATH_BYTES], struct lvn_error *err) {
   char name[LVN_SPOOL_NAME_BYTES];
@@ -287,8 +301,17 @@ bool lvn_spool_name_record(const struct lvn_spool *spool, const struct lvn_recep
       !lvn_path_join(ret_path, folder, name, err)) {
     return false;
   }
-  LVN_AUTOCLOSE int fd = open(ret_path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-  return fd >= 0 || lvn_error_set_errno(err, errno, "cannot create '%s'", ret_path);
+  for (int attempt = 0;; attempt++) {
+    if (link(spool->empty_path, ret_path) == 0 || errno == EEXIST) {
+      return true;
+    }
+    if (attempt > 0 || (errno != ENOENT && errno != EMLINK)) {
+      return lvn_error_set_errno(err, errno, "cannot link '%s'", ret_path);
+    }
+    if (!make_empty_file(spool, err)) {
+      return false;
+    }
+  }
 }
 
 static bool is_still_there(const struct commit *commit) {

@@ -18,6 +18,7 @@ struct lvn_spool {
   char tmp_folder[LVN_PATH_BYTES];
   char new_folder[LVN_PATH_BYTES];
   char open_folder[LVN_PATH_BYTES];
+  char empty_path[LVN_PATH_BYTES];
   struct lvn_objects *objects;
   int counter_fd;
   bool counter_is_ready; /* this process, or the one that it was forked from, has gone beyond the reserve */
@@ -51,7 +52,7 @@ LVN_MUST_CHECK bool lvn_spool_announce(const struct lvn_spool *spool, const stru
 /* The name of its record in the object store. */
 void lvn_spool_record_to_name(const struct lvn_reception_record *record, const char *ending,
                               char ret_name[LVN_SPOOL_NAME_BYTES]);
-/* Creates that file, empty; one that is there is fine. */
+/* Makes that name; one that is there is fine. */
 LVN_MUST_CHECK bool lvn_spool_name_record(const struct lvn_spool *spool, const struct lvn_reception_record *record,
                                           const char *ending, char ret_path[LVN_PATH_BYTES], struct lvn_error *err);
 
