@@ -13,7 +13,7 @@ BASE = ("base",)
 IMAGE = ("base", "model/image")
 LOOP = ("base", "base/loop")
 STORE = BASE + ("config", "storage")
-MODULE = LOOP + ("config", "storage", "daemon/pipeline/shared") # a module knows no other module
+MODULE = STORE + ("daemon/pipeline/shared",)  # a module knows no other module
 MODULES = tuple(f"daemon/pipeline/{name}" for name in ("ingest", "assembly", "scheduler", "outbox", "fetch", "retention"))
 ROOMS = {
     "base": (),
@@ -49,14 +49,14 @@ ROOMS = {
     "daemon/pipeline/shared": STORE + ("dicom/scan",),
     "daemon/pipeline/ingest": MODULE,
     "daemon/pipeline/assembly": MODULE,
-    "daemon/pipeline/scheduler": MODULE + ("dicom/scan",),
-    "daemon/pipeline/outbox": MODULE + ("dicom/net",),
+    "daemon/pipeline/scheduler": MODULE + ("base/loop", "dicom/scan"),
+    "daemon/pipeline/outbox": MODULE + ("base/loop", "dicom/net"),
     "daemon/pipeline/fetch": MODULE,
     "daemon/pipeline/retention": MODULE,
     "daemon/pipeline/rebuild": MODULE + ("daemon/pipeline/retention",),
     "daemon/pipeline/watch": MODULE + MODULES + ("daemon/web",),
-    "daemon/pipeline/control": MODULE + MODULES + ("daemon/pipeline/rebuild", "daemon/pipeline/watch"),
-    "daemon/pipeline": MODULE + MODULES + ("dicom/net", "daemon/pipeline/rebuild", "daemon/pipeline/watch",
+    "daemon/pipeline/control": MODULE + MODULES + ("base/loop", "daemon/pipeline/rebuild", "daemon/pipeline/watch"),
+    "daemon/pipeline": MODULE + MODULES + ("base/loop", "daemon/pipeline/rebuild", "daemon/pipeline/watch",
                                            "daemon/pipeline/control", "daemon/web"),
     "daemon/worker": LOOP + ("config", "analysis"),
     "daemon": BASE + ("config", "daemon/supervisor", "daemon/receiver", "daemon/pipeline", "daemon/worker"),

@@ -179,6 +179,9 @@ class Node:
         self.process = subprocess.Popen([str(BIN / "livervlmd"), "--config", str(self.config), *extra], stdout=log,
                                         stderr=log)
         wait_until(lambda: self.process.poll() is not None or port_is_open(self.port), 60, "the node's port")
+        if "--role" not in extra:  # objects are received before anybody can be asked
+            wait_until(lambda: self.process.poll() is not None or (self.run_folder / "control.sock").exists(), 60,
+                       "the node's control socket")
         assert self.process.poll() is None, f"the node ended at once:\n{self.log()}"
         return self
 

@@ -44,7 +44,7 @@ bool lvn_outbox_create(const struct lvn_outbox_needs *needs, struct lvn_outbox *
     return false;
   }
   outbox->needs = *needs;
-  outbox->needs.transports = needs->transports == NULL ? lvn_transports : needs->transports;
+  outbox->needs.transports = needs->transports == NULL ? lvn_outbox_transports : needs->transports;
   outbox->notes = (struct lvn_notes){.config = needs->config, .index = needs->index};
   if (!lvn_sender_create(&outbox->sender, err) ||
       !lvn_loop_add_fd(needs->loop, lvn_sender_get_fd(outbox->sender), wake, outbox, &outbox->source, err)) {
@@ -192,17 +192,17 @@ static bool has_answers(const struct lvn_outbox *outbox, const char *destination
 /* ---- batches ---- */
 
 /* How the destination is reached now; NULL: not at all. */
-static const struct lvn_transport *find_route(const struct lvn_outbox *outbox, const char *destination,
-                                              struct lvn_transport_route *ret_route) {
+static const struct lvn_outbox_transport *find_route(const struct lvn_outbox *outbox, const char *destination,
+                                                     struct lvn_outbox_route *ret_route) {
   const struct lvn_config *config = outbox->needs.config;
   const struct lvn_config_peer *peer = lvn_config_find_peer(config, destination);
   if (peer == NULL) {
     return NULL;
   }
-  *ret_route = (struct lvn_transport_route){
+  *ret_route = (struct lvn_outbox_route){
       .peer = *peer, .connect_seconds = config->connect_seconds, .answer_seconds = config->dimse_seconds};
   (void)lvn_copy(ret_route->calling_aet, sizeof ret_route->calling_aet, config->ae_title);
-  return lvn_transport_find(outbox->needs.transports, peer);
+  return lvn_outbox_transport_find(outbox->needs.transports, peer);
 }
 
 static bool fail_batch(struct lvn_outbox *outbox, const struct lvn_outbox_row *rows, size_t count, int64_t now_ms,
@@ -223,14 +223,14 @@ static bool fail_batch(struct lvn_outbox *outbox, const struct lvn_outbox_row *r
 static bool post_batch(struct lvn_outbox *outbox, const char *destination, int64_t now_ms, struct lvn_error *err) {
   LVN_AUTOFREE struct lvn_outbox_row *rows = NULL;
   size_t count = 0;
-  struct lvn_transport_route route;
+  struct lvn_outbox_route route;
   if (!lvn_outbox_claim(outbox->needs.index, destination, now_ms, &rows, &count, err)) {
     return false;
   }
   if (count == 0) {
     return true;
   }
-  const struct lvn_transport *transport = find_route(outbox, destination, &route);
+  const struct lvn_outbox_transport *transport = find_route(outbox, destination, &route);
   if (transport == NULL) {
     lvn_log(LVN_LOG_ERROR, "event=no-such-peer destination=%s objects=%zu", destination, count);
     return fail_batch(outbox, rows, count, now_ms, err);

@@ -18,7 +18,7 @@ struct lvn_outbox_needs {
   const struct lvn_config *config;
   struct lvn_index *index;
   struct lvn_loop *loop;
-  const struct lvn_transport *const *transports; /* ended by NULL; NULL: lvn_transports */
+  const struct lvn_outbox_transport *const *transports; /* ended by NULL; NULL: lvn_outbox_transports */
 };
 LVN_MUST_CHECK bool lvn_outbox_create(const struct lvn_outbox_needs *needs, struct lvn_outbox **ret_outbox,
                                       struct lvn_error *err);

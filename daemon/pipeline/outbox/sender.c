@@ -22,8 +22,8 @@ struct answer_node {
 
 struct lane {
   struct lvn_sender *sender;
-  const struct lvn_transport *transport;
-  struct lvn_transport_route route;
+  const struct lvn_outbox_transport *transport;
+  struct lvn_outbox_route route;
   struct lvn_outbox_row *rows; /* owned while busy */
   size_t row_count;
   struct answer_node *spare; /* one for each row that is not answered yet */
@@ -101,7 +101,7 @@ static void send_batch(struct lane *lane) {
         (void)lvn_error_set(&err, LVN_ERROR_IO, "the connection ended before it was sent: %.300s", answer.said.message);
       }
     } else {
-      lvn_transport_say(&answer.said, LVN_SEND_RETRY, -1, "%s", err.message);
+      lvn_outbox_transport_say(&answer.said, LVN_SEND_RETRY, -1, "%s", err.message);
     }
     answer.seconds = i + 1 == lane->row_count ? lvn_clock_monotonic_seconds() - start : 0;
     post_answer(lane, &answer);
@@ -227,8 +227,7 @@ static struct lane *find_idle_lane(struct lvn_sender *sender) {
   return idle;
 }
 
-static struct lane *make_lane(struct lvn_sender *sender, const struct lvn_transport_route *route,
-                              struct lvn_error *err) {
+static struct lane *make_lane(struct lvn_sender *sender, const struct lvn_outbox_route *route, struct lvn_error *err) {
   if (sender->lane_count == LVN_CONFIG_PEERS_MAX) {
     struct lane *idle = find_idle_lane(sender);
     if (idle == NULL) {
@@ -256,8 +255,8 @@ static struct lane *make_lane(struct lvn_sender *sender, const struct lvn_transp
   return lane;
 }
 
-bool lvn_sender_post(struct lvn_sender *sender, const struct lvn_transport *transport,
-                     const struct lvn_transport_route *route, struct lvn_outbox_row *rows, size_t row_count,
+bool lvn_sender_post(struct lvn_sender *sender, const struct lvn_outbox_transport *transport,
+                     const struct lvn_outbox_route *route, struct lvn_outbox_row *rows, size_t row_count,
                      struct lvn_error *err) {
   struct lane *lane = find_lane(sender, route->peer.name); /* only this thread adds lanes */
   if (lane == NULL) {

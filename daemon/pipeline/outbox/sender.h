@@ -23,15 +23,15 @@ size_t lvn_sender_count_busy(const struct lvn_sender *sender);
 
 /* Sends the rows over one connection, in order. The destination must not be busy. Takes `rows` on success. Each row is
  * answered, or none (no memory): the destination is free again and they are as before. */
-LVN_MUST_CHECK bool lvn_sender_post(struct lvn_sender *sender, const struct lvn_transport *transport,
-                                    const struct lvn_transport_route *route, struct lvn_outbox_row *rows,
-                                    size_t row_count, struct lvn_error *err);
+LVN_MUST_CHECK bool lvn_sender_post(struct lvn_sender *sender, const struct lvn_outbox_transport *transport,
+                                    const struct lvn_outbox_route *route, struct lvn_outbox_row *rows, size_t row_count,
+                                    struct lvn_error *err);
 
 struct lvn_sender_answer {
   int64_t outbox_id;
   enum lvn_outbox_kind kind;
   int64_t attempt;
-  struct lvn_transport_answer said;
+  struct lvn_outbox_answer said;
   char destination[LVN_DESTINATION_BYTES];
   char study_name[LVN_INDEX_STUDY_NAME_BYTES];
   double seconds; /* for the whole batch, on its last answer; else 0 */

@@ -1,5 +1,5 @@
-/* A way of sending: one file and one row of lvn_transports[]. The outbox knows no protocol: a transport says of each
- * row whether the destination has it, in verdicts that are no protocol's, a text for people and its own number. */
+/* A way of sending: one file and one row of lvn_outbox_transports[]. The outbox knows no protocol: a transport says of
+ * each row whether the destination has it, in verdicts that are no protocol's, a text for people and its own number. */
 #ifndef LVN_DAEMON_PIPELINE_TRANSPORT_H
 #define LVN_DAEMON_PIPELINE_TRANSPORT_H
 
@@ -11,48 +11,48 @@
 extern "C" {
 #endif
 
-struct lvn_transport_route {
+struct lvn_outbox_route {
   struct lvn_config_peer peer; /* the destination */
   char calling_aet[LVN_AET_BYTES];
   unsigned connect_seconds;
   unsigned answer_seconds;
 };
 
-struct lvn_transport_answer {
+struct lvn_outbox_answer {
   enum lvn_send_verdict verdict; /* attempts used up are the caller's business */
   int64_t status;                /* the protocol's own; -1: none */
   char message[LVN_INDEX_MESSAGE_BYTES];
 };
 /* Fills all of it. */
-void lvn_transport_say(struct lvn_transport_answer *answer, enum lvn_send_verdict verdict, int64_t status,
-                       const char *format, ...) LVN_PRINTF(4, 5);
+void lvn_outbox_transport_say(struct lvn_outbox_answer *answer, enum lvn_send_verdict verdict, int64_t status,
+                              const char *format, ...) LVN_PRINTF(4, 5);
 
 /* Called by one thread for each destination, of several destinations at once. Every wait is bounded by the route. */
-struct lvn_transport {
+struct lvn_outbox_transport {
   const char *name;
   /* Can this peer be sent to in this way? Of several, the first in the table is taken. */
   bool (*serves)(const struct lvn_config_peer *peer);
   /* One connection for these rows, which stay as they are until close. False: none of them was sent; all are retried.
    */
-  bool (*open)(const struct lvn_transport_route *route, const struct lvn_outbox_row *rows, size_t row_count,
+  bool (*open)(const struct lvn_outbox_route *route, const struct lvn_outbox_row *rows, size_t row_count,
                void **ret_link, struct lvn_error *err);
   /* One of the rows. False: the connection is dead, and the rows after this one are retried. */
-  bool (*send)(void *link, const struct lvn_outbox_row *row, struct lvn_transport_answer *ret_answer);
+  bool (*send)(void *link, const struct lvn_outbox_row *row, struct lvn_outbox_answer *ret_answer);
   void (*close)(void *link);
 };
 
-extern const struct lvn_transport lvn_transport_cstore;
+extern const struct lvn_outbox_transport lvn_outbox_transport_cstore;
 
 /* What the node sends by, ended by NULL. */
-extern const struct lvn_transport *const lvn_transports[];
+extern const struct lvn_outbox_transport *const lvn_outbox_transports[];
 /* NULL: none of the table serves the peer. */
-const struct lvn_transport *lvn_transport_find(const struct lvn_transport *const *table,
-                                               const struct lvn_config_peer *peer);
+const struct lvn_outbox_transport *lvn_outbox_transport_find(const struct lvn_outbox_transport *const *table,
+                                                             const struct lvn_config_peer *peer);
 
 /* What a DIMSE status of C-STORE means (PS3.4 B.2.3, PS3.7 annex C). Stored: 0000, the warnings Bxxx, 0001, 0107 and
  * 0116, and 0111 (it has this object already). Retry, since it commonly passes: A7xx out of resources, 0110 processing
  * failure, 0210, 0213, FE00. The rest, A9xx and Cxxx among them, is permanent. */
-enum lvn_send_verdict lvn_transport_judge_cstore(uint16_t status);
+enum lvn_send_verdict lvn_outbox_transport_judge_cstore(uint16_t status);
 
 #ifdef __cplusplus
 }

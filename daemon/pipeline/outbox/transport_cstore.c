@@ -8,7 +8,7 @@ struct link {
   struct lvn_scu *scu; /* NULL: nothing in the batch that C-STORE carries */
 };
 
-enum lvn_send_verdict lvn_transport_judge_cstore(uint16_t status) {
+enum lvn_send_verdict lvn_outbox_transport_judge_cstore(uint16_t status) {
   switch (status) {
   case 0x0000: /* success */
   case 0x0001: /* warnings of PS3.7 annex C: the object was taken */
@@ -65,7 +65,7 @@ static struct lvn_scu_file file_of(const struct lvn_outbox_row *row) {
                                    row->transfer_syntax_uid[0] == '\0' ? NULL : row->transfer_syntax_uid};
 }
 
-static bool open_link(const struct lvn_transport_route *route, const struct lvn_outbox_row *rows, size_t row_count,
+static bool open_link(const struct lvn_outbox_route *route, const struct lvn_outbox_row *rows, size_t row_count,
                       void **ret_link, struct lvn_error *err) {
   const struct lvn_scu_peer peer = {.host = route->peer.host,
                                     .port = route->peer.port,
@@ -91,28 +91,29 @@ static bool open_link(const struct lvn_transport_route *route, const struct lvn_
   return true;
 }
 
-static bool send_row(void *pointer, const struct lvn_outbox_row *row, struct lvn_transport_answer *ret_answer) {
+static bool send_row(void *pointer, const struct lvn_outbox_row *row, struct lvn_outbox_answer *ret_answer) {
   const struct link *link = pointer;
   const struct lvn_scu_file file = file_of(row);
   struct lvn_error err = {0};
   uint16_t status = 0;
   if (row->kind != LVN_OUTBOX_OBJECT) {
-    lvn_transport_say(ret_answer, LVN_SEND_FAILED, -1, "C-STORE carries DICOM objects only");
+    lvn_outbox_transport_say(ret_answer, LVN_SEND_FAILED, -1, "C-STORE carries DICOM objects only");
     return true;
   }
   if (lvn_scu_store(link->scu, &file, &status, &err)) {
-    lvn_transport_say(ret_answer, lvn_transport_judge_cstore(status), status,
-                      status == 0 ? "stored" : "the peer answered 0x%04X%s", status, describe(status));
+    lvn_outbox_transport_say(ret_answer, lvn_outbox_transport_judge_cstore(status), status,
+                             status == 0 ? "stored" : "the peer answered 0x%04X%s", status, describe(status));
     return true;
   }
   if (err.code == LVN_ERROR_DATA) {
-    lvn_transport_say(ret_answer, LVN_SEND_FAILED, -1, "%s", err.message);
+    lvn_outbox_transport_say(ret_answer, LVN_SEND_FAILED, -1, "%s", err.message);
     return true;
   }
   if (lvn_scu_was_sent(link->scu)) {
-    lvn_transport_say(ret_answer, LVN_SEND_UNKNOWN, -1, "all of it was sent, but no answer came: %.400s", err.message);
+    lvn_outbox_transport_say(ret_answer, LVN_SEND_UNKNOWN, -1, "all of it was sent, but no answer came: %.400s",
+                             err.message);
   } else {
-    lvn_transport_say(ret_answer, LVN_SEND_RETRY, -1, "%s", err.message);
+    lvn_outbox_transport_say(ret_answer, LVN_SEND_RETRY, -1, "%s", err.message);
   }
   return false;
 }
@@ -123,5 +124,5 @@ static void close_link(void *pointer) {
   lvn_free(link);
 }
 
-const struct lvn_transport lvn_transport_cstore = {
+const struct lvn_outbox_transport lvn_outbox_transport_cstore = {
     .name = "C-STORE", .serves = serves, .open = open_link, .send = send_row, .close = close_link};

@@ -184,13 +184,14 @@ static inline json_int_t integer_of(const char *list, const char *key) {
   return value;
 }
 
-/* Objects are indexed in batches, as they come. */
 static inline bool counts_to(const char *list, const char *key, json_int_t expected) {
-  double deadline = lvn_clock_monotonic_seconds() + PATIENCE_SECONDS;
-  while (integer_of(list, key) != expected && lvn_clock_monotonic_seconds() < deadline) {
+  for (double until = lvn_clock_monotonic_seconds() + PATIENCE_SECONDS; lvn_clock_monotonic_seconds() < until;) {
+    if (integer_of(list, key) == expected) {
+      return true;
+    }
     lvn_clock_sleep_seconds(0.05);
   }
-  return integer_of(list, key) == expected;
+  return false;
 }
 
 /* The object of a file, or another version of it: with another last byte of its pixels. */

@@ -54,24 +54,24 @@ static void test_outbound__destinations(void **state) {
 
 static void test_outbound__statuses(void **state) {
   (void)state;
-  assert_int_equal(lvn_transport_judge_cstore(0x0000), LVN_SEND_STORED);
-  assert_int_equal(lvn_transport_judge_cstore(0xB000), LVN_SEND_STORED);
-  assert_int_equal(lvn_transport_judge_cstore(0xB007), LVN_SEND_STORED);
-  assert_int_equal(lvn_transport_judge_cstore(0xA700), LVN_SEND_RETRY);
-  assert_int_equal(lvn_transport_judge_cstore(0xA701), LVN_SEND_RETRY);
-  assert_int_equal(lvn_transport_judge_cstore(0xA900), LVN_SEND_FAILED);
-  assert_int_equal(lvn_transport_judge_cstore(0xC000), LVN_SEND_FAILED);
+  assert_int_equal(lvn_outbox_transport_judge_cstore(0x0000), LVN_SEND_STORED);
+  assert_int_equal(lvn_outbox_transport_judge_cstore(0xB000), LVN_SEND_STORED);
+  assert_int_equal(lvn_outbox_transport_judge_cstore(0xB007), LVN_SEND_STORED);
+  assert_int_equal(lvn_outbox_transport_judge_cstore(0xA700), LVN_SEND_RETRY);
+  assert_int_equal(lvn_outbox_transport_judge_cstore(0xA701), LVN_SEND_RETRY);
+  assert_int_equal(lvn_outbox_transport_judge_cstore(0xA900), LVN_SEND_FAILED);
+  assert_int_equal(lvn_outbox_transport_judge_cstore(0xC000), LVN_SEND_FAILED);
   static const uint16_t stored[] = {0x0001, 0x0107, 0x0116, 0x0111, 0xB006, 0xBFFF};
   static const uint16_t passing[] = {0x0110, 0x0210, 0x0213, 0xA7FF, 0xFE00};
   static const uint16_t permanent[] = {0x0105, 0x0112, 0x0117, 0x0122, 0x0124, 0x0211, 0x0212, 0xA801, 0xA9FF, 0xC123};
   for (size_t i = 0; i < sizeof stored / sizeof stored[0]; i++) {
-    assert_int_equal(lvn_transport_judge_cstore(stored[i]), LVN_SEND_STORED);
+    assert_int_equal(lvn_outbox_transport_judge_cstore(stored[i]), LVN_SEND_STORED);
   }
   for (size_t i = 0; i < sizeof passing / sizeof passing[0]; i++) {
-    assert_int_equal(lvn_transport_judge_cstore(passing[i]), LVN_SEND_RETRY);
+    assert_int_equal(lvn_outbox_transport_judge_cstore(passing[i]), LVN_SEND_RETRY);
   }
   for (size_t i = 0; i < sizeof permanent / sizeof permanent[0]; i++) {
-    assert_int_equal(lvn_transport_judge_cstore(permanent[i]), LVN_SEND_FAILED);
+    assert_int_equal(lvn_outbox_transport_judge_cstore(permanent[i]), LVN_SEND_FAILED);
   }
 }
 
@@ -85,7 +85,7 @@ static void test_outbound__backoff(void **state) {
 
 static void post(struct lvn_sender *sender, const char *destination, uint16_t port) {
   struct lvn_error err;
-  struct lvn_transport_route route = {
+  struct lvn_outbox_route route = {
       .peer.port = port, .calling_aet = "LIVERVLM", .connect_seconds = 2, .answer_seconds = 2};
   struct lvn_outbox_row *rows = lvn_alloc(1, sizeof *rows, &err);
   assert_non_null(rows);
@@ -96,7 +96,7 @@ static void post(struct lvn_sender *sender, const char *destination, uint16_t po
   (void)lvn_copy(route.peer.name, sizeof route.peer.name, destination);
   (void)lvn_copy(route.peer.host, sizeof route.peer.host, "127.0.0.1");
   (void)lvn_copy(route.peer.aet, sizeof route.peer.aet, "PEER");
-  assert_true(lvn_sender_post(sender, &lvn_transport_cstore, &route, rows, 1, &err));
+  assert_true(lvn_sender_post(sender, &lvn_outbox_transport_cstore, &route, rows, 1, &err));
 }
 
 /* Nobody listens on port 1 or 2: both are to be retried, and both destinations are free for the next. */

@@ -48,7 +48,7 @@ static bool serves(const struct lvn_config_peer *peer) {
   return peer->host[0] == '/';
 }
 
-static bool open_folder(const struct lvn_transport_route *route, const struct lvn_outbox_row *rows, size_t row_count,
+static bool open_folder(const struct lvn_outbox_route *route, const struct lvn_outbox_row *rows, size_t row_count,
                         void **ret_link, struct lvn_error *reason) {
   (void)rows;
   (void)row_count;
@@ -66,30 +66,31 @@ static bool is_told(const char *path, const char *word) {
   return lvn_file_exists(mark);
 }
 
-static bool send_file(void *link, const struct lvn_outbox_row *row, struct lvn_transport_answer *ret_answer) {
+static bool send_file(void *link, const struct lvn_outbox_row *row, struct lvn_outbox_answer *ret_answer) {
   struct lvn_error reason;
   char target[LVN_PATH_BYTES];
   LVN_AUTOFREE uint8_t *data = NULL;
   size_t bytes = 0;
   if (is_told(link, "full")) {
-    lvn_transport_say(ret_answer, LVN_SEND_RETRY, 28, "the folder is full");
+    lvn_outbox_transport_say(ret_answer, LVN_SEND_RETRY, 28, "the folder is full");
     return true;
   }
   if (is_told(link, "closed")) {
-    lvn_transport_say(ret_answer, LVN_SEND_FAILED, 13, "the folder takes no %s", lvn_outbox_kind_name(row->kind));
+    lvn_outbox_transport_say(ret_answer, LVN_SEND_FAILED, 13, "the folder takes no %s",
+                             lvn_outbox_kind_name(row->kind));
     return true;
   }
   (void)snprintf(target, sizeof target, "%s/%s", (const char *)link, strrchr(row->path, '/') + 1);
   if (!lvn_file_read(row->path, 1U << 24, &data, &bytes, &reason) ||
       !lvn_file_replace(target, data, bytes, 0600, &reason)) {
-    lvn_transport_say(ret_answer, LVN_SEND_FAILED, -1, "%s", reason.message);
+    lvn_outbox_transport_say(ret_answer, LVN_SEND_FAILED, -1, "%s", reason.message);
     return true;
   }
   if (is_told(link, "mute")) {
-    lvn_transport_say(ret_answer, LVN_SEND_UNKNOWN, -1, "the folder went away after the last byte");
+    lvn_outbox_transport_say(ret_answer, LVN_SEND_UNKNOWN, -1, "the folder went away after the last byte");
     return false;
   }
-  lvn_transport_say(ret_answer, LVN_SEND_STORED, 0, "stored");
+  lvn_outbox_transport_say(ret_answer, LVN_SEND_STORED, 0, "stored");
   return true;
 }
 
@@ -97,9 +98,9 @@ static void close_folder(void *link) {
   lvn_free(link);
 }
 
-static const struct lvn_transport transport_folder = {
+static const struct lvn_outbox_transport transport_folder = {
     .name = "folder", .serves = serves, .open = open_folder, .send = send_file, .close = close_folder};
-static const struct lvn_transport *const table[] = {&lvn_transport_cstore, &transport_folder, NULL};
+static const struct lvn_outbox_transport *const table[] = {&lvn_outbox_transport_cstore, &transport_folder, NULL};
 
 /* ---- a study with a report, and an event ---- */
 
@@ -157,7 +158,7 @@ static void queue_for(const char *destination) {
 
 /* ---- the module ---- */
 
-static void start_outbox(const struct lvn_transport *const *transports) {
+static void start_outbox(const struct lvn_outbox_transport *const *transports) {
   const struct lvn_outbox_needs needs = {.config = &config, .index = index_, .loop = loop, .transports = transports};
   assert_good(lvn_outbox_create(&needs, &outbox, &err));
 }
@@ -248,7 +249,7 @@ static bool has_file(const char *name) {
   return lvn_file_exists(path);
 }
 
-static void test_transport__object_and_event_arrive(void **state) {
+static void test_outbox_transport__object_and_event_arrive(void **state) {
   (void)state;
   queue_for("folder");
   struct lvn_outbox_row object = await(LVN_OUTBOX_OBJECT, LVN_OUTBOX_SENT, LVN_SEND_STORED);
@@ -263,7 +264,7 @@ static void test_transport__object_and_event_arrive(void **state) {
 }
 
 /* It is not left to the look for missing notes that comes once a minute. */
-static void test_transport__note_that_fails_is_soon_made_up_for(void **state) {
+static void test_outbox_transport__note_that_fails_is_soon_made_up_for(void **state) {
   char path[LVN_PATH_BYTES];
   (void)state;
   (void)lvn_outbox_tick(outbox, lvn_tick_now_ms()); /* the minute begins */
@@ -278,7 +279,7 @@ static void test_transport__note_that_fails_is_soon_made_up_for(void **state) {
   assert_true(has_file("results/1/sent.jsonl"));
 }
 
-static void test_transport__retry_goes_on_until_it_is_stored(void **state) {
+static void test_outbox_transport__retry_goes_on_until_it_is_stored(void **state) {
   (void)state;
   tell("full");
   queue_for("folder");
@@ -292,7 +293,7 @@ static void test_transport__retry_goes_on_until_it_is_stored(void **state) {
   (void)await(LVN_OUTBOX_OBJECT, LVN_OUTBOX_SENT, LVN_SEND_STORED);
 }
 
-static void test_transport__failed_is_final(void **state) {
+static void test_outbox_transport__failed_is_final(void **state) {
   (void)state;
   tell("closed");
   queue_for("folder");
@@ -303,7 +304,7 @@ static void test_transport__failed_is_final(void **state) {
 }
 
 /* The object's bytes are there, but nobody said so: it is sent again. The event after it was not sent at all. */
-static void test_transport__unknown_is_said_and_tried_again(void **state) {
+static void test_outbox_transport__unknown_is_said_and_tried_again(void **state) {
   (void)state;
   tell("mute");
   queue_for("folder");
@@ -319,7 +320,7 @@ static void test_transport__unknown_is_said_and_tried_again(void **state) {
 }
 
 /* What was said last stays: whoever reads it must not take "unknown" for "it does not have it". */
-static void test_transport__attempts_end(void **state) {
+static void test_outbox_transport__attempts_end(void **state) {
   (void)state;
   config.retry_count_max = 2;
   tell("mute");
@@ -335,7 +336,7 @@ static void test_transport__attempts_end(void **state) {
   assert_int_equal(get_row(LVN_OUTBOX_EVENT).attempt, 2);
 }
 
-static void test_transport__connection_that_fails_is_retried(void **state) {
+static void test_outbox_transport__connection_that_fails_is_retried(void **state) {
   (void)state;
   (void)lvn_copy(config.peers[0].host, sizeof config.peers[0].host, "/nowhere");
   queue_for("folder");
@@ -344,7 +345,7 @@ static void test_transport__connection_that_fails_is_retried(void **state) {
 }
 
 /* The node's own table has no way to a folder: nothing waits for ever. */
-static void test_transport__peer_that_nothing_serves_fails(void **state) {
+static void test_outbox_transport__peer_that_nothing_serves_fails(void **state) {
   (void)state;
   lvn_outbox_destroy(outbox);
   start_outbox(NULL);
@@ -368,7 +369,7 @@ static void start_storescp(const char *option) {
   }
 }
 
-static void test_transport__cstore_stores_objects_and_refuses_events(void **state) {
+static void test_outbox_transport__cstore_stores_objects_and_refuses_events(void **state) {
   (void)state;
   start_storescp("--prefer-uncompr");
   queue_for("pacs");
@@ -378,7 +379,7 @@ static void test_transport__cstore_stores_objects_and_refuses_events(void **stat
 }
 
 /* The peer takes all of the object, then its association dies before the answer. */
-static void test_transport__cstore_without_an_answer_is_unknown(void **state) {
+static void test_outbox_transport__cstore_without_an_answer_is_unknown(void **state) {
   (void)state;
   start_storescp("--abort-after");
   queue_for("pacs");
@@ -390,7 +391,7 @@ static void test_transport__cstore_without_an_answer_is_unknown(void **state) {
 }
 
 int main(void) {
-#define CASE(name) cmocka_unit_test_setup_teardown(test_transport__##name, set_up, tear_down)
+#define CASE(name) cmocka_unit_test_setup_teardown(test_outbox_transport__##name, set_up, tear_down)
   const struct CMUnitTest tests[] = {
       CASE(object_and_event_arrive),
       CASE(note_that_fails_is_soon_made_up_for),
