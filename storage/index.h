@@ -63,6 +63,7 @@ struct lvn_index_object {
 
 struct lvn_index_addition {
   bool is_new;           /* false: these bytes were there already */
+  bool is_repeated;      /* and this very reception, or one after it, was indexed before */
   bool replaces;         /* another object of the same UID is no longer current */
   bool is_own;           /* one of our results came back: kept, never an input */
   bool patient_conflict; /* the study is rejected until an operator releases it */

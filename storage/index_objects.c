@@ -193,12 +193,16 @@ static bool place_again(struct lvn_index *index, const struct lvn_index_object *
   struct study_row row = {0};
   int64_t is_own = 0;
   int64_t is_current = 0;
+  int64_t sequence = 0;
   bool is_newest = true;
   if (!lvn_sql_integer(index, &is_current, 0, err,
                        "SELECT is_current FROM instance WHERE sop_instance_uid=?1 AND sha256=?2", "tb",
                        record->sop_instance_uid, record->sha256) ||
       !lvn_sql_integer(index, &is_own, 0, err, "SELECT is_own FROM instance WHERE sop_instance_uid=?1 AND sha256=?2",
                        "tb", record->sop_instance_uid, record->sha256) ||
+      !lvn_sql_integer(index, &sequence, 0, err,
+                       "SELECT sequence FROM instance WHERE sop_instance_uid=?1 AND sha256=?2", "tb",
+                       record->sop_instance_uid, record->sha256) ||
       (is_current == 0 && !displace(index, record, addition, &is_newest, err)) ||
       !lvn_sql_run(index, err,
                    "UPDATE instance SET is_current=?3, received_at=CASE WHEN ?8>sequence THEN ?4 ELSE"
@@ -212,6 +216,7 @@ static bool place_again(struct lvn_index *index, const struct lvn_index_object *
     return false;
   }
   addition->is_own = is_own != 0;
+  addition->is_repeated = record->sequence <= sequence;
   if (!addition->replaces || addition->is_own || object->role == LVN_INDEX_ROLE_OTHER) {
     return true;
   }

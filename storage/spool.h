@@ -1,14 +1,12 @@
-/* The spool: where an association's objects become durable before they are acknowledged. Depends on the file system
- * alone, never on the database.
- *   spool/tmp/<random>          being received, locked (flock) while its process lives
- *   spool/new/<sha256>.obj      complete and durable: a Part 10 file that waits for the index
- *   spool/new/<sha256>-<…>.obj  the same for bytes that were received before, or whose stored file is damaged
- *   spool/open/<association>    one per open association, locked while it lives; lists the study UIDs it adds to
- *   spool/counter               the order of reception, which no clock can turn round
- * What the index needs beyond the Part 10 bytes (calling AE title, address, time, UIDs) is JSON in the extended
- * attribute "user.livervlm.record" of the object: one fsync makes both durable, and the record follow the file into the
- * object store. A file system without extended attributes gets spool/new/<sha256>.json instead, committed before the
- * object and removed at the next open where the object did not follow. Names hold no byte that a peer chose. */
+/* The spool: how an association's objects become durable, once, before they are acknowledged. Depends on the file
+ * system alone, never on the database. spool/tmp/<random>                   being received, locked (flock) while its
+ * process lives spool/new/<sequence>-<sha256>.json   a reception that waits for the index: a second name of its record
+ * in objects spool/open/<association>             one per open association, locked while it lives; the study UIDs it
+ * adds to spool/counter                        the order of reception, which no clock can turn round spool/boot the
+ * boot since which no name in spool/new can be lost The bytes and the record of a reception lie in the object store
+ * (storage/objects.h) when 0x0000 is sent; the names in spool/new are not synced. A power cut that takes some is
+ * noticed by the boot id at the next opening, and they are made again from the records that wait. Names hold no byte
+ * that a peer chose. */
 #ifndef LVN_STORAGE_SPOOL_H
 #define LVN_STORAGE_SPOOL_H
 
@@ -25,11 +23,17 @@ extern "C" {
 
 /* A spool folder; immutable after open. */
 struct lvn_spool;
-/* Creates the folders when they are missing; removes what dead processes left in tmp (living ones hold a lock). */
+/* Creates the folders when they are missing; removes what dead processes left in tmp (living ones hold a lock), and
+ * recovers where that is possible now. */
 LVN_MUST_CHECK bool lvn_spool_open(const char *state_folder, struct lvn_spool **ret_spool, struct lvn_error *err);
 void lvn_spool_close(struct lvn_spool *spool);
-/* Removes what dead processes left in tmp: for the moment at which one is known to have died. */
-void lvn_spool_remove_dead(const struct lvn_spool *spool);
+/* After another boot, or the first time: every reception that waits has its name in spool/new again, and the state of
+ * release 0.1.0 (records in extended attributes, objects in spool/new) has the form of this one. Does nothing when that
+ * was done, unless `always`. */
+LVN_MUST_CHECK bool lvn_spool_recover(struct lvn_spool *spool, bool always, struct lvn_error *err);
+/* Removes what dead processes left in tmp, for the moment at which one is known to have died; a reception that it had
+ * made durable and not announced is announced. */
+void lvn_spool_remove_dead(struct lvn_spool *spool);
 const char *lvn_spool_get_new_folder(const struct lvn_spool *spool);
 
 /* Reception record about a received object. The SHA-256 is of the Part 10 file: preamble, meta header made by us (fixed
@@ -48,7 +52,7 @@ struct lvn_reception_record {
   int64_t sequence;    /* order of reception, filled by commit; 0: received before there was one */
   uint64_t byte_count;
   uint8_t sha256[LVN_SHA256_BYTES];
-  bool already_stored; /* filled by commit only: the same bytes were there and were not written again */
+  bool already_stored; /* filled by commit: the same bytes were there and were not written again */
 };
 
 /* One object being received. Belongs to one thread. */
@@ -60,12 +64,10 @@ LVN_MUST_CHECK bool lvn_spool_write(struct lvn_spool_writer *writer, const void 
                                     struct lvn_error *err);
 /* Path of the temporary file, flushed to the kernel (not synced), for the header scan. */
 const char *lvn_spool_writer_get_path(const struct lvn_spool_writer *writer);
-/* Write, fsync, rename, fsync of the folder. When this returns true the object survives a power cut. Fills sequence,
- * byte_count, sha256 and already_stored of `record`. An object whose bytes wait in spool/new or lie in
- * objects/ab/<sha256>.dcm, undamaged, is not written again: it gets another name in spool/new, so that the index hears
- * of this reception. What is damaged there is replaced by the pipeline with what was written now. Destroys the writer
- * in every case; on failure nothing of the object is left, unless the folder's own fsync failed: then the whole object
- * stays, and may be indexed, but must not be acknowledged. */
+/* The object is synced, unless its bytes lie in the store undamaged; it and the record of this reception get their
+ * names in the store, whose folder is synced, and the pipeline is told. When this returns true they survive a power
+ * cut. Fills sequence, byte_count, sha256 and already_stored of `record`. Destroys the writer in every case; on failure
+ * nothing of this reception is left. */
 LVN_MUST_CHECK bool lvn_spool_commit(struct lvn_spool_writer *writer, struct lvn_reception_record *record,
                                      struct lvn_error *err);
 void lvn_spool_abandon(struct lvn_spool_writer *writer); /* removes the temporary file; NULL is allowed */
@@ -91,16 +93,25 @@ LVN_MUST_CHECK bool lvn_spool_find_open_studies(struct lvn_spool *spool, struct 
 /* Is the study among those? */
 LVN_MUST_CHECK bool lvn_spool_is_open_study(const struct lvn_file_names *open_studies, const char *study_instance_uid);
 
-/* Paths of the objects waiting, oldest first, at most `max_count`. */
+/* Paths in spool/new of the receptions that wait for the index, in their order, at most `max_count`. */
 LVN_MUST_CHECK bool lvn_spool_list_new(struct lvn_spool *spool, size_t max_count, struct lvn_file_names *ret_paths,
                                        struct lvn_error *err);
-/* Reception record of an object in spool/new, or of one that was renamed into the object store where the file system
- * keeps extended attributes. LVN_ERROR_DATA when there are none. */
-LVN_MUST_CHECK bool lvn_spool_read_record(const char *object_path, struct lvn_reception_record *ret_record,
+/* What a file in spool/new says. LVN_ERROR_DATA: missing or damaged. One that was made again after a power cut names no
+ * UIDs: they are in the object. */
+LVN_MUST_CHECK bool lvn_spool_read_record(const char *path, struct lvn_reception_record *ret_record,
                                           struct lvn_error *err);
-/* Remove what is left of an object in spool/new (the file, the record beside it) after the store has it; what is gone
- * already is fine. */
-LVN_MUST_CHECK bool lvn_spool_remove(const char *object_path, struct lvn_error *err);
+/* What the name of a record in the object store says: everything but UIDs and size, which are in the object. */
+LVN_MUST_CHECK bool lvn_spool_record_from_name(const char *name, struct lvn_reception_record *ret_record,
+                                               struct lvn_error *err);
+/* After the index has committed: this record is the object's, unless a newer one is, and waits no longer. `is_first`:
+ * the index did not have the object before. What is done already is fine, and so is a kill at any point: then the index
+ * hears of the reception once more. */
+LVN_MUST_CHECK bool lvn_spool_finish(struct lvn_spool *spool, const char *new_path, bool is_first,
+                                     struct lvn_error *err);
+/* A reception that cannot be indexed: its record, and its object unless `keeps_object`, go to <state>/unreadable, for a
+ * person to look at. *ret_lost: there is no such object, neither in the store nor there; its record is removed. */
+LVN_MUST_CHECK bool lvn_spool_set_aside(struct lvn_spool *spool, const char *new_path, bool keeps_object,
+                                        bool *ret_lost, struct lvn_error *err);
 
 #ifdef __cplusplus
 }

@@ -80,68 +80,52 @@ void lvn_spool_marker_destroy(struct lvn_spool_marker *marker) {
   }
 }
 
-/* Study UIDs, each once: a hash table of places in `uids`, 0 for empty, else place + 1. */
-struct study_set {
+/* Study UIDs, sorted and each once after study_list_tidy(); an association that interleaves many studies names them
+ * often, so that is done whenever the list has doubled. */
+struct study_list {
   struct lvn_file_names uids;
-  size_t uid_capacity;
-  uint32_t *places;
-  size_t place_count; /* a power of two, at least twice the number of UIDs */
+  size_t capacity;
+  size_t tidy_at;
 };
 
-static void study_set_clear(struct study_set *set) {
-  lvn_file_names_clear(&set->uids);
-  lvn_free(set->places);
-  *set = (struct study_set){0};
+static void study_list_clear(struct study_list *list) {
+  lvn_file_names_clear(&list->uids);
 }
 
-static uint64_t hash_text(const char *text) {
-  uint64_t hash = UINT64_C(14695981039346656037); /* FNV-1a */
-  for (; *text != '\0'; text++) {
-    hash = (hash ^ (uint8_t)*text) * UINT64_C(1099511628211);
-  }
-  return hash ^ (hash >> 32);
+static int compare_text(const void *left, const void *right) {
+  return strcmp(*(char *const *)left, *(char *const *)right);
 }
 
-/* The place that holds the UID, or the empty one where it belongs. */
-static uint32_t *find_place(const struct study_set *set, const char *uid) {
-  size_t i = (size_t)hash_text(uid) & (set->place_count - 1);
-  while (set->places[i] != 0 && strcmp(set->uids.names[set->places[i] - 1], uid) != 0) {
-    i = (i + 1) & (set->place_count - 1);
+static void study_list_tidy(struct study_list *list) {
+  struct lvn_file_names *uids = &list->uids;
+  size_t kept = 0;
+  if (uids->count > 1) {
+    qsort(uids->names, uids->count, sizeof *uids->names, compare_text);
   }
-  return &set->places[i];
+  for (size_t i = 0; i < uids->count; i++) {
+    if (kept > 0 && strcmp(uids->names[kept - 1], uids->names[i]) == 0) {
+      lvn_free(uids->names[i]);
+    } else {
+      uids->names[kept++] = uids->names[i];
+    }
+  }
+  uids->count = kept;
+  list->tidy_at = 2 * kept + RECENT_STUDIES;
 }
 
-static bool widen(struct study_set *set, struct lvn_error *err) {
-  size_t place_count = set->place_count == 0 ? 64 : 2 * set->place_count;
-  uint32_t *places = lvn_alloc(place_count, sizeof *places, err);
-  if (places == NULL) {
-    return false;
+static bool add_study(struct study_list *list, const char *uid, struct lvn_error *err) {
+  struct lvn_file_names *uids = &list->uids;
+  if (uids->count >= list->tidy_at) {
+    study_list_tidy(list);
   }
-  lvn_free(set->places);
-  set->places = places;
-  set->place_count = place_count;
-  for (size_t i = 0; i < set->uids.count; i++) {
-    *find_place(set, set->uids.names[i]) = (uint32_t)i + 1;
-  }
-  return true;
-}
-
-static bool add_study(struct study_set *set, const char *uid, struct lvn_error *err) {
-  if (2 * (set->uids.count + 1) > set->place_count && !widen(set, err)) {
-    return false;
-  }
-  uint32_t *place = find_place(set, uid);
-  if (*place != 0) {
-    return true;
-  }
-  if (!lvn_grow(&set->uids.names, &set->uid_capacity, set->uids.count, sizeof *set->uids.names, STUDIES_MAX, err)) {
+  if (!lvn_grow(&uids->names, &list->capacity, uids->count, sizeof *uids->names, STUDIES_MAX, err)) {
     return lvn_error_prefix(err, "more than %u studies are being received", STUDIES_MAX);
   }
-  set->uids.names[set->uids.count] = lvn_strdup(uid, err);
-  if (set->uids.names[set->uids.count] == NULL) {
+  uids->names[uids->count] = lvn_strdup(uid, err);
+  if (uids->names[uids->count] == NULL) {
     return false;
   }
-  *place = (uint32_t)++set->uids.count;
+  uids->count++;
   return true;
 }
 
@@ -153,7 +137,7 @@ struct line {
 };
 
 /* A last line without its newline is still being written: the object it announces is not committed yet. */
-static bool take_bytes(struct study_set *set, struct line *line, const char *bytes, size_t count,
+static bool take_bytes(struct study_list *list, struct line *line, const char *bytes, size_t count,
                        struct lvn_error *err) {
   for (size_t i = 0; i < count; i++) {
     if (bytes[i] != '\n') {
@@ -164,7 +148,7 @@ static bool take_bytes(struct study_set *set, struct line *line, const char *byt
       continue;
     }
     line->text[line->length] = '\0';
-    if (!line->is_too_long && lvn_uid_is_valid(line->text) && !add_study(set, line->text, err)) {
+    if (!line->is_too_long && lvn_uid_is_valid(line->text) && !add_study(list, line->text, err)) {
       return false;
     }
     *line = (struct line){0};
@@ -172,7 +156,7 @@ static bool take_bytes(struct study_set *set, struct line *line, const char *byt
   return true;
 }
 
-static bool read_lines(int fd, const char *path, struct study_set *set, struct lvn_error *err) {
+static bool read_lines(int fd, const char *path, struct study_list *list, struct lvn_error *err) {
   struct line line = {0};
   LVN_AUTOFREE char *bytes = lvn_alloc(READ_BYTES, 1, err);
   if (bytes == NULL) {
@@ -189,13 +173,13 @@ static bool read_lines(int fd, const char *path, struct study_set *set, struct l
     if (got == 0) {
       return true;
     }
-    if (!take_bytes(set, &line, bytes, (size_t)got, err)) {
+    if (!take_bytes(list, &line, bytes, (size_t)got, err)) {
       return false;
     }
   }
 }
 
-static bool read_marker(const char *path, struct study_set *set, struct lvn_error *err) {
+static bool read_marker(const char *path, struct study_list *list, struct lvn_error *err) {
   LVN_AUTOCLOSE int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0) {
     return errno == ENOENT || lvn_error_set_errno(err, errno, "cannot open '%s'", path);
@@ -204,31 +188,25 @@ static bool read_marker(const char *path, struct study_set *set, struct lvn_erro
     (void)unlink(path);
     return true;
   }
-  return read_lines(fd, path, set, err);
-}
-
-static int compare_text(const void *left, const void *right) {
-  return strcmp(*(char *const *)left, *(char *const *)right);
+  return read_lines(fd, path, list, err);
 }
 
 bool lvn_spool_find_open_studies(struct lvn_spool *spool, struct lvn_file_names *ret_study_uids, size_t *ret_unread,
                                  struct lvn_error *err) {
   LVN_CLEANUP(lvn_file_names_clear) struct lvn_file_names markers = {0};
-  LVN_CLEANUP(study_set_clear) struct study_set set = {0};
+  LVN_CLEANUP(study_list_clear) struct study_list list = {0};
   *ret_unread = 0;
   if (!lvn_file_list(spool->open_folder, MARKERS_MAX, &markers, err)) {
     return false;
   }
   for (size_t i = 0; i < markers.count; i++) {
     char path[LVN_PATH_BYTES];
-    bool good = lvn_path_join(path, spool->open_folder, markers.names[i], err) && read_marker(path, &set, err);
+    bool good = lvn_path_join(path, spool->open_folder, markers.names[i], err) && read_marker(path, &list, err);
     *ret_unread += good ? 0 : 1;
   }
-  if (set.uids.count > 1) {
-    qsort(set.uids.names, set.uids.count, sizeof *set.uids.names, compare_text);
-  }
-  *ret_study_uids = set.uids;
-  set.uids = (struct lvn_file_names){0};
+  study_list_tidy(&list);
+  *ret_study_uids = list.uids;
+  list.uids = (struct lvn_file_names){0};
   return true;
 }
 

@@ -134,7 +134,8 @@ static bool open_all(struct process *process, struct lvn_error *err) {
   return open_loop(process, err) && lvn_file_make_folder(config->run_folder, 0700, err) &&
          lvn_index_open(config->state_folder, config->job_attempts_max, &process->index, err) &&
          lvn_objects_open(config->state_folder, &process->objects, err) &&
-         lvn_spool_open(config->state_folder, &process->spool, err) && watch_spool(process, err) &&
+         lvn_spool_open(config->state_folder, &process->spool, err) &&
+         lvn_spool_recover(process->spool, /* always= */ false, err) && watch_spool(process, err) &&
          rebuild_when_lost(process, err) && go_on_counting(process, err) &&
          (config->web_port == 0 ||
           lvn_web_start(config->web_address, config->web_port, config->web_hosts, &process->web, err)) &&

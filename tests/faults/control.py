@@ -5,13 +5,13 @@ import mmap
 import os
 import struct
 
-KINDS = ("write", "sync", "rename", "link", "open", "open-read", "read", "mkdir", "truncate", "attribute", "unlink",
+KINDS = ("write", "sync", "rename", "link", "open", "open-read", "read", "mkdir", "truncate", "unlink",
          "thread", "fork", "socket", "memory", "library-memory")
 ACTIONS = ("pass", "fail", "kill", "swallow", "half", "garble")
 # The error that such a call gives on a machine in trouble.
 ERRORS = {"write": (errno.ENOSPC, errno.EIO), "sync": (errno.EIO,), "rename": (errno.ENOSPC,), "link": (errno.ENOSPC,),
           "open": (errno.ENOSPC, errno.EMFILE), "open-read": (errno.EMFILE,), "read": (errno.EIO,),
-          "mkdir": (errno.ENOSPC,), "truncate": (errno.EIO,), "attribute": (errno.ENOSPC,), "unlink": (errno.EIO,),
+          "mkdir": (errno.ENOSPC,), "truncate": (errno.EIO,), "unlink": (errno.EIO,),
           "thread": (errno.EAGAIN,), "fork": (errno.EAGAIN,), "socket": (errno.EMFILE,), "memory": (errno.ENOMEM,),
           "library-memory": (errno.ENOMEM,)}
 MAGIC = 0x4C564E46

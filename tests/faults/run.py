@@ -114,8 +114,10 @@ class Run:
         return problems
 
     def leftover_problems(self):
+        """In the spool, and records of receptions that still wait for the index."""
         state = self.site.state
-        left = [p for folder in ("spool/tmp", "spool/open", "spool/new", "unreadable") for p in state.glob(folder + "/*")]
+        left = list(state.glob("objects/*/*.waiting"))
+        left += [p for folder in ("spool/tmp", "spool/open", "spool/new", "unreadable") for p in state.glob(folder + "/*")]
         left += [p for p in state.glob("results/**/*") if ".tmp-" in p.name]
         return [f"left behind: {p.relative_to(state)}"[:90] for p in left[:3]]
 
@@ -443,9 +445,9 @@ def table(paths):
 def self_test():
     """A disk that says yes and does nothing must be noticed, or the checks above are worth nothing."""
     missed = []
-    lies = (("receiver", Fault("work", "rename", "swallow", 1), "lost"),
+    lies = (("receiver", Fault("work", "link", "swallow", 1), "lost"),
             ("receiver", Fault("work", "write", "garble", 2), "damaged"),
-            ("pipeline", Fault("work", "link", "swallow", 2), "lost"))
+            ("pipeline", Fault("work", "rename", "swallow", 2), "left behind"))
     for role, fault, wanted in lies:
         with tempfile.TemporaryDirectory(prefix="lvn-faults-") as folder:
             run = Run(role, folder, keep_log=False)

@@ -22,7 +22,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #define MAGIC 0x4c564e46u
@@ -42,7 +41,6 @@ enum kind {
   READ,
   MKDIR,
   TRUNCATE,
-  ATTRIBUTE,
   UNLINK,
   THREAD,
   FORK,
@@ -384,11 +382,6 @@ int ftruncate64(int fd, off64_t bytes) {
 
 int ftruncate(int fd, off64_t bytes) {
   return ftruncate64(fd, bytes);
-}
-
-int fsetxattr(int fd, const char *name, const void *value, size_t bytes, int flags) {
-  REAL(fsetxattr)
-  WRAP(ATTRIBUTE, fd, NULL, 0, real(fd, name, value, bytes, flags));
 }
 
 int unlink(const char *path) {

@@ -52,6 +52,11 @@ class Site:
         self.node = harness.Node(self.folder / "node", harness.free_port(), self.archive.port, overrides)
         self.state = self.node.folder / "state"
 
+    def start(self):
+        """With a pipeline that answers."""
+        self.node.start()
+        harness.wait_until(lambda: self.node.cli("status", check=False).returncode == 0, 60, "the pipeline")
+
     def stop(self):
         self.node.remove()
         self.archive.stop()
@@ -133,7 +138,7 @@ def test_damaged_objects_are_named_and_mended_by_sending_again(site):
     assert len(site.rows("jobs")) == 1 and site.archive.count() == sent  # the same report, which is there already
     before = len(site.rows("jobs"))
     harness.send(study, site.node.port)  # what is whole stays as it is, and starts nothing
-    harness.wait_until(lambda: not list((site.state / "spool" / "new").glob("*.obj")), 60, "an empty spool")
+    harness.wait_until(lambda: not list((site.state / "spool" / "new").iterdir()), 60, "an empty spool")
     assert len(site.rows("jobs")) == before and site.rows("studies")[0]["state"] == "done"
 
 
@@ -185,6 +190,84 @@ def test_a_rebuild_after_a_promotion_reports_nothing_again(site, tmp_path):
     site.node.start()
     harness.wait_until((site.state / "results/2/sent.jsonl").exists, 30, "the notes")
     harness.wait_until(lambda: site.faults() == [], 30, "a whole store")
+
+
+def cut_power(state):
+    """As the file system may be afterwards: the names in spool/new, which are not synced, are gone, and it is another boot."""
+    names = list((state / "spool/new").iterdir())
+    for path in names:
+        path.unlink()
+    (state / "spool/boot").write_text("another boot")
+    return len(names)
+
+
+def test_a_power_cut_right_after_the_answer_loses_nothing(tmp_path):
+    site = Site(tmp_path)
+    site.node.start("--role", "receiver")
+    try:
+        study = site.study(9005)
+        harness.send(study, site.node.port)
+        site.node.stop()
+        count = len(list(study.rglob("*.dcm")))
+        assert cut_power(site.state) == count
+        site.start()
+        site.study_is("done")
+        assert site.rows("studies")[0]["objects"] == count and site.faults() == []
+    finally:
+        site.stop()
+
+
+def make_old(state):
+    """The form of 0.1.0: the record is JSON in an extended attribute, and what waits for the index lies in spool/new."""
+    for record in list((state / "objects").glob("*/*-*")):
+        digest, sequence, received_ms, association, address, title = record.stem.split("-")
+        path = record.with_name(digest + ".dcm")
+        header = pydicom.dcmread(path, stop_before_pixels=True)
+        os.setxattr(path, "user.livervlm.facts", json.dumps({
+            "sop_class_uid": header.SOPClassUID, "sop_instance_uid": header.SOPInstanceUID,
+            "transfer_syntax_uid": header.file_meta.TransferSyntaxUID, "study_instance_uid": header.StudyInstanceUID,
+            "series_instance_uid": header.SeriesInstanceUID, "calling_aet": title, "address": address,
+            "association_id": association, "received_ms": int(received_ms), "sequence": int(sequence),
+            "byte_count": path.stat().st_size, "sha256": digest}).encode())
+        record.unlink()
+        if record.suffix == ".waiting":
+            path.rename(state / "spool/new" / (digest + ".obj"))
+            (state / "spool/new" / f"{sequence}-{digest}.json").unlink()
+    (state / "spool/boot").unlink()
+
+
+def test_a_state_folder_of_an_earlier_release_and_a_copy_without_attributes(tmp_path):
+    site = Site(tmp_path)
+    site.start()
+    try:
+        harness.send(site.study(9006), site.node.port)
+        site.study_is("done")
+        site.results_are_sent(2)
+        site.node.stop()
+        site.node.start("--role", "receiver")
+        harness.send(site.study(9007), site.node.port)
+        site.node.stop()
+        count = len(site.objects())
+        make_old(site.state)
+        assert 0 < len(site.objects()) < count and not list((site.state / "objects").glob("*/*-*"))
+        site.start()
+        site.results_are_sent(4)
+        assert site.faults() == [] and len(site.rows("jobs")) == 2 and site.archive.count() == 4
+        assert len(site.objects()) == count == len(list((site.state / "objects").glob("*/*.record")))
+        # A backup of files alone.
+        site.node.stop()
+        shutil.move(site.state, tmp_path / "lost")
+        site.state.mkdir(mode=0o700)
+        for name in ("objects", "results"):
+            shutil.copytree(tmp_path / "lost" / name, site.state / name, copy_function=shutil.copyfile)
+        shutil.copyfile(tmp_path / "lost/installation.key", site.state / "installation.key")
+        assert "2 jobs with 4 results" in site.node.cli("rebuild-index").stdout
+        site.start()
+        site.study_is("done")
+        site.study_is("done", index=1)
+        assert site.faults() == [] and site.archive.count() == 4
+    finally:
+        site.stop()
 
 
 def test_a_study_is_removed_with_what_was_made_of_it(tmp_path):

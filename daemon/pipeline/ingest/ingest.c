@@ -1,9 +1,7 @@
 #include "daemon/pipeline/ingest/ingest.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -92,45 +90,30 @@ static void release_held(struct lvn_ingest *ingest) {
   ingest->held_capacity = 0;
 }
 
-/* Reception record that lie beside the object go with it, and first: an object that is there has its record. */
-static bool move_aside(struct lvn_ingest *ingest, const char *path, struct lvn_error *err) {
-  char folder[LVN_PATH_BYTES];
-  char target[LVN_PATH_BYTES];
-  char record[LVN_PATH_BYTES];
-  char record_target[LVN_PATH_BYTES];
-  const char *name = strrchr(path, '/') + 1;
-  size_t stem = strlen(path) - strlen(".obj");
-  (void)snprintf(record, sizeof record, "%.*s.json", (int)stem, path);
-  if (!lvn_path_join(folder, ingest->needs.config->state_folder, "unreadable", err) ||
-      !lvn_file_make_folder(folder, 0700, err) || !lvn_path_join(target, folder, name, err) ||
-      !lvn_path_join(record_target, folder, strrchr(record, '/') + 1, err)) {
-    return false;
-  }
-  if (link(record, record_target) != 0 && errno != ENOENT && errno != EEXIST) {
-    return lvn_error_set_errno(err, errno, "cannot link '%s' to '%s'", record, record_target);
-  }
-  if (rename(path, target) != 0) {
-    return lvn_error_set_errno(err, errno, "cannot rename '%s' to '%s'", path, target);
-  }
-  return lvn_file_sync_folder(folder, err) && lvn_file_sync_folder(ingest->needs.config->state_folder, err);
-}
-
-/* An acknowledged object that cannot be indexed is kept out of the way, never deleted: a person decides. False: it is
- * still in the spool, and must stay there. */
+/* An acknowledged object that cannot be indexed is kept out of the way, never deleted: a person decides. One that the
+ * index has stays where it is. False: the reception still waits, and must. */
 static bool set_aside(struct lvn_ingest *ingest, const char *path, const struct lvn_error *reason) {
   struct lvn_error err;
+  uint8_t sha256[LVN_SHA256_BYTES];
+  int64_t sequence = 0;
+  bool is_known = false;
+  bool is_current = false;
+  bool is_lost = false;
   if (!lvn_file_exists(path)) {
     return true;
   }
-  lvn_log_error(LVN_LOG_ERROR, "object-unreadable", reason, "action=set_aside");
-  bool is_excluded = move_aside(ingest, path, &err);
-  if (!is_excluded) {
+  if ((lvn_objects_parse_new(strrchr(path, '/') + 1, sha256, &sequence) &&
+       !lvn_index_has_object(ingest->needs.index, sha256, &is_known, &is_current, &err)) ||
+      !lvn_spool_set_aside(ingest->needs.spool, path, is_known, &is_lost, &err)) {
     lvn_log_error(LVN_LOG_ERROR, "set-aside-failed", &err, "action=retry");
-    if (lvn_file_exists(path)) {
-      hold(ingest, path, &err);
-      return false;
-    }
+    hold(ingest, path, &err);
+    return false;
   }
+  if (is_lost) { /* a power cut took it before it was acknowledged */
+    lvn_log(LVN_LOG_WARNING, "event=record-without-object name=%s action=removed", strrchr(path, '/') + 1);
+    return true;
+  }
+  lvn_log_error(LVN_LOG_ERROR, "object-unreadable", reason, "action=set_aside");
   ingest->counts.objects_refused++;
   return true;
 }
@@ -178,46 +161,53 @@ static void log_addition(const struct lvn_ingest *ingest, const struct lvn_index
           addition->replaces, addition->is_own, addition->patient_conflict, addition->reopened);
 }
 
-enum taking { TAKEN, STAYS, FAILED };
+enum taking { TAKEN_FIRST, TAKEN_AGAIN, SET_ASIDE, STAYS, FAILED };
+
+static bool read_one(const struct lvn_ingest *ingest, const char *path, struct lvn_index_object *ret_object,
+                     char ret_patient_id[LVN_UID_BYTES], char ret_issuer[LVN_UID_BYTES], struct lvn_error *err) {
+  struct lvn_reception_record record;
+  char object_path[LVN_PATH_BYTES];
+  if (!lvn_spool_read_record(path, &record, err) ||
+      !lvn_objects_path(ingest->needs.objects, record.sha256, object_path, err)) {
+    return false;
+  }
+  if (!lvn_file_exists(object_path)) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "object %.12s is not there", strrchr(object_path, '/') + 1);
+  }
+  return lvn_describe_object(object_path, &record, ret_object, ret_patient_id, ret_issuer, err);
+}
 
 static enum taking index_one(struct lvn_ingest *ingest, const char *path, int64_t settle_at_ms, struct lvn_error *err) {
   struct lvn_index_object object;
   struct lvn_index_addition addition;
-  struct lvn_reception_record record;
   char patient_id[LVN_UID_BYTES];
   char issuer[LVN_UID_BYTES];
   struct lvn_error reason;
-  bool is_read = lvn_spool_read_record(path, &record, &reason) &&
-                 lvn_describe_object(path, &record, &object, patient_id, issuer, &reason);
-  if (!is_read && !lvn_error_is_transient(&reason)) {
-    return set_aside(ingest, path, &reason) ? TAKEN : STAYS;
-  }
-  bool placed = false;
-  if (is_read && !lvn_objects_link(ingest->needs.objects, path, record.sha256, &placed, &reason)) {
-    is_read = false;
-    if (reason.code == LVN_ERROR_NOSPACE || !lvn_error_is_transient(&reason)) { /* of all, or for one by one */
-      *err = reason;
-      return FAILED;
+  if (!read_one(ingest, path, &object, patient_id, issuer, &reason)) {
+    if (!lvn_error_is_transient(&reason)) {
+      return set_aside(ingest, path, &reason) ? SET_ASIDE : STAYS;
     }
-  }
-  if (!is_read) {
     hold(ingest, path, &reason);
     return STAYS;
   }
-  if (!lvn_index_add(ingest->needs.index, &object, settle_at_ms, &addition, err) ||
-      (placed && !addition.is_new && !addition.is_own && !note_mending(ingest, &object, settle_at_ms, err))) {
+  if (!lvn_index_add(ingest->needs.index, &object, settle_at_ms, &addition, err)) {
+    return FAILED;
+  }
+  /* Bytes that were written though the index has them: the stored ones were damaged. */
+  bool mends = !object.record.already_stored && !addition.is_new && !addition.is_repeated && !addition.is_own;
+  if (mends && !note_mending(ingest, &object, settle_at_ms, err)) {
     return FAILED;
   }
   if (addition.is_new) {
     ingest->counts.objects_stored++;
-    ingest->counts.bytes_stored += record.byte_count;
+    ingest->counts.bytes_stored += object.record.byte_count;
   }
   log_addition(ingest, &object, &addition);
-  return TAKEN;
+  return addition.is_new ? TAKEN_FIRST : TAKEN_AGAIN;
 }
 
-/* Links first, made durable before the index names them, then the index, then the first names go: a kill at any point
- * leaves the object in spool/new, and doing all of it again is harmless. What is not stored elsewhere stays. */
+/* The index first, then the receptions wait no longer: after a kill in between they are indexed again, which changes
+ * nothing. */
 static bool take_batch(struct lvn_ingest *ingest, char **paths, size_t count, struct lvn_error *err) {
   int64_t settle_at_ms = lvn_clock_wall_ms() + 1000 * (int64_t)ingest->needs.config->settle_seconds;
   enum taking takings[BATCH_MAX];
@@ -230,12 +220,14 @@ static bool take_batch(struct lvn_ingest *ingest, char **paths, size_t count, st
     takings[i] = index_one(ingest, paths[i], settle_at_ms, err);
     good = takings[i] != FAILED;
   }
-  if (!good || !lvn_objects_sync(ingest->needs.objects, err) || !lvn_index_commit(ingest->needs.index, err)) {
+  if (!good || !lvn_index_commit(ingest->needs.index, err)) {
     lvn_index_rollback(ingest->needs.index);
     return false;
   }
   for (size_t i = 0; i < count; i++) {
-    if (takings[i] == TAKEN && !lvn_spool_remove(paths[i], &reason)) {
+    bool is_first = takings[i] == TAKEN_FIRST;
+    if ((is_first || takings[i] == TAKEN_AGAIN) &&
+        !lvn_spool_finish(ingest->needs.spool, paths[i], is_first, &reason)) {
       hold(ingest, paths[i], &reason);
     }
   }

@@ -27,20 +27,24 @@ struct visit {
   size_t unreadable;
 };
 
-static bool visit_object(void *user_data, const char *path, const uint8_t sha256[LVN_SHA256_BYTES],
-                         struct lvn_error *err) {
+static bool visit_object(void *user_data, const struct lvn_objects_entry *entry, struct lvn_error *err) {
   struct visit *visit = user_data;
   struct lvn_error reason;
   struct lvn_reception_record record;
-  if (!lvn_spool_read_record(path, &record, &reason)) {
-    lvn_log_error(LVN_LOG_WARNING, "object-without-facts", &reason, "action=left-out");
+  if (entry->record_name == NULL && entry->waits) {
+    return true; /* a reception that the index never had: it hears of it from the spool */
+  }
+  if (entry->record_name == NULL
+          ? !lvn_error_set(&reason, LVN_ERROR_DATA, "there is no reception record of '%s'", entry->path)
+          : !lvn_spool_record_from_name(entry->record_name, &record, &reason)) {
+    lvn_log_error(LVN_LOG_WARNING, "object-without-record", &reason, "action=left-out");
     visit->unreadable++;
     return true;
   }
   if (!lvn_grow(&visit->objects, &visit->capacity, visit->count, sizeof *visit->objects, OBJECTS_MAX, err)) {
     return false;
   }
-  memcpy(record.sha256, sha256, LVN_SHA256_BYTES);
+  memcpy(record.sha256, entry->sha256, LVN_SHA256_BYTES);
   visit->objects[visit->count++].record = record;
   return true;
 }
@@ -212,12 +216,21 @@ bool lvn_rebuild_fill(struct lvn_index *index, const struct lvn_objects *objects
   return fill(index, objects, config, ret_report, err);
 }
 
+/* A folder that was restored from a backup is like one after a power cut, or of an earlier release. */
+static bool recover(const struct lvn_config *config, struct lvn_error *err) {
+  struct lvn_spool *spool = NULL;
+  bool good = lvn_spool_open(config->state_folder, &spool, err) && lvn_spool_recover(spool, /* always= */ true, err);
+  lvn_spool_close(spool);
+  return good;
+}
+
 bool lvn_rebuild(struct lvn_index *index, const struct lvn_objects *objects, const struct lvn_config *config,
                  struct lvn_rebuild_report *ret_report, struct lvn_error *err) {
   struct lvn_error ignored;
   struct lvn_rebuild_report report = {0};
   const struct lvn_removal removal = {.config = config, .index = index, .objects = objects};
-  if (!lvn_removal_finish_pending(&removal, err)) { /* while an index says what came again since */
+  if (!recover(config, err) ||
+      !lvn_removal_finish_pending(&removal, err)) { /* while an index says what came again since */
     return false;
   }
   if (lvn_index_rebuild_begin(index, err) && fill(index, objects, config, &report, err) &&

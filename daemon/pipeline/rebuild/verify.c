@@ -45,17 +45,10 @@ static bool list_folder(const struct verify *verify, const char *name, struct lv
          (!lvn_file_exists(path) || lvn_file_list(path, NAMES_MAX, names, err));
 }
 
-/* "<sha256>.obj" or "<sha256>-<…>.obj" */
-static bool digest_of_name(const char *name, uint8_t ret_sha256[LVN_SHA256_BYTES]) {
-  char digits[LVN_SHA256_TEXT_BYTES];
-  size_t length = strlen(name);
-  return length > LVN_SHA256_TEXT_BYTES && strcmp(name + length - 4, ".obj") == 0 &&
-         !lvn_copy(digits, sizeof digits, name) && lvn_sha256_from_text(digits, ret_sha256);
-}
-
 static bool waits(const struct verify *verify, const char *digest_text) {
   for (size_t i = 0; i < verify->waiting.count; i++) {
-    if (strncmp(verify->waiting.names[i], digest_text, LVN_SHA256_TEXT_BYTES - 1) == 0) {
+    const char *digest = strchr(verify->waiting.names[i], '-');
+    if (digest != NULL && strncmp(digest + 1, digest_text, LVN_SHA256_TEXT_BYTES - 1) == 0) {
       return true;
     }
   }
@@ -63,24 +56,20 @@ static bool waits(const struct verify *verify, const char *digest_text) {
 }
 
 static bool check_waiting(struct verify *verify, struct lvn_error *err) {
-  char folder[LVN_PATH_BYTES];
-  if (!lvn_path_join(folder, verify->options->config->state_folder, "spool/new", err)) {
-    return false;
-  }
   for (size_t i = 0; i < verify->waiting.count; i++) {
-    const char *name = verify->waiting.names[i];
     uint8_t sha256[LVN_SHA256_BYTES];
+    int64_t sequence = 0;
     char path[LVN_PATH_BYTES];
-    if (!digest_of_name(name, sha256)) {
-      continue; /* record beside an object */
+    if (!lvn_objects_parse_new(verify->waiting.names[i], sha256, &sequence)) {
+      continue;
     }
     verify->counts.waiting++;
-    if (!lvn_path_join(path, folder, name, err)) {
+    if (!lvn_objects_path(verify->objects, sha256, path, err)) {
       return false;
     }
     LVN_AUTOCLOSE int fd = lvn_intact_open(path, sha256);
-    if (fd < 0 && lvn_file_exists(path) &&
-        !fault(verify, "object", err, "received object %.12s, which waits for the index, is damaged", name)) {
+    if (fd < 0 && !fault(verify, "object", err, "received object %.12s, which waits for the index, %s",
+                         strrchr(path, '/') + 1, lvn_file_exists(path) ? "is damaged" : "is missing")) {
       return false;
     }
   }

@@ -43,23 +43,23 @@ static bool remove_results(const struct lvn_config *config, int64_t job_id, stru
 /* Not where it is the object of a study again, nor where it came again since the list was written: the index that would
  * say so may be lost. */
 static bool remove_object(const struct lvn_removal *removal, const char *text, int64_t at_ms, struct lvn_error *err) {
-  struct lvn_error ignored;
-  struct lvn_reception_record record;
+  LVN_CLEANUP(lvn_file_names_clear) struct lvn_file_names records = {0};
   uint8_t sha256[LVN_SHA256_BYTES];
-  char path[LVN_PATH_BYTES];
   bool is_known = false;
   bool is_current = false;
   if (text == NULL || !lvn_sha256_from_text(text, sha256)) {
     return true;
   }
   if (!lvn_index_has_object(removal->index, sha256, &is_known, &is_current, err) ||
-      !lvn_objects_path(removal->objects, sha256, path, err)) {
+      !lvn_objects_list_records(removal->objects, sha256, &records, err)) {
     return false;
   }
-  if (is_known || (lvn_spool_read_record(path, &record, &ignored) && record.received_ms >= at_ms)) {
-    return true;
+  for (size_t i = 0; i < records.count && !is_known; i++) {
+    struct lvn_error ignored;
+    struct lvn_reception_record record;
+    is_known = lvn_spool_record_from_name(records.names[i], &record, &ignored) && record.received_ms >= at_ms;
   }
-  return lvn_objects_remove(removal->objects, sha256, err);
+  return is_known || lvn_objects_remove(removal->objects, sha256, err);
 }
 
 static bool remove_files(const struct lvn_removal *removal, const json_t *list, struct lvn_error *err) {

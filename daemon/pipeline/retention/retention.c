@@ -191,8 +191,8 @@ static bool waits_in_spool(struct lvn_retention *retention, const char *study_ui
   for (size_t i = 0; i < paths.count && !*ret_waits; i++) {
     struct lvn_error ignored;
     struct lvn_reception_record record;
-    *ret_waits =
-        lvn_spool_read_record(paths.names[i], &record, &ignored) && strcmp(record.study_instance_uid, study_uid) == 0;
+    *ret_waits = lvn_spool_read_record(paths.names[i], &record, &ignored) &&
+                 (record.study_instance_uid[0] == '\0' || strcmp(record.study_instance_uid, study_uid) == 0);
   }
   return true;
 }

@@ -42,10 +42,19 @@ static void test_ingest__same_bytes_again_are_no_new_object(void **state) {
   assert_int_equal(lvn_ingest_get_counts(ingest).objects_stored, 1);
 }
 
-static void write_unreadable(void) {
+static void write_file(const char *name, const char *text) {
   char path[LVN_PATH_BYTES];
-  assert_good(lvn_path_join(path, folder, "spool/new/aa.obj", &err));
-  assert_good(lvn_file_replace(path, "no object", 9, 0600, &err));
+  assert_good(lvn_path_join(path, folder, name, &err));
+  assert_good(lvn_file_replace(path, text, strlen(text), 0600, &err));
+}
+
+#define DIGEST_OF_NOTHING "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+/* As if it had been received: its record says nothing that can be read either. */
+static void write_unreadable(void) {
+  write_file("objects/01/" DIGEST_OF_NOTHING ".dcm", "no object");
+  write_file("objects/01/" DIGEST_OF_NOTHING "-0000000000000000001-1-a-192.0.2.7-CT1.waiting", "");
+  write_file("spool/new/0000000000000000001-" DIGEST_OF_NOTHING ".json", "no record");
 }
 
 static void test_ingest__sets_aside_what_is_no_object(void **state) {
@@ -57,7 +66,7 @@ static void test_ingest__sets_aside_what_is_no_object(void **state) {
   assert_int_equal(count_waiting(), 0);
   assert_int_equal(get_study().object_count, 1);
   assert_int_equal(lvn_ingest_get_counts(ingest).objects_refused, 1);
-  assert_good(lvn_path_join(path, folder, "unreadable/aa.obj", &err));
+  assert_good(lvn_path_join(path, folder, "unreadable/" DIGEST_OF_NOTHING ".dcm", &err));
   assert_true(lvn_file_exists(path));
   assert_string_equal(lvn_ingest_problem(ingest), "");
 }

@@ -6,6 +6,7 @@
 
 #define STATE_MOUNT "size=16m,mode=0700"
 #define OTHER_STUDIES 20000
+#define UNREADABLE "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
 static int set_up_small_disk(void **state) {
   (void)state;
@@ -122,6 +123,7 @@ static void test_pipeline__full_disk_at_a_rebuild_keeps_the_old_index(void **sta
   }
   receive_ct();
   assert_true(comes_to("studies", "status_message", "waiting for a ROI"));
+  assert_true(counts_to("studies", "objects", 3));
   fill_disk();
   assert_false(rebuild());
   assert_int_equal(integer_of("studies", "objects"), 3);
@@ -168,23 +170,30 @@ static bool has_file(const char *name) {
   return lvn_path_join(path, config.state_folder, name, &err) && lvn_file_exists(path);
 }
 
+/* As if it had been received, whole and durable: an object that the scanner cannot read, with a damaged record. */
 static void test_pipeline__unreadable_object_stays_until_it_can_be_set_aside(void **state) {
+  static const char object[] = "objects/01/" UNREADABLE ".dcm";
+  static const char record[] = "objects/01/" UNREADABLE "-0000000000000000001-1-a-192.0.2.7-CT1.waiting";
+  static const char new_name[] = "spool/new/0000000000000000001-" UNREADABLE ".json";
   char path[LVN_PATH_BYTES];
   (void)state;
   write_file("unreadable", "a file where the folder should be");
-  write_file("spool/new/aa.json", "the facts, damaged");
-  write_file("spool/new/aa.obj", "all that is left of an object");
+  write_file(object, "all that is left of an object");
+  write_file(record, "");
+  write_file(new_name, "what the pipeline is told, damaged");
   receive_ct(); /* wakes the pipeline, and goes on */
   assert_true(comes_to("studies", "status_message", "waiting for a ROI"));
   assert_true(problem_comes_to("stay in the spool"));
-  assert_true(has_file("spool/new/aa.obj"));
+  assert_true(has_file(object));
+  assert_true(has_file(new_name));
   assert_good(lvn_path_join(path, config.state_folder, "unreadable", &err));
   assert_int_equal(unlink(path), 0);
   assert_true(problem_comes_to(""));
-  assert_false(has_file("spool/new/aa.obj"));
-  assert_false(has_file("spool/new/aa.json"));
-  assert_true(has_file("unreadable/aa.obj"));
-  assert_true(has_file("unreadable/aa.json")); /* record that lie beside it are kept too */
+  assert_false(has_file(object));
+  assert_false(has_file(record));
+  assert_false(has_file(new_name));
+  assert_true(has_file("unreadable/" UNREADABLE ".dcm"));
+  assert_true(has_file("unreadable/" UNREADABLE "-0000000000000000001-1-a-192.0.2.7-CT1.waiting"));
 }
 
 static void test_pipeline__many_studies_of_one_association_hold_up_no_other(void **state) {
@@ -253,6 +262,7 @@ static void test_pipeline__inputs_of_a_study_by_its_short_name(void **state) {
   (void)state;
   receive_ct();
   assert_true(comes_to("studies", "status_message", "waiting for a ROI"));
+  assert_true(counts_to("studies", "objects", 3));
   json_t *answer = ask("{\"command\":\"studies\"}");
   const json_t *study = json_array_get(json_object_get(answer, "studies"), 0);
   (void)snprintf(request, sizeof request, "{\"command\":\"inputs\",\"study\":\"%s\"}",

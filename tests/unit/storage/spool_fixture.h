@@ -3,7 +3,8 @@
 #define LVN_TESTS_SPOOL_FIXTURE_H
 
 #include "base/memory.h"
-#include "storage/spool.h"
+#include "storage/objects.h"
+#include "storage/spool_internal.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -95,10 +96,60 @@ static inline struct lvn_reception_record receive(struct lvn_spool *spool, const
 }
 
 static inline void path_of_new(const struct lvn_spool *spool, const struct lvn_reception_record *record,
-                               const char *ending, char ret_path[LVN_PATH_BYTES]) {
+                               char ret_path[LVN_PATH_BYTES]) {
+  char name[LVN_OBJECTS_NAME_BYTES];
+  lvn_objects_format_new(record->sha256, record->sequence, name);
+  (void)snprintf(ret_path, LVN_PATH_BYTES, "%s/%s", lvn_spool_get_new_folder(spool), name);
+}
+
+/* <state>/objects/ab/<sha256><ending> */
+static inline void path_in_store(const char *state_folder, const struct lvn_reception_record *record,
+                                 const char *ending, char ret_path[LVN_PATH_BYTES]) {
   char text[LVN_SHA256_TEXT_BYTES];
   lvn_sha256_to_text(record->sha256, text);
-  (void)snprintf(ret_path, LVN_PATH_BYTES, "%s/%s.%s", lvn_spool_get_new_folder(spool), text, ending);
+  (void)snprintf(ret_path, LVN_PATH_BYTES, "%s/objects/%.2s/%s%s", state_folder, text, text, ending);
+}
+
+/* The path of its record in the store. */
+static inline void path_of_record(const char *state_folder, const struct lvn_reception_record *record,
+                                  const char *ending, char ret_path[LVN_PATH_BYTES]) {
+  char name[LVN_SPOOL_NAME_BYTES];
+  char folder[LVN_PATH_BYTES];
+  lvn_spool_record_to_name(record, ending, name);
+  (void)snprintf(folder, sizeof folder, "%s/objects/%.2s", state_folder, name);
+  assert_good(lvn_path_join(ret_path, folder, name, &err));
+}
+
+static inline bool has_record(const char *state_folder, const struct lvn_reception_record *record, const char *ending) {
+  char path[LVN_PATH_BYTES];
+  path_of_record(state_folder, record, ending, path);
+  return lvn_file_exists(path);
+}
+
+/* As the pipeline does once the index has committed. */
+static inline size_t finish_all(struct lvn_spool *spool) {
+  struct lvn_file_names paths = {0};
+  assert_good(lvn_spool_list_new(spool, 1000, &paths, &err));
+  for (size_t i = 0; i < paths.count; i++) {
+    assert_good(lvn_spool_finish(spool, paths.names[i], /* is_first= */ false, &err));
+  }
+  size_t count = paths.count;
+  lvn_file_names_clear(&paths);
+  return count;
+}
+
+/* As the file system is after a power cut that took the names in spool/new, which are not synced. */
+static inline void cut_power(const char *state_folder) {
+  struct lvn_file_names paths = {0};
+  char path[LVN_PATH_BYTES];
+  (void)snprintf(path, sizeof path, "%s/spool/new", state_folder);
+  assert_good(lvn_file_walk(path, 1000, &paths, &err));
+  for (size_t i = 0; i < paths.count; i++) {
+    assert_int_equal(unlink(paths.names[i]), 0);
+  }
+  lvn_file_names_clear(&paths);
+  (void)snprintf(path, sizeof path, "%s/spool/boot", state_folder);
+  assert_good(lvn_file_replace(path, "another boot", 12, 0600, &err));
 }
 
 static inline size_t count_in(const char *state_folder, const char *name) {

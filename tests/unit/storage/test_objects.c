@@ -1,185 +1,87 @@
 /* The object store beside a real spool: every step of moving an object in, and a kill after each. */
+#include "storage/intact.h"
 #include "storage/objects.h"
 #include "tests/unit/storage/spool_fixture.h"
 
-static bool placed;
-
-static size_t count_new(struct lvn_spool *spool, char ret_path[LVN_PATH_BYTES]) {
-  struct lvn_file_names paths = {0};
-  assert_good(lvn_spool_list_new(spool, 10, &paths, &err));
-  size_t count = paths.count;
-  if (count > 0) {
-    (void)lvn_copy(ret_path, LVN_PATH_BYTES, paths.names[0]);
-  }
-  lvn_file_names_clear(&paths);
-  return count;
-}
-
-static bool count_object(void *user_data, const char *path, const uint8_t sha256[LVN_SHA256_BYTES],
-                         struct lvn_error *ignored) {
+static bool count_object(void *user_data, const struct lvn_objects_entry *entry, struct lvn_error *ignored) {
   struct lvn_reception_record record;
   uint8_t content[LVN_SHA256_BYTES];
-  assert_good(lvn_spool_read_record(path, &record, ignored));
-  assert_string_equal(record.calling_aet, "MODALITY");
-  assert_int_equal(record.received_ms, RECEIVED_MS);
-  assert_good(lvn_sha256_of_file(path, content, ignored));
-  assert_memory_equal(content, sha256, LVN_SHA256_BYTES);
+  if (entry->record_name != NULL) {
+    assert_good(lvn_spool_record_from_name(entry->record_name, &record, ignored));
+    assert_string_equal(record.calling_aet, "MODALITY");
+  }
+  assert_true(entry->record_name != NULL || entry->waits);
+  assert_good(lvn_sha256_of_file(entry->path, content, ignored));
+  assert_memory_equal(content, entry->sha256, sizeof content);
   (*(size_t *)user_data)++;
   return true;
 }
 
-static size_t count_objects(struct lvn_objects *objects) {
+static size_t count_objects(struct lvn_objects *store) {
   size_t count = 0;
-  assert_good(lvn_objects_each(objects, count_object, &count, &err));
+  assert_good(lvn_objects_each(store, count_object, &count, &err));
   return count;
 }
 
-static void test_objects__moved_with_their_record(void **state) {
-  struct lvn_spool *spool = NULL;
-  struct lvn_objects *objects = NULL;
-  struct lvn_reception_record record;
-  char path[LVN_PATH_BYTES];
-  (void)state;
-  assert_good(lvn_spool_open(test_folder, &spool, &err));
-  assert_good(lvn_objects_open(test_folder, &objects, &err));
-  record = receive(spool, "first");
-  assert_int_equal(count_new(spool, path), 1);
-  assert_good(lvn_objects_link(objects, path, record.sha256, &placed, &err));
-  assert_good(lvn_objects_sync(objects, &err));
-  assert_good(lvn_spool_remove(path, &err));
-  assert_int_equal(count_new(spool, path), 0);
-  assert_int_equal(count_objects(objects), 1);
+static struct lvn_spool *spool;
+static struct lvn_objects *objects;
+
+static void open_both(const char *state_folder) {
+  assert_good(lvn_spool_open(state_folder, &spool, &err));
+  assert_good(lvn_objects_open(state_folder, &objects, &err));
+}
+
+static void close_both(void) {
   lvn_objects_close(objects);
   lvn_spool_close(spool);
 }
 
-/* Steps done before the kill: 0 none, 1 linked, 2 linked and synced, 3 all. */
-static void test_objects__killed_after_any_step(void **state) {
-  (void)state;
-  for (int steps = 0; steps <= 3; steps++) {
-    struct lvn_spool *spool = NULL;
-    struct lvn_objects *objects = NULL;
-    struct lvn_reception_record record;
-    char text[32];
-    char path[LVN_PATH_BYTES];
-    size_t before;
-    (void)snprintf(text, sizeof text, "object %d", steps);
-    assert_good(lvn_spool_open(test_folder, &spool, &err));
-    assert_good(lvn_objects_open(test_folder, &objects, &err));
-    before = count_objects(objects);
-    record = receive(spool, text);
-    assert_int_equal(count_new(spool, path), 1);
-    if (steps >= 1) {
-      assert_good(lvn_objects_link(objects, path, record.sha256, &placed, &err));
-    }
-    if (steps >= 2) {
-      assert_good(lvn_objects_sync(objects, &err));
-    }
-    if (steps >= 3) {
-      assert_good(lvn_spool_remove(path, &err));
-    }
-    lvn_objects_close(objects); /* the kill: nothing else is known but the folders */
-    lvn_spool_close(spool);
-    assert_good(lvn_spool_open(test_folder, &spool, &err));
-    assert_good(lvn_objects_open(test_folder, &objects, &err));
-    if (count_new(spool, path) == 1) {
-      assert_good(lvn_spool_read_record(path, &record, &err));
-      assert_good(lvn_objects_link(objects, path, record.sha256, &placed, &err));
-      assert_good(lvn_objects_sync(objects, &err));
-      assert_good(lvn_spool_remove(path, &err));
-    } else {
-      assert_int_equal(steps, 3);
-    }
-    assert_int_equal(count_new(spool, path), 0);
-    assert_int_equal(count_objects(objects), before + 1);
-    lvn_objects_close(objects);
-    lvn_spool_close(spool);
-  }
-}
-
-static void test_objects__resent_object_is_written_once(void **state) {
-  struct lvn_spool *spool = NULL;
-  struct lvn_objects *objects = NULL;
-  struct lvn_reception_record record;
-  struct stat first;
-  struct stat second;
-  char path[LVN_PATH_BYTES];
-  char stored[LVN_PATH_BYTES];
-  (void)state;
-  assert_good(lvn_spool_open(test_folder, &spool, &err));
-  assert_good(lvn_objects_open(test_folder, &objects, &err));
-  record = receive(spool, "twice");
-  assert_int_equal(count_new(spool, path), 1);
-  assert_good(lvn_objects_link(objects, path, record.sha256, &placed, &err));
-  assert_good(lvn_objects_sync(objects, &err));
-  assert_good(lvn_spool_remove(path, &err));
-  assert_good(lvn_objects_path(objects, record.sha256, stored, &err));
-  assert_int_equal(stat(stored, &first), 0);
-  record = receive(spool, "twice");
-  assert_true(record.already_stored);
-  assert_int_equal(count_new(spool, path), 1);
-  assert_good(lvn_objects_link(objects, path, record.sha256, &placed, &err));
-  assert_false(placed);
-  assert_good(lvn_spool_remove(path, &err));
-  assert_int_equal(stat(stored, &second), 0);
-  assert_int_equal(first.st_ino, second.st_ino);
-  assert_int_equal(first.st_mtim.tv_nsec, second.st_mtim.tv_nsec);
-  assert_good(lvn_objects_remove(objects, record.sha256, &err));
-  assert_false(lvn_file_exists(stored));
-  assert_good(lvn_objects_remove(objects, record.sha256, &err)); /* gone already */
-  lvn_objects_close(objects);
-  lvn_spool_close(spool);
-}
-
-/* As the pipeline does it. */
-static void take_all(struct lvn_spool *spool, struct lvn_objects *objects) {
+static size_t count_new(void) {
   struct lvn_file_names paths = {0};
-  assert_good(lvn_spool_list_new(spool, 10, &paths, &err));
-  for (size_t i = 0; i < paths.count; i++) {
-    struct lvn_reception_record record;
-    assert_good(lvn_spool_read_record(paths.names[i], &record, &err));
-    assert_good(lvn_objects_link(objects, paths.names[i], record.sha256, &placed, &err));
-    assert_good(lvn_objects_sync(objects, &err));
-    assert_good(lvn_spool_remove(paths.names[i], &err));
-  }
+  assert_good(lvn_spool_list_new(spool, 1000, &paths, &err));
+  size_t count = paths.count;
   lvn_file_names_clear(&paths);
+  return count;
 }
 
-/* Bytes A, B, A of one SOP instance: the index must hear of the third, whether B was indexed (and A marked) or waits.
- */
+static void test_objects__lie_where_they_stay_with_their_record(void **state) {
+  (void)state;
+  open_both(test_folder);
+  (void)receive(spool, "first");
+  assert_int_equal(count_objects(objects), 1);
+  (void)receive(spool, "second");
+  (void)receive(spool, "first");
+  assert_int_equal(count_objects(objects), 2);
+  assert_int_equal(finish_all(spool), 3);
+  assert_int_equal(count_objects(objects), 2);
+  close_both();
+}
+
+/* Bytes A, B, A of one SOP instance: the index must hear of the third, whether B was indexed or waits. */
 static void check_return_of_old_bytes(const char *folder, bool is_indexed) {
-  struct lvn_spool *spool = NULL;
-  struct lvn_objects *objects = NULL;
-  struct lvn_reception_record first;
-  struct lvn_reception_record again;
-  char path[LVN_PATH_BYTES];
-  char stored[LVN_PATH_BYTES];
-  assert_good(lvn_spool_open(folder, &spool, &err));
-  assert_good(lvn_objects_open(folder, &objects, &err));
-  first = receive_at(spool, "A", 1000);
-  take_all(spool, objects);
-  again = receive_at(spool, "A", 1500);
+  open_both(folder);
+  struct lvn_reception_record first = receive_at(spool, "A", 1000);
+  (void)finish_all(spool);
+  struct lvn_reception_record again = receive_at(spool, "A", 1500);
   assert_true(again.already_stored);
-  assert_int_equal(count_new(spool, path), 1); /* each reception is told */
-  take_all(spool, objects);
+  assert_int_equal(finish_all(spool), 1); /* each reception is told */
   (void)receive_at(spool, "B", 2000);
   if (is_indexed) {
-    take_all(spool, objects);
+    (void)finish_all(spool);
   }
   again = receive_at(spool, "A", 3000);
   assert_true(again.already_stored);
-  assert_int_equal(count_new(spool, path), is_indexed ? 1 : 2);
-  take_all(spool, objects);
-  assert_int_equal(count_new(spool, path), 0);
-  assert_good(lvn_objects_path(objects, first.sha256, stored, &err));
-  assert_good(lvn_spool_read_record(stored, &again, &err)); /* what a rebuild reads */
-  assert_int_equal(again.received_ms, 3000);
+  assert_int_equal(finish_all(spool), is_indexed ? 1 : 2);
+  assert_int_equal(count_new(), 0);
+  assert_true(has_record(folder, &again, LVN_OBJECTS_RECORD)); /* what a rebuild reads */
+  assert_false(has_record(folder, &first, LVN_OBJECTS_RECORD));
   assert_good(lvn_objects_remove(objects, first.sha256, &err));
-  assert_false(lvn_file_exists(stored));
+  assert_false(has_record(folder, &again, LVN_OBJECTS_RECORD));
+  assert_good(lvn_objects_remove(objects, first.sha256, &err)); /* gone already */
+  assert_int_equal(count_objects(objects), 1);
   again = receive_at(spool, "A", 4000);
   assert_false(again.already_stored);
-  lvn_objects_close(objects);
-  lvn_spool_close(spool);
+  close_both();
 }
 
 static void test_objects__old_bytes_that_return_are_offered_again(void **state) {
@@ -192,8 +94,8 @@ static void test_objects__old_bytes_that_return_before_the_others_are_indexed(vo
   check_return_of_old_bytes(test_folder, false);
 }
 
-/* ramfs has no extended attributes: the record lie beside the object. */
-static void test_objects__old_bytes_that_return_bring_their_record(void **state) {
+/* ramfs has no extended attributes: none are needed. */
+static void test_objects__need_no_extended_attributes(void **state) {
   (void)state;
   mount_or_skip("ramfs", "");
   check_return_of_old_bytes(mount_point, true);
@@ -227,89 +129,99 @@ static void damage(const char *path, enum damage how) {
 
 /* A peer that is told "stored" may delete its copy: the name of a file proves nothing. */
 static void test_objects__damaged_object_is_mended_by_sending_again(void **state) {
-  struct lvn_spool *spool = NULL;
-  struct lvn_objects *objects = NULL;
-  char path[LVN_PATH_BYTES];
   char stored[LVN_PATH_BYTES];
-  uint8_t content[LVN_SHA256_BYTES];
   (void)state;
-  assert_good(lvn_spool_open(test_folder, &spool, &err));
-  assert_good(lvn_objects_open(test_folder, &objects, &err));
+  open_both(test_folder);
   struct lvn_reception_record record = receive(spool, "the stored bytes");
-  take_all(spool, objects);
+  (void)finish_all(spool);
   assert_good(lvn_objects_path(objects, record.sha256, stored, &err));
   for (enum damage how = TRUNCATED; how < DAMAGE_COUNT; how++) {
     damage(stored, how);
     record = receive(spool, "the stored bytes");
     assert_false(record.already_stored);
-    assert_int_equal(count_new(spool, path), 1);
-    assert_good(lvn_objects_link(objects, path, record.sha256, &placed, &err));
-    assert_true(placed);
-    assert_good(lvn_objects_sync(objects, &err));
-    assert_good(lvn_spool_remove(path, &err));
-    assert_good(lvn_sha256_of_file(stored, content, &err));
-    assert_memory_equal(content, record.sha256, sizeof content);
+    assert_int_equal(finish_all(spool), 1);
     assert_int_equal(count_objects(objects), 1);
   }
-  lvn_objects_close(objects);
-  lvn_spool_close(spool);
+  close_both();
 }
 
-/* Damaged while it waits: what is received now goes beside it, and both come to one good object. */
-static void test_objects__damage_in_the_spool_is_mended_by_sending_again(void **state) {
-  struct lvn_spool *spool = NULL;
-  struct lvn_objects *objects = NULL;
-  char path[LVN_PATH_BYTES];
-  char stored[LVN_PATH_BYTES];
-  uint8_t content[LVN_SHA256_BYTES];
+/* What was acknowledged and not indexed is not retention's, whatever the index says of the bytes. */
+static void test_objects__what_waits_is_not_removed(void **state) {
   (void)state;
-  assert_good(lvn_spool_open(test_folder, &spool, &err));
-  assert_good(lvn_objects_open(test_folder, &objects, &err));
-  struct lvn_reception_record record = receive(spool, "the stored bytes");
-  assert_int_equal(count_new(spool, path), 1);
-  assert_int_equal(truncate(path, 5), 0);
-  record = receive(spool, "the stored bytes");
-  assert_false(record.already_stored);
-  assert_int_equal(count_new(spool, path), 2);
-  take_all(spool, objects);
-  assert_good(lvn_objects_path(objects, record.sha256, stored, &err));
-  assert_good(lvn_sha256_of_file(stored, content, &err));
-  assert_memory_equal(content, record.sha256, sizeof content);
-  lvn_objects_close(objects);
-  lvn_spool_close(spool);
-}
-
-/* Retention takes the object away at the moment at which its bytes come again. */
-static void test_objects__removed_while_it_is_received_again(void **state) {
-  struct lvn_spool *spool = NULL;
-  struct lvn_objects *objects = NULL;
-  char path[LVN_PATH_BYTES];
-  (void)state;
-  assert_good(lvn_spool_open(test_folder, &spool, &err));
-  assert_good(lvn_objects_open(test_folder, &objects, &err));
+  open_both(test_folder);
   struct lvn_reception_record record = receive(spool, "kept");
-  take_all(spool, objects);
-  assert_true(receive(spool, "kept").already_stored); /* answered as stored … */
+  (void)finish_all(spool);
+  assert_true(receive(spool, "kept").already_stored);
+  assert_good(lvn_objects_remove(objects, record.sha256, &err));
+  assert_int_equal(count_objects(objects), 1);
+  (void)finish_all(spool);
   assert_good(lvn_objects_remove(objects, record.sha256, &err));
   assert_int_equal(count_objects(objects), 0);
-  assert_int_equal(count_new(spool, path), 1); /* … and it is */
-  take_all(spool, objects);
-  assert_int_equal(count_objects(objects), 1);
-  lvn_objects_close(objects);
-  lvn_spool_close(spool);
+  close_both();
+}
+
+#define RECEPTIONS 3000
+
+static pid_t receive_in_a_child(void) {
+  pid_t child = fork_child();
+  for (int i = 0; child == 0 && i < RECEPTIONS; i++) {
+    struct lvn_reception_record record = make_record();
+    struct lvn_spool_writer *writer = NULL;
+    if (!lvn_spool_begin(spool, &writer, &err) || !lvn_spool_write(writer, "same", 4, &err) ||
+        !lvn_spool_commit(writer, &record, &err)) {
+      print_error("%s\n", err.message);
+      _exit(1);
+    }
+  }
+  if (child == 0) {
+    _exit(0);
+  }
+  return child;
+}
+
+/* One process receives the same bytes over and over, the other takes and removes them: whenever a reception waits its
+ * object is there, whole. In memory many receptions take little time. */
+static void test_objects__removed_while_received_again(void **state) {
+  int status = 0;
+  size_t taken = 0;
+  bool has_ended = false;
+  (void)state;
+  mount_or_skip("tmpfs", "size=64m");
+  open_both(mount_point);
+  char stored[LVN_PATH_BYTES];
+  struct lvn_reception_record record = receive(spool, "same");
+  (void)finish_all(spool);
+  assert_good(lvn_objects_path(objects, record.sha256, stored, &err));
+  pid_t child = receive_in_a_child();
+  while (!has_ended || count_new() > 0) {
+    struct lvn_file_names paths = {0};
+    has_ended = has_ended || waitpid(child, &status, WNOHANG) == child;
+    assert_good(lvn_spool_list_new(spool, 1000, &paths, &err));
+    for (size_t i = 0; i < paths.count; i++) {
+      int fd = lvn_intact_open(stored, record.sha256);
+      assert_true(fd >= 0);
+      (void)close(fd);
+      assert_good(lvn_spool_finish(spool, paths.names[i], /* is_first= */ false, &err));
+    }
+    taken += paths.count;
+    lvn_file_names_clear(&paths);
+    assert_good(lvn_objects_remove(objects, record.sha256, &err));
+  }
+  assert_int_equal(status, 0);
+  assert_int_equal(taken, RECEPTIONS);
+  assert_int_equal(count_objects(objects), 0);
+  close_both();
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      spool_test(test_objects__moved_with_their_record),
-      spool_test(test_objects__killed_after_any_step),
-      spool_test(test_objects__resent_object_is_written_once),
+      spool_test(test_objects__lie_where_they_stay_with_their_record),
       spool_test(test_objects__old_bytes_that_return_are_offered_again),
       spool_test(test_objects__old_bytes_that_return_before_the_others_are_indexed),
-      spool_test(test_objects__old_bytes_that_return_bring_their_record),
+      spool_test(test_objects__need_no_extended_attributes),
       spool_test(test_objects__damaged_object_is_mended_by_sending_again),
-      spool_test(test_objects__damage_in_the_spool_is_mended_by_sending_again),
-      spool_test(test_objects__removed_while_it_is_received_again),
+      spool_test(test_objects__what_waits_is_not_removed),
+      spool_test(test_objects__removed_while_received_again),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,9 +2,6 @@
 #include "spool_fixture.h"
 
 #include <fcntl.h>
-#include <sys/xattr.h>
-
-#define FACTS_NAME "user.livervlm.facts"
 
 static void assert_content(const char *path, const char *text) {
   uint8_t *data = NULL;
@@ -37,6 +34,7 @@ static void test_spool__commit_makes_a_whole_object_with_record(void **state) {
   struct lvn_reception_record record = make_record();
   struct lvn_spool_writer *writer = begin(spool, "head");
   char path[LVN_PATH_BYTES];
+  char new_path[LVN_PATH_BYTES];
   uint8_t digest[LVN_SHA256_BYTES];
   (void)state;
   assert_content(lvn_spool_writer_get_path(writer), "head");
@@ -46,14 +44,18 @@ static void test_spool__commit_makes_a_whole_object_with_record(void **state) {
   assert_false(record.already_stored);
   assert_int_equal(record.byte_count, 13);
   assert_counts(test_folder, 0, 1, 0);
-  path_of_new(spool, &record, "obj", path);
+  path_in_store(test_folder, &record, ".dcm", path);
   assert_content(path, "head and data");
   assert_good(lvn_sha256_of_file(path, digest, &err));
   assert_memory_equal(digest, record.sha256, LVN_SHA256_BYTES);
-  assert_record_read(path, &record);
-  assert_good(lvn_spool_remove(path, &err));
-  assert_good(lvn_spool_remove(path, &err));
+  path_of_new(spool, &record, new_path);
+  assert_record_read(new_path, &record);
+  assert_true(has_record(test_folder, &record, LVN_OBJECTS_WAITING)); /* for the index */
+  assert_good(lvn_spool_finish(spool, new_path, /* is_first= */ true, &err));
+  assert_good(lvn_spool_finish(spool, new_path, /* is_first= */ true, &err));
   assert_counts(test_folder, 0, 0, 0);
+  assert_false(has_record(test_folder, &record, LVN_OBJECTS_WAITING));
+  assert_true(has_record(test_folder, &record, LVN_OBJECTS_RECORD));
   lvn_spool_close(spool);
 }
 
@@ -65,7 +67,7 @@ static void test_spool__record_of_any_calling_title_are_readable(void **state) {
   (void)state;
   (void)lvn_copy(record.calling_aet, sizeof record.calling_aet, "\xFF\x01\"\\\xC3(");
   assert_good(lvn_spool_commit(begin(spool, "x"), &record, &err));
-  path_of_new(spool, &record, "obj", path);
+  path_of_new(spool, &record, path);
   (void)lvn_copy(record.calling_aet, sizeof record.calling_aet, "??\"\\?(");
   assert_record_read(path, &record);
   lvn_spool_close(spool);
@@ -76,33 +78,75 @@ static void test_spool__same_bytes_are_stored_once(void **state) {
   struct lvn_reception_record first = receive(spool, "same");
   struct lvn_reception_record again = make_record();
   char path[LVN_PATH_BYTES];
-  char object_path[LVN_PATH_BYTES];
-  char text[LVN_SHA256_TEXT_BYTES];
-  struct stat status;
+  struct stat before;
+  struct stat after;
   (void)state;
+  path_in_store(test_folder, &first, ".dcm", path);
+  assert_int_equal(stat(path, &before), 0);
   (void)lvn_copy(again.calling_aet, sizeof again.calling_aet, "OTHER");
   assert_good(lvn_spool_commit(begin(spool, "same"), &again, &err));
   assert_true(again.already_stored);
   assert_int_equal(again.byte_count, 4);
   assert_memory_equal(again.sha256, first.sha256, LVN_SHA256_BYTES);
-  assert_counts(test_folder, 0, 2, 0); /* two names of one file: each reception is told */
-  path_of_new(spool, &first, "obj", path);
-  assert_int_equal(stat(path, &status), 0);
-  assert_int_equal(status.st_nlink, 2);
+  assert_counts(test_folder, 0, 2, 0); /* each reception is told */
+  assert_int_equal(stat(path, &after), 0);
+  assert_int_equal(before.st_ino, after.st_ino);
+  assert_int_equal(after.st_nlink, 1);
+  path_of_new(spool, &again, path);
   assert_record_read(path, &again);
-
-  /* As the pipeline leaves it: in the object store alone. */
-  lvn_sha256_to_text(first.sha256, text);
-  (void)snprintf(object_path, sizeof object_path, "%s/objects/%.2s", test_folder, text);
-  assert_good(lvn_file_make_folder(object_path, 0700, &err));
-  (void)snprintf(object_path, sizeof object_path, "%s/objects/%.2s/%s.dcm", test_folder, text, text);
-  assert_int_equal(rename(path, object_path), 0);
-  assert_true(receive(spool, "same").already_stored);
-  assert_counts(test_folder, 0, 2, 0);
-  assert_int_equal(unlink(object_path), 0);
-  assert_false(receive(spool, "same").already_stored);
-  assert_counts(test_folder, 0, 3, 0);
+  path_of_new(spool, &first, path);
+  assert_record_read(path, &first);
   lvn_spool_close(spool);
+}
+
+/* Also where the later one is told first: after a power cut. */
+static void test_spool__the_newest_record_stays(void **state) {
+  struct lvn_spool *spool = open_spool(test_folder);
+  struct lvn_reception_record first = receive_at(spool, "same", 1000);
+  struct lvn_reception_record second = receive_at(spool, "same", 2000);
+  char path[LVN_PATH_BYTES];
+  (void)state;
+  path_of_new(spool, &second, path);
+  assert_good(lvn_spool_finish(spool, path, /* is_first= */ true, &err));
+  path_of_new(spool, &first, path);
+  assert_good(lvn_spool_finish(spool, path, /* is_first= */ false, &err));
+  assert_counts(test_folder, 0, 0, 0);
+  assert_true(has_record(test_folder, &second, LVN_OBJECTS_RECORD));
+  assert_false(has_record(test_folder, &first, LVN_OBJECTS_RECORD));
+  struct lvn_reception_record third = receive_at(spool, "same", 500); /* by a clock that was set back */
+  assert_int_equal(finish_all(spool), 1);
+  assert_true(has_record(test_folder, &third, LVN_OBJECTS_RECORD));
+  assert_false(has_record(test_folder, &second, LVN_OBJECTS_RECORD));
+  lvn_spool_close(spool);
+}
+
+/* Whatever a peer calls itself, the name of the record has no bytes that a file system or a shell minds. */
+static void test_spool__a_name_says_what_the_record_says(void **state) {
+  static const char *const titles[] = {"MODALITY", "A B", "../../etc/passwd", "%-%2", "", "SIXTEEN_LETTERS!"};
+  struct lvn_reception_record read_back;
+  (void)state;
+  for (size_t i = 0; i < sizeof titles / sizeof titles[0]; i++) {
+    struct lvn_reception_record record = make_record();
+    char name[LVN_SPOOL_NAME_BYTES];
+    record.sequence = INT64_MAX / 4;
+    record.sha256[3] = 0xab;
+    (void)lvn_copy(record.calling_aet, sizeof record.calling_aet, titles[i]);
+    (void)lvn_copy(record.address, sizeof record.address, "2001:db8:85a3:8d3:1319:8a2e:370:7348%eth0");
+    (void)lvn_copy(record.association_id, sizeof record.association_id, "0123456789abcdef0123456789abcdef");
+    lvn_spool_record_to_name(&record, LVN_OBJECTS_WAITING, name);
+    assert_int_equal(strspn(name, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.:-%"), strlen(name));
+    assert_good(lvn_spool_record_from_name(name, &read_back, &err));
+    assert_string_equal(read_back.calling_aet, record.calling_aet);
+    assert_string_equal(read_back.address, record.address);
+    assert_string_equal(read_back.association_id, record.association_id);
+    assert_int_equal(read_back.sequence, record.sequence);
+    assert_int_equal(read_back.received_ms, record.received_ms);
+    assert_memory_equal(read_back.sha256, record.sha256, LVN_SHA256_BYTES);
+    for (size_t cut = 1; cut < strlen(name); cut += 3) {
+      assert_false(lvn_spool_record_from_name(name + cut, &read_back, &err));
+      assert_int_equal(err.code, LVN_ERROR_DATA);
+    }
+  }
 }
 
 static void test_spool__abandon_leaves_nothing(void **state) {
@@ -114,30 +158,19 @@ static void test_spool__abandon_leaves_nothing(void **state) {
   lvn_spool_close(spool);
 }
 
-static void set_modified(const char *path, time_t seconds, long nanoseconds) {
-  const struct timespec times[2] = {{.tv_sec = seconds, .tv_nsec = nanoseconds},
-                                    {.tv_sec = seconds, .tv_nsec = nanoseconds}};
-  assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
-}
-
-static void test_spool__list_new_is_oldest_first(void **state) {
+static void test_spool__list_new_is_in_the_order_of_reception(void **state) {
   struct lvn_spool *spool = open_spool(test_folder);
   struct lvn_file_names paths = {0};
   char expected[4][LVN_PATH_BYTES];
   char stray[LVN_PATH_BYTES];
+  static const char *const texts[4] = {"c", "a", "d", "a"};
   (void)state;
   assert_good(lvn_spool_list_new(spool, 10, &paths, &err));
   assert_int_equal(paths.count, 0);
   lvn_file_names_clear(&paths);
   for (int i = 0; i < 4; i++) {
-    static const struct {
-      const char *text;
-      time_t seconds;
-      long nanoseconds;
-    } objects[4] = {{"c", 1000, 5}, {"a", 1000, 6}, {"d", 1001, 0}, {"b", 1002, 0}};
-    struct lvn_reception_record record = receive(spool, objects[i].text);
-    path_of_new(spool, &record, "obj", expected[i]);
-    set_modified(expected[i], objects[i].seconds, objects[i].nanoseconds);
+    struct lvn_reception_record record = receive_at(spool, texts[i], RECEIVED_MS - 1000 * i);
+    path_of_new(spool, &record, expected[i]);
   }
   (void)snprintf(stray, sizeof stray, "%s/0.json", lvn_spool_get_new_folder(spool));
   assert_good(lvn_file_replace(stray, "{}", 2, 0600, &err));
@@ -158,32 +191,34 @@ static void assert_no_record(const char *path) {
   assert_int_equal(err.code, LVN_ERROR_DATA);
 }
 
-/* `from` replaced by `to` in good record. */
+static void write_text(const char *path, const char *text, size_t bytes) {
+  assert_good(lvn_file_replace(path, text, bytes, 0600, &err));
+}
+
+/* `from` replaced by `to` in a good record. */
 static void assert_change_refused(const char *path, const char *good, const char *from, const char *to) {
   char text[4096];
   const char *found = strstr(good, from);
   assert_non_null(found);
   int length = snprintf(text, sizeof text, "%.*s%s%s", (int)(found - good), good, to, found + strlen(from));
   assert_in_range(length, 1, sizeof text - 1);
-  assert_int_equal(setxattr(path, FACTS_NAME, text, (size_t)length, 0), 0);
+  write_text(path, text, (size_t)length);
   assert_no_record(path);
 }
 
-static void test_spool__damaged_record_are_refused(void **state) {
+static void test_spool__a_damaged_record_is_refused(void **state) {
   struct lvn_spool *spool = open_spool(test_folder);
   struct lvn_reception_record record = receive(spool, "x");
   char path[LVN_PATH_BYTES];
-  char good[4096] = "";
+  char large[8192];
+  uint8_t *data = NULL;
+  size_t bytes = 0;
   (void)state;
-  path_of_new(spool, &record, "obj", path);
-  ssize_t bytes = getxattr(path, FACTS_NAME, good, sizeof good - 1);
-  if (bytes < 0 && errno == ENOTSUP) {
-    print_message("SKIPPED: '%s' keeps no extended attributes\n", path);
-    skip();
-  }
-  assert_true(bytes > 0);
-  for (ssize_t cut = 0; cut < bytes; cut++) {
-    assert_int_equal(setxattr(path, FACTS_NAME, good, (size_t)cut, 0), 0);
+  path_of_new(spool, &record, path);
+  assert_good(lvn_file_read(path, 4096, &data, &bytes, &err));
+  const char *good = (const char *)data;
+  for (size_t cut = 0; cut < bytes; cut += 7) {
+    write_text(path, good, cut);
     assert_no_record(path);
   }
   assert_change_refused(path, good, "\"1.2.3\"", "\"1.2.3x\"");
@@ -195,89 +230,13 @@ static void test_spool__damaged_record_are_refused(void **state) {
   assert_change_refused(path, good, "\"sha256\":\"", "\"sha256\":\"g");
   assert_change_refused(path, good, "byte_count", "received_ms");
   assert_change_refused(path, good, "address", "other");
-  assert_int_equal(setxattr(path, FACTS_NAME, good, (size_t)bytes, 0), 0);
-  assert_record_read(path, &record);
-  assert_int_equal(removexattr(path, FACTS_NAME), 0);
+  write_text(path, memset(large, ' ', sizeof large), sizeof large);
   assert_no_record(path);
-  lvn_spool_close(spool);
-}
-
-/* More than ext4 holds in its one block; tmpfs takes it. */
-static void test_spool__oversized_record_are_refused(void **state) {
-  char large[8192];
-  char path[LVN_PATH_BYTES];
-  (void)state;
-  mount_or_skip("tmpfs", "size=512k");
-  struct lvn_spool *spool = open_spool(mount_point);
-  struct lvn_reception_record record = receive(spool, "x");
-  path_of_new(spool, &record, "obj", path);
-  if (setxattr(path, FACTS_NAME, memset(large, ' ', sizeof large), sizeof large, 0) != 0) {
-    print_message("SKIPPED: this tmpfs keeps no large extended attributes (%s)\n", strerror(errno));
-    lvn_spool_close(spool);
-    skip();
-  }
-  assert_no_record(path);
-  lvn_spool_close(spool);
-}
-
-static void test_spool__record_follow_a_link_and_a_rename(void **state) {
-  struct lvn_spool *spool = open_spool(test_folder);
-  struct lvn_reception_record record = receive(spool, "moving");
-  char path[LVN_PATH_BYTES];
-  char linked[LVN_PATH_BYTES];
-  char renamed[LVN_PATH_BYTES];
-  (void)state;
-  path_of_new(spool, &record, "obj", path);
-  (void)snprintf(linked, sizeof linked, "%s/objects/ab/linked.dcm", test_folder);
-  (void)snprintf(renamed, sizeof renamed, "%s/objects/ab", test_folder);
-  assert_good(lvn_file_make_folder(renamed, 0700, &err));
-  (void)snprintf(renamed, sizeof renamed, "%s/objects/ab/renamed.dcm", test_folder);
-  assert_int_equal(link(path, linked), 0);
-  assert_good(lvn_spool_remove(path, &err));
-  assert_record_read(linked, &record);
-  assert_int_equal(rename(linked, renamed), 0);
-  assert_record_read(renamed, &record);
-  lvn_spool_close(spool);
-}
-
-/* ramfs has no extended attributes. */
-static void test_spool__record_lie_beside_without_extended_attributes(void **state) {
-  char path[LVN_PATH_BYTES];
-  char beside[LVN_PATH_BYTES];
-  (void)state;
-  mount_or_skip("ramfs", "");
-  struct lvn_spool *spool = open_spool(mount_point);
-  struct lvn_reception_record record = receive(spool, "x");
-  path_of_new(spool, &record, "obj", path);
-  path_of_new(spool, &record, "json", beside);
-  assert_counts(mount_point, 0, 2, 0);
-  assert_true(lvn_file_exists(beside));
+  write_text(path, good, bytes);
   assert_record_read(path, &record);
-  assert_good(lvn_file_replace(beside, "{}", 2, 0600, &err));
+  assert_int_equal(unlink(path), 0);
   assert_no_record(path);
-  assert_good(lvn_spool_remove(path, &err));
-  assert_counts(mount_point, 0, 0, 0);
-  lvn_spool_close(spool);
-}
-
-/* Killed between its record and the object: the record go at the next open, those of a whole object stay. */
-static void test_spool__record_without_an_object_are_removed(void **state) {
-  char path[LVN_PATH_BYTES];
-  char orphan[LVN_PATH_BYTES];
-  struct lvn_reception_record lost = {.sha256 = {0xAB}};
-  (void)state;
-  mount_or_skip("ramfs", "");
-  struct lvn_spool *spool = open_spool(mount_point);
-  struct lvn_reception_record record = receive(spool, "x");
-  path_of_new(spool, &record, "obj", path);
-  path_of_new(spool, &lost, "json", orphan);
-  assert_good(lvn_file_replace(orphan, "{}", 2, 0600, &err));
-  assert_counts(mount_point, 0, 3, 0);
-  lvn_spool_close(spool);
-  spool = open_spool(mount_point);
-  assert_counts(mount_point, 0, 2, 0);
-  assert_false(lvn_file_exists(orphan));
-  assert_record_read(path, &record);
+  lvn_free(data);
   lvn_spool_close(spool);
 }
 
@@ -312,13 +271,13 @@ static void test_spool__a_full_disk_leaves_nothing(void **state) {
   lvn_spool_close(spool);
 }
 
-/* Inodes are what is missing: five folders, the counter and a temporary file use them up, so that neither an attribute
- * (tmpfs takes its room from the inodes' since Linux 6.6) nor a file with the record can be made. */
+/* Inodes are what is missing: the folders, two files of the spool and a temporary file use them up, so that no file
+ * with the record can be made. */
 static void test_spool__no_room_for_the_record_leaves_nothing(void **state) {
   struct lvn_spool_writer *refused = NULL;
   struct lvn_reception_record record = make_record();
   (void)state;
-  mount_or_skip("tmpfs", "size=512k,nr_inodes=7");
+  mount_or_skip("tmpfs", "size=512k,nr_inodes=265");
   struct lvn_spool *spool = open_spool(mount_point);
   struct lvn_spool_writer *writer = begin(spool, "x");
   assert_false(lvn_spool_begin(spool, &refused, &err));
@@ -335,13 +294,11 @@ int main(void) {
       spool_test(test_spool__commit_makes_a_whole_object_with_record),
       spool_test(test_spool__record_of_any_calling_title_are_readable),
       spool_test(test_spool__same_bytes_are_stored_once),
+      spool_test(test_spool__the_newest_record_stays),
+      spool_test(test_spool__a_name_says_what_the_record_says),
       spool_test(test_spool__abandon_leaves_nothing),
-      spool_test(test_spool__list_new_is_oldest_first),
-      spool_test(test_spool__damaged_record_are_refused),
-      spool_test(test_spool__oversized_record_are_refused),
-      spool_test(test_spool__record_follow_a_link_and_a_rename),
-      spool_test(test_spool__record_lie_beside_without_extended_attributes),
-      spool_test(test_spool__record_without_an_object_are_removed),
+      spool_test(test_spool__list_new_is_in_the_order_of_reception),
+      spool_test(test_spool__a_damaged_record_is_refused),
       spool_test(test_spool__a_full_disk_leaves_nothing),
       spool_test(test_spool__no_room_for_the_record_leaves_nothing),
   };

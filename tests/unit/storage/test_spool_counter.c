@@ -30,7 +30,7 @@ static void test_spool_counter__a_clock_set_back_changes_no_order(void **state) 
   assert_true(first.sequence > 0);
   assert_true(second.sequence > first.sequence);
   assert_true(third.sequence > second.sequence);
-  path_of_new(spool, &second, "obj", path);
+  path_of_new(spool, &second, path);
   assert_good(lvn_spool_read_record(path, &read_back, &err));
   assert_int_equal(read_back.sequence, second.sequence);
   assert_int_equal(read_back.received_ms, RECEIVED_MS - 1000000);
@@ -123,7 +123,6 @@ static void test_spool_counter__a_lost_or_damaged_counter_goes_on_above(void **s
 static void test_spool_counter__record_of_an_earlier_release_come_first(void **state) {
   struct lvn_spool *spool = open_spool(test_folder);
   char path[LVN_PATH_BYTES];
-  char record_path[LVN_PATH_BYTES];
   struct lvn_reception_record read_back = {.sequence = 7};
   static const char old_record[] =
       "{\"sop_class_uid\":\"1.2.3\",\"sop_instance_uid\":\"1.2.3\",\"transfer_syntax_uid\":\"1.2\","
@@ -131,10 +130,8 @@ static void test_spool_counter__record_of_an_earlier_release_come_first(void **s
       "\"association_id\":\"a\",\"received_ms\":99,\"byte_count\":1,\"sha256\":"
       "\"0000000000000000000000000000000000000000000000000000000000000000\"}";
   (void)state;
-  (void)snprintf(path, sizeof path, "%s/aa.obj", lvn_spool_get_new_folder(spool));
-  (void)snprintf(record_path, sizeof record_path, "%s/aa.json", lvn_spool_get_new_folder(spool));
-  assert_good(lvn_file_replace(path, "x", 1, 0600, &err));
-  assert_good(lvn_file_replace(record_path, old_record, strlen(old_record), 0600, &err));
+  (void)snprintf(path, sizeof path, "%s/aa.json", lvn_spool_get_new_folder(spool));
+  assert_good(lvn_file_replace(path, old_record, strlen(old_record), 0600, &err));
   assert_good(lvn_spool_read_record(path, &read_back, &err));
   assert_int_equal(read_back.sequence, 0);
   assert_int_equal(read_back.received_ms, 99);

@@ -62,11 +62,30 @@ static void test_spool__what_a_dead_process_left_goes_without_a_new_start(void *
   lvn_spool_close(spool);
 }
 
+/* Killed after its object was durable, before the pipeline was told: its temporary file is still there. */
+static void test_spool__what_a_dead_process_did_not_announce_is_announced(void **state) {
+  struct lvn_spool *spool = open_spool(test_folder);
+  (void)state;
+  (void)receive(spool, "durable");
+  struct lvn_reception_record record = receive(spool, "too");
+  char path[LVN_PATH_BYTES];
+  pid_t child = start_association(spool, "dies");
+  path_of_new(spool, &record, path);
+  assert_int_equal(unlink(path), 0);
+  lvn_spool_remove_dead(spool);
+  assert_counts(test_folder, 1, 1, 1);
+  kill_association(child);
+  lvn_spool_remove_dead(spool);
+  assert_counts(test_folder, 0, 2, 1);
+  assert_true(lvn_file_exists(path));
+  lvn_spool_close(spool);
+}
+
 /* Another process may open the spool at any step of a commit, as the pipeline does when it starts again. In memory many
  * commits take little time. */
 static void test_spool__a_commit_survives_others_that_open(void **state) {
   (void)state;
-  mount_or_skip("tmpfs", "size=4m");
+  mount_or_skip("tmpfs", "size=8m");
   struct lvn_spool *spool = open_spool(mount_point);
   pid_t child = fork_child();
   while (child == 0) {
@@ -83,8 +102,12 @@ static void test_spool__a_commit_survives_others_that_open(void **state) {
     char path[LVN_PATH_BYTES];
     good = lvn_spool_begin(spool, &writer, &err) && lvn_spool_write(writer, &i, sizeof i, &err) &&
            lvn_spool_commit(writer, &record, &err);
-    path_of_new(spool, &record, "obj", path);
-    good = good && lvn_spool_remove(path, &err);
+    path_of_new(spool, &record, path);
+    good = good && lvn_spool_finish(spool, path, /* is_first= */ true, &err);
+    path_in_store(mount_point, &record, ".dcm", path);
+    good = good && unlink(path) == 0;
+    path_of_record(mount_point, &record, LVN_OBJECTS_RECORD, path);
+    good = good && unlink(path) == 0;
   }
   kill_association(child);
   assert_good(good);
@@ -216,6 +239,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       spool_test(test_spool__open_removes_what_the_dead_left_and_keeps_what_lives),
       spool_test(test_spool__what_a_dead_process_left_goes_without_a_new_start),
+      spool_test(test_spool__what_a_dead_process_did_not_announce_is_announced),
       spool_test(test_spool__a_commit_survives_others_that_open),
       spool_test(test_spool__marker_lists_studies_while_its_process_lives),
       spool_test(test_spool__half_a_study_is_not_announced),
