@@ -1,3 +1,4 @@
+#include "base/memory.h"
 #include "model/evaluation/levels.h"
 #include "model/report/markup.h"
 #include "model/report/report_parts.h"
@@ -234,6 +235,10 @@ void lvn_report_tables(FILE *stream, const struct lvn_evaluation_subject *subjec
   }
 }
 
+static void json_cleanup(json_t **value) {
+  json_decref(*value);
+}
+
 static void conformal_table(FILE *stream, const struct lvn_evaluation *e) {
   static const char *const headings[] = {
       "Wanted", "Achieved (95 %)", "To be expected (95 %)", "Classes per set", "One class", "None", "Cases"};
@@ -300,8 +305,38 @@ static void abstention_table(FILE *stream, const struct lvn_evaluation *e) {
               stream);
 }
 
+static void outlier_table(FILE *stream, const struct lvn_answers *answers) {
+  static const char *const headings[] = {"None of the classes", "Lesions", "Indeterminate (right)", "Named"};
+  LVN_CLEANUP(json_cleanup) json_t *outliers = lvn_evaluation_outliers_json(answers);
+  const char *kind = NULL;
+  json_t *entry = NULL;
+  if (outliers == NULL) {
+    return;
+  }
+  lvn_markup_table(stream, "Lesions and tissue that are none of the classes", headings, 4);
+  json_object_foreach(json_object_get(outliers, "by_kind"), kind, entry) {
+    const char *name = NULL;
+    json_t *count = NULL;
+    char cell[2][CELL];
+    char named[CELL] = "";
+    size_t used = 0;
+    json_object_foreach(json_object_get(entry, "answers"), name, count) {
+      int wrote = json_integer_value(count) == 0 ? 0
+                                                 : snprintf(named + used, sizeof named - used, "%s %lld ", name,
+                                                            (long long)json_integer_value(count));
+      used += wrote > 0 && (size_t)wrote < sizeof named - used ? (size_t)wrote : 0;
+    }
+    const char *cells[4] = {kind, write_count((size_t)json_integer_value(json_object_get(entry, "lesions")), cell[0]),
+                            lvn_markup_number(json_number_value(json_object_get(entry, "indeterminate")), cell[1]),
+                            named};
+    lvn_markup_row(stream, cells, 4);
+  }
+  lvn_markup_table_end(stream);
+}
+
 void lvn_report_uncertainty_tables(FILE *stream, const struct lvn_evaluation_subject *subject) {
   (void)fputs("<h2>Uncertainty</h2>\n", stream);
   conformal_table(stream, subject->evaluation);
   abstention_table(stream, subject->evaluation);
+  outlier_table(stream, subject->answers);
 }

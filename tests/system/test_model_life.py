@@ -137,6 +137,77 @@ def test_promotion_needs_what_was_declared(site, test_set):
     assert history[3]["evaluated_on"]["manifest_sha256"] == digest and history[4]["override"] == "to see it at work"
 
 
+RECIPE = """[pretraining]
+task = none
+[training]
+stages = 1@32
+batch = 4
+[augmentation]
+orders = natural
+[network]
+joint_size = 64
+[validation]
+fold = 0
+[acceptance]
+ece = 0.999
+[run]
+threads = 1
+"""
+
+
+def phantom_set(folder, seed):
+    livervlm("dataset", "phantom", "--output", folder, "--seed", seed, "--count", 5, "--lesions", 4, "--slices", 1,
+             "--matrix", 256, "--alignment", "truth", check=True)
+    return folder
+
+
+def under_other_names(dataset, target):
+    """The same pixels; other patients, folds and, with them, another digest of the data set."""
+    shutil.copytree(dataset, target)
+    manifest = json.loads((target / "manifest.json").read_text())
+    for lesion in manifest["lesions"]:
+        lesion["patient"] += "-again"
+        lesion["fold"] = (lesion["fold"] + 1) % 5
+    (target / "manifest.json").write_text(json.dumps(manifest))
+    return target
+
+
+def test_nothing_is_tested_on_what_was_trained_on(site):
+    first, second, third = (phantom_set(site.folder / name, seed) for name, seed in (("a", 71), ("b", 81), ("c", 91)))
+    renamed = under_other_names(first, site.folder / "renamed")
+    recipe = site.folder / "recipe.ini"
+    recipe.write_text(RECIPE)
+
+    def train(version, *words):
+        package = site.folder / f"trained-{version}"
+        livervlm("train", "--recipe", recipe, "--set", f"package.version={version}", "--output", package, *words,
+                 check=True)
+        livervlm("model", "sign", package, "--key", site.private, check=True)
+        site.model("import", package, check=True)
+        return f"liver-vlm-{version}"
+
+    def promote(name, data):
+        figures = site.folder / f"{name}-on-{data.name}"
+        done = livervlm("evaluate", "--dataset", data, "--model", site.models / name, "--output", figures,
+                        "--resamples", 10, "--threads", 1, check=True)
+        return site.model("promote", name, "--evaluation", figures), done
+
+    both = train("1.0.0", "--dataset", first, "--dataset", second)
+    done, evaluated = promote(both, first)
+    assert_refused(done, "the data set that the model was trained on")
+    assert "was trained on 16 of these lesions" in evaluated.stderr
+    assert_refused(promote(both, renamed)[0], "has seen 20 of the lesions")
+    after = train("1.0.1", "--dataset", first, "--init", site.models / both)
+    assert_refused(promote(after, second)[0], "has seen 20 of the lesions")
+    assert_refused(livervlm("train", "--cross-validate", "--dataset", second, "--recipe", recipe, "--init",
+                            site.models / both, "--output", site.folder / "cross"), "was trained on what is held out")
+    assert_refused(livervlm("train", "--dataset", first, "--dataset", renamed, "--recipe", recipe, "--output",
+                            site.folder / "twice"), "same-lesion-twice")
+    shown = livervlm("dataset", "show", first, renamed)
+    assert shown.returncode == 1 and "same-lesion-twice" in shown.stdout
+    assert promote(after, third)[0].returncode == 0
+
+
 def report_of(node, job):
     folder = node.folder / "state" / "results" / str(job["job"])
     analysis = json.loads((folder / "analysis.json").read_text())
