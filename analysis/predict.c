@@ -74,7 +74,7 @@ static bool predict(struct lvn_classifier *classifier, const struct lvn_crop *cr
                                                      .top_class = ret_raw->top_class,
                                                      .margin = ret_raw->margin,
                                                      .feature_distance = ret_raw->feature_distance,
-                                                     .order_disagreement = ret_raw->order_disagreement,
+                                                     .permutation_disagreement = ret_raw->permutation_disagreement,
                                                      .abstained = ret_raw->abstained || lesion->doubt[0] != '\0'};
   for (int phase = 0; phase < LVN_PHASE_NETWORK_COUNT; phase++) {
     ret_prediction->has_probability = ret_prediction->has_probability && crop->phase_present[phase];

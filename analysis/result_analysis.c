@@ -85,7 +85,7 @@ static json_t *prediction_json(const struct lvn_findings_lesion *lesion) {
     (void)json_object_set_new(object, "top_class", json_string(lvn_class_name(p->top_class)));
     (void)json_object_set_new(object, "margin", lvn_findings_json_number(p->margin));
     (void)json_object_set_new(object, "feature_distance", lvn_findings_json_number(p->feature_distance));
-    (void)json_object_set_new(object, "order_disagreement", lvn_findings_json_number(p->order_disagreement));
+    (void)json_object_set_new(object, "order_disagreement", lvn_findings_json_number(p->permutation_disagreement));
   }
   if (around->is_judged) {
     (void)json_object_set_new(object, "surroundings",

@@ -121,7 +121,7 @@ static int show(int argc, char **argv) {
         "abstains     margin under %.2f, outlier score over %.1f, orders disagreeing over %.0f %%\n",
         package.name, package.version, package.trained_on, package.licence, digest, package.device_uid, recipe->encoder,
         recipe->joint_size, recipe->window_low_hu, recipe->window_high_hu, recipe->temperature, recipe->min_margin,
-        recipe->outlier.limit, 100.0 * recipe->max_order_disagreement);
+        recipe->outlier.limit, 100.0 * recipe->max_permutation_disagreement);
   }
   lvn_package_clear(&package);
   return LVN_EXIT_OK;

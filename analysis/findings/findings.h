@@ -103,9 +103,9 @@ struct lvn_findings_prediction {
   double probability[LVN_CLASS_COUNT]; /* calibrated; sums to 1 */
   double cosine[LVN_CLASS_COUNT];      /* raw similarity to each class */
   enum lvn_class top_class;
-  double margin;             /* top minus second probability */
-  double feature_distance;   /* from what the model was trained on (Mahalanobis) */
-  double order_disagreement; /* share of the phase orders */
+  double margin;                   /* top minus second probability */
+  double feature_distance;         /* from what the model was trained on (Mahalanobis) */
+  double permutation_disagreement; /* share of the phase orders */
   bool abstained;
   char abstention_reason[160]; /* one sentence; empty unless abstained */
 };

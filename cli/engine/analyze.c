@@ -19,7 +19,7 @@ struct analyze_options {
   const char *model;
   const char *device;
   unsigned threads;
-  bool order_ensemble;
+  bool permutation_ensemble;
   bool json;
   struct lvn_option_list rois;
 };
@@ -112,7 +112,7 @@ static int run(const struct lvn_usage *usage, struct analyze_options *options) {
                                                                 options->model != NULL ? options->model : package,
                                                             .device = options->device,
                                                             .threads = options->threads,
-                                                            .order_ensemble = options->order_ensemble};
+                                                            .permutation_ensemble = options->permutation_ensemble};
   good = good && collect_input(options, &intake, &err) && lvn_classifier_open(&classifier_options, &classifier, &err) &&
          analyze_all(classifier, &intake, options, &all_done, &err);
   lvn_classifier_close(classifier);
@@ -131,7 +131,8 @@ int lvn_cli_analyze(int argc, char **argv) {
       {"model", "PKG", LVN_OPTION_TEXT, &chosen.model, "model package (default: the one shipped)", false, 0, 0},
       {"device", "auto|cpu|cuda", LVN_OPTION_CHOICE, &chosen.device, "where the network runs", false, 0, 0},
       {"threads", "N", LVN_OPTION_UINT, &chosen.threads, "0: all cores", false, 0, 256},
-      {"order-ensemble", NULL, LVN_OPTION_FLAG, &chosen.order_ensemble, "mean over the six phase orders", false, 0, 0},
+      {"order-ensemble", NULL, LVN_OPTION_FLAG, &chosen.permutation_ensemble, "mean over the six phase orders", false,
+       0, 0},
       {"json", NULL, LVN_OPTION_FLAG, &chosen.json, "print the outcomes as JSON", false, 0, 0},
   };
   const struct lvn_usage usage = {

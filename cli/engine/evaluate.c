@@ -28,9 +28,9 @@ struct request {
   unsigned threads;
   unsigned resamples;
   uint64_t seed;
-  int fold; /* LVN_ANSWERS_EVERY_FOLD, or the only one */
+  int fold; /* LVN_CASE_PREDICTIONS_EVERY_FOLD, or the only one */
   unsigned wanted_fold;
-  bool order_ensemble;
+  bool permutation_ensemble;
 };
 
 /* One side of a comparison: a model, or one per fold, and what they said. */
@@ -38,7 +38,7 @@ struct side {
   size_t count;
   struct lvn_package packages[LVN_FOLDS_MAX];
   char device[32];
-  struct lvn_answers answers;
+  struct lvn_case_predictions answers;
   size_t seen; /* lesions that the package which answers them was trained on */
 };
 
@@ -46,7 +46,7 @@ static void side_clear(struct side *side) {
   for (size_t i = 0; i < side->count; i++) {
     lvn_package_clear(&side->packages[i]);
   }
-  lvn_answers_clear(&side->answers);
+  lvn_case_predictions_clear(&side->answers);
 }
 
 static void show_progress(size_t done, size_t total) {
@@ -77,7 +77,8 @@ static bool count_seen(const struct lvn_package *package, int fold, const struct
     for (size_t k = 0; !seen && k < images; k++) {
       seen = lvn_lineage_has(&lineage, image + k * LVN_SHA256_BYTES);
     }
-    *ret_seen += seen && (fold == LVN_ANSWERS_EVERY_FOLD || lvn_dataset_get(dataset, i)->fold == (unsigned)fold);
+    *ret_seen +=
+        seen && (fold == LVN_CASE_PREDICTIONS_EVERY_FOLD || lvn_dataset_get(dataset, i)->fold == (unsigned)fold);
   }
   return true;
 }
@@ -96,13 +97,13 @@ static bool answer(const struct request *request, const char *folder, const stru
   const struct lvn_classifier_options options = {.package_folder = folder,
                                                  .device = request->device,
                                                  .threads = request->threads,
-                                                 .order_ensemble = request->order_ensemble};
+                                                 .permutation_ensemble = request->permutation_ensemble};
   struct lvn_classifier *classifier = NULL;
   bool good = lvn_classifier_open(&options, &classifier, err);
   if (good) {
     (void)lvn_copy(side->device, sizeof side->device, lvn_classifier_get_info(classifier)->device);
-    good =
-        lvn_answers_run(&side->answers, classifier, dataset, fold, isatty(STDERR_FILENO) ? show_progress : NULL, err);
+    good = lvn_case_predictions_run(&side->answers, classifier, dataset, fold,
+                                    isatty(STDERR_FILENO) ? show_progress : NULL, err);
   }
   lvn_classifier_close(classifier);
   return good;
@@ -183,7 +184,7 @@ static bool take_predictions(const char *path, const struct lvn_dataset *dataset
   (void)lvn_copy(side->device, sizeof side->device, "that of the cross-validation");
   lvn_package_recipe_default(&package->recipe);
   bool good = lvn_predictions_read(path, &predictions, err) &&
-              (lvn_answers_take_predictions(&side->answers, &predictions, dataset, err) ||
+              (lvn_case_predictions_take_predictions(&side->answers, &predictions, dataset, err) ||
                lvn_error_prefix(err, "'%.200s'", path));
   lvn_predictions_clear(&predictions);
   return good;
@@ -250,7 +251,7 @@ static bool measure(const struct request *request, const struct lvn_dataset *dat
                                                  .packages = side->packages,
                                                  .package_count = side->count,
                                                  .device = side->device,
-                                                 .order_ensemble = request->order_ensemble,
+                                                 .permutation_ensemble = request->permutation_ensemble,
                                                  .comparison = other->count > 0 ? &comparison : NULL,
                                                  .other = &other->packages[0],
                                                  .seen_in_training = side->seen};
@@ -270,7 +271,7 @@ static bool evaluate(const struct request *request, struct lvn_error *err) {
 
 int lvn_cli_evaluate(int argc, char **argv) {
   struct request request = {
-      .device = "auto", .resamples = 2000, .seed = 1, .fold = LVN_ANSWERS_EVERY_FOLD, .wanted_fold = 1001};
+      .device = "auto", .resamples = 2000, .seed = 1, .fold = LVN_CASE_PREDICTIONS_EVERY_FOLD, .wanted_fold = 1001};
   struct lvn_error err = {0};
   const struct lvn_option options[] = {
       {"dataset", "DIR", LVN_OPTION_TEXT, &request.dataset, "lesions to answer", true, 0, 0},
@@ -293,7 +294,7 @@ int lvn_cli_evaluate(int argc, char **argv) {
       {"seed", "N", LVN_OPTION_UINT64, &request.seed, "of the bootstrap (1)", false, 0, 0},
       {"device", "auto|cpu|cuda", LVN_OPTION_CHOICE, &request.device, "where the network runs (auto)", false, 0, 0},
       {"threads", "N", LVN_OPTION_UINT, &request.threads, "0: all cores (default)", false, 0, 1024},
-      {"order-ensemble", NULL, LVN_OPTION_FLAG, &request.order_ensemble,
+      {"order-ensemble", NULL, LVN_OPTION_FLAG, &request.permutation_ensemble,
        "answer by all six phase orders, six times the work", false, 0, 0},
   };
   const struct lvn_usage usage = {.command = "evaluate",

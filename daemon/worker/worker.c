@@ -92,7 +92,7 @@ static bool open_model(const struct lvn_config *config, const char *folder, cons
   const struct lvn_classifier_options options = {.package_folder = folder,
                                                  .device = config->device,
                                                  .threads = config->threads,
-                                                 .order_ensemble = config->order_ensemble};
+                                                 .permutation_ensemble = config->order_ensemble};
   double since = lvn_clock_monotonic_seconds();
   if (!lvn_classifier_open(&options, ret_classifier, err)) {
     return lvn_error_prefix(err, "model package '%s'", folder);

@@ -141,14 +141,14 @@ static const struct subgroup subgroups[] = {
     {"slice thickness", "3 to 5 mm", 3.0001, 5.01}, {"slice thickness", "over 5 mm", 5.01, 1e9},
     {"slice thickness", "not known", NAN, NAN}};
 
-static bool is_in(const struct subgroup *group, const struct lvn_answer *answer) {
+static bool is_in(const struct subgroup *group, const struct lvn_case_prediction *answer) {
   double value = strcmp(group->by, "long axis") == 0 ? answer->long_axis_mm : answer->slice_thickness_mm;
   return isnan(group->from) ? isnan(value) : value >= group->from && value < group->to;
 }
 
 bool lvn_evaluation_subgroups(const struct lvn_evaluation_input *input, struct lvn_evaluation *evaluation,
                               struct lvn_error *err) {
-  const struct lvn_answers *answers = input->answers;
+  const struct lvn_case_predictions *answers = input->answers;
   LVN_AUTOFREE bool *keep = lvn_alloc(answers->lesion_count, sizeof *keep, err);
   if (keep == NULL) {
     return false;
@@ -158,7 +158,7 @@ bool lvn_evaluation_subgroups(const struct lvn_evaluation_input *input, struct l
     struct lvn_subgroup_result *result = &evaluation->subgroups[g];
     *result = (struct lvn_subgroup_result){.by = subgroups[g].by, .name = subgroups[g].name};
     for (size_t i = 0; i < answers->lesion_count; i++) {
-      const struct lvn_answer *answer = &answers->lesions[i];
+      const struct lvn_case_prediction *answer = &answers->lesions[i];
       keep[i] = is_in(&subgroups[g], answer);
       result->right += keep[i] && answer->top_class == answer->truth;
     }
@@ -170,7 +170,7 @@ bool lvn_evaluation_subgroups(const struct lvn_evaluation_input *input, struct l
   return true;
 }
 
-static bool count_abstentions(const struct lvn_answers *answers, struct lvn_evaluation *evaluation,
+static bool count_abstentions(const struct lvn_case_predictions *answers, struct lvn_evaluation *evaluation,
                               struct lvn_error *err) {
   LVN_AUTOFREE double(*probability)[LVN_CLASS_COUNT] = lvn_alloc(answers->lesion_count, sizeof *probability, err);
   LVN_AUTOFREE size_t *label = lvn_alloc(answers->lesion_count, sizeof *label, err);
@@ -182,7 +182,7 @@ static bool count_abstentions(const struct lvn_answers *answers, struct lvn_eval
     return false;
   }
   for (size_t i = 0; i < answers->lesion_count; i++) {
-    const struct lvn_answer *answer = &answers->lesions[i];
+    const struct lvn_case_prediction *answer = &answers->lesions[i];
     bool is_right = answer->top_class == answer->truth;
     evaluation->abstained[answer->truth] += answer->abstained;
     evaluation->abstained_wrong += answer->abstained && !is_right;
@@ -204,13 +204,13 @@ static bool count_abstentions(const struct lvn_answers *answers, struct lvn_eval
 }
 
 static void apply_rules(const struct lvn_evaluation_input *input, struct lvn_evaluation *evaluation) {
-  const struct lvn_answers *answers = input->answers;
+  const struct lvn_case_predictions *answers = input->answers;
   const struct lvn_nearest_mean *rule = input->options->nearest_mean;
   double count = (double)answers->lesion_count;
   size_t threshold = 0;
   size_t nearest = 0;
   for (size_t i = 0; i < answers->lesion_count; i++) {
-    const struct lvn_answer *answer = &answers->lesions[i];
+    const struct lvn_case_prediction *answer = &answers->lesions[i];
     threshold += lvn_rules_threshold(answer->mean_hu) == answer->truth;
     nearest += rule != NULL && lvn_rules_nearest_mean(rule, answer->mean_hu) == answer->truth;
   }
@@ -224,7 +224,7 @@ static void input_clear(struct lvn_evaluation_input *input) {
   }
 }
 
-bool lvn_evaluation_run(const struct lvn_answers *answers, const struct lvn_evaluation_options *options,
+bool lvn_evaluation_run(const struct lvn_case_predictions *answers, const struct lvn_evaluation_options *options,
                         struct lvn_evaluation *ret_evaluation, struct lvn_error *err) {
   LVN_CLEANUP(input_clear) struct lvn_evaluation_input input = {.answers = answers, .options = options};
   struct lvn_evaluation evaluation = {.options = *options};

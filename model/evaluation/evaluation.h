@@ -115,7 +115,8 @@ struct lvn_evaluation {
   struct lvn_evaluation_options options;
 };
 
-LVN_MUST_CHECK bool lvn_evaluation_run(const struct lvn_answers *answers, const struct lvn_evaluation_options *options,
+LVN_MUST_CHECK bool lvn_evaluation_run(const struct lvn_case_predictions *answers,
+                                       const struct lvn_evaluation_options *options,
                                        struct lvn_evaluation *ret_evaluation, struct lvn_error *err);
 void lvn_evaluation_clear(struct lvn_evaluation *evaluation);
 
@@ -131,7 +132,7 @@ struct lvn_comparison {
   struct lvn_t_test paired_t;    /* slice accuracy over folds */
   struct lvn_t_test corrected_t; /* test to training cases as 1 to folds - 1 */
 };
-LVN_MUST_CHECK bool lvn_evaluation_compare(const struct lvn_answers *a, const struct lvn_answers *b,
+LVN_MUST_CHECK bool lvn_evaluation_compare(const struct lvn_case_predictions *a, const struct lvn_case_predictions *b,
                                            const struct lvn_evaluation_options *options,
                                            struct lvn_comparison *ret_comparison, struct lvn_error *err);
 

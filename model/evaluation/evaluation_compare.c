@@ -5,7 +5,8 @@
 #include <math.h>
 #include <string.h>
 
-static bool same_lesions(const struct lvn_answers *a, const struct lvn_answers *b, struct lvn_error *err) {
+static bool same_lesions(const struct lvn_case_predictions *a, const struct lvn_case_predictions *b,
+                         struct lvn_error *err) {
   bool same = a->lesion_count == b->lesion_count && a->lesion_count > 0 && a->slice_count == b->slice_count;
   for (size_t i = 0; same && i < a->lesion_count; i++) {
     same = strcmp(a->lesions[i].lesion_id, b->lesions[i].lesion_id) == 0 && a->lesions[i].truth == b->lesions[i].truth;
@@ -75,7 +76,7 @@ static double fold_accuracy(const struct lvn_level_cases *cases, unsigned fold) 
   return right / count;
 }
 
-static bool compare_folds(const struct lvn_answers *answers, const struct lvn_level_cases *a,
+static bool compare_folds(const struct lvn_case_predictions *answers, const struct lvn_level_cases *a,
                           const struct lvn_level_cases *b, struct lvn_comparison *comparison, struct lvn_error *err) {
   unsigned folds[LVN_FOLDS_MAX];
   double left[LVN_FOLDS_MAX];
@@ -94,7 +95,7 @@ static bool compare_folds(const struct lvn_answers *answers, const struct lvn_le
   return true;
 }
 
-bool lvn_evaluation_compare(const struct lvn_answers *a, const struct lvn_answers *b,
+bool lvn_evaluation_compare(const struct lvn_case_predictions *a, const struct lvn_case_predictions *b,
                             const struct lvn_evaluation_options *options, struct lvn_comparison *ret_comparison,
                             struct lvn_error *err) {
   struct lvn_comparison comparison = {0};

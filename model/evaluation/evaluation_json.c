@@ -1,8 +1,8 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "model/evaluation/evaluation_write.h"
-#include "model/network/lineage.h"
 #include "model/evaluation/levels.h"
+#include "model/network/lineage.h"
 #include "model/tensor/json.h"
 
 #include <math.h>
@@ -260,7 +260,7 @@ static void set_heads(json_t *root, const struct lvn_evaluation_subject *subject
                 "lesions_left_out", count(total > answered ? total - answered : 0), "lesions_seen_in_training",
                 count(subject->seen_in_training), "pixels", pixels_json(subject->dataset)));
   set(root, "device", json_string(subject->device));
-  set(root, "order_ensemble", json_boolean(subject->order_ensemble));
+  set(root, "order_ensemble", json_boolean(subject->permutation_ensemble));
 }
 
 /* The figures per lesion that are looked for first. */

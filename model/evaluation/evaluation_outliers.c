@@ -14,10 +14,10 @@ struct kind {
 };
 
 /* One more than KINDS_MAX different kinds are counted with the last. */
-static size_t count_kinds(const struct lvn_answers *answers, struct kind kinds[KINDS_MAX]) {
+static size_t count_kinds(const struct lvn_case_predictions *answers, struct kind kinds[KINDS_MAX]) {
   size_t count = 0;
   for (size_t i = 0; i < answers->outlier_count; i++) {
-    const struct lvn_answer_outlier *outlier = &answers->outliers[i];
+    const struct lvn_case_prediction_outlier *outlier = &answers->outliers[i];
     size_t k = 0;
     while (k < count && strcmp(kinds[k].name, outlier->kind) != 0) {
       k++;
@@ -38,7 +38,7 @@ static double share(size_t part, size_t whole) {
 }
 
 /* Of a random outlier against a random lesion of the classes. */
-static double area(const struct lvn_answers *answers) {
+static double area(const struct lvn_case_predictions *answers) {
   double sum = 0.0;
   for (size_t i = 0; i < answers->outlier_count; i++) {
     for (size_t k = 0; k < answers->lesion_count; k++) {
@@ -49,7 +49,7 @@ static double area(const struct lvn_answers *answers) {
   return sum / ((double)answers->outlier_count * (double)answers->lesion_count);
 }
 
-static size_t abstained_in_class(const struct lvn_answers *answers) {
+static size_t abstained_in_class(const struct lvn_case_predictions *answers) {
   size_t count = 0;
   for (size_t i = 0; i < answers->lesion_count; i++) {
     count += answers->lesions[i].abstained;
@@ -57,7 +57,7 @@ static size_t abstained_in_class(const struct lvn_answers *answers) {
   return count;
 }
 
-json_t *lvn_evaluation_outliers_json(const struct lvn_answers *answers) {
+json_t *lvn_evaluation_outliers_json(const struct lvn_case_predictions *answers) {
   struct kind kinds[KINDS_MAX];
   size_t count = count_kinds(answers, kinds);
   size_t indeterminate = 0;
@@ -83,7 +83,7 @@ json_t *lvn_evaluation_outliers_json(const struct lvn_answers *answers) {
                    "by_kind", by_kind);
 }
 
-void lvn_evaluation_print_outliers(FILE *stream, const struct lvn_answers *answers) {
+void lvn_evaluation_print_outliers(FILE *stream, const struct lvn_case_predictions *answers) {
   struct kind kinds[KINDS_MAX];
   size_t count = count_kinds(answers, kinds);
   if (count == 0) {

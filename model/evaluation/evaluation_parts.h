@@ -11,7 +11,7 @@ extern "C" {
 
 /* What every part looks at. */
 struct lvn_evaluation_input {
-  const struct lvn_answers *answers;
+  const struct lvn_case_predictions *answers;
   const struct lvn_evaluation_options *options;
   struct lvn_level_cases cases[LVN_LEVEL_COUNT];
   unsigned folds[LVN_FOLDS_MAX];

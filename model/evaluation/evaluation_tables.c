@@ -82,7 +82,7 @@ static void put_lesions(FILE *stream, const struct lvn_evaluation_subject *subje
   put_classes(stream, "probability_");
   (void)fprintf(stream, ",outlier_score\n");
   for (size_t i = 0; i < subject->answers->lesion_count; i++) {
-    const struct lvn_answer *answer = &subject->answers->lesions[i];
+    const struct lvn_case_prediction *answer = &subject->answers->lesions[i];
     put_text(stream, answer->lesion_id);
     (void)fputc(',', stream);
     put_text(stream, answer->patient_key);
@@ -94,7 +94,7 @@ static void put_lesions(FILE *stream, const struct lvn_evaluation_subject *subje
     put_number(stream, answer->slice_thickness_mm);
     put_number(stream, answer->margin);
     put_number(stream, answer->feature_distance);
-    put_number(stream, answer->order_disagreement);
+    put_number(stream, answer->permutation_disagreement);
     for (int c = 0; c < LVN_CLASS_COUNT; c++) {
       put_number(stream, answer->cosine[c]);
     }
@@ -109,7 +109,7 @@ static void put_lesions(FILE *stream, const struct lvn_evaluation_subject *subje
 static void put_outliers(FILE *stream, const struct lvn_evaluation_subject *subject) {
   (void)fprintf(stream, "lesion,kind,answer,abstained,probability,outlier_score\n");
   for (size_t i = 0; i < subject->answers->outlier_count; i++) {
-    const struct lvn_answer_outlier *outlier = &subject->answers->outliers[i];
+    const struct lvn_case_prediction_outlier *outlier = &subject->answers->outliers[i];
     put_text(stream, outlier->lesion_id);
     (void)fputc(',', stream);
     put_text(stream, outlier->kind);
@@ -125,8 +125,8 @@ static void put_slices(FILE *stream, const struct lvn_evaluation_subject *subjec
   put_classes(stream, "probability_");
   (void)fprintf(stream, "\n");
   for (size_t i = 0; i < subject->answers->slice_count; i++) {
-    const struct lvn_answer_slice *slice = &subject->answers->slices[i];
-    const struct lvn_answer *answer = &subject->answers->lesions[slice->lesion];
+    const struct lvn_case_prediction_slice *slice = &subject->answers->slices[i];
+    const struct lvn_case_prediction *answer = &subject->answers->lesions[slice->lesion];
     put_text(stream, answer->lesion_id);
     (void)fprintf(stream, ",%zu,%s,%u,%s,%s", i - answer->first_slice, slice->is_key ? "yes" : "no", answer->fold,
                   lvn_class_name(answer->truth), lvn_class_name(lvn_stats_top_class(slice->probability)));

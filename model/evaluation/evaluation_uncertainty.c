@@ -138,7 +138,7 @@ bool lvn_evaluation_conformal(const struct lvn_evaluation_input *input, struct l
  */
 static bool unseen_class(const struct lvn_evaluation_input *input, const size_t *part, size_t part_count, size_t unseen,
                          double *ret_auc, struct lvn_error *err) {
-  const struct lvn_answers *answers = input->answers;
+  const struct lvn_case_predictions *answers = input->answers;
   const size_t *label = input->cases[LVN_LEVEL_LESION].label;
   size_t count = answers->lesion_count;
   LVN_AUTOFREE bool *is_used = lvn_alloc(count, sizeof *is_used, err);
@@ -172,7 +172,7 @@ static bool unseen_class(const struct lvn_evaluation_input *input, const size_t 
   return lvn_stats_auc(distance, is_unseen, count, ret_auc, err);
 }
 
-static bool wrong_by_distance(const struct lvn_answers *answers, double *ret_auc, struct lvn_error *err) {
+static bool wrong_by_distance(const struct lvn_case_predictions *answers, double *ret_auc, struct lvn_error *err) {
   LVN_AUTOFREE double *distance = lvn_alloc(answers->lesion_count, sizeof *distance, err);
   LVN_AUTOFREE bool *is_wrong = lvn_alloc(answers->lesion_count, sizeof *is_wrong, err);
   if (distance == NULL || is_wrong == NULL) {
@@ -191,7 +191,7 @@ static bool wrong_by_distance(const struct lvn_answers *answers, double *ret_auc
 
 bool lvn_evaluation_unlike(const struct lvn_evaluation_input *input, struct lvn_evaluation *evaluation,
                            struct lvn_error *err) {
-  const struct lvn_answers *answers = input->answers;
+  const struct lvn_case_predictions *answers = input->answers;
   const struct lvn_level_cases *cases = &input->cases[LVN_LEVEL_LESION];
   struct lvn_unlike_result *result = &evaluation->unlike;
   LVN_AUTOFREE size_t *part = lvn_alloc(cases->count, sizeof *part, err);

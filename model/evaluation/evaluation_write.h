@@ -20,13 +20,13 @@ extern "C" {
 
 /* What the files, and the report, are about. All borrowed. */
 struct lvn_evaluation_subject {
-  const struct lvn_answers *answers;
+  const struct lvn_case_predictions *answers;
   const struct lvn_evaluation *evaluation;
   const struct lvn_dataset *dataset;
   const struct lvn_package *packages; /* one, or one per fold in a cross-validation */
   size_t package_count;
   const char *device;
-  bool order_ensemble;
+  bool permutation_ensemble;
   const struct lvn_comparison *comparison; /* NULL: no other model was measured */
   const struct lvn_package *other;
   size_t seen_in_training; /* lesions of these answers that a package was trained on, by their pixels */
@@ -42,8 +42,8 @@ double lvn_figure_get(const struct lvn_figures *figures, size_t figure);
 
 /* Inside of model/evaluation. */
 /* How many of what is no class got no answer, by kind; NULL without any. */
-json_t *lvn_evaluation_outliers_json(const struct lvn_answers *answers);
-void lvn_evaluation_print_outliers(FILE *stream, const struct lvn_answers *answers);
+json_t *lvn_evaluation_outliers_json(const struct lvn_case_predictions *answers);
+void lvn_evaluation_print_outliers(FILE *stream, const struct lvn_case_predictions *answers);
 LVN_MUST_CHECK bool lvn_evaluation_write_json(const struct lvn_evaluation_subject *subject, const char *path,
                                               struct lvn_error *err);
 LVN_MUST_CHECK bool lvn_evaluation_write_tables(const struct lvn_evaluation_subject *subject, const char *folder,

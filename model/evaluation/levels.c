@@ -19,7 +19,7 @@ static int compare_keys(const void *left, const void *right) {
 }
 
 /* Number of each lesion's patient among the sorted pseudonyms. */
-static bool number_patients(const struct lvn_answers *answers, size_t *ret_patient, size_t *ret_count,
+static bool number_patients(const struct lvn_case_predictions *answers, size_t *ret_patient, size_t *ret_count,
                             struct lvn_error *err) {
   size_t count = answers->lesion_count;
   LVN_AUTOFREE const char **keys = lvn_alloc(count, sizeof *keys, err);
@@ -62,7 +62,7 @@ static void set_sample(struct lvn_level_cases *cases, size_t patient_count) {
                                       .patient_count = patient_count};
 }
 
-static void set_case(struct lvn_level_cases *cases, size_t at, const struct lvn_answer *answer,
+static void set_case(struct lvn_level_cases *cases, size_t at, const struct lvn_case_prediction *answer,
                      const double probability[LVN_CLASS_COUNT], size_t patient) {
   cases->label[at] = (size_t)answer->truth;
   cases->patient[at] = patient;
@@ -71,11 +71,11 @@ static void set_case(struct lvn_level_cases *cases, size_t at, const struct lvn_
 }
 
 /* Lesions of one class in one patient become one case. */
-static void merge_patients(const struct lvn_answers *answers, const size_t *patient, size_t *place,
+static void merge_patients(const struct lvn_case_predictions *answers, const size_t *patient, size_t *place,
                            struct lvn_level_cases *cases) {
   cases->count = 0;
   for (size_t i = 0; i < answers->lesion_count; i++) {
-    const struct lvn_answer *answer = &answers->lesions[i];
+    const struct lvn_case_prediction *answer = &answers->lesions[i];
     size_t key = patient[i] * LVN_CLASS_COUNT + (size_t)answer->truth;
     if (place[key] == 0) {
       const double zero[LVN_CLASS_COUNT] = {0.0};
@@ -88,7 +88,7 @@ static void merge_patients(const struct lvn_answers *answers, const size_t *pati
   }
 }
 
-static void normalise_patients(const struct lvn_answers *answers, const size_t *patient, const size_t *place,
+static void normalise_patients(const struct lvn_case_predictions *answers, const size_t *patient, const size_t *place,
                                size_t *members, struct lvn_level_cases *cases) {
   for (size_t i = 0; i < answers->lesion_count; i++) {
     members[place[patient[i] * LVN_CLASS_COUNT + (size_t)answers->lesions[i].truth] - 1]++;
@@ -102,7 +102,7 @@ static void normalise_patients(const struct lvn_answers *answers, const size_t *
   }
 }
 
-static bool build_patients(const struct lvn_answers *answers, const size_t *patient, size_t patient_count,
+static bool build_patients(const struct lvn_case_predictions *answers, const size_t *patient, size_t patient_count,
                            struct lvn_level_cases *cases, struct lvn_error *err) {
   LVN_AUTOFREE size_t *place = lvn_alloc(patient_count * LVN_CLASS_COUNT, sizeof *place, err);
   LVN_AUTOFREE size_t *members = lvn_alloc(answers->lesion_count, sizeof *members, err);
@@ -114,8 +114,8 @@ static bool build_patients(const struct lvn_answers *answers, const size_t *pati
   return true;
 }
 
-bool lvn_levels_build(const struct lvn_answers *answers, enum lvn_level level, struct lvn_level_cases *ret_cases,
-                      struct lvn_error *err) {
+bool lvn_levels_build(const struct lvn_case_predictions *answers, enum lvn_level level,
+                      struct lvn_level_cases *ret_cases, struct lvn_error *err) {
   LVN_AUTOFREE size_t *patient = lvn_alloc(answers->lesion_count, sizeof *patient, err);
   size_t patient_count = 0;
   if (patient == NULL || !number_patients(answers, patient, &patient_count, err)) {
@@ -175,7 +175,7 @@ static int compare_folds(const void *left, const void *right) {
   return l < r ? -1 : l > r;
 }
 
-bool lvn_levels_folds(const struct lvn_answers *answers, unsigned ret_folds[LVN_FOLDS_MAX], size_t *ret_count,
+bool lvn_levels_folds(const struct lvn_case_predictions *answers, unsigned ret_folds[LVN_FOLDS_MAX], size_t *ret_count,
                       struct lvn_error *err) {
   size_t count = 0;
   for (size_t i = 0; i < answers->lesion_count; i++) {

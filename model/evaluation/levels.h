@@ -2,7 +2,7 @@
 #ifndef LVN_MODEL_EVALUATION_LEVELS_H
 #define LVN_MODEL_EVALUATION_LEVELS_H
 
-#include "model/evaluation/answers.h"
+#include "model/evaluation/case_predictions.h"
 #include "model/stats/figures.h"
 
 #ifdef __cplusplus
@@ -26,7 +26,7 @@ struct lvn_level_cases {
   struct lvn_sample sample;
 };
 
-LVN_MUST_CHECK bool lvn_levels_build(const struct lvn_answers *answers, enum lvn_level level,
+LVN_MUST_CHECK bool lvn_levels_build(const struct lvn_case_predictions *answers, enum lvn_level level,
                                      struct lvn_level_cases *ret_cases, struct lvn_error *err);
 void lvn_levels_clear(struct lvn_level_cases *cases);
 
@@ -35,7 +35,7 @@ LVN_MUST_CHECK bool lvn_levels_select(const struct lvn_level_cases *cases, const
                                       struct lvn_level_cases *ret_part, struct lvn_error *err);
 
 /* Folds that occur, ascending; LVN_ERROR_DATA when there are more than LVN_FOLDS_MAX. */
-LVN_MUST_CHECK bool lvn_levels_folds(const struct lvn_answers *answers, unsigned ret_folds[LVN_FOLDS_MAX],
+LVN_MUST_CHECK bool lvn_levels_folds(const struct lvn_case_predictions *answers, unsigned ret_folds[LVN_FOLDS_MAX],
                                      size_t *ret_count, struct lvn_error *err);
 
 /* Parts for cross-fitting, by patient: the folds where there are several, else two halves by the patient's number.

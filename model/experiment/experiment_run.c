@@ -114,7 +114,7 @@ static int run_work(const struct works *works, const struct work *work, int fd) 
   return fflush(stdout) == 0 ? 0 : 1;
 }
 
-/* Two that need the same trunk do not both make it. */
+/* Two that need the same encoder do not both make it. */
 static bool must_wait(const struct works *works, const struct work *work) {
   bool needed = work->row->recipe.task != LVN_PRETRAIN_NONE && !lvn_file_exists(work->pretrained);
   for (size_t i = 0; needed && i < works->count; i++) {

@@ -39,10 +39,10 @@ const char *lvn_class_long_name(enum lvn_class lesion_class); /* "Cyst", "Focal 
 LVN_MUST_CHECK bool lvn_class_from_name(const char *name,
                                         enum lvn_class *ret_class); /* either name or "hemangioma"…, any case */
 
-/* The six orders of the three network phases, lexicographic with NC < ART < PV; lvn_order[id][channel]. Stored by phase
- * names, never by bare number (the paper numbers them in two ways). */
-#define LVN_ORDER_COUNT 6
-extern const enum lvn_phase lvn_order[LVN_ORDER_COUNT][LVN_PHASE_NETWORK_COUNT];
+/* The six orders of the three network phases, lexicographic with NC < ART < PV; lvn_permutation[id][channel]. Stored by
+ * phase names, never by bare number (the paper numbers them in two ways). */
+#define LVN_PERMUTATION_COUNT 6
+extern const enum lvn_phase lvn_permutation[LVN_PERMUTATION_COUNT][LVN_PHASE_NETWORK_COUNT];
 
 /* Must be on every result. */
 #define LVN_RESEARCH_NOTICE "Research use only. Not a medical device. Preliminary, not verified by a physician."

@@ -15,9 +15,9 @@ extern "C" {
 
 struct lvn_classifier_options {
   const char *package_folder;
-  const char *device;  /* "auto", "cpu" or "cuda" */
-  unsigned threads;    /* 0: all cores; Debian's libtorch starts with one */
-  bool order_ensemble; /* six phase orders with their prompts, mean of temperature-scaled log-probabilities */
+  const char *device;        /* "auto", "cpu" or "cuda" */
+  unsigned threads;          /* 0: all cores; Debian's libtorch starts with one */
+  bool permutation_ensemble; /* six phase orders with their prompts, mean of temperature-scaled log-probabilities */
 };
 
 /* What results say about the model. Borrowed from the classifier. */
@@ -38,13 +38,13 @@ struct lvn_prediction {
   double cosine[LVN_CLASS_COUNT];      /* mean over slices, the model's own order */
   double probability[LVN_CLASS_COUNT]; /* calibrated by the package's temperature; sums to 1 */
   enum lvn_class top_class;
-  double margin;             /* top minus second probability */
-  double feature_distance;   /* Mahalanobis, of the lesion's mean feature */
-  double outlier_score;      /* how unlike the training lesions, by the package's rule; larger is more unlike */
-  double outlier_limit;      /* the package's; beyond it there is no answer */
-  double outlier_alarm_rate; /* share of lesions like the training ones that lie beyond it; NAN: not stated */
-  double order_disagreement; /* share of orders that disagree with the top class; 0 without the ensemble */
-  unsigned conformal_set;    /* bit c: class c cannot be excluded; none: it resembles no class */
+  double margin;                   /* top minus second probability */
+  double feature_distance;         /* Mahalanobis, of the lesion's mean feature */
+  double outlier_score;            /* how unlike the training lesions, by the package's rule; larger is more unlike */
+  double outlier_limit;            /* the package's; beyond it there is no answer */
+  double outlier_alarm_rate;       /* share of lesions like the training ones that lie beyond it; NAN: not stated */
+  double permutation_disagreement; /* share of orders that disagree with the top class; 0 without the ensemble */
+  unsigned conformal_set;          /* bit c: class c cannot be excluded; none: it resembles no class */
   double conformal_coverage; /* how often the truth is in such a set, of lesions like the training ones; NAN: no sets */
   bool abstained;
   char abstention_reason[160]; /* one sentence, empty when not abstained */

@@ -18,7 +18,7 @@ struct lvn_classifier {
   lvn::Network network;
   std::string device_name;
   int threads = 1;
-  bool order_ensemble = false;
+  bool permutation_ensemble = false;
   ~lvn_classifier() {
     lvn_package_clear(&package);
   }
@@ -111,7 +111,7 @@ bool open_classifier(const lvn_classifier_options &options, lvn_classifier &clas
   }
   const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
   classifier.threads = static_cast<int>(options.threads == 0 ? cores : options.threads);
-  classifier.order_ensemble = options.order_ensemble;
+  classifier.permutation_ensemble = options.permutation_ensemble;
   at::set_num_threads(classifier.threads);
   make_deterministic();
   const torch::InferenceMode inference;
@@ -230,9 +230,9 @@ void decide(const lvn_package_recipe &recipe, const lvn_crop &crop, const ClassR
     abstain(prediction, "No class stands out: %s %.2f, %s %.2f.", lvn_class_name(prediction.top_class),
             probability[prediction.top_class], lvn_class_name(static_cast<enum lvn_class>(second)),
             probability[second]);
-  } else if (prediction.order_disagreement > recipe.max_order_disagreement) {
+  } else if (prediction.permutation_disagreement > recipe.max_permutation_disagreement) {
     abstain(prediction, "The answer depends on the order of the phases (%.0f %% of the orders disagree).",
-            100.0 * prediction.order_disagreement);
+            100.0 * prediction.permutation_disagreement);
   }
 }
 
@@ -249,8 +249,8 @@ void score_outlier(const lvn_classifier &classifier, const torch::Tensor &hounsf
   if (needs(rule, LVN_OUTLIER_FLIPS)) {
     evidence.flips = lvn::disagreement(classifier.network.flipped(hounsfield));
   }
-  if (needs(rule, LVN_OUTLIER_ORDERS)) {
-    evidence.orders = lvn::disagreement(classifier.network.reordered(hounsfield));
+  if (needs(rule, LVN_OUTLIER_PERMUTATIONS)) {
+    evidence.permutations = lvn::disagreement(classifier.network.reordered(hounsfield));
   }
   prediction.feature_distance = scorer.distance(features);
   prediction.outlier_score = scorer.score(rule, evidence);
@@ -267,7 +267,7 @@ void predict(const lvn_classifier &classifier, const lvn_crop &crop, lvn_predict
   torch::Tensor slices = slice_cosine(classifier.network, own.joint, 0);
   const ClassRow own_cosine = mean_of(slices);
   std::vector<size_t> votes = {argmax(own_cosine)};
-  for (size_t order = 1; classifier.order_ensemble && order < LVN_ORDER_COUNT; order++) {
+  for (size_t order = 1; classifier.permutation_ensemble && order < LVN_PERMUTATION_COUNT; order++) {
     const torch::Tensor joint = classifier.network.forward(classifier.network.prepare(hounsfield, order)).joint;
     const torch::Tensor cosine = slice_cosine(classifier.network, joint, order);
     votes.push_back(argmax(mean_of(cosine)));
@@ -292,7 +292,7 @@ void predict(const lvn_classifier &classifier, const lvn_crop &crop, lvn_predict
   fill_slices(slices, factor, prediction);
   fill_features(features, prediction);
   const auto against = std::count_if(votes.begin(), votes.end(), [&](size_t vote) { return vote != top; });
-  prediction.order_disagreement = static_cast<double>(against) / static_cast<double>(votes.size());
+  prediction.permutation_disagreement = static_cast<double>(against) / static_cast<double>(votes.size());
   fill_heat(classifier, own.map[static_cast<int64_t>(crop.key_slice)], prediction);
   decide(recipe, crop, probability, second, prediction);
 }

@@ -29,7 +29,7 @@ void Network::load(const lvn_safetensors *file, const lvn_package_recipe &recipe
   const int64_t features = kind_->build()->feature_size();
   weight_ = require(file, "fc_i.weight", {joint, features}).to(device);
   bias_ = require(file, "fc_i.bias", {joint}).to(device);
-  prototypes_ = require(file, "prototypes", {LVN_ORDER_COUNT, LVN_CLASS_COUNT, joint}).to(device);
+  prototypes_ = require(file, "prototypes", {LVN_PERMUTATION_COUNT, LVN_CLASS_COUNT, joint}).to(device);
   prototypes_ = torch::nn::functional::normalize(prototypes_, torch::nn::functional::NormalizeFuncOptions().dim(-1));
   outliers_.load(file, features);
 }
@@ -37,7 +37,7 @@ void Network::load(const lvn_safetensors *file, const lvn_package_recipe &recipe
 torch::Tensor Network::prepare(const torch::Tensor &hounsfield, size_t order) const {
   std::vector<int64_t> channels;
   for (int channel = 0; channel < LVN_PHASE_NETWORK_COUNT; channel++) {
-    channels.push_back(lvn_order[order][channel]);
+    channels.push_back(lvn_permutation[order][channel]);
   }
   const double width = recipe_.window_high_hu - recipe_.window_low_hu;
   torch::Tensor x = hounsfield.to(device_).index_select(1, torch::tensor(channels, device_)).to(torch::kFloat32);

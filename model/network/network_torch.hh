@@ -23,7 +23,7 @@ public:
   void load(const struct lvn_safetensors *file, const struct lvn_package_recipe &recipe, torch::Device device);
 
   // int16 HU [n,3,224,224] in the order NC, ART, PV to windowed, normalised float on the device, channels last; the
-  // channels in the order lvn_order[order].
+  // channels in the order lvn_permutation[order].
   torch::Tensor prepare(const torch::Tensor &hounsfield, size_t order) const;
   NetworkOutput forward(const torch::Tensor &input) const;
   // [n,4] of joint vectors against the order's prototypes.

@@ -68,8 +68,8 @@ double OutlierScorer::term(enum lvn_outlier_term term, const OutlierEvidence &ev
     return confidence(evidence.probability);
   case LVN_OUTLIER_FLIPS:
     return evidence.flips;
-  case LVN_OUTLIER_ORDERS:
-    return evidence.orders;
+  case LVN_OUTLIER_PERMUTATIONS:
+    return evidence.permutations;
   case LVN_OUTLIER_TERM_COUNT:
     break;
   }

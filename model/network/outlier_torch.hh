@@ -20,7 +20,7 @@ struct OutlierEvidence {
   torch::Tensor features;                          // the lesion's mean feature, on the CPU
   std::array<double, LVN_CLASS_COUNT> probability; // calibrated
   double flips = 0.0;                              // disagreement of mirrored images; where a term needs it
-  double orders = 0.0;                             // of phase orders
+  double permutations = 0.0;                       // of phase orders
 };
 
 // Mean and inverse covariance of features.

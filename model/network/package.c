@@ -59,7 +59,7 @@ void lvn_package_recipe_default(struct lvn_package_recipe *ret_recipe) {
                                             .temperature = 1.0,
                                             .min_margin = 0.1,
                                             .max_feature_distance = INFINITY,
-                                            .max_order_disagreement = 0.5,
+                                            .max_permutation_disagreement = 0.5,
                                             .conformal_limit = NAN,
                                             .conformal_coverage = NAN};
   lvn_crop_options_default(&ret_recipe->crop);
@@ -84,17 +84,18 @@ static const struct number {
     {"calibration", "temperature", offsetof(struct lvn_package_recipe, temperature), 1e-4, 1e3},
     {"abstention", "min_margin", offsetof(struct lvn_package_recipe, min_margin), 0.0, 1.0},
     {"abstention", "max_feature_distance", offsetof(struct lvn_package_recipe, max_feature_distance), 0.0, 1e12},
-    {"abstention", "max_order_disagreement", offsetof(struct lvn_package_recipe, max_order_disagreement), 0.0, 1.0},
+    {"abstention", "max_order_disagreement", offsetof(struct lvn_package_recipe, max_permutation_disagreement), 0.0,
+     1.0},
 };
 
-static json_t *order_names(void) {
-  json_t *orders = json_array();
-  for (size_t order = 0; order < LVN_ORDER_COUNT; order++) {
-    char name[LVN_ORDER_NAME_BYTES];
-    lvn_order_name(order, name);
-    (void)json_array_append_new(orders, json_string(name));
+static json_t *permutation_names(void) {
+  json_t *permutations = json_array();
+  for (size_t order = 0; order < LVN_PERMUTATION_COUNT; order++) {
+    char name[LVN_PERMUTATION_NAME_BYTES];
+    lvn_permutation_name(order, name);
+    (void)json_array_append_new(permutations, json_string(name));
   }
-  return orders;
+  return permutations;
 }
 
 static json_t *class_names(void) {
@@ -107,11 +108,11 @@ static json_t *class_names(void) {
 
 static json_t *prompt_texts(void) {
   json_t *prompts = json_array();
-  for (size_t order = 0; order < LVN_ORDER_COUNT; order++) {
+  for (size_t order = 0; order < LVN_PERMUTATION_COUNT; order++) {
     for (int c = 0; c < LVN_CLASS_COUNT; c++) {
-      char name[LVN_ORDER_NAME_BYTES];
+      char name[LVN_PERMUTATION_NAME_BYTES];
       char text[LVN_PROMPT_BYTES];
-      lvn_order_name(order, name);
+      lvn_permutation_name(order, name);
       lvn_prompt_enriched((enum lvn_class)c, order, text);
       (void)json_array_append_new(
           prompts, json_pack("{s:s,s:s,s:s}", "order", name, "class", lvn_class_name((enum lvn_class)c), "text", text));
@@ -223,7 +224,7 @@ static bool read_manifest(struct lvn_package *package, struct lvn_error *err) {
       json_integer_value(json_object_get(manifest, "format_version")) != FORMAT_VERSION) {
     return lvn_error_set(err, LVN_ERROR_DATA, "manifest.json: not a model package of this version");
   }
-  if (!is_same_list(manifest, "classes", class_names()) || !is_same_list(manifest, "orders", order_names())) {
+  if (!is_same_list(manifest, "classes", class_names()) || !is_same_list(manifest, "orders", permutation_names())) {
     return lvn_error_set(err, LVN_ERROR_DATA, "manifest.json: classes or orders are not this program's");
   }
   lvn_package_recipe_default(&package->recipe);
@@ -375,8 +376,8 @@ bool lvn_package_seal(const char *folder, const struct lvn_package_description *
   json_t *manifest = json_pack(
       "{s:s,s:i,s:s,s:s,s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:O?,s:O?}", "format", FORMAT, "format_version", FORMAT_VERSION,
       "name", description->name, "version", description->version, "created", now, "trained_on", description->trained_on,
-      "licence", description->licence, "files", files, "classes", class_names(), "orders", order_names(), "prompts",
-      prompt_texts(), "text_encoder", description->text_encoder, "training", description->training);
+      "licence", description->licence, "files", files, "classes", class_names(), "orders", permutation_names(),
+      "prompts", prompt_texts(), "text_encoder", description->text_encoder, "training", description->training);
   if (manifest == NULL) {
     return lvn_error_set(err, LVN_ERROR_DATA, "package description is not UTF-8");
   }

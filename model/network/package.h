@@ -30,12 +30,12 @@ extern "C" {
 
 /* Terms that say how unlike the training lesions a lesion is (model/network/outlier_torch.hh). */
 enum lvn_outlier_term {
-  LVN_OUTLIER_DISTANCE,   /* of features to the nearest class */
-  LVN_OUTLIER_RELATIVE,   /* that, squared, less the distance to all training lesions taken as one */
-  LVN_OUTLIER_BACKGROUND, /* that, squared, less the distance to the outliers that it was trained with */
-  LVN_OUTLIER_CONFIDENCE, /* log odds against the top class */
-  LVN_OUTLIER_FLIPS,      /* disagreement between the image and its mirror images: three times the work */
-  LVN_OUTLIER_ORDERS,     /* between three orders of the phases: three times the work */
+  LVN_OUTLIER_DISTANCE,     /* of features to the nearest class */
+  LVN_OUTLIER_RELATIVE,     /* that, squared, less the distance to all training lesions taken as one */
+  LVN_OUTLIER_BACKGROUND,   /* that, squared, less the distance to the outliers that it was trained with */
+  LVN_OUTLIER_CONFIDENCE,   /* log odds against the top class */
+  LVN_OUTLIER_FLIPS,        /* disagreement between the image and its mirror images: three times the work */
+  LVN_OUTLIER_PERMUTATIONS, /* between three orders of the phases: three times the work */
   LVN_OUTLIER_TERM_COUNT
 };
 const char *lvn_outlier_term_name(enum lvn_outlier_term term);
@@ -68,7 +68,7 @@ struct lvn_package_recipe {
   /* Abstain beyond these. */
   double min_margin;
   double max_feature_distance;
-  double max_order_disagreement;
+  double max_permutation_disagreement;
   double conformal_limit;          /* a class is in the set where 1 - probability is at most this; NAN: no sets */
   double conformal_coverage;       /* share of lesions like the held-out ones whose set holds the truth */
   struct lvn_outlier_rule outlier; /* packages of 1.x: distance, with max_feature_distance as its limit */

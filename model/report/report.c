@@ -152,7 +152,7 @@ void lvn_report_provenance(FILE *stream, const struct lvn_evaluation_subject *su
                  (unsigned long long)subject->evaluation->options.seed);
   put_fact(stream, "Bootstrap", value);
   put_fact(stream, "Device", subject->device);
-  put_fact(stream, "Phase orders", subject->order_ensemble ? "mean of all six" : "NC, ART, PV");
+  put_fact(stream, "Phase orders", subject->permutation_ensemble ? "mean of all six" : "NC, ART, PV");
   lvn_markup_table_end(stream);
   (void)fputs("</div>\n<h3>Recipe of the training</h3>\n", stream);
   if (recipe == NULL) {

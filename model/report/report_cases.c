@@ -33,8 +33,9 @@ static cairo_status_t receive(void *closure, const unsigned char *data, unsigned
   return CAIRO_STATUS_SUCCESS;
 }
 
-static void draw_tile(cairo_t *cr, size_t column, const struct lvn_answer_picture *picture, enum lvn_phase phase,
-                      const struct lvn_package_recipe *recipe, const float *heat, const char *caption) {
+static void draw_tile(cairo_t *cr, size_t column, const struct lvn_case_prediction_picture *picture,
+                      enum lvn_phase phase, const struct lvn_package_recipe *recipe, const float *heat,
+                      const char *caption) {
   static const struct lvn_draw_style style = {.size = 11.5, .colour = {0.13, 0.13, 0.13}};
   static const struct lvn_colour outline = {1, 1, 1};
   const double x = (TILE + GAP) * (double)column;
@@ -48,7 +49,7 @@ static void draw_tile(cairo_t *cr, size_t column, const struct lvn_answer_pictur
   lvn_draw_outline(cr, x, CAPTION, TILE, picture->mask, LVN_CROP_SIDE, outline);
 }
 
-static enum lvn_class second_class(const struct lvn_answer *answer) {
+static enum lvn_class second_class(const struct lvn_case_prediction *answer) {
   enum lvn_class second = answer->top_class == LVN_CLASS_CYST ? LVN_CLASS_FNH : LVN_CLASS_CYST;
   for (int c = 0; c < LVN_CLASS_COUNT; c++) {
     if ((enum lvn_class)c != answer->top_class && answer->probability[c] > answer->probability[second]) {
@@ -58,7 +59,7 @@ static enum lvn_class second_class(const struct lvn_answer *answer) {
   return second;
 }
 
-static bool draw_case(const struct lvn_answer *answer, const struct lvn_answer_picture *picture,
+static bool draw_case(const struct lvn_case_prediction *answer, const struct lvn_case_prediction_picture *picture,
                       const struct lvn_package_recipe *recipe, struct bytes *png, struct lvn_error *err) {
   const bool is_wrong = answer->top_class != answer->truth;
   const enum lvn_class other = is_wrong ? answer->truth : second_class(answer);
@@ -86,8 +87,8 @@ static bool draw_case(const struct lvn_answer *answer, const struct lvn_answer_p
 }
 
 static bool put_case(FILE *stream, const struct lvn_evaluation_subject *subject,
-                     const struct lvn_answer_picture *picture, struct lvn_error *err) {
-  const struct lvn_answer *answer = &subject->answers->lesions[picture->lesion];
+                     const struct lvn_case_prediction_picture *picture, struct lvn_error *err) {
+  const struct lvn_case_prediction *answer = &subject->answers->lesions[picture->lesion];
   struct bytes png = {0};
   char text[512];
   bool good = draw_case(answer, picture, &subject->packages[0].recipe, &png, err);
@@ -110,7 +111,7 @@ static bool put_case(FILE *stream, const struct lvn_evaluation_subject *subject,
 }
 
 bool lvn_report_cases(FILE *stream, const struct lvn_evaluation_subject *subject, struct lvn_error *err) {
-  const struct lvn_answers *answers = subject->answers;
+  const struct lvn_case_predictions *answers = subject->answers;
   (void)fprintf(
       stream,
       "<h2>Cases</h2>\n<p>The key slice with the outlined lesion. %s</p>\n"

@@ -305,7 +305,7 @@ static void abstention_table(FILE *stream, const struct lvn_evaluation *e) {
               stream);
 }
 
-static void outlier_table(FILE *stream, const struct lvn_answers *answers) {
+static void outlier_table(FILE *stream, const struct lvn_case_predictions *answers) {
   static const char *const headings[] = {"None of the classes", "Lesions", "Indeterminate (right)", "Named"};
   LVN_CLEANUP(json_cleanup) json_t *outliers = lvn_evaluation_outliers_json(answers);
   const char *kind = NULL;

@@ -65,8 +65,8 @@ size_t lvn_sequence_find(size_t order, const enum lvn_phase phases[LVN_PHASE_NET
   enum lvn_phase left[LVN_PHASE_NETWORK_COUNT];
   size_t count = 0;
   for (size_t i = 0; i < LVN_PHASE_NETWORK_COUNT; i++) {
-    if ((present >> lvn_order[order][i] & 1U) != 0) {
-      left[count++] = phases[lvn_order[order][i]];
+    if ((present >> lvn_permutation[order][i] & 1U) != 0) {
+      left[count++] = phases[lvn_permutation[order][i]];
     }
   }
   for (size_t i = 0; i < LVN_SEQUENCE_COUNT; i++) {
@@ -97,19 +97,19 @@ void lvn_prompt_simple(enum lvn_class lesion_class, char ret_text[LVN_PROMPT_BYT
   (void)snprintf(ret_text, LVN_PROMPT_BYTES, "A CT scan of tumors %s.", lvn_class_long_name(lesion_class));
 }
 
-void lvn_order_name(size_t order, char ret_name[LVN_ORDER_NAME_BYTES]) {
-  const enum lvn_phase *phase = lvn_order[order];
-  (void)snprintf(ret_name, LVN_ORDER_NAME_BYTES, "%s,%s,%s", lvn_phase_name(phase[0]), lvn_phase_name(phase[1]),
+void lvn_permutation_name(size_t order, char ret_name[LVN_PERMUTATION_NAME_BYTES]) {
+  const enum lvn_phase *phase = lvn_permutation[order];
+  (void)snprintf(ret_name, LVN_PERMUTATION_NAME_BYTES, "%s,%s,%s", lvn_phase_name(phase[0]), lvn_phase_name(phase[1]),
                  lvn_phase_name(phase[2]));
 }
 
-size_t lvn_order_from_name(const char *name) {
-  for (size_t order = 0; order < LVN_ORDER_COUNT; order++) {
-    char text[LVN_ORDER_NAME_BYTES];
-    lvn_order_name(order, text);
+size_t lvn_permutation_from_name(const char *name) {
+  for (size_t order = 0; order < LVN_PERMUTATION_COUNT; order++) {
+    char text[LVN_PERMUTATION_NAME_BYTES];
+    lvn_permutation_name(order, text);
     if (strcmp(text, name) == 0) {
       return order;
     }
   }
-  return LVN_ORDER_COUNT;
+  return LVN_PERMUTATION_COUNT;
 }

@@ -97,7 +97,7 @@ static void put_warnings(FILE *card, const struct lvn_package_description *descr
       "standard of each case is in the data set's manifest, if it was given.\n\n"
       "### Clinical risk level\n\n" NOT_ASSESSED,
       recipe->outlier.limit, 100.0 * recipe->outlier.false_alarm_rate, found, recipe->min_margin,
-      100.0 * recipe->max_order_disagreement);
+      100.0 * recipe->max_permutation_disagreement);
 }
 
 static void put_facts(FILE *card, const struct lvn_package_description *description,

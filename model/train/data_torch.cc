@@ -231,11 +231,11 @@ template <typename T> void shuffle(std::vector<T> &items, std::mt19937_64 &rando
   }
 }
 
-std::vector<Sample> with_orders(const std::vector<Sample> &samples, enum lvn_recipe_orders orders) {
+std::vector<Sample> with_permutations(const std::vector<Sample> &samples, enum lvn_recipe_permutations permutations) {
   std::vector<Sample> result;
   for (const Sample &sample : samples) {
-    for (int64_t order = 0; order < (orders == LVN_ORDERS_ALL ? LVN_ORDER_COUNT : 1); order++) {
-      result.push_back({sample.lesion, sample.slice, orders == LVN_ORDERS_RANDOM ? -1 : order});
+    for (int64_t order = 0; order < (permutations == LVN_PERMUTATIONS_ALL ? LVN_PERMUTATION_COUNT : 1); order++) {
+      result.push_back({sample.lesion, sample.slice, permutations == LVN_PERMUTATIONS_RANDOM ? -1 : order});
     }
   }
   return result;
@@ -275,7 +275,7 @@ std::vector<Sample> draw_epoch(const TrainingData &data, const lvn_recipe &recip
     }
     samples.push_back(draw_unit(data, outliers[i % outliers.size()], random));
   }
-  samples = with_orders(samples, recipe.orders);
+  samples = with_permutations(samples, recipe.permutations);
   shuffle(samples, random);
   return samples;
 }

@@ -68,7 +68,7 @@ TrainingData load_training_data(const DataRequest &request);
 struct Sample {
   int64_t lesion;
   int64_t slice; // of TrainingData::hounsfield
-  int64_t order; // index into lvn_order; -1: to be drawn
+  int64_t order; // index into lvn_permutation; -1: to be drawn
 };
 
 // One pass over the training lesions as the recipe's samples, balance_classes and orders say. Depends on the generator

@@ -103,17 +103,17 @@ std::vector<LesionOutput> run_lesions(const Network &network, const TrainingData
 void add_views(const Network &network, const TrainingData &data, const lvn_recipe &recipe,
                std::vector<LesionOutput> &outputs) {
   const bool flips = wants_term(recipe, LVN_OUTLIER_FLIPS);
-  const bool orders = wants_term(recipe, LVN_OUTLIER_ORDERS);
+  const bool permutations = wants_term(recipe, LVN_OUTLIER_PERMUTATIONS);
   size_t index = 0;
   for (const TrainingLesion &lesion : data.lesions) {
-    if (lesion.role != Role::kHeldOut || (!flips && !orders)) {
+    if (lesion.role != Role::kHeldOut || (!flips && !permutations)) {
       continue;
     }
     const torch::Tensor hounsfield =
         data.hounsfield.slice(0, lesion.first_slice, lesion.first_slice + lesion.slice_count);
     LesionOutput &output = outputs.at(index++);
     output.flips = flips ? disagreement(network.flipped(hounsfield)) : 0.0;
-    output.orders = orders ? disagreement(network.reordered(hounsfield)) : 0.0;
+    output.permutations = permutations ? disagreement(network.reordered(hounsfield)) : 0.0;
   }
 }
 

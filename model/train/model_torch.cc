@@ -107,7 +107,7 @@ LiverVlmImpl::LiverVlmImpl(const lvn_recipe &recipe, const torch::Tensor &embedd
 }
 
 torch::Tensor LiverVlmImpl::prototypes() {
-  return unit(fc_t->forward(prompts.slice(0, 0, LVN_ORDER_COUNT)));
+  return unit(fc_t->forward(prompts.slice(0, 0, LVN_PERMUTATION_COUNT)));
 }
 
 torch::Tensor LiverVlmImpl::forward(const torch::Tensor &images, const torch::Tensor &sequences) {
@@ -157,7 +157,7 @@ std::string weights_digest(const char *path) {
   return file_digest(std::filesystem::is_directory(path) ? std::string(path) + "/" LVN_PACKAGE_WEIGHTS : path);
 }
 
-void load_image_encoder(ImageEncoderImpl &trunk, const std::string &path) {
+void load_image_encoder(ImageEncoderImpl &encoder, const std::string &path) {
   const torch::NoGradGuard no_grad;
   struct lvn_error err = {};
   struct lvn_import *opened = nullptr;
@@ -165,24 +165,24 @@ void load_image_encoder(ImageEncoderImpl &trunk, const std::string &path) {
     lvn_throw(err);
   }
   const std::unique_ptr<lvn_import, ImportCloser> file(opened);
-  const std::string prefix = find_prefix(opened, trunk.named_parameters().begin()->key());
-  for (const auto &item : trunk.named_parameters()) {
+  const std::string prefix = find_prefix(opened, encoder.named_parameters().begin()->key());
+  for (const auto &item : encoder.named_parameters()) {
     copy_tensor(opened, prefix + item.key(), item.value(), path);
   }
-  for (const auto &item : trunk.named_buffers()) {
+  for (const auto &item : encoder.named_buffers()) {
     if (!is_counter(item.key())) {
       copy_tensor(opened, prefix + item.key(), item.value(), path);
     }
   }
 }
 
-void save_image_encoder(ImageEncoderImpl &trunk, const std::string &path, const std::string &fingerprint,
+void save_image_encoder(ImageEncoderImpl &encoder, const std::string &path, const std::string &fingerprint,
                         const std::string &history) {
   lvn_tensor_set set;
-  for (const auto &item : trunk.named_parameters()) {
+  for (const auto &item : encoder.named_parameters()) {
     set.add(item.key(), item.value());
   }
-  for (const auto &item : trunk.named_buffers()) {
+  for (const auto &item : encoder.named_buffers()) {
     if (!is_counter(item.key())) {
       set.add(item.key(), item.value());
     }
@@ -212,7 +212,7 @@ torch::Tensor load_prompts(const char *path, enum lvn_recipe_prompts kind) {
   if (!enriched) {
     prompts = prompts.unsqueeze(0).expand({LVN_SEQUENCE_COUNT, -1, -1}).contiguous();
   }
-  if ((prompts.size(0) != LVN_ORDER_COUNT && prompts.size(0) != LVN_SEQUENCE_NETWORK_COUNT &&
+  if ((prompts.size(0) != LVN_PERMUTATION_COUNT && prompts.size(0) != LVN_SEQUENCE_NETWORK_COUNT &&
        prompts.size(0) != LVN_SEQUENCE_COUNT) ||
       prompts.size(1) != LVN_CLASS_COUNT) {
     throw std::runtime_error("'" + std::string(path) + "': prompt embeddings have another shape");

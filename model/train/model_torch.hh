@@ -11,8 +11,8 @@
 
 namespace lvn {
 
-// Image trunk, FC_I and FC_T against prompts that stay as they are (paper 3.1-3.3); or, as the control without text
-// (paper table 8), the trunk and one linear layer over the classes.
+// Image encoder, FC_I and FC_T against prompts that stay as they are (paper 3.1-3.3); or, as the control without text
+// (paper table 8), the encoder and one linear layer over the classes.
 struct LiverVlmImpl : torch::nn::Module {
   LiverVlmImpl(const struct lvn_recipe &recipe, const torch::Tensor &prompts);
   // Logits [n,4] of images [n,3,s,s]: scale * cosine with the prompts of each one's sequence (int64 [n]), or the linear
@@ -37,16 +37,16 @@ private:
 TORCH_MODULE(LiverVlm);
 
 // Puts what a file holds into the model: a package (a folder) wholly, FC_T being left as it is when the package has
-// another text side; a weights file (safetensors, .pth) into the trunk alone.
+// another text side; a weights file (safetensors, .pth) into the encoder alone.
 void load_weights(LiverVlm &model, const char *path);
 // SHA-256, as text, of the file that load_weights() reads for this path.
 std::string weights_digest(const char *path);
 std::string file_digest(const std::string &path);
-// The trunk's, by torchvision's names, with or without a prefix ("image.", "module.", "encoder."). Throws unless every
-// parameter of the trunk is found in its shape.
-void load_image_encoder(ImageEncoderImpl &trunk, const std::string &path);
+// The encoder's, by torchvision's names, with or without a prefix ("image.", "module.", "encoder."). Throws unless
+// every parameter of the encoder is found in its shape.
+void load_image_encoder(ImageEncoderImpl &encoder, const std::string &path);
 // The notes go into the file's metadata: `fingerprint` says what it was made by, `history` how.
-void save_image_encoder(ImageEncoderImpl &trunk, const std::string &path, const std::string &fingerprint,
+void save_image_encoder(ImageEncoderImpl &encoder, const std::string &path, const std::string &fingerprint,
                         const std::string &history);
 
 // Prompt embeddings [6, 15 or 40,4,hidden] of lvn_sequences, from a file of them or from a package's weights. Simple

@@ -17,7 +17,7 @@ struct LesionOutput {
   torch::Tensor features;
   size_t label; // or LVN_CLASS_OUTLIER
   double flips = 0.0;
-  double orders = 0.0;
+  double permutations = 0.0;
 };
 
 // Class means with one covariance, all training lesions as one, and the outliers as one: the tensors that

@@ -26,7 +26,7 @@ enum lvn_recipe_normalisation { LVN_NORMALISE_SCALAR, LVN_NORMALISE_IMAGENET };
 enum lvn_recipe_task { LVN_PRETRAIN_NONE, LVN_PRETRAIN_PHASE_SHUFFLE, LVN_PRETRAIN_SIMSIAM };
 enum lvn_recipe_optimiser { LVN_OPTIMISER_ADAM, LVN_OPTIMISER_ADAMW, LVN_OPTIMISER_SGD };
 enum lvn_recipe_schedule { LVN_SCHEDULE_CONSTANT, LVN_SCHEDULE_COSINE };
-enum lvn_recipe_orders { LVN_ORDERS_NATURAL, LVN_ORDERS_RANDOM, LVN_ORDERS_ALL };
+enum lvn_recipe_permutations { LVN_PERMUTATIONS_NATURAL, LVN_PERMUTATIONS_RANDOM, LVN_PERMUTATIONS_ALL };
 enum lvn_recipe_samples { LVN_SAMPLES_SLICES, LVN_SAMPLES_LESIONS, LVN_SAMPLES_PATIENTS };
 enum lvn_recipe_device { LVN_DEVICE_AUTO, LVN_DEVICE_CPU, LVN_DEVICE_CUDA };
 enum lvn_recipe_precision { LVN_PRECISION_SINGLE, LVN_PRECISION_BF16 };
@@ -76,8 +76,8 @@ struct lvn_recipe {
   enum lvn_recipe_samples samples;
   bool balance_classes;
   /* [augmentation] */
-  enum lvn_recipe_orders orders;
-  double order_share;
+  enum lvn_recipe_permutations permutations;
+  double permutation_share;
   double phase_dropout;
   double fourth_phase;
   bool flip;

@@ -107,10 +107,10 @@ const struct lvn_recipe_key lvn_recipe_keys[] = {
     FLAG("training", "balance_classes", balance_classes, "no", "yes",
          "Classes equally often, the smaller ones' members repeated [the paper is silent]."),
 
-    CHOICE("augmentation", "orders", orders, "natural|random|all", "all", "random",
+    CHOICE("augmentation", "orders", permutations, "natural|random|all", "all", "random",
            "Phase orders, each beside the prompts that name it: NC, ART, PV alone; one at random per sample and epoch; "
            "all six of every sample, which makes an epoch six times as long [paper 3.4]."),
-    REAL("augmentation", "order_share", order_share, 0.0, 1.0, "1", NULL,
+    REAL("augmentation", "order_share", permutation_share, 0.0, 1.0, "1", NULL,
          "With orders = random: share of the samples that get a random order, the rest stay NC, ART, PV."),
     REAL("augmentation", "phase_dropout", phase_dropout, 0.0, 0.9, "0", NULL,
          "Share of the samples that lose one phase, or two; the prompt names those that are left [paper 5, an idea]."),

@@ -31,8 +31,8 @@ struct lvn_train_options {
   const char *output_folder; /* OUTPUT.checkpoint and OUTPUT.pretraining.checkpoint beside it serve `resume` until it is
                                 complete */
   const char *text_path;     /* embeddings as lvn_text_encoder_write_prompts() makes them, or a package's weights */
-  const char *init_path; /* a package, or a file of trunk weights, to start from in place of the recipe's; or NULL */
-  const char *pretrained_path; /* the trunk after pretraining is kept here and taken from here when it is that of the
+  const char *init_path; /* a package, or a file of encoder weights, to start from in place of the recipe's; or NULL */
+  const char *pretrained_path; /* the encoder after pretraining is kept here and taken from here when it is that of the
                                   same recipe and data; NULL: not kept */
   const struct lvn_recipe *recipe;
   bool resume; /* go on from the checkpoints of the same recipe and data; without one start anew */

@@ -12,12 +12,12 @@ namespace lvn {
 namespace {
 
 // One of each held-out lesion of the classes; in all orders also of the outliers, which have an order as well.
-std::vector<Sample> held_out_slices(const TrainingData &data, bool all_orders) {
+std::vector<Sample> held_out_slices(const TrainingData &data, bool all_permutations) {
   std::vector<Sample> samples;
   for (size_t i = 0; i < data.lesions.size(); i++) {
     const TrainingLesion &lesion = data.lesions[i];
-    const bool is_wanted = lesion.role == Role::kHeldOut && (all_orders || !is_outlier(lesion));
-    for (int64_t order = 0; is_wanted && order < (all_orders ? LVN_ORDER_COUNT : 1); order++) {
+    const bool is_wanted = lesion.role == Role::kHeldOut && (all_permutations || !is_outlier(lesion));
+    for (int64_t order = 0; is_wanted && order < (all_permutations ? LVN_PERMUTATION_COUNT : 1); order++) {
       samples.push_back({static_cast<int64_t>(i), lesion.first_slice + lesion.key_slice, order});
     }
   }
@@ -75,21 +75,21 @@ private:
 };
 
 struct ShuffleNetImpl : torch::nn::Module {
-  explicit ShuffleNetImpl(ImageEncoder encoder) : trunk(std::move(encoder)) {
-    register_module("trunk", trunk);
-    fc_p = register_module("fc_p", torch::nn::Linear(trunk->feature_size(), LVN_ORDER_COUNT));
+  explicit ShuffleNetImpl(ImageEncoder built) : encoder(std::move(built)) {
+    register_module("encoder", encoder);
+    fc_p = register_module("fc_p", torch::nn::Linear(encoder->feature_size(), LVN_PERMUTATION_COUNT));
   }
   torch::Tensor forward(const torch::Tensor &images) {
-    return fc_p->forward(trunk->forward(images).mean({2, 3}));
+    return fc_p->forward(encoder->forward(images).mean({2, 3}));
   }
-  ImageEncoder trunk;
+  ImageEncoder encoder;
   torch::nn::Linear fc_p{nullptr};
 };
 
 class ShuffleTask : public Task {
 public:
-  ShuffleTask(const ImageEncoder &trunk, const TrainingData &data, const lvn_recipe &recipe)
-      : net_(trunk), data_(data), recipe_(recipe) {
+  ShuffleTask(const ImageEncoder &encoder, const TrainingData &data, const lvn_recipe &recipe)
+      : net_(encoder), data_(data), recipe_(recipe) {
     net_.to(data.hounsfield.device());
   }
   const char *name() const override {
@@ -112,7 +112,7 @@ public:
     for (size_t first = 0; first < samples.size(); first += recipe_.pretraining.batch) {
       const size_t count = std::min<size_t>(recipe_.pretraining.batch, samples.size() - first);
       const Batch batch = make_batch(data_, samples.data() + first, count, side, recipe_, nullptr);
-      right += net_.forward(batch.images).argmax(1).eq(batch.orders).sum().item<double>();
+      right += net_.forward(batch.images).argmax(1).eq(batch.permutations).sum().item<double>();
     }
     return samples.empty() ? std::numeric_limits<double>::quiet_NaN() : right / static_cast<double>(samples.size());
   }
@@ -131,13 +131,13 @@ torch::nn::Linear unbiased(int64_t in, int64_t out) {
   return torch::nn::Linear(torch::nn::LinearOptions(in, out).bias(false));
 }
 
-// Widths of the authors' code, scaled to a trunk of 512: projector f-f-2048, predictor 2048-512-2048.
+// Widths of the authors' code, scaled to an encoder of 512: projector f-f-2048, predictor 2048-512-2048.
 struct SimSiamNetImpl : torch::nn::Module {
-  explicit SimSiamNetImpl(ImageEncoder encoder) : trunk(std::move(encoder)) {
+  explicit SimSiamNetImpl(ImageEncoder built) : encoder(std::move(built)) {
     constexpr int64_t kSize = 2048;
     constexpr int64_t kNeck = 512;
-    const int64_t f = trunk->feature_size();
-    register_module("trunk", trunk);
+    const int64_t f = encoder->feature_size();
+    register_module("encoder", encoder);
     projector = register_module("projector", torch::nn::Sequential(unbiased(f, f), norm(f, true), torch::nn::ReLU(),
                                                                    unbiased(f, f), norm(f, true), torch::nn::ReLU(),
                                                                    unbiased(f, kSize), norm(kSize, false)));
@@ -145,17 +145,17 @@ struct SimSiamNetImpl : torch::nn::Module {
                                                                    torch::nn::ReLU(), torch::nn::Linear(kNeck, kSize)));
   }
   torch::Tensor project(const torch::Tensor &images) {
-    return projector->forward(trunk->forward(images).mean({2, 3}));
+    return projector->forward(encoder->forward(images).mean({2, 3}));
   }
-  ImageEncoder trunk;
+  ImageEncoder encoder;
   torch::nn::Sequential projector{nullptr};
   torch::nn::Sequential predictor{nullptr};
 };
 
 class SimSiamTask : public Task {
 public:
-  SimSiamTask(const ImageEncoder &trunk, const TrainingData &data, const lvn_recipe &recipe)
-      : net_(trunk), data_(data), recipe_(recipe) {
+  SimSiamTask(const ImageEncoder &encoder, const TrainingData &data, const lvn_recipe &recipe)
+      : net_(encoder), data_(data), recipe_(recipe) {
     net_.to(data.hounsfield.device());
   }
   const char *name() const override {
@@ -201,12 +201,14 @@ std::unique_ptr<Task> make_classify_task(LiverVlm &model, const TrainingData &da
   return std::make_unique<ClassifyTask>(model, data, recipe);
 }
 
-std::unique_ptr<Task> make_shuffle_task(const ImageEncoder &trunk, const TrainingData &data, const lvn_recipe &recipe) {
-  return std::make_unique<ShuffleTask>(trunk, data, recipe);
+std::unique_ptr<Task> make_shuffle_task(const ImageEncoder &encoder, const TrainingData &data,
+                                        const lvn_recipe &recipe) {
+  return std::make_unique<ShuffleTask>(encoder, data, recipe);
 }
 
-std::unique_ptr<Task> make_simsiam_task(const ImageEncoder &trunk, const TrainingData &data, const lvn_recipe &recipe) {
-  return std::make_unique<SimSiamTask>(trunk, data, recipe);
+std::unique_ptr<Task> make_simsiam_task(const ImageEncoder &encoder, const TrainingData &data,
+                                        const lvn_recipe &recipe) {
+  return std::make_unique<SimSiamTask>(encoder, data, recipe);
 }
 
 } // namespace lvn

@@ -1,4 +1,4 @@
-/* Trains Liver-VLM as a recipe says: pretraining of the image encoder, then image trunk, FC_I and FC_T against frozen
+/* Trains Liver-VLM as a recipe says: pretraining of the image encoder, then image encoder, FC_I and FC_T against frozen
  * prompt embeddings. Either to a sealed model package, or to the predictions of one fold of a cross-validation. The
  * torch side is trainer_torch.cc. Source: Liver-VLM paper sections 3.1-3.4. */
 #ifndef LVN_MODEL_TRAINER_H

@@ -192,7 +192,7 @@ private:
     std::vector<size_t> classes(LVN_DATASET_LABEL_COUNT);
     for (const lvn::TrainingLesion &lesion : data_.lesions) {
       classes[static_cast<size_t>(lesion.label)] += lesion.role == Role::kTraining ? 1 : 0;
-      if (recipe_.use_incomplete && prompts_.size(0) == LVN_ORDER_COUNT && lesion.present != 7) {
+      if (recipe_.use_incomplete && prompts_.size(0) == LVN_PERMUTATION_COUNT && lesion.present != 7) {
         throw std::runtime_error(prompts_name_no("missing phases"));
       }
     }
@@ -206,7 +206,7 @@ private:
     if (held_out < (is_fold ? 1U : 2U)) {
       throw std::runtime_error("the held-out fold has " + std::to_string(held_out) + " lesions, too few");
     }
-    if (recipe_.phase_dropout > 0.0 && prompts_.size(0) == LVN_ORDER_COUNT) {
+    if (recipe_.phase_dropout > 0.0 && prompts_.size(0) == LVN_PERMUTATION_COUNT) {
       throw std::runtime_error(prompts_name_no("missing phases"));
     }
     if (recipe_.fourth_phase > 0.0 && prompts_.size(0) != LVN_SEQUENCE_COUNT) {
@@ -285,10 +285,10 @@ private:
   }
 
   void pretrain() {
-    // A trunk of its own seed, so that it does not matter what else the model has.
+    // An encoder of its own seed, so that it does not matter what else the model has.
     const std::string wanted = pretraining_fingerprint();
     const std::string kept =
-        options_.pretrained_path != nullptr ? options_.pretrained_path : checkpoint(".pretraining") + ".trunk";
+        options_.pretrained_path != nullptr ? options_.pretrained_path : checkpoint(".pretraining") + ".encoder";
     const bool may_take = options_.pretrained_path != nullptr || options_.resume;
     if (may_take && take_pretrained(kept, wanted)) {
       return;
@@ -369,7 +369,7 @@ private:
 
   void remove_checkpoints() const {
     (void)std::remove(checkpoint("").c_str());
-    (void)std::remove((checkpoint(".pretraining") + ".trunk").c_str());
+    (void)std::remove((checkpoint(".pretraining") + ".encoder").c_str());
   }
 
   const lvn_train_options &options_;

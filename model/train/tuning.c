@@ -104,14 +104,14 @@ static bool run_one(const struct tuning *tuning, const struct candidate *candida
   const struct lvn_train_fold part = {.fold = fold, .folds = &tuning->inner};
   char folder[LVN_PATH_BYTES];
   char path[LVN_PATH_BYTES];
-  char trunk[LVN_PATH_BYTES];
+  char encoder[LVN_PATH_BYTES];
   LVN_AUTOFREE char *name = lvn_format(tuning->err, "pretrained-%u.safetensors", fold);
-  if (name == NULL || !lvn_path_join(trunk, tuning->folder, name, tuning->err) ||
+  if (name == NULL || !lvn_path_join(encoder, tuning->folder, name, tuning->err) ||
       !name_run(tuning, candidate, fold, folder) || !lvn_path_join(path, folder, LVN_PREDICTIONS_FILE, tuning->err)) {
     return false;
   }
   options.output_folder = folder;
-  options.pretrained_path = trunk; /* values that come after pretraining share it */
+  options.pretrained_path = encoder; /* values that come after pretraining share it */
   options.recipe = &candidate->recipe;
   options.resume = true;
   options.progress = tuning->options->progress == NULL ? NULL : tell;

@@ -138,18 +138,18 @@ torch::Tensor resize(const torch::Tensor &x, const lvn_recipe &recipe, int64_t s
   return sample_affine(x, theta, side);
 }
 
-torch::Tensor draw_orders(const Sample *samples, int64_t count, double share, std::mt19937_64 *random) {
-  torch::Tensor orders = torch::zeros({count}, torch::kInt64);
+torch::Tensor draw_permutations(const Sample *samples, int64_t count, double share, std::mt19937_64 *random) {
+  torch::Tensor permutations = torch::zeros({count}, torch::kInt64);
   for (int64_t i = 0; i < count; i++) {
     if (samples[i].order >= 0) {
-      orders.data_ptr<int64_t>()[i] = samples[i].order;
+      permutations.data_ptr<int64_t>()[i] = samples[i].order;
     } else if (random != nullptr) {
       const bool shuffled = uniform(*random, 0.0, 1.0) < share;
-      const auto drawn = static_cast<int64_t>((*random)() % LVN_ORDER_COUNT);
-      orders.data_ptr<int64_t>()[i] = shuffled ? drawn : 0;
+      const auto drawn = static_cast<int64_t>((*random)() % LVN_PERMUTATION_COUNT);
+      permutations.data_ptr<int64_t>()[i] = shuffled ? drawn : 0;
     }
   }
-  return orders;
+  return permutations;
 }
 
 // Bits of the phases that are left of `present`: with probability `share` one of them goes, and half as often a second.
@@ -179,19 +179,19 @@ torch::Tensor choose_phases(const std::vector<Shown> &shown, const lvn_recipe &r
       keep.data_ptr<bool>()[i * kPhases + phase] = kept;
       all_kept = all_kept && kept;
     }
-    const auto order = static_cast<size_t>(batch.orders.data_ptr<int64_t>()[i]);
+    const auto order = static_cast<size_t>(batch.permutations.data_ptr<int64_t>()[i]);
     batch.sequences.data_ptr<int64_t>()[i] =
         static_cast<int64_t>(lvn_sequence_find(order, sample.phases.data(), static_cast<unsigned>(present)));
   }
   return all_kept ? x : torch::where(keep.to(x.device()), x, torch::full({}, kMissingHu, x.options()));
 }
 
-torch::Tensor permute_phases(const torch::Tensor &x, const torch::Tensor &orders) {
-  torch::Tensor table = torch::empty({LVN_ORDER_COUNT, kPhases}, torch::kInt64);
+torch::Tensor permute_phases(const torch::Tensor &x, const torch::Tensor &permutations) {
+  torch::Tensor table = torch::empty({LVN_PERMUTATION_COUNT, kPhases}, torch::kInt64);
   for (int64_t i = 0; i < table.numel(); i++) {
-    table.data_ptr<int64_t>()[i] = lvn_order[i / kPhases][i % kPhases];
+    table.data_ptr<int64_t>()[i] = lvn_permutation[i / kPhases][i % kPhases];
   }
-  const torch::Tensor channels = table.index_select(0, orders).to(x.device());
+  const torch::Tensor channels = table.index_select(0, permutations).to(x.device());
   return x.gather(1, channels.view({-1, kPhases, 1, 1}).expand_as(x)).contiguous(torch::MemoryFormat::ChannelsLast);
 }
 
@@ -238,12 +238,12 @@ Batch make_batch(const TrainingData &data, const Sample *samples, size_t count, 
   const std::vector<Shown> shown = draw_shown(data, samples, n, recipe.fourth_phase, random);
   torch::Tensor x = gather_slices(data, samples, n, side, shown);
   x = random != nullptr ? jitter(x, recipe.gain, recipe.offset_hu, *random) : x;
-  batch.orders = draw_orders(samples, n, recipe.order_share, random);
+  batch.permutations = draw_permutations(samples, n, recipe.permutation_share, random);
   x = choose_phases(shown, recipe, random, batch, x);
   x = resize(window(x, recipe), recipe, side, random);
-  batch.images = permute_phases(x, batch.orders);
+  batch.images = permute_phases(x, batch.permutations);
   batch.labels = batch.labels.to(device);
-  batch.orders = batch.orders.to(device);
+  batch.permutations = batch.permutations.to(device);
   batch.sequences = batch.sequences.to(device);
   return batch;
 }
@@ -255,10 +255,10 @@ Batch make_shuffle_batch(const TrainingData &data, const Sample *samples, size_t
   torch::Tensor x = gather_slices(data, samples, n, side, {});
   x = jitter(x, recipe.pretraining_gain, recipe.pretraining_offset_hu, random);
   x = resize(window(x, recipe), recipe, side, &random);
-  batch.orders = draw_orders(samples, n, 1.0, &random);
-  batch.images = permute_phases(x, batch.orders);
-  batch.orders = batch.orders.to(x.device());
-  batch.labels = batch.orders;
+  batch.permutations = draw_permutations(samples, n, 1.0, &random);
+  batch.images = permute_phases(x, batch.permutations);
+  batch.permutations = batch.permutations.to(x.device());
+  batch.labels = batch.permutations;
   return batch;
 }
 

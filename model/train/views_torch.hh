@@ -14,14 +14,14 @@ namespace lvn {
 std::pair<double, double> normalisation(enum lvn_recipe_normalisation kind);
 
 struct Batch {
-  torch::Tensor images;    // [n,3,side,side], channels last
-  torch::Tensor orders;    // int64 [n], index into lvn_order
-  torch::Tensor sequences; // int64 [n], index of the prompts: lvn_sequence_find()
-  torch::Tensor labels;    // int64 [n]
+  torch::Tensor images;       // [n,3,side,side], channels last
+  torch::Tensor permutations; // int64 [n], index into lvn_permutation
+  torch::Tensor sequences;    // int64 [n], index of the prompts: lvn_sequence_find()
+  torch::Tensor labels;       // int64 [n]
 };
 
 // Everything beside the draws happens on the device of data.hounsfield. Augmented by the recipe when `random` is not
-// null, else plainly resized; a sample without an order gets a random one (by order_share), or NC, ART, PV.
+// null, else plainly resized; a sample without an order gets a random one (by permutation_share), or NC, ART, PV.
 Batch make_batch(const TrainingData &data, const Sample *samples, size_t count, unsigned side,
                  const struct lvn_recipe &recipe, std::mt19937_64 *random);
 

@@ -39,15 +39,16 @@ static void fill_row(double row[LVN_CLASS_COUNT], size_t top, double p) {
 /* Lesion i: class i % 4, patient i / 2, fold (i / 8) % 5; each lesion whose number `wrong` divides is taken for the
  * next class, less surely than the others are taken for their own. Two slices each: the first as the lesion, the second
  * right. */
-static struct lvn_answers make_answers(size_t wrong) {
+static struct lvn_case_predictions make_answers(size_t wrong) {
   struct lvn_error err = {0};
-  struct lvn_answers answers = {.lesion_count = LESIONS, .slice_count = 2 * LESIONS, .feature_count = FEATURES};
+  struct lvn_case_predictions answers = {
+      .lesion_count = LESIONS, .slice_count = 2 * LESIONS, .feature_count = FEATURES};
   answers.lesions = lvn_alloc(LESIONS, sizeof *answers.lesions, &err);
   answers.slices = lvn_alloc(answers.slice_count, sizeof *answers.slices, &err);
   answers.features = lvn_alloc(LESIONS * FEATURES, sizeof *answers.features, &err);
   assert_true(answers.lesions != NULL && answers.slices != NULL && answers.features != NULL);
   for (size_t i = 0; i < LESIONS; i++) {
-    struct lvn_answer *answer = &answers.lesions[i];
+    struct lvn_case_prediction *answer = &answers.lesions[i];
     bool is_wrong = i % wrong == 0;
     size_t top = is_wrong ? (i + 1) % 4 : i % 4;
     (void)snprintf(answer->lesion_id, sizeof answer->lesion_id, "lesion-%zu", i);
@@ -64,7 +65,7 @@ static struct lvn_answers make_answers(size_t wrong) {
     answer->first_slice = 2 * i;
     answer->slice_count = 2;
     for (size_t s = 0; s < 2; s++) {
-      answers.slices[2 * i + s] = (struct lvn_answer_slice){.lesion = i, .is_key = s == 0};
+      answers.slices[2 * i + s] = (struct lvn_case_prediction_slice){.lesion = i, .is_key = s == 0};
       fill_row(answers.slices[2 * i + s].probability, s == 0 ? top : i % 4, 0.6);
     }
     for (size_t k = 0; k < FEATURES; k++) {
@@ -79,7 +80,7 @@ static const struct lvn_evaluation_options options = {.resamples = 200, .seed = 
 static void test_evaluation__levels_count_what_they_should(void **state) {
   (void)state;
   struct lvn_error err = {0};
-  struct lvn_answers answers = make_answers(8);
+  struct lvn_case_predictions answers = make_answers(8);
   struct lvn_evaluation e = {0};
   assert_true(lvn_evaluation_run(&answers, &options, &e, &err));
   assert_int_equal(e.patient_count, LESIONS / 2);
@@ -96,13 +97,13 @@ static void test_evaluation__levels_count_what_they_should(void **state) {
   assert_int_equal(e.abstained[LVN_CLASS_CYST], 1);
   assert_int_equal(e.abstained_wrong, 1);
   lvn_evaluation_clear(&e);
-  lvn_answers_clear(&answers);
+  lvn_case_predictions_clear(&answers);
 }
 
 static void test_evaluation__folds_as_the_paper_has_them(void **state) {
   (void)state;
   struct lvn_error err = {0};
-  struct lvn_answers answers = make_answers(8);
+  struct lvn_case_predictions answers = make_answers(8);
   struct lvn_evaluation e = {0};
   assert_true(lvn_evaluation_run(&answers, &options, &e, &err));
   assert_int_equal(e.fold_count, 5);
@@ -113,13 +114,13 @@ static void test_evaluation__folds_as_the_paper_has_them(void **state) {
   assert_near(e.paper[0].mean, 15.0 / 16.0);
   assert_near(e.paper[0].deviation, 0.0);
   lvn_evaluation_clear(&e);
-  lvn_answers_clear(&answers);
+  lvn_case_predictions_clear(&answers);
 }
 
 static void test_evaluation__uncertainty(void **state) {
   (void)state;
   struct lvn_error err = {0};
-  struct lvn_answers answers = make_answers(8);
+  struct lvn_case_predictions answers = make_answers(8);
   struct lvn_evaluation e = {0};
   assert_true(lvn_evaluation_run(&answers, &options, &e, &err));
   assert_int_equal(e.unlike.beyond, 5); /* the wrong ones */
@@ -137,13 +138,13 @@ static void test_evaluation__uncertainty(void **state) {
   assert_near(e.decision[49].threshold, 0.5);
   assert_near(e.decision[49].all, 0.25 - 0.75);
   lvn_evaluation_clear(&e);
-  lvn_answers_clear(&answers);
+  lvn_case_predictions_clear(&answers);
 }
 
 static void test_evaluation__subgroups_by_size_and_thickness(void **state) {
   (void)state;
   struct lvn_error err = {0};
-  struct lvn_answers answers = make_answers(8);
+  struct lvn_case_predictions answers = make_answers(8);
   struct lvn_evaluation e = {0};
   size_t lesions[2] = {0, 0};
   assert_true(lvn_evaluation_run(&answers, &options, &e, &err));
@@ -163,13 +164,13 @@ static void test_evaluation__subgroups_by_size_and_thickness(void **state) {
   assert_int_equal(lesions[0], LESIONS); /* every lesion is in one group of each kind */
   assert_int_equal(lesions[1], LESIONS);
   lvn_evaluation_clear(&e);
-  lvn_answers_clear(&answers);
+  lvn_case_predictions_clear(&answers);
 }
 
 static void test_evaluation__patients_with_several_lesions_of_a_class(void **state) {
   (void)state;
   struct lvn_error err = {0};
-  struct lvn_answers answers = make_answers(8);
+  struct lvn_case_predictions answers = make_answers(8);
   LVN_CLEANUP(lvn_levels_clear) struct lvn_level_cases cases = {0};
   answers.lesion_count = 2;
   answers.slice_count = 4;
@@ -184,14 +185,14 @@ static void test_evaluation__patients_with_several_lesions_of_a_class(void **sta
   assert_near(cases.probability[0][0], a / (a + b + rest));
   assert_near(cases.probability[0][1], b / (a + b + rest));
   answers.lesion_count = LESIONS;
-  lvn_answers_clear(&answers);
+  lvn_case_predictions_clear(&answers);
 }
 
 static void test_evaluation__compares_two_models(void **state) {
   (void)state;
   struct lvn_error err = {0};
-  struct lvn_answers good = make_answers(8);
-  struct lvn_answers bad = make_answers(2);
+  struct lvn_case_predictions good = make_answers(8);
+  struct lvn_case_predictions bad = make_answers(2);
   struct lvn_comparison comparison;
   assert_true(lvn_evaluation_compare(&good, &bad, &options, &comparison, &err));
   assert_near(comparison.difference.accuracy, 35.0 / 40.0 - 20.0 / 40.0);
@@ -204,14 +205,14 @@ static void test_evaluation__compares_two_models(void **state) {
   bad.lesions[3].lesion_id[0] = 'x';
   assert_false(lvn_evaluation_compare(&good, &bad, &options, &comparison, &err));
   assert_int_equal(err.code, LVN_ERROR_DATA);
-  lvn_answers_clear(&good);
-  lvn_answers_clear(&bad);
+  lvn_case_predictions_clear(&good);
+  lvn_case_predictions_clear(&bad);
 }
 
 static void test_evaluation__one_class_or_no_lesion(void **state) {
   (void)state;
   struct lvn_error err = {0};
-  struct lvn_answers answers = make_answers(8);
+  struct lvn_case_predictions answers = make_answers(8);
   struct lvn_evaluation e = {0};
   answers.lesion_count = 1;
   answers.slice_count = 2;
@@ -221,19 +222,19 @@ static void test_evaluation__one_class_or_no_lesion(void **state) {
   answers.lesion_count = 0;
   assert_false(lvn_evaluation_run(&answers, &options, &e, &err));
   answers.lesion_count = LESIONS;
-  lvn_answers_clear(&answers);
+  lvn_case_predictions_clear(&answers);
 }
 
 static void test_answers__long_axis_is_the_largest_diameter(void **state) {
   (void)state;
   struct lvn_error err = {0};
   LVN_AUTOFREE uint8_t *mask = lvn_alloc((size_t)LVN_CROP_SIDE * LVN_CROP_SIDE, 1, &err);
-  assert_near(lvn_answers_long_axis_mm(mask, 0.5), 0.0);
+  assert_near(lvn_case_predictions_long_axis_mm(mask, 0.5), 0.0);
   mask[10 * LVN_CROP_SIDE + 20] = 1;
-  assert_near(lvn_answers_long_axis_mm(mask, 0.5), 0.5);
+  assert_near(lvn_case_predictions_long_axis_mm(mask, 0.5), 0.5);
   mask[50 * LVN_CROP_SIDE + 50] = 1; /* 40 rows and 30 columns away */
   mask[30 * LVN_CROP_SIDE + 35] = 1;
-  assert_near(lvn_answers_long_axis_mm(mask, 0.5), 0.5 * 51.0);
+  assert_near(lvn_case_predictions_long_axis_mm(mask, 0.5), 0.5 * 51.0);
 }
 
 static void test_rules__textbook(void **state) {
@@ -277,8 +278,8 @@ static void test_evaluation__files(void **state) {
   (void)state;
   char path[512];
   struct lvn_error err = {0};
-  struct lvn_answers answers = make_answers(8);
-  struct lvn_answers other = make_answers(3);
+  struct lvn_case_predictions answers = make_answers(8);
+  struct lvn_case_predictions other = make_answers(3);
   struct lvn_evaluation e = {0};
   struct lvn_comparison comparison;
   struct lvn_dataset *dataset = NULL;
@@ -311,8 +312,8 @@ static void test_evaluation__files(void **state) {
   assert_int_equal(lines_of("figures.csv"), 1 + LVN_LEVEL_COUNT * (LVN_FIGURE_COUNT + 13) + LVN_FIGURE_COUNT);
   lvn_dataset_close(dataset);
   lvn_evaluation_clear(&e);
-  lvn_answers_clear(&answers);
-  lvn_answers_clear(&other);
+  lvn_case_predictions_clear(&answers);
+  lvn_case_predictions_clear(&other);
 }
 
 static int set_up(void **state) {

@@ -1,7 +1,7 @@
 /* A cross-validation's predictions become answers: whose temperature is whose, and what is refused. */
 #include "base/file.h"
 #include "base/memory.h"
-#include "model/evaluation/answers.h"
+#include "model/evaluation/case_predictions.h"
 #include "model/train/calibrate.h"
 
 #include <math.h>
@@ -111,9 +111,9 @@ static void test_predictions__are_calibrated_by_the_other_folds(void **state) {
   (void)state;
   struct lvn_error err = {0};
   struct lvn_predictions predictions;
-  struct lvn_answers answers = {0};
+  struct lvn_case_predictions answers = {0};
   make_predictions(&predictions);
-  if (!lvn_answers_take_predictions(&answers, &predictions, dataset, &err)) {
+  if (!lvn_case_predictions_take_predictions(&answers, &predictions, dataset, &err)) {
     fail_msg("%s", err.message);
   }
   assert_int_equal(answers.lesion_count, LESIONS);
@@ -124,7 +124,7 @@ static void test_predictions__are_calibrated_by_the_other_folds(void **state) {
   double unsure = temperature_of(LESIONS / 2);
   assert_true(sure < unsure);
   for (unsigned i = 0; i < LESIONS; i++) {
-    const struct lvn_answer *answer = &answers.lesions[i];
+    const struct lvn_case_prediction *answer = &answers.lesions[i];
     double logit[LVN_CLASS_COUNT];
     double expected[LVN_CLASS_COUNT];
     double other = i < LESIONS / 2 ? unsure : sure;
@@ -138,19 +138,19 @@ static void test_predictions__are_calibrated_by_the_other_folds(void **state) {
       assert_true(fabs(answers.slices[i * SLICES + 1].probability[c] - expected[c]) < 1e-12);
     }
   }
-  lvn_answers_clear(&answers);
+  lvn_case_predictions_clear(&answers);
   lvn_predictions_clear(&predictions);
 }
 
 static void expect_refusal(struct lvn_predictions *predictions, const char *words) {
   struct lvn_error err = {0};
-  struct lvn_answers answers = {0};
-  assert_false(lvn_answers_take_predictions(&answers, predictions, dataset, &err));
+  struct lvn_case_predictions answers = {0};
+  assert_false(lvn_case_predictions_take_predictions(&answers, predictions, dataset, &err));
   assert_int_equal(err.code, LVN_ERROR_DATA);
   if (strstr(err.message, words) == NULL) {
     fail_msg("'%s' does not say '%s'", err.message, words);
   }
-  lvn_answers_clear(&answers);
+  lvn_case_predictions_clear(&answers);
   lvn_predictions_clear(predictions);
 }
 

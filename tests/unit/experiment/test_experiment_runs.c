@@ -50,8 +50,8 @@ static void test_experiment_runs__papers_rows(void **state) {
     fail_msg("%s", err.message);
   }
   assert_int_equal(find(experiment, "model2")->tables, 1U << 7 | 1U << 8 | 1U << 9);
-  assert_int_equal(find(experiment, "model2")->recipe.orders, LVN_ORDERS_ALL);
-  assert_int_equal(find(experiment, "model1")->recipe.orders, LVN_ORDERS_NATURAL);
+  assert_int_equal(find(experiment, "model2")->recipe.permutations, LVN_PERMUTATIONS_ALL);
+  assert_int_equal(find(experiment, "model1")->recipe.permutations, LVN_PERMUTATIONS_NATURAL);
   assert_int_equal(find(experiment, "scratch")->recipe.task, LVN_PRETRAIN_NONE);
   assert_true(find(experiment, "imagenet")->is_missing);
   assert_string_not_equal(find(experiment, "model1")->digest, find(experiment, "model0")->digest);

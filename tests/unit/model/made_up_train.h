@@ -14,7 +14,7 @@ static inline void made_up_recipe(struct lvn_recipe *recipe) {
   recipe->training.stages[0] = (struct lvn_recipe_stage){.epochs = 1, .side = 32};
   recipe->training.batch = 4;
   recipe->joint_size = 64;
-  recipe->orders = LVN_ORDERS_NATURAL;
+  recipe->permutations = LVN_PERMUTATIONS_NATURAL;
   recipe->threads = 1;
 }
 
@@ -30,7 +30,7 @@ static inline void made_up_longer_recipe(struct lvn_recipe *recipe) {
   recipe->pretraining.stages[0] = (struct lvn_recipe_stage){.epochs = 1, .side = 32};
   recipe->pretraining.batch = 6;
   recipe->joint_size = 64;
-  recipe->orders = LVN_ORDERS_NATURAL;
+  recipe->permutations = LVN_PERMUTATIONS_NATURAL;
   recipe->scale = 5.0;
   recipe->threads = 1;
 }

@@ -50,15 +50,15 @@ static void test_prompts__name_what_is_left(void **state) {
   (void)state;
   char text[LVN_PROMPT_BYTES];
   /* Order PV, ART, NC without the arterial phase. */
-  size_t sequence = lvn_sequence_find(5, lvn_order[0], 1U << LVN_PHASE_NC | 1U << LVN_PHASE_PV);
+  size_t sequence = lvn_sequence_find(5, lvn_permutation[0], 1U << LVN_PHASE_NC | 1U << LVN_PHASE_PV);
   assert_int_equal(lvn_sequences[sequence].count, 2);
   lvn_prompt_sequence(LVN_CLASS_CYST, sequence, text);
   assert_non_null(strstr(text, "tumors Cyst, where the phase order of this image is portal venous phase, non-contrast "
                                "phase"));
   assert_null(strstr(text, "arterial"));
-  for (size_t order = 0; order < LVN_ORDER_COUNT; order++) {
-    assert_int_equal(lvn_sequence_find(order, lvn_order[0], 7), order);
-    assert_memory_equal(lvn_sequences[order].phase, lvn_order[order], sizeof lvn_order[order]);
+  for (size_t order = 0; order < LVN_PERMUTATION_COUNT; order++) {
+    assert_int_equal(lvn_sequence_find(order, lvn_permutation[0], 7), order);
+    assert_memory_equal(lvn_sequences[order].phase, lvn_permutation[order], sizeof lvn_permutation[order]);
   }
 }
 

@@ -60,8 +60,8 @@ torch::Tensor images() {
 }
 
 torch::Tensor prompts() {
-  return fill(LVN_ORDER_COUNT * LVN_CLASS_COUNT * kHidden, 1001, 1.0, 0.0)
-      .view({LVN_ORDER_COUNT, LVN_CLASS_COUNT, kHidden});
+  return fill(LVN_PERMUTATION_COUNT * LVN_CLASS_COUNT * kHidden, 1001, 1.0, 0.0)
+      .view({LVN_PERMUTATION_COUNT, LVN_CLASS_COUNT, kHidden});
 }
 
 lvn_recipe paper_recipe() {
@@ -86,20 +86,20 @@ void expect_near(const torch::Tensor &found, const json_t *expected, double tole
 // With 24 values a channel, batch statistics of a random ResNet turn the rounding of another processor's kernels, or of
 // another layout, into differences of 1e-4; of the stored statistics, which hold a tenth of that batch, a tenth.
 void expect_encoder(const char *name) {
-  const lvn::ImageEncoder trunk = lvn::find_image_encoder(name).build();
+  const lvn::ImageEncoder encoder = lvn::find_image_encoder(name).build();
   const json_t *expected = json_object_get(golden, name);
   const torch::Tensor x = images();
-  fill_module(*trunk);
-  trunk->train();
-  expect_near(trunk->forward(x).mean({2, 3})[0].slice(0, 0, 16), json_object_get(expected, "train"), 3e-4);
-  trunk->eval();
-  const torch::Tensor features = trunk->forward(x).mean({2, 3})[0].slice(0, 0, 16);
+  fill_module(*encoder);
+  encoder->train();
+  expect_near(encoder->forward(x).mean({2, 3})[0].slice(0, 0, 16), json_object_get(expected, "train"), 3e-4);
+  encoder->eval();
+  const torch::Tensor features = encoder->forward(x).mean({2, 3})[0].slice(0, 0, 16);
   expect_near(features, json_object_get(expected, "eval"), 1e-4);
-  const torch::Tensor last = trunk->forward(x.contiguous(torch::MemoryFormat::ChannelsLast)).mean({2, 3})[0];
+  const torch::Tensor last = encoder->forward(x.contiguous(torch::MemoryFormat::ChannelsLast)).mean({2, 3})[0];
   expect_near(last.slice(0, 0, 16), json_object_get(expected, "eval"), 1e-4);
 }
 
-void test_parity__trunks_have_torchvisions_features(void **state) {
+void test_parity__encoders_have_torchvisions_features(void **state) {
   (void)state;
   expect_encoder("resnet18");
   expect_encoder("resnet50");
@@ -110,7 +110,7 @@ void expect_losses(const char *name, enum lvn_recipe_optimiser optimiser, double
   lvn_recipe recipe = paper_recipe();
   lvn::LiverVlm model(recipe, prompts());
   const torch::Tensor x = images().contiguous(torch::MemoryFormat::ChannelsLast);
-  const torch::Tensor orders = torch::arange(kBatch, torch::kInt64).remainder(LVN_ORDER_COUNT);
+  const torch::Tensor permutations = torch::arange(kBatch, torch::kInt64).remainder(LVN_PERMUTATION_COUNT);
   const torch::Tensor labels = torch::arange(kBatch, torch::kInt64).remainder(LVN_CLASS_COUNT);
   const json_t *expected = json_object_get(golden, name);
   fill_module(*model);
@@ -120,7 +120,7 @@ void expect_losses(const char *name, enum lvn_recipe_optimiser optimiser, double
   model->train();
   for (size_t step = 0; step < 10; step++) {
     flat.zero_gradient();
-    const torch::Tensor loss = torch::cross_entropy_loss(model->forward(x, orders), labels);
+    const torch::Tensor loss = torch::cross_entropy_loss(model->forward(x, permutations), labels);
     loss.backward();
     flat.step(rate, 0.0);
     const double wanted = json_number_value(json_array_get(expected, step));
@@ -171,7 +171,7 @@ int tear_down(void **state) {
 
 int main() {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_parity__trunks_have_torchvisions_features),
+      cmocka_unit_test(test_parity__encoders_have_torchvisions_features),
       cmocka_unit_test(test_parity__training_steps_have_pytorchs_losses),
       cmocka_unit_test(test_parity__grad_cam_is_that_of_autograd),
   };

@@ -26,7 +26,7 @@ static void test_recipe__paper_is_the_default(void **state) {
   assert_int_equal(recipe.training.optimiser, LVN_OPTIMISER_ADAM);
   assert_true(recipe.training.learning_rate == 5e-4 && recipe.training.ema == 0.0 && recipe.scale == 1.0);
   assert_int_equal(recipe.task, LVN_PRETRAIN_PHASE_SHUFFLE);
-  assert_int_equal(recipe.orders, LVN_ORDERS_ALL);
+  assert_int_equal(recipe.permutations, LVN_PERMUTATIONS_ALL);
   assert_false(recipe.flip);
 }
 

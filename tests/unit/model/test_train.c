@@ -184,7 +184,7 @@ static void test_train__resumes_within_an_epoch(void **state) {
   made_up_longer_recipe(&recipe);
   recipe.task = LVN_PRETRAIN_PHASE_SHUFFLE;
   recipe.training.stages[0] = (struct lvn_recipe_stage){.epochs = 4, .side = 32};
-  recipe.orders = LVN_ORDERS_RANDOM;
+  recipe.permutations = LVN_PERMUTATIONS_RANDOM;
   recipe.scale_mode = LVN_SCALE_LEARNABLE;
   recipe.checkpoint_seconds = 0;
   if (!train(&(struct run){"steps", &recipe, false, NULL, NULL, NULL}, &summary, &err)) {

@@ -29,7 +29,7 @@ static bool run_fold(const char *output, const struct lvn_recipe *recipe, struct
   struct made_up_run run;
   struct lvn_train_summary summary;
   made_up_run(root, "data", output, "text.safetensors", recipe, &run);
-  run.options.pretrained_path = made_up_path(root, "trunk.safetensors", pretrained);
+  run.options.pretrained_path = made_up_path(root, "encoder.safetensors", pretrained);
   return made_up_train_fold(&run.options, 1, 2, &summary, err) &&
          lvn_path_join(path, run.output, LVN_PREDICTIONS_FILE, err) && lvn_predictions_read(path, predictions, err);
 }
@@ -45,12 +45,12 @@ static void test_train__predicts_every_slice_of_a_fold(void **state) {
   recipe.task = LVN_PRETRAIN_SIMSIAM;
   recipe.pretraining.stages[0].epochs = 1;
   recipe.training.stages[0] = (struct lvn_recipe_stage){.epochs = 1, .side = 32};
-  recipe.orders = LVN_ORDERS_ALL;
+  recipe.permutations = LVN_PERMUTATIONS_ALL;
   if (!run_fold("fold", &recipe, &cosine, &err)) {
     fail_msg("%s", err.message);
   }
-  assert_true(lvn_file_exists(made_up_path(root, "trunk.safetensors", path)));
-  recipe.head = LVN_HEAD_FC; /* takes the same trunk from the file */
+  assert_true(lvn_file_exists(made_up_path(root, "encoder.safetensors", path)));
+  recipe.head = LVN_HEAD_FC; /* takes the same encoder from the file */
   if (!run_fold("foldfc", &recipe, &linear, &err)) {
     fail_msg("%s", err.message);
   }

@@ -43,8 +43,10 @@ static struct lvn_classifier *open_classifier(bool ensemble) {
   char path[PATH_BYTES];
   struct lvn_classifier *classifier = NULL;
   struct lvn_error err = {0};
-  const struct lvn_classifier_options options = {
-      .package_folder = made_up_path(root, "package", path), .device = "cpu", .threads = 1, .order_ensemble = ensemble};
+  const struct lvn_classifier_options options = {.package_folder = made_up_path(root, "package", path),
+                                                 .device = "cpu",
+                                                 .threads = 1,
+                                                 .permutation_ensemble = ensemble};
   if (!lvn_classifier_open(&options, &classifier, &err)) {
     fail_msg("%s", err.message);
   }

@@ -106,7 +106,7 @@ void expect_share(size_t found, double share) {
 void test_views__delayed_phase_takes_the_place_of_each(void **) {
   const lvn::TrainingData data = make_data({{7, true}});
   const lvn_recipe recipe = plain_recipe(0.6, 0.0);
-  for (int64_t order = 0; order < LVN_ORDER_COUNT; order++) {
+  for (int64_t order = 0; order < LVN_PERMUTATION_COUNT; order++) {
     const auto seen = expect_prompts_to_tell(draw(data, 0, order, recipe, 11), recipe);
     expect_share(seen[LVN_PHASE_DL], 0.6);
     for (int phase = 0; phase < LVN_PHASE_NETWORK_COUNT; phase++) {
@@ -132,7 +132,7 @@ void test_views__natural_order_is_that_of_time(void **) {
 void test_views__delayed_phase_fills_a_gap(void **) {
   const lvn::TrainingData data = make_data({{5, true}, {4, true}});
   const lvn_recipe recipe = plain_recipe(1.0, 0.0);
-  for (int64_t order = 0; order < LVN_ORDER_COUNT; order++) {
+  for (int64_t order = 0; order < LVN_PERMUTATION_COUNT; order++) {
     const auto seen = expect_prompts_to_tell(draw(data, 0, order, recipe, 13), recipe);
     const std::array<size_t, LVN_PHASE_COUNT> expected = {kSamples, 0, kSamples, kSamples};
     assert_true(seen == expected);
@@ -146,7 +146,7 @@ void test_views__dropout_and_the_delayed_phase_agree(void **) {
   const lvn::TrainingData data = make_data({{7, true}, {3, true}, {7, false}});
   const lvn_recipe recipe = plain_recipe(0.5, 0.7);
   for (int64_t lesion = 0; lesion < 3; lesion++) {
-    for (int64_t order = 0; order < LVN_ORDER_COUNT; order++) {
+    for (int64_t order = 0; order < LVN_PERMUTATION_COUNT; order++) {
       const auto seen = expect_prompts_to_tell(draw(data, lesion, order, recipe, 15), recipe);
       assert_true(seen[LVN_PHASE_NC] < kSamples);
       assert_int_equal(seen[LVN_PHASE_DL] > 0, lesion != 2);

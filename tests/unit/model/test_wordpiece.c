@@ -45,7 +45,7 @@ static void test_wordpiece__gives_the_golden_tokens_of_the_prompts(void **state)
   static const int64_t suffix[] = {1010, 2073, 1996, 4403,  2344, 1997, 2023, 3746, 2003, 25543, 4403,
                                    1010, 9445, 2310, 18674, 4403, 1010, 2512, 1011, 5688, 4403,  102};
   struct lvn_wordpiece *wordpiece = open_vocabulary();
-  size_t order = lvn_order_from_name("ART,PV,NC");
+  size_t order = lvn_permutation_from_name("ART,PV,NC");
   assert_int_equal(order, 3);
   for (size_t c = 0; c < LVN_CLASS_COUNT; c++) {
     int64_t ids[64];
@@ -67,7 +67,7 @@ static void test_wordpiece__gives_the_golden_tokens_of_the_prompts(void **state)
 static void test_wordpiece__all_orders_have_the_same_length(void **state) {
   (void)state;
   struct lvn_wordpiece *wordpiece = open_vocabulary();
-  for (size_t order = 0; order < LVN_ORDER_COUNT; order++) {
+  for (size_t order = 0; order < LVN_PERMUTATION_COUNT; order++) {
     int64_t ids[128];
     size_t count = 0;
     char text[LVN_PROMPT_BYTES];

@@ -66,10 +66,10 @@ static void test_markup__escapes_and_encodes(void **state) {
   assert_string_equal(lvn_markup_interval(0.5, (struct lvn_interval){0.25, 0.75}, number), "0.500 (0.250–0.750)");
 }
 
-static struct lvn_answer_picture make_picture(void) {
+static struct lvn_case_prediction_picture make_picture(void) {
   struct lvn_error err = {0};
-  struct lvn_answer_picture picture = {.hounsfield = lvn_alloc(3 * SAMPLES, sizeof(int16_t), &err),
-                                       .mask = lvn_alloc(SAMPLES, 1, &err)};
+  struct lvn_case_prediction_picture picture = {.hounsfield = lvn_alloc(3 * SAMPLES, sizeof(int16_t), &err),
+                                                .mask = lvn_alloc(SAMPLES, 1, &err)};
   assert_true(picture.hounsfield != NULL && picture.mask != NULL);
   for (int c = 0; c < LVN_CLASS_COUNT; c++) {
     picture.heat[c] = lvn_alloc(SAMPLES, sizeof(float), &err);
@@ -80,23 +80,23 @@ static struct lvn_answer_picture make_picture(void) {
 }
 
 /* One wrong cyst: a single class, a single fold, no area under any curve. */
-static struct lvn_answers make_answers(void) {
+static struct lvn_case_predictions make_answers(void) {
   struct lvn_error err = {0};
-  struct lvn_answers answers = {.lesion_count = 1, .slice_count = 1, .wrong_count = 1};
+  struct lvn_case_predictions answers = {.lesion_count = 1, .slice_count = 1, .wrong_count = 1};
   answers.lesions = lvn_alloc(1, sizeof *answers.lesions, &err);
   answers.slices = lvn_alloc(1, sizeof *answers.slices, &err);
   assert_true(answers.lesions != NULL && answers.slices != NULL);
-  struct lvn_answer *answer = &answers.lesions[0];
-  *answer = (struct lvn_answer){.lesion_id = "lesion-1",
-                                .patient_key = "patient-1",
-                                .truth = LVN_CLASS_CYST,
-                                .top_class = LVN_CLASS_HCC,
-                                .probability = {0.2, 0.1, 0.6, 0.1},
-                                .abstained = true,
-                                .abstention_reason = "<script>alert(1)</script>",
-                                .long_axis_mm = 12,
-                                .slice_thickness_mm = NAN,
-                                .slice_count = 1};
+  struct lvn_case_prediction *answer = &answers.lesions[0];
+  *answer = (struct lvn_case_prediction){.lesion_id = "lesion-1",
+                                         .patient_key = "patient-1",
+                                         .truth = LVN_CLASS_CYST,
+                                         .top_class = LVN_CLASS_HCC,
+                                         .probability = {0.2, 0.1, 0.6, 0.1},
+                                         .abstained = true,
+                                         .abstention_reason = "<script>alert(1)</script>",
+                                         .long_axis_mm = 12,
+                                         .slice_thickness_mm = NAN,
+                                         .slice_count = 1};
   memcpy(answers.slices[0].probability, answer->probability, sizeof answer->probability);
   answers.wrong[0] = make_picture();
   return answers;
@@ -105,7 +105,7 @@ static struct lvn_answers make_answers(void) {
 static char *write_page(const char *trained_on, const json_t *manifest) {
   char path[512];
   struct lvn_error err = {0};
-  struct lvn_answers answers = make_answers();
+  struct lvn_case_predictions answers = make_answers();
   struct lvn_evaluation evaluation = {0};
   struct lvn_dataset_writer *writer = NULL;
   struct lvn_dataset *dataset = NULL;
@@ -130,7 +130,7 @@ static char *write_page(const char *trained_on, const json_t *manifest) {
   assert_true(lvn_file_read(path, 1U << 26U, &text, &bytes, &err));
   lvn_dataset_close(dataset);
   lvn_evaluation_clear(&evaluation);
-  lvn_answers_clear(&answers);
+  lvn_case_predictions_clear(&answers);
   return (char *)text;
 }
 

@@ -1,6 +1,6 @@
 /* Answers from a cross-validation's predictions.csv: every lesion by the model that had not seen its patient. */
 #include "base/memory.h"
-#include "model/evaluation/answers_parts.h"
+#include "model/evaluation/case_predictions_parts.h"
 #include "model/train/calibrate.h"
 
 #include <math.h>
@@ -133,7 +133,7 @@ static void fill_prediction(const struct reading *reading, const struct group *g
   }
   prediction->margin = prediction->probability[prediction->top_class] - second;
   prediction->feature_distance = NAN;
-  prediction->order_disagreement = NAN;
+  prediction->permutation_disagreement = NAN;
   for (size_t s = 0; s < prediction->slice_count; s++) {
     lvn_calibrate_softmax(reading->predictions->items[group->first + s].logit, 1.0 / temperature,
                           prediction->slice_probability[s]);
@@ -141,7 +141,7 @@ static void fill_prediction(const struct reading *reading, const struct group *g
 }
 
 static bool add_group(const struct reading *reading, const struct group *group, double temperature,
-                      struct lvn_answers *answers) {
+                      struct lvn_case_predictions *answers) {
   struct lvn_prediction prediction = {.slice_count = group->count};
   struct lvn_crop crop = {0};
   unsigned fold = reading->predictions->items[group->first].fold;
@@ -150,16 +150,17 @@ static bool add_group(const struct reading *reading, const struct group *group, 
       prediction.slice_probability != NULL && lvn_dataset_load(reading->dataset, group->lesion, &crop, reading->err);
   if (good) {
     fill_prediction(reading, group, temperature, &prediction);
-    good = lvn_answers_add(answers, lvn_dataset_get(reading->dataset, group->lesion), fold, &crop, &prediction,
-                           reading->err);
+    good = lvn_case_predictions_add(answers, lvn_dataset_get(reading->dataset, group->lesion), fold, &crop, &prediction,
+                                    reading->err);
   }
   lvn_prediction_clear(&prediction);
   lvn_crop_clear(&crop);
   return good;
 }
 
-bool lvn_answers_take_predictions(struct lvn_answers *answers, const struct lvn_predictions *predictions,
-                                  const struct lvn_dataset *dataset, struct lvn_error *err) {
+bool lvn_case_predictions_take_predictions(struct lvn_case_predictions *answers,
+                                           const struct lvn_predictions *predictions, const struct lvn_dataset *dataset,
+                                           struct lvn_error *err) {
   LVN_AUTOFREE struct group *groups = lvn_alloc(predictions->count, sizeof *groups, err);
   struct reading reading = {.predictions = predictions, .dataset = dataset, .groups = groups, .err = err};
   double temperature = 1.0;

@@ -1,6 +1,6 @@
 #include "base/clock.h"
 #include "base/memory.h"
-#include "model/evaluation/answers_parts.h"
+#include "model/evaluation/case_predictions_parts.h"
 
 #include <math.h>
 #include <string.h>
@@ -34,7 +34,7 @@ static size_t row_ends(const uint8_t *mask, struct point ends[2 * LVN_CROP_SIDE]
   return count;
 }
 
-double lvn_answers_long_axis_mm(const uint8_t *mask, double spacing_mm) {
+double lvn_case_predictions_long_axis_mm(const uint8_t *mask, double spacing_mm) {
   struct point ends[2 * LVN_CROP_SIDE];
   size_t count = row_ends(mask, ends);
   double longest = 0.0;
@@ -46,41 +46,41 @@ double lvn_answers_long_axis_mm(const uint8_t *mask, double spacing_mm) {
   return count == 0 ? 0.0 : (longest + 1.0) * spacing_mm; /* a pixel has a width */
 }
 
-static void picture_clear(struct lvn_answer_picture *picture) {
+static void picture_clear(struct lvn_case_prediction_picture *picture) {
   lvn_free(picture->hounsfield);
   lvn_free(picture->mask);
   for (int c = 0; c < LVN_CLASS_COUNT; c++) {
     lvn_free(picture->heat[c]);
   }
-  *picture = (struct lvn_answer_picture){0};
+  *picture = (struct lvn_case_prediction_picture){0};
 }
 
 /* Takes the crop's key slice and the heat out of the prediction. */
 static void take_picture(size_t lesion, struct lvn_crop *crop, struct lvn_prediction *prediction,
-                         struct lvn_answer_picture *ret_picture) {
+                         struct lvn_case_prediction_picture *ret_picture) {
   struct lvn_crop_slice *slice = &crop->slices[crop->key_slice];
-  *ret_picture = (struct lvn_answer_picture){
+  *ret_picture = (struct lvn_case_prediction_picture){
       .lesion = lesion, .hounsfield = lvn_steal(&slice->hounsfield), .mask = lvn_steal(&slice->mask)};
   for (int c = 0; c < LVN_CLASS_COUNT; c++) {
     ret_picture->heat[c] = lvn_steal(&prediction->heat[c]);
   }
 }
 
-static double confidence_of(const struct lvn_answer *answer) {
+static double confidence_of(const struct lvn_case_prediction *answer) {
   return answer->probability[answer->top_class];
 }
 
-static void keep_wrong(struct lvn_answers *answers, size_t lesion, struct lvn_crop *crop,
+static void keep_wrong(struct lvn_case_predictions *answers, size_t lesion, struct lvn_crop *crop,
                        struct lvn_prediction *prediction) {
   double confidence = confidence_of(&answers->lesions[lesion]);
   size_t at = answers->wrong_count;
   while (at > 0 && confidence_of(&answers->lesions[answers->wrong[at - 1].lesion]) < confidence) {
     at--;
   }
-  if (at == LVN_ANSWER_WRONG_MAX) {
+  if (at == LVN_CASE_PREDICTION_WRONG_MAX) {
     return;
   }
-  if (answers->wrong_count == LVN_ANSWER_WRONG_MAX) {
+  if (answers->wrong_count == LVN_CASE_PREDICTION_WRONG_MAX) {
     picture_clear(&answers->wrong[--answers->wrong_count]);
   }
   memmove(&answers->wrong[at + 1], &answers->wrong[at], (answers->wrong_count - at) * sizeof answers->wrong[0]);
@@ -88,19 +88,19 @@ static void keep_wrong(struct lvn_answers *answers, size_t lesion, struct lvn_cr
   answers->wrong_count++;
 }
 
-static void keep_right(struct lvn_answers *answers, size_t lesion, struct lvn_crop *crop,
+static void keep_right(struct lvn_case_predictions *answers, size_t lesion, struct lvn_crop *crop,
                        struct lvn_prediction *prediction) {
   size_t of_class = 0;
   for (size_t i = 0; i < answers->right_count; i++) {
     of_class += answers->lesions[answers->right[i].lesion].truth == answers->lesions[lesion].truth;
   }
-  if (of_class < LVN_ANSWER_RIGHT_MAX) {
+  if (of_class < LVN_CASE_PREDICTION_RIGHT_MAX) {
     take_picture(lesion, crop, prediction, &answers->right[answers->right_count++]);
   }
 }
 
 static void fill_answer(const struct lvn_dataset_lesion *lesion, const struct lvn_crop *crop,
-                        const struct lvn_prediction *prediction, struct lvn_answer *answer) {
+                        const struct lvn_prediction *prediction, struct lvn_case_prediction *answer) {
   (void)lvn_copy(answer->lesion_id, sizeof answer->lesion_id, lesion->lesion_id);
   (void)lvn_copy(answer->patient_key, sizeof answer->patient_key, lesion->patient_key);
   answer->truth = lesion->lesion_class;
@@ -110,18 +110,19 @@ static void fill_answer(const struct lvn_dataset_lesion *lesion, const struct lv
   memcpy(answer->mean_hu, lesion->mean_hu, sizeof answer->mean_hu);
   answer->margin = prediction->margin;
   answer->feature_distance = prediction->feature_distance;
-  answer->order_disagreement = prediction->order_disagreement;
+  answer->permutation_disagreement = prediction->permutation_disagreement;
   answer->outlier_score = prediction->outlier_score;
   answer->abstained = prediction->abstained;
   (void)lvn_copy(answer->abstention_reason, sizeof answer->abstention_reason, prediction->abstention_reason);
-  answer->long_axis_mm = lesion->long_axis_mm > 0.0
-                             ? lesion->long_axis_mm
-                             : lvn_answers_long_axis_mm(crop->slices[crop->key_slice].mask, crop->sample_spacing_mm);
+  answer->long_axis_mm =
+      lesion->long_axis_mm > 0.0
+          ? lesion->long_axis_mm
+          : lvn_case_predictions_long_axis_mm(crop->slices[crop->key_slice].mask, crop->sample_spacing_mm);
   answer->slice_thickness_mm = lesion->slice_thickness_mm > 0.0 ? lesion->slice_thickness_mm : NAN;
 }
 
-static bool add_slices(struct lvn_answers *answers, struct lvn_answer *answer, size_t lesion, size_t key_slice,
-                       const struct lvn_prediction *prediction, struct lvn_error *err) {
+static bool add_slices(struct lvn_case_predictions *answers, struct lvn_case_prediction *answer, size_t lesion,
+                       size_t key_slice, const struct lvn_prediction *prediction, struct lvn_error *err) {
   answer->first_slice = answers->slice_count;
   answer->slice_count = prediction->slice_count;
   for (size_t i = 0; i < prediction->slice_count; i++) {
@@ -129,15 +130,15 @@ static bool add_slices(struct lvn_answers *answers, struct lvn_answer *answer, s
                   err)) {
       return false;
     }
-    struct lvn_answer_slice *slice = &answers->slices[answers->slice_count++];
-    *slice = (struct lvn_answer_slice){.lesion = lesion, .is_key = i == key_slice};
+    struct lvn_case_prediction_slice *slice = &answers->slices[answers->slice_count++];
+    *slice = (struct lvn_case_prediction_slice){.lesion = lesion, .is_key = i == key_slice};
     memcpy(slice->probability, prediction->slice_probability[i], sizeof slice->probability);
   }
   return true;
 }
 
 /* One row more. Features of another model are of another space: none are kept then. */
-static bool add_features(struct lvn_answers *answers, size_t lesion, const struct lvn_prediction *prediction,
+static bool add_features(struct lvn_case_predictions *answers, size_t lesion, const struct lvn_prediction *prediction,
                          struct lvn_error *err) {
   size_t size = answers->feature_count;
   if (size == 0) {
@@ -151,15 +152,16 @@ static bool add_features(struct lvn_answers *answers, size_t lesion, const struc
   return true;
 }
 
-bool lvn_answers_add(struct lvn_answers *answers, const struct lvn_dataset_lesion *lesion, unsigned fold,
-                     struct lvn_crop *crop, struct lvn_prediction *prediction, struct lvn_error *err) {
+bool lvn_case_predictions_add(struct lvn_case_predictions *answers, const struct lvn_dataset_lesion *lesion,
+                              unsigned fold, struct lvn_crop *crop, struct lvn_prediction *prediction,
+                              struct lvn_error *err) {
   size_t index = answers->lesion_count;
   if (!lvn_grow(&answers->lesions, &answers->lesion_room, index, sizeof *answers->lesions, LVN_DATASET_LESIONS_MAX,
                 err)) {
     return false;
   }
-  struct lvn_answer *answer = &answers->lesions[index];
-  *answer = (struct lvn_answer){0};
+  struct lvn_case_prediction *answer = &answers->lesions[index];
+  *answer = (struct lvn_case_prediction){0};
   fill_answer(lesion, crop, prediction, answer);
   answer->fold = fold;
   if (!add_slices(answers, answer, index, crop->key_slice, prediction, err) ||
@@ -175,23 +177,23 @@ bool lvn_answers_add(struct lvn_answers *answers, const struct lvn_dataset_lesio
   return true;
 }
 
-static bool add_outlier(struct lvn_answers *answers, const struct lvn_dataset_lesion *lesion,
+static bool add_outlier(struct lvn_case_predictions *answers, const struct lvn_dataset_lesion *lesion,
                         const struct lvn_prediction *prediction, struct lvn_error *err) {
   if (!lvn_grow(&answers->outliers, &answers->outlier_room, answers->outlier_count, sizeof *answers->outliers,
                 LVN_DATASET_LESIONS_MAX, err)) {
     return false;
   }
-  struct lvn_answer_outlier *outlier = &answers->outliers[answers->outlier_count++];
-  *outlier = (struct lvn_answer_outlier){.top_class = prediction->top_class,
-                                         .probability = prediction->probability[prediction->top_class],
-                                         .outlier_score = prediction->outlier_score,
-                                         .abstained = prediction->abstained};
+  struct lvn_case_prediction_outlier *outlier = &answers->outliers[answers->outlier_count++];
+  *outlier = (struct lvn_case_prediction_outlier){.top_class = prediction->top_class,
+                                                  .probability = prediction->probability[prediction->top_class],
+                                                  .outlier_score = prediction->outlier_score,
+                                                  .abstained = prediction->abstained};
   (void)lvn_copy(outlier->lesion_id, sizeof outlier->lesion_id, lesion->lesion_id);
   (void)lvn_copy(outlier->kind, sizeof outlier->kind, lesion->subtype);
   return true;
 }
 
-static bool answer_lesion(struct lvn_answers *answers, struct lvn_classifier *classifier,
+static bool answer_lesion(struct lvn_case_predictions *answers, struct lvn_classifier *classifier,
                           const struct lvn_dataset *dataset, size_t index, struct lvn_error *err) {
   struct lvn_crop crop = {0};
   struct lvn_prediction prediction = {0};
@@ -207,14 +209,15 @@ static bool answer_lesion(struct lvn_answers *answers, struct lvn_classifier *cl
   const struct lvn_dataset_lesion *lesion = lvn_dataset_get(dataset, index);
   good = good && (lesion->lesion_class == LVN_CLASS_OUTLIER
                       ? add_outlier(answers, lesion, &prediction, err)
-                      : lvn_answers_add(answers, lesion, lesion->fold, &crop, &prediction, err));
+                      : lvn_case_predictions_add(answers, lesion, lesion->fold, &crop, &prediction, err));
   lvn_prediction_clear(&prediction);
   lvn_crop_clear(&crop);
   return good;
 }
 
-bool lvn_answers_run(struct lvn_answers *answers, struct lvn_classifier *classifier, const struct lvn_dataset *dataset,
-                     int fold, void (*progress)(size_t done, size_t total), struct lvn_error *err) {
+bool lvn_case_predictions_run(struct lvn_case_predictions *answers, struct lvn_classifier *classifier,
+                              const struct lvn_dataset *dataset, int fold, void (*progress)(size_t done, size_t total),
+                              struct lvn_error *err) {
   size_t count = lvn_dataset_count(dataset);
   size_t wanted = 0;
   size_t done = 0;
@@ -223,15 +226,15 @@ bool lvn_answers_run(struct lvn_answers *answers, struct lvn_classifier *classif
     answers->feature_count = 0;
   }
   for (size_t i = 0; i < count; i++) {
-    wanted += fold == LVN_ANSWERS_EVERY_FOLD || (unsigned)fold == lvn_dataset_get(dataset, i)->fold;
+    wanted += fold == LVN_CASE_PREDICTIONS_EVERY_FOLD || (unsigned)fold == lvn_dataset_get(dataset, i)->fold;
   }
   if (wanted == 0) {
-    return fold == LVN_ANSWERS_EVERY_FOLD
+    return fold == LVN_CASE_PREDICTIONS_EVERY_FOLD
                ? lvn_error_set(err, LVN_ERROR_DATA, "the data set is empty")
                : lvn_error_set(err, LVN_ERROR_DATA, "the data set has no lesion in fold %d", fold);
   }
   for (size_t i = 0; i < count; i++) {
-    if (fold != LVN_ANSWERS_EVERY_FOLD && (unsigned)fold != lvn_dataset_get(dataset, i)->fold) {
+    if (fold != LVN_CASE_PREDICTIONS_EVERY_FOLD && (unsigned)fold != lvn_dataset_get(dataset, i)->fold) {
       continue;
     }
     if (!answer_lesion(answers, classifier, dataset, i, err)) {
@@ -245,7 +248,7 @@ bool lvn_answers_run(struct lvn_answers *answers, struct lvn_classifier *classif
   return true;
 }
 
-void lvn_answers_clear(struct lvn_answers *answers) {
+void lvn_case_predictions_clear(struct lvn_case_predictions *answers) {
   for (size_t i = 0; i < answers->wrong_count; i++) {
     picture_clear(&answers->wrong[i]);
   }
@@ -256,5 +259,5 @@ void lvn_answers_clear(struct lvn_answers *answers) {
   lvn_free(answers->outliers);
   lvn_free(answers->slices);
   lvn_free(answers->features);
-  *answers = (struct lvn_answers){0};
+  *answers = (struct lvn_case_predictions){0};
 }
