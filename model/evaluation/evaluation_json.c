@@ -1,8 +1,8 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "model/evaluation/evaluation_write.h"
-#include "model/network/lineage.h"
 #include "model/evaluation/levels.h"
+#include "model/network/lineage.h"
 #include "model/tensor/json.h"
 
 #include <math.h>
