@@ -117,8 +117,8 @@ int lvn_cli_outbound(int argc, char **argv) {
   return show_list(argc, argv, &list);
 }
 
-static json_t *pack_retry(const char *study, uint64_t job, uint64_t outbound, bool failed_outbound) {
-  json_t *request = json_pack("{s:s, s:s*}", "command", "retry", "study", study);
+static json_t *pack_retry(const char *study, uint64_t job, uint64_t outbound, bool failed_outbound, const char *to) {
+  json_t *request = json_pack("{s:s, s:s*, s:s*}", "command", "retry", "study", study, "to", to);
   if (job != 0) {
     (void)json_object_set_new(request, "job", json_integer((json_int_t)job));
   }
@@ -137,6 +137,7 @@ int lvn_cli_retry(int argc, char **argv) {
   uint64_t job = 0;
   uint64_t outbound = 0;
   bool failed_outbound = false;
+  const char *to = NULL;
   int first = 0;
   struct lvn_error err = {0};
   LVN_AUTOJSON json_t *answer = NULL;
@@ -144,21 +145,24 @@ int lvn_cli_retry(int argc, char **argv) {
       OPTION_CONFIG(&config_path),
       {"study", "STUDY", LVN_OPTION_TEXT, &study, "analyse this study again", false, 0, 0},
       {"job", "N", LVN_OPTION_UINT64, &job, "queue this failed job again", false, 1, 9e15},
-      {"outbound", "N", LVN_OPTION_UINT64, &outbound, "send this object again", false, 1, 9e15},
-      {"failed-outbound", NULL, LVN_OPTION_FLAG, &failed_outbound, "send everything that failed again", false, 0, 0},
+      {"outbound", "N", LVN_OPTION_UINT64, &outbound, "send this object now, or once more", false, 1, 9e15},
+      {"failed-outbound", NULL, LVN_OPTION_FLAG, &failed_outbound,
+       "send everything that failed, or waits for its next attempt, now", false, 0, 0},
+      {"to", "PEER", LVN_OPTION_TEXT, &to, "the same, of what goes to this peer", false, 0, 0},
   };
-  const struct lvn_usage usage = {.command = "retry",
-                                  .summary = "Try again what failed: a study, a job, an object on its way out.",
-                                  .options = options,
-                                  .option_count = COUNT_OF(options)};
+  const struct lvn_usage usage = {
+      .command = "retry",
+      .summary = "Retry what failed or waits: a study, a job, an outgoing object, all that goes to a peer.",
+      .options = options,
+      .option_count = COUNT_OF(options)};
   int code = lvn_options_parse(argc, argv, &usage, &first);
   if (code != LVN_OPTIONS_RUN) {
     return code;
   }
-  if ((study != NULL) + (job != 0) + (outbound != 0) + (int)failed_outbound != 1) {
-    return lvn_options_complain(&usage, "one of --study, --job, --outbound, --failed-outbound is needed");
+  if ((study != NULL) + (job != 0) + (outbound != 0) + (int)failed_outbound + (to != NULL) != 1) {
+    return lvn_options_complain(&usage, "one of --study, --job, --outbound, --failed-outbound, --to is needed");
   }
-  if (!lvn_operate_ask(config_path, pack_retry(study, job, outbound, failed_outbound), &answer, &err)) {
+  if (!lvn_operate_ask(config_path, pack_retry(study, job, outbound, failed_outbound, to), &answer, &err)) {
     return lvn_options_fail(usage.command, &err);
   }
   (void)printf("queued again: %" JSON_INTEGER_FORMAT "\n", json_integer_value(json_object_get(answer, "count")));

@@ -159,22 +159,42 @@ bool lvn_outbox_commit(struct lvn_index *index, int64_t outbox_id, struct lvn_er
 }
 
 bool lvn_outbox_retry(struct lvn_index *index, int64_t outbox_id, struct lvn_error *err) {
-  int64_t can = 0;
-  if (!lvn_sql_integer(index, &can, -1, err,
-                       "SELECT state IN ('failed','cancelled','sent','committed') FROM outbox WHERE outbox_id=?1", "i",
+  int64_t is_sending = 0;
+  if (!lvn_sql_integer(index, &is_sending, -1, err, "SELECT state='sending' FROM outbox WHERE outbox_id=?1", "i",
                        outbox_id)) {
     return false;
   }
-  if (can < 0) {
+  if (is_sending < 0) {
     return lvn_error_set(err, LVN_ERROR_DATA, "there is no outbound object %lld", (long long)outbox_id);
   }
-  if (can == 0) {
-    return lvn_error_set(err, LVN_ERROR_CONFLICT, "outbound object %lld is on its way already", (long long)outbox_id);
+  if (is_sending > 0) {
+    return lvn_error_set(err, LVN_ERROR_CONFLICT, "outbound object %lld is being sent just now", (long long)outbox_id);
   }
-  return lvn_sql_run(index, err,
-                     "UPDATE outbox SET state='queued', attempt=0, not_before=0, verdict='', status=-1,"
-                     " status_message='' WHERE outbox_id=?1",
+  return lvn_sql_run(index, err, "UPDATE outbox SET not_before=0 WHERE outbox_id=?1", "i", outbox_id) &&
+         lvn_sql_run(index, err,
+                     "UPDATE outbox SET state='queued', attempt=0, verdict='', status=-1, status_message=''"
+                     " WHERE outbox_id=?1 AND state<>'queued'",
                      "i", outbox_id);
+}
+
+bool lvn_outbox_retry_unsent(struct lvn_index *index, const char *destination, int64_t *ret_count,
+                             struct lvn_error *err) {
+  struct lvn_sql_scope scope = {0};
+  if (!lvn_sql_scope_begin(index, &scope, err)) {
+    return false;
+  }
+  bool good =
+      lvn_sql_integer(index, ret_count, 0, err,
+                      "SELECT count(*) FROM outbox WHERE state IN ('failed','queued') AND"
+                      " (?1 IS NULL OR destination=?1)",
+                      "t", destination) &&
+      lvn_sql_run(index, err, "UPDATE outbox SET not_before=0 WHERE state='queued' AND (?1 IS NULL OR destination=?1)",
+                  "t", destination) &&
+      lvn_sql_run(index, err,
+                  "UPDATE outbox SET state='queued', attempt=0, not_before=0, verdict='', status=-1,"
+                  " status_message='' WHERE state='failed' AND (?1 IS NULL OR destination=?1)",
+                  "t", destination);
+  return lvn_sql_scope_end(index, &scope, good, err);
 }
 
 static bool sweep_rows(struct lvn_index *index, const char *destination, int64_t not_before_ms, int64_t *ret_count,

@@ -102,8 +102,13 @@ LVN_MUST_CHECK bool lvn_outbox_finish(struct lvn_index *index, const struct lvn_
                                       struct lvn_error *err);
 /* sent -> committed. LVN_ERROR_CONFLICT from any other state. */
 LVN_MUST_CHECK bool lvn_outbox_commit(struct lvn_index *index, int64_t outbox_id, struct lvn_error *err);
-/* Operator: a failed, cancelled, sent or committed row is queued again. */
+/* Operator: a failed, cancelled, sent or committed row is queued again; one that waits for its next attempt is due now.
+ * LVN_ERROR_CONFLICT while it is being sent. */
 LVN_MUST_CHECK bool lvn_outbox_retry(struct lvn_index *index, int64_t outbox_id, struct lvn_error *err);
+/* Operator: what failed is queued again, and what waits for its next attempt is due now: all of it, or what goes to
+ * this destination. */
+LVN_MUST_CHECK bool lvn_outbox_retry_unsent(struct lvn_index *index, const char *destination, int64_t *ret_count,
+                                            struct lvn_error *err);
 /* Rows in sending to a destination that nobody sends to are queued again, without an attempt. */
 LVN_MUST_CHECK bool lvn_outbox_sweep(struct lvn_index *index, const char *destination, int64_t not_before_ms,
                                      size_t *ret_swept, struct lvn_error *err);

@@ -15,7 +15,6 @@
 #include "storage/verify.h"
 
 #define LIST_LIMIT 1000U
-#define RETRY_LIMIT 10000U
 
 static json_t *refuse(const struct lvn_error *err) {
   return json_pack("{s:b, s:s, s:s}", "ok", 0, "code", lvn_error_code_name(err->code), "error", err->message);
@@ -231,19 +230,22 @@ static bool retry_study(const struct lvn_control_needs *needs, const char *name,
                     err);
 }
 
-static bool retry_failed_outbound(const struct lvn_control_needs *needs, json_int_t *ret_count, struct lvn_error *err) {
-  LVN_AUTOFREE struct lvn_outbox_row *rows = NULL;
-  size_t count = 0;
-  if (!lvn_outbox_list(needs->index, LVN_OUTBOX_FAILED, RETRY_LIMIT, &rows, &count, err) ||
-      !lvn_index_begin(needs->index, err)) {
+/* Whatever waits for this peer, or for any. */
+static bool retry_unsent(const struct lvn_control_needs *needs, const char *destination, json_int_t *ret_count,
+                         struct lvn_error *err) {
+  int64_t count = 0;
+  bool is_peer = destination == NULL;
+  for (size_t i = 0; i < needs->config->peer_count && !is_peer; i++) {
+    is_peer = strcmp(needs->config->peers[i].name, destination) == 0;
+  }
+  if (!is_peer) {
+    return lvn_error_set(err, LVN_ERROR_USAGE, "there is no peer '%.64s'", destination);
+  }
+  if (!lvn_outbox_retry_unsent(needs->index, destination, &count, err)) {
     return false;
   }
-  bool good = true;
-  for (size_t i = 0; good && i < count; i++) {
-    good = lvn_outbox_retry(needs->index, rows[i].outbox_id, err);
-  }
   *ret_count = (json_int_t)count;
-  return end_change(needs, good, err);
+  return true;
 }
 
 static json_t *answer_retry(const struct lvn_control_needs *needs, const json_t *request) {
@@ -251,6 +253,7 @@ static json_t *answer_retry(const struct lvn_control_needs *needs, const json_t 
   const char *study = text_of(request, "study");
   const json_t *job = json_object_get(request, "job");
   const json_t *outbound = json_object_get(request, "outbound");
+  const char *to = text_of(request, "to");
   json_int_t count = 1;
   bool good;
   if (study != NULL) {
@@ -259,10 +262,10 @@ static json_t *answer_retry(const struct lvn_control_needs *needs, const json_t 
     good = lvn_queue_retry(needs->index, json_integer_value(job), &err);
   } else if (json_is_integer(outbound)) {
     good = lvn_outbox_retry(needs->index, json_integer_value(outbound), &err);
-  } else if (json_is_true(json_object_get(request, "failed_outbound"))) {
-    good = retry_failed_outbound(needs, &count, &err);
+  } else if (json_is_true(json_object_get(request, "failed_outbound")) || to != NULL) {
+    good = retry_unsent(needs, to, &count, &err);
   } else {
-    good = lvn_error_set(&err, LVN_ERROR_USAGE, "retry needs a study, a job or an outbound object");
+    good = lvn_error_set(&err, LVN_ERROR_USAGE, "retry needs a study, a job, an outbound object or a peer");
   }
   return good ? json_pack("{s:b, s:I}", "ok", 1, "count", count) : refuse(&err);
 }

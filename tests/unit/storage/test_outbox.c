@@ -62,6 +62,34 @@ static void test_outbox__only_what_was_sent_is_committed(void **state) {
   assert_int_equal(get_outbound(fixture, "2.1").state, LVN_OUTBOX_QUEUED);
 }
 
+/* PACS is back: nobody wants to wait for the pause to end. */
+static void test_outbox__what_waits_is_due_when_retried(void **state) {
+  struct fixture *fixture = *state;
+  int64_t count = 0;
+  const int64_t far = 900000;
+  finish_job(fixture, start_job(fixture).job_id, "2.1", LVN_OUTCOME_DONE);
+  for (int way = 0; way < 3; way++) {
+    int64_t id = claim_one(fixture, "pacs", 8000);
+    assert_false(lvn_outbox_retry(fixture->index, id, &fixture->err)); /* just now it is being sent */
+    assert_int_equal(fixture->err.code, LVN_ERROR_CONFLICT);
+    assert_good(finish_row(fixture, id, LVN_SEND_RETRY, 272, 8001, far));
+    assert_int_equal(get_outbound(fixture, "2.1").not_before_ms, far);
+    assert_good(lvn_outbox_retry_unsent(fixture->index, "another", &count, &fixture->err));
+    assert_int_equal(count, 0);
+    assert_int_equal(get_outbound(fixture, "2.1").not_before_ms, far);
+    if (way == 0) {
+      assert_good(lvn_outbox_retry(fixture->index, id, &fixture->err));
+    } else {
+      assert_good(lvn_outbox_retry_unsent(fixture->index, way == 1 ? "pacs" : NULL, &count, &fixture->err));
+      assert_int_equal(count, 1);
+    }
+    const struct lvn_outbox_row row = get_outbound(fixture, "2.1");
+    assert_int_equal(row.state, LVN_OUTBOX_QUEUED);
+    assert_int_equal(row.not_before_ms, 0);
+    assert_int_equal(row.attempt, way + 1); /* they were made */
+  }
+}
+
 static void test_outbox__events_go_beside_objects(void **state) {
   struct fixture *fixture = *state;
   struct lvn_job job = start_job(fixture);
@@ -166,6 +194,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       index_test(test_outbox__each_verdict_has_its_state),
       index_test(test_outbox__only_what_was_sent_is_committed),
+      index_test(test_outbox__what_waits_is_due_when_retried),
       index_test(test_outbox__events_go_beside_objects),
       index_test(test_outbox__names_of_states_lead_back),
       index_test(test_outbox__file_and_program_know_the_same_states),
