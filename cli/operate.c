@@ -106,13 +106,11 @@ int lvn_cli_jobs(int argc, char **argv) {
 
 int lvn_cli_outbound(int argc, char **argv) {
   static const struct lvn_operate_column columns[] = {
-      {"outbound", "OBJECT"}, {"job", "JOB"},
-      {"study", "STUDY"},     {"destination", "TO"},
-      {"kind", "KIND"},       {"state", "STATE"},
-      {"attempt", "ATTEMPT"}, {"not_before", "NOT BEFORE"},
-      {"verdict", "VERDICT"}, {"status_message", "ANSWER"},
+      {"outbound", "OBJECT"}, {"job", "JOB"},         {"study", "STUDY"},           {"destination", "TO"},
+      {"kind", "KIND"},       {"state", "STATE"},     {"attempt", "ATTEMPT"},       {"next_attempt", "NEXT ATTEMPT"},
+      {"sent", "SENT"},       {"verdict", "VERDICT"}, {"status_message", "ANSWER"},
   };
-  static const struct list list = {"outbound", "List what is sent and where each goes, newest first.",
+  static const struct list list = {"outbound", "List outgoing objects and their destinations, newest first.",
                                    "queued|sending|sent|committed|failed|cancelled", columns, COUNT_OF(columns)};
   return show_list(argc, argv, &list);
 }

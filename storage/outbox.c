@@ -10,7 +10,7 @@
 #define OUTBOX_COLUMNS                                                                                                 \
   "SELECT o.outbox_id, o.job_id, o.kind, o.state, s.name, o.destination, coalesce(r.path, o.payload),"                 \
   " r.sop_class_uid, o.sop_instance_uid, r.transfer_syntax_uid, o.attempt, o.not_before, o.created_at, o.verdict,"     \
-  " o.status, o.status_message FROM outbox o LEFT JOIN result r USING (sop_instance_uid)"                              \
+  " o.status, o.status_message, o.sent_at FROM outbox o LEFT JOIN result r USING (sop_instance_uid)"                   \
   " LEFT JOIN job j ON j.job_id=o.job_id LEFT JOIN study s USING (study_uid) "
 
 static bool read_row(sqlite3_stmt *statement, struct lvn_outbox_row *row, struct lvn_error *err) {
@@ -27,6 +27,7 @@ static bool read_row(sqlite3_stmt *statement, struct lvn_outbox_row *row, struct
   row->created_ms = sqlite3_column_int64(statement, 12);
   row->status = sqlite3_column_int64(statement, 14);
   lvn_sql_copy_text(statement, 15, row->status_message, sizeof row->status_message);
+  row->sent_ms = sqlite3_column_int64(statement, 16);
   return lvn_sql_get_name(statement, 2, lvn_outbox_kind_parse, &row->kind, err) &&
          lvn_sql_get_name(statement, 3, lvn_outbox_state_parse, &row->state, err) &&
          lvn_sql_get_name(statement, 13, lvn_send_verdict_parse, &row->verdict, err);

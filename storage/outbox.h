@@ -67,6 +67,7 @@ struct lvn_outbox_row {
   int64_t attempt;
   int64_t not_before_ms;
   int64_t created_ms;
+  int64_t sent_ms;                              /* 0: not yet */
   enum lvn_send_verdict verdict;                /* of the last attempt */
   int64_t status;                               /* the transport's own number for it; -1: none */
   char status_message[LVN_INDEX_MESSAGE_BYTES]; /* the same in words */

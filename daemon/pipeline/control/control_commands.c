@@ -181,13 +181,15 @@ static json_t *answer_outbound(const struct lvn_control_needs *needs, const json
   for (size_t i = 0; i < count; i++) {
     const struct lvn_outbox_row *row = &rows[i];
     (void)json_array_append_new(
-        array, json_pack("{s:I, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:I, s:s, s:o, s:o}", "outbound",
-                         (json_int_t)row->outbox_id, "job", (json_int_t)row->job_id, "study", row->study_name,
-                         "destination", row->destination, "state", lvn_outbox_state_name(row->state), "kind",
-                         lvn_outbox_kind_name(row->kind), "path", row->path, "sop_instance_uid", row->sop_instance_uid,
-                         "attempt", (json_int_t)row->attempt, "verdict", lvn_send_verdict_name(row->verdict), "status",
-                         (json_int_t)row->status, "status_message", row->status_message, "created",
-                         time_text(row->created_ms), "not_before", time_text(row->not_before_ms)));
+        array,
+        json_pack("{s:I, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:I, s:s, s:o, s:o, s:o}", "outbound",
+                  (json_int_t)row->outbox_id, "job", (json_int_t)row->job_id, "study", row->study_name, "destination",
+                  row->destination, "state", lvn_outbox_state_name(row->state), "kind", lvn_outbox_kind_name(row->kind),
+                  "path", row->path, "sop_instance_uid", row->sop_instance_uid, "attempt", (json_int_t)row->attempt,
+                  "verdict", lvn_send_verdict_name(row->verdict), "status", (json_int_t)row->status, "status_message",
+                  row->status_message, "created", time_text(row->created_ms), "next_attempt",
+                  time_text(row->state == LVN_OUTBOX_QUEUED ? row->not_before_ms : 0), "sent",
+                  time_text(row->sent_ms)));
   }
   return json_pack("{s:b, s:o}", "ok", 1, "outbound", array);
 }
