@@ -13,7 +13,11 @@ static int print_sample(const struct lvn_usage *usage) {
   return lvn_config_write_sample(stdout, &err) ? LVN_EXIT_OK : lvn_options_fail(usage->command, &err);
 }
 
-static int check(const struct lvn_usage *usage, const char *path, bool print) {
+static void print_warning(void *user_data, const char *text) {
+  (void)printf("%s: warning: %s\n", (const char *)user_data, text);
+}
+
+static int check(const struct lvn_usage *usage, const char *path, bool print, bool strict) {
   struct lvn_error err = {0};
   LVN_AUTOFREE struct lvn_config *config = lvn_alloc(1, sizeof *config, &err);
   if (config == NULL || !lvn_config_load(path, config, &err)) {
@@ -23,10 +27,11 @@ static int check(const struct lvn_usage *usage, const char *path, bool print) {
     return lvn_config_print(config, stdout, &err) ? LVN_EXIT_OK : lvn_options_fail(usage->command, &err);
   }
   (void)printf("%s: good; %zu peer%s\n", path, config->peer_count, config->peer_count == 1 ? "" : "s");
-  if (config->peer_count == 0) {
-    (void)printf("%s: no peer is defined, so every association will be rejected\n", path);
+  LVN_AUTOFREE char *name = lvn_format(&err, "%s", path);
+  if (name == NULL) {
+    return lvn_options_fail(usage->command, &err);
   }
-  return LVN_EXIT_OK;
+  return lvn_config_warn(config, print_warning, name) > 0 && strict ? LVN_EXIT_USAGE : LVN_EXIT_OK;
 }
 
 static int compare(const struct lvn_usage *usage, const char *path, const char *other_path) {
@@ -43,11 +48,13 @@ static int compare(const struct lvn_usage *usage, const char *path, const char *
 int lvn_cli_check_config(int argc, char **argv) {
   bool print = false;
   bool sample = false;
+  bool strict = false;
   const char *running = NULL;
   const char *path = default_path;
   const struct lvn_option options[] = {
       {"config", "FILE", LVN_OPTION_TEXT, &path, "the same as the argument FILE", false, 0, 0},
       {"print", NULL, LVN_OPTION_FLAG, &print, "show every key with its effective value", false, 0, 0},
+      {"strict", NULL, LVN_OPTION_FLAG, &strict, "exit 2 for a warning, too", false, 0, 0},
       {"sample", NULL, LVN_OPTION_FLAG, &sample, "write the commented sample file", false, 0, 0},
       {"changes-from", "OLD", LVN_OPTION_TEXT, &running, "show what differs from the configuration OLD", false, 0, 0},
   };
@@ -70,5 +77,5 @@ int lvn_cli_check_config(int argc, char **argv) {
   if (sample) {
     return print_sample(&usage);
   }
-  return running != NULL ? compare(&usage, path, running) : check(&usage, path, print);
+  return running != NULL ? compare(&usage, path, running) : check(&usage, path, print, strict);
 }

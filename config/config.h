@@ -87,6 +87,11 @@ struct lvn_config {
   struct lvn_config_peer peers[LVN_CONFIG_PEERS_MAX];
 };
 
+/* What is allowed but will not serve: a package or folder that is not there, a network that admits more than it seems,
+ * nobody to send or to send to. One sentence each; returns how many. Looks at the file system. */
+typedef void (*lvn_config_warning_visitor)(void *user_data, const char *text);
+size_t lvn_config_warn(const struct lvn_config *config, lvn_config_warning_visitor visit, void *user_data);
+
 /* Read and validate a whole file. LVN_ERROR_USAGE with "FILE:LINE: what is wrong and what is allowed". */
 LVN_MUST_CHECK bool lvn_config_load(const char *path, struct lvn_config *ret_config, struct lvn_error *err);
 

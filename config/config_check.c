@@ -5,6 +5,7 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <strings.h>
 
 /* Levenshtein's distance, over words of at most 39 characters (longer ones are cut). */
 static size_t edit_distance(const char *left, const char *right) {
@@ -31,7 +32,7 @@ const char *lvn_config_suggest(const char *word, const char *const *names, size_
   const char *best = NULL;
   size_t best_distance = strlen(word) / 3 + 2; /* a third of the letters wrong is a slip; more is another word */
   for (size_t i = 0; i < count; i++) {
-    size_t distance = edit_distance(word, names[i]);
+    size_t distance = strcasecmp(word, names[i]) == 0 ? 0 : edit_distance(word, names[i]);
     bool is_start = strlen(word) >= 4 && strncmp(word, names[i], strlen(word)) == 0;
     if (is_start || distance < best_distance) {
       best = names[i];

@@ -6,7 +6,7 @@
 #define RESTART false
 
 const struct lvn_config_section lvn_config_sections[] = {
-    {"node", "Who this node is and where it keeps its things."},
+    {"node", "This node and its storage locations."},
     {"reception", "Limits of what peers may ask of the receiver. Every association is bounded in time and in size."},
     {"assembly", "When a study is looked at."},
     {"analysis", "How a study is analysed."},
@@ -36,7 +36,7 @@ const struct lvn_config_key lvn_config_keys[] = {
     {"node", "check_called_aet", LVN_CONFIG_BOOL, NODE(check_called_aet), 0, 0, NULL, "yes", RELOADABLE,
      "Refuse an association that calls another AE title than ae_title."},
     {"node", "log_level", LVN_CONFIG_CHOICE, NODE(log_level), 0, 0, "error|warning|notice|info|debug", "info",
-     RELOADABLE, "The least important messages that are still logged. No level logs patient data."},
+     RELOADABLE, "Minimum log level. No level logs patient data."},
 
     {"reception", "max_associations", LVN_CONFIG_UINT, NODE(max_associations), 1, 1024, NULL, "64", RELOADABLE,
      "Associations open at once, all peers together. One more is rejected as a transient shortage."},
@@ -49,7 +49,7 @@ const struct lvn_config_key lvn_config_keys[] = {
     {"reception", "negotiate_seconds", LVN_CONFIG_UINT, NODE(negotiate_seconds), 1, 300, NULL, "10", RELOADABLE,
      "From the TCP connection to the accepted association; cuts peers that stay silent."},
     {"reception", "idle_seconds", LVN_CONFIG_UINT, NODE(idle_seconds), 1, 3600, NULL, "60", RELOADABLE,
-     "Longest silence within an association."},
+     "Idle timeout within an association."},
     {"reception", "total_seconds", LVN_CONFIG_UINT, NODE(total_seconds), 1, 86400, NULL, "7200", RELOADABLE,
      "Longest life of an association."},
     {"reception", "spool_low_water_bytes", LVN_CONFIG_UINT64, NODE(spool_low_water_bytes), 0, 1e15, NULL, "2147483648",
@@ -73,7 +73,7 @@ const struct lvn_config_key lvn_config_keys[] = {
      "discarded."},
 
     {"assembly", "settle_seconds", LVN_CONFIG_UINT, NODE(settle_seconds), 1, 86400, NULL, "20", RELOADABLE,
-     "Quiet time, without a new object or an open association that adds to it, before a study is looked at."},
+     "Settling time, without a new object or an open association that adds to it, before a study is looked at."},
     {"assembly", "wait_warning_seconds", LVN_CONFIG_UINT, NODE(wait_warning_seconds), 1, 604800, NULL, "3600",
      RELOADABLE, "A study that waits longer than this for a phase or an ROI is named in the log as a warning."},
 

@@ -159,6 +159,20 @@ static void unquote(char *value) {
   }
 }
 
+/* "port = 104 # the PACS", as many programs allow it: inih knows ; alone. */
+static void cut_comment(char *value) {
+  char *at = value[0] == '"' && strchr(value + 1, '"') != NULL ? strchr(value + 1, '"') + 1 : value;
+  for (; *at != '\0'; at++) {
+    if (*at == '#' && at > value && (at[-1] == ' ' || at[-1] == '\t')) {
+      while (at > value && (at[-1] == ' ' || at[-1] == '\t')) {
+        at--;
+      }
+      *at = '\0';
+      return;
+    }
+  }
+}
+
 static bool set_value(struct reading *reading, const char *name, const char *text) {
   char value[LVN_CONFIG_TEXT_BYTES];
   if (reading->section == NULL) {
@@ -167,6 +181,7 @@ static bool set_value(struct reading *reading, const char *name, const char *tex
   if (!lvn_copy(value, sizeof value, text)) {
     return fail(reading, "the value is too long", NULL);
   }
+  cut_comment(value);
   unquote(value);
   for (size_t i = 0; i < lvn_config_key_count; i++) {
     const struct lvn_config_key *key = &lvn_config_keys[i];

@@ -50,11 +50,11 @@ static void print_sample_section(FILE *stream, const struct lvn_config_section *
 }
 
 bool lvn_config_write_sample(FILE *stream, struct lvn_error *err) {
-  (void)fprintf(stream,
-                "# Configuration of the Liver-VLM node. `livervlm check-config FILE` reads it as the node would.\n"
-                "# A line with ; shows a key's default: take the ; away to change it. Text after \" ;\" is a\n"
-                "# comment. An unknown key is an error. `systemctl reload livervlm` takes changes over unless the\n"
-                "# key says that it needs a restart.\n");
+  (void)fprintf(
+      stream, "# Configuration of the Liver-VLM node. `livervlm check-config FILE` reads it as the node would.\n"
+              "# A line with ; shows a key's default: take the ; away to change it. Text after \" ;\" or \" #\" is a\n"
+              "# comment. Sizes in bytes may be written 2G, 512M or 64K. An unknown key is an error. `systemctl\n"
+              "# reload livervlm` reloads the configuration; keys that need a restart say so.\n");
   for (size_t i = 0; i < lvn_config_section_count; i++) {
     print_sample_section(stream, &lvn_config_sections[i]);
   }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -102,13 +103,24 @@ static bool parse_bool(const char *text, bool *ret_value) {
   return false;
 }
 
-/* Digits only: strtoull() alone would take "-1" as 2^64 - 1. */
+/* Digits only: strtoull() alone would take "-1" as 2^64 - 1; after bytes a unit, 1K being 1024. */
 static bool parse_integer(const struct lvn_config_key *key, const char *text, uint64_t *ret_value) {
-  if (text[0] == '\0' || strspn(text, "0123456789") != strlen(text)) {
+  static const char units[] = "KMGT";
+  size_t digits = strspn(text, "0123456789");
+  size_t name_length = strlen(key->name);
+  const char *unit = text[digits] != '\0' ? strchr(units, text[digits]) : NULL;
+  bool is_bytes = name_length > 6 && strcmp(key->name + name_length - 6, "_bytes") == 0;
+  if (digits == 0 || (text[digits] != '\0' && (!is_bytes || unit == NULL || text[digits + 1] != '\0'))) {
     return false;
   }
   errno = 0;
   *ret_value = strtoull(text, NULL, 10);
+  for (ptrdiff_t i = 0; unit != NULL && i <= unit - units; i++) {
+    if (*ret_value > UINT64_MAX / 1024) {
+      return false;
+    }
+    *ret_value *= 1024;
+  }
   return errno == 0 && (double)*ret_value >= key->minimum && (double)*ret_value <= key->maximum;
 }
 

@@ -119,6 +119,56 @@ static void test_config__bad_values(void **state) {
   assert_refused("[analysis]\nmax_registration_error_mm = 0.4\n", "allowed: 0.5 to 50");
 }
 
+/* Habits of other programs. */
+static void test_config__comments_and_units(void **state) {
+  struct lvn_config config;
+  struct lvn_error err = {0};
+  (void)state;
+  assert_true(parse("[node]\nport = 104 # the PACS\nstation_name = \"CT # 1\" ; in quotes\n[reception]\n"
+                    "spool_low_water_bytes = 3G\t# three\nspool_reserve_bytes = 512M\nmax_object_bytes = 65536\n",
+                    &config, &err));
+  assert_int_equal(config.port, 104);
+  assert_string_equal(config.station_name, "CT # 1");
+  assert_int_equal(config.spool_low_water_bytes, 3ULL << 30);
+  assert_int_equal(config.spool_reserve_bytes, 512ULL << 20);
+  assert_int_equal(config.max_object_bytes, 65536);
+  assert_refused("[reception]\nspool_low_water_bytes = 2X\n", "a.ini:2: ");
+  assert_refused("[reception]\nspool_low_water_bytes = 2GB\n", "a.ini:2: ");
+  assert_refused("[reception]\nspool_low_water_bytes = G\n", "a.ini:2: ");
+  assert_refused("[reception]\nspool_low_water_bytes = 20000000T\n", "a.ini:2: ");
+  assert_refused("[node]\nport = 1K\n", "a.ini:2: "); /* no bytes */
+  assert_refused("[node]\nAE_TITLE = X\n", "did you mean ae_title");
+}
+
+static void collect(void *user_data, const char *text) {
+  char *all = user_data;
+  (void)snprintf(all + strlen(all), 4096 - strlen(all), "%s\n", text);
+}
+
+static void test_config__warns_of_what_will_not_serve(void **state) {
+  struct lvn_config config;
+  struct lvn_error err = {0};
+  char all[4096] = "";
+  (void)state;
+  assert_true(parse("[node]\nstate_folder = /tmp\n[analysis]\nmodel_package = /tmp\n[peer \"A\"]\naet = A\n"
+                    "addresses = 10.1.2.0/24, 10.1.3.1\nhost = 10.1.2.3\nport = 104\n",
+                    &config, &err));
+  assert_int_equal(lvn_config_warn(&config, collect, all), 0);
+  assert_true(
+      parse("[node]\nstate_folder = /no-such/state\n[analysis]\nmodel_package = /no-such/package\n[web]\n"
+            "web_address = 0.0.0.0\n[peer \"A\"]\naet = A\naddresses = 10.1.2.21/24\nhost = 10.1.2.3\nport = 104\n",
+            &config, &err));
+  assert_int_equal(lvn_config_warn(&config, collect, all), 4);
+  assert_non_null(strstr(all, "model_package: there is no '/no-such/package'"));
+  assert_non_null(strstr(all, "state_folder: there is no '/no-such'"));
+  assert_non_null(strstr(all, "web_address: "));
+  assert_non_null(strstr(all, "peer \"A\": addresses: '10.1.2.21/24'"));
+  assert_true(parse("[node]\nstate_folder = /tmp\n[analysis]\nmodel_package = /tmp\n", &config, &err));
+  all[0] = '\0';
+  assert_int_equal(lvn_config_warn(&config, collect, all), 1);
+  assert_string_equal(all, "no peer is defined, so every association will be rejected\n");
+}
+
 static void test_config__line_length(void **state) {
   char text[400] = "[node]\n# ";
   (void)state;
@@ -350,6 +400,8 @@ int main(void) {
       cmocka_unit_test(test_config__values),
       cmocka_unit_test(test_config__unknown_words),
       cmocka_unit_test(test_config__bad_values),
+      cmocka_unit_test(test_config__comments_and_units),
+      cmocka_unit_test(test_config__warns_of_what_will_not_serve),
       cmocka_unit_test(test_config__line_length),
       cmocka_unit_test(test_config__peers),
       cmocka_unit_test(test_config__colliding_peers),
