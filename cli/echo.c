@@ -8,6 +8,7 @@
 #include "dicom/net/services/scu.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static bool echo_peer(const struct lvn_config *config, const struct lvn_config_peer *peer) {
   struct lvn_error err = {0};
@@ -24,7 +25,9 @@ static bool echo_peer(const struct lvn_config *config, const struct lvn_config_p
   if (good) {
     (void)printf("%s: answered in %.0f ms\n", peer->name, 1000.0 * (lvn_clock_monotonic_seconds() - start));
   } else {
-    (void)fprintf(stderr, "livervlm echo: %s: %s\n", peer->name, err.message);
+    /* The message begins with the AE title, which most peers are named by. */
+    const bool is_named = strcmp(peer->name, peer->aet) == 0;
+    (void)fprintf(stderr, "livervlm echo: %s%s%s\n", is_named ? "" : peer->name, is_named ? "" : ": ", err.message);
   }
   return good;
 }

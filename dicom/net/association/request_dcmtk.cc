@@ -2,6 +2,7 @@
 
 #include "base/guard.hh"
 
+#include <cstring>
 #include <memory>
 #include <string>
 
@@ -76,6 +77,24 @@ void take_contexts(lvn_association &association) {
   }
 }
 
+// DCMTK's text for a connection that could not be made, in an administrator's words; nullptr: there are none for it.
+const char *plain_reason(const char *text) {
+  static constexpr struct {
+    const char *toolkit;
+    const char *plain;
+  } reasons[] = {{"Connection refused", "connection refused: nothing listens on that port"},
+                 {"unknown host", "no address is known for that host name"},
+                 {"No route to host", "no route to that host"},
+                 {"Network is unreachable", "its network cannot be reached from here"},
+                 {"Timeout", "no answer to the connection within connect_seconds: a firewall, or the machine is off"}};
+  for (const auto &reason : reasons) {
+    if (std::strstr(text, reason.toolkit) != nullptr) {
+      return reason.plain;
+    }
+  }
+  return nullptr;
+}
+
 // Why there is no association: what the connection knows goes before what DCMTK makes of it.
 bool explain_failure(const lvn_association &association, const OFCondition &status, lvn_error *err) {
   const lvn_dul_layer &layer = association.dul_layer;
@@ -83,6 +102,8 @@ bool explain_failure(const lvn_association &association, const OFCondition &stat
     *err = layer.failure;
   } else if (layer.transport != nullptr && lvn_transport_is_late(layer.transport)) {
     return lvn_error_set(err, LVN_ERROR_TIMEOUT, "connecting: the peer took longer than connect_seconds");
+  } else if (const char *reason = plain_reason(status.text())) {
+    return lvn_error_set(err, LVN_ERROR_IO, "%s", reason);
   } else {
     (void)lvn_dul_error(err, status, "connecting");
   }
