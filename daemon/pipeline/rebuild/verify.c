@@ -8,8 +8,8 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "daemon/pipeline/rebuild/rebuild.h"
-#include "storage/verify.h"
 #include "storage/intact.h"
+#include "storage/verify.h"
 
 #define NAMES_MAX (1U << 24)
 #define KEY_FILE "installation.key"

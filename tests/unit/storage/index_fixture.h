@@ -17,8 +17,8 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "storage/index.h"
-#include "storage/sql.h"
 #include "storage/restore.h"
+#include "storage/sql.h"
 #include "tests/unit/scratch.h"
 
 #define STUDY "1.2.3.4"
