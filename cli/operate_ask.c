@@ -12,7 +12,8 @@ static bool ask_socket(const char *config_path, const json_t *request, json_t **
       !lvn_path_join(path, config->run_folder, LVN_CONTROL_SOCKET, err)) {
     return false;
   }
-  return lvn_control_ask(path, request, ret_answer, err) || lvn_error_prefix(err, "the node is not running, or not with this configuration");
+  return lvn_control_ask(path, request, ret_answer, err) ||
+         lvn_error_prefix(err, "the node is not running, or not with this configuration");
 }
 
 bool lvn_operate_ask(const char *config_path, json_t *request, json_t **ret_answer, struct lvn_error *err) {
