@@ -125,6 +125,7 @@ static void supervise(void) {
     _exit(9);
   }
   lvn_log_setup("supervisor", LVN_LOG_INFO);
+  (void)alarm(3 * (unsigned)PATIENCE_SECONDS); /* nobody waits for it for ever */
   _exit(lvn_supervisor_run(&plan));
 }
 
