@@ -105,6 +105,10 @@ LVN_MUST_CHECK bool lvn_config_print(const struct lvn_config *config, FILE *stre
 LVN_MUST_CHECK bool lvn_config_print_changes(const struct lvn_config *before, const struct lvn_config *after,
                                              FILE *stream, struct lvn_error *err);
 
+/* At a reload: what the open ports and files were made from, the keys that need a restart, stays in `fresh` as it runs.
+ */
+void lvn_config_keep_fixed(const struct lvn_config *running, struct lvn_config *fresh);
+
 const struct lvn_config_peer *lvn_config_find_peer(const struct lvn_config *config, const char *name); /* or NULL */
 /* The peer that may send with this calling AE title from this numeric address; NULL: not allowed. */
 const struct lvn_config_peer *lvn_config_admit(const struct lvn_config *config, const char *calling_aet,

@@ -301,3 +301,12 @@ void lvn_config_set_defaults(const char *section, void *record) {
     (void)!(key->default_text[0] != '\0' && lvn_config_key_set(key, record, key->default_text, &err));
   }
 }
+
+void lvn_config_keep_fixed(const struct lvn_config *running, struct lvn_config *fresh) {
+  for (size_t i = 0; i < lvn_config_key_count; i++) {
+    const struct lvn_config_key *key = &lvn_config_keys[i];
+    if (!key->reloadable && strcmp(key->section, LVN_CONFIG_PEER_SECTION) != 0) {
+      memcpy((char *)fresh + key->offset, (const char *)running + key->offset, key->bytes);
+    }
+  }
+}

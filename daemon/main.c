@@ -1,8 +1,9 @@
-/* livervlmd: the node. Reads the configuration, then is a role, or the supervisor of them all. */
+/* livervlmd: the node. Reads the configuration, then is the supervisor of all roles or of one. */
 #include "base/log.h"
 #include "base/memory.h"
 #include "config/config.h"
 #include "daemon/pipeline/run.h"
+#include "daemon/receiver/receiver.h"
 #include "daemon/supervisor/supervisor.h"
 #include "daemon/worker_load.h"
 
@@ -90,22 +91,30 @@ static int parse(int argc, char **argv, struct arguments *ret_arguments) {
 
 static int run(const struct arguments *arguments, const struct lvn_config *config) {
   const bool is_all = strcmp(arguments->role, "all") == 0;
-  const bool is_worker = strcmp(arguments->role, "worker") == 0;
   /* In one service the model may load while objects already come in; alone, a worker is ready when it can work. */
   const struct lvn_role roles[] = {
+      {.name = "receiver",
+       .process_name = "lvn-receiver",
+       .run = lvn_receiver_run,
+       .gates_ready = true,
+       .must_start = true,
+       .stops_first = true},
       {.name = "pipeline", .process_name = "lvn-pipeline", .run = lvn_pipeline_run, .gates_ready = true},
       {.name = "worker",
        .process_name = "lvn-worker",
        .run = lvn_worker_load_and_run,
-       .gates_ready = is_worker,
+       .gates_ready = !is_all,
        .restarts_on_reload = true}};
-  struct lvn_supervisor_plan plan = {
-      .config_path = arguments->config_path, .config = config, .roles = roles, .role_count = is_all ? 2 : 1};
-  if (strcmp(arguments->role, "receiver") == 0) {
-    return lvn_receiver_run(arguments->config_path, config);
+  struct lvn_supervisor_plan plan = {.config_path = arguments->config_path,
+                                     .config = config,
+                                     .roles = roles,
+                                     .role_count = sizeof roles / sizeof roles[0]};
+  if (!is_all) {
+    while (strcmp(plan.roles->name, arguments->role) != 0) { /* parse() knows no other names */
+      plan.roles++;
+    }
+    plan.role_count = 1;
   }
-  plan.receives = is_all;
-  plan.roles = is_worker ? &roles[1] : &roles[0];
   return lvn_supervisor_run(&plan);
 }
 
@@ -136,8 +145,6 @@ int main(int argc, char **argv) {
   }
   block_hangup();
   (void)umask(0077);
-  lvn_log_setup(strcmp(arguments.role, "all") == 0 || strcmp(arguments.role, "receiver") == 0 ? "receiver"
-                                                                                              : "supervisor",
-                lvn_log_level_from_name(config->log_level));
+  lvn_log_setup("supervisor", lvn_log_level_from_name(config->log_level));
   return run(&arguments, config) == 0 ? EXIT_OK : EXIT_FAILED;
 }

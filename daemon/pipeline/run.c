@@ -38,10 +38,9 @@ static void reload(struct process *process) {
     lvn_log_error(LVN_LOG_ERROR, "reload-failed", &err, "action=old-configuration-kept");
     return;
   }
-  /* What the open files and sockets were made from stays until a restart. */
-  (void)lvn_copy(fresh->state_folder, sizeof fresh->state_folder, process->config.state_folder);
-  (void)lvn_copy(fresh->run_folder, sizeof fresh->run_folder, process->config.run_folder);
+  lvn_config_keep_fixed(&process->config, fresh);
   process->config = *fresh;
+  lvn_log_setup("pipeline", lvn_log_level_from_name(fresh->log_level));
   lvn_log(LVN_LOG_NOTICE, "event=reloaded peers=%zu settle_seconds=%u", fresh->peer_count, fresh->settle_seconds);
 }
 

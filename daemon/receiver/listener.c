@@ -1,5 +1,6 @@
 #include "daemon/receiver/listener.h"
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/memory.h"
 
@@ -12,6 +13,8 @@
 #include <unistd.h>
 
 #define BACKLOG 128
+#define PORT_SECONDS 2.0 /* that another process may take to let the port go */
+#define PORT_PAUSE_SECONDS 0.05
 
 union address {
   struct sockaddr any;
@@ -38,6 +41,20 @@ static bool parse_address(const char *text, uint16_t port, union address *ret_ad
   return false;
 }
 
+/* A receiver that was killed a moment ago, or one of its children, may still hold the port. */
+static bool take_port(int fd, const union address *local, socklen_t bytes) {
+  const double until = lvn_clock_monotonic_seconds() + PORT_SECONDS;
+  for (bool is_bound = false;; lvn_clock_sleep_seconds(PORT_PAUSE_SECONDS)) {
+    is_bound = is_bound || bind(fd, &local->any, bytes) == 0;
+    if (is_bound && listen(fd, BACKLOG) == 0) {
+      return true;
+    }
+    if (errno != EADDRINUSE || lvn_clock_monotonic_seconds() > until) {
+      return false;
+    }
+  }
+}
+
 bool lvn_listener_open(const char *address, uint16_t port, int *ret_fd, struct lvn_error *err) {
   const int on = 1;
   const int off = 0;
@@ -49,7 +66,7 @@ bool lvn_listener_open(const char *address, uint16_t port, int *ret_fd, struct l
   LVN_AUTOCLOSE int fd = socket(local.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
       (local.any.sa_family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) != 0) ||
-      bind(fd, &local.any, bytes) != 0 || listen(fd, BACKLOG) != 0) {
+      !take_port(fd, &local, bytes)) {
     return lvn_error_set_errno(err, errno, "cannot listen on %s port %u", address, port);
   }
   *ret_fd = fd;

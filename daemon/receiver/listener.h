@@ -13,7 +13,7 @@ extern "C" {
 
 #define LVN_LISTENER_ADDRESS_BYTES 64
 
-/* Bind and listen on a numeric address, non-blocking. "::" takes IPv4 as well. */
+/* Bind and listen on a numeric address, non-blocking. "::" takes IPv4 as well. Waits up to 2 s for a port in use. */
 LVN_MUST_CHECK bool lvn_listener_open(const char *address, uint16_t port, int *ret_fd, struct lvn_error *err);
 
 /* The next connection: blocking, close-on-exec, without Nagle's delay; its peer's numeric address, IPv4 in IPv6 as

@@ -65,7 +65,7 @@ bool lvn_role_start(struct lvn_role_child *child, const char *config_path, const
   return true;
 }
 
-void lvn_role_ended(struct lvn_role_child *child, int wait_status, bool is_wanted) {
+bool lvn_role_ended(struct lvn_role_child *child, int wait_status, bool is_wanted) {
   char text[32];
   double now = lvn_clock_monotonic_seconds();
   double life = now - child->started_seconds;
@@ -77,7 +77,10 @@ void lvn_role_ended(struct lvn_role_child *child, int wait_status, bool is_wante
   if (is_wanted) {
     lvn_log(LVN_LOG_NOTICE, "event=role-stopped child=%s %s", child->role->name,
             lvn_process_describe_end(wait_status, text, sizeof text));
-    return;
+    return true;
+  }
+  if (child->role->must_start && !child->is_ready && WIFEXITED(wait_status) && wait_status != 0) {
+    return false;
   }
   /* A role that was told so early that it had no handler yet dies of the signal itself. */
   if (child->reloads && (wait_status == 0 || (WIFSIGNALED(wait_status) && WTERMSIG(wait_status) == SIGHUP))) {
@@ -85,7 +88,7 @@ void lvn_role_ended(struct lvn_role_child *child, int wait_status, bool is_wante
     child->start_at_seconds = now;
     lvn_log(LVN_LOG_NOTICE, "event=role-reloads child=%s %s", child->role->name,
             lvn_process_describe_end(wait_status, text, sizeof text));
-    return;
+    return true;
   }
   if (child->pause_seconds <= 0 || life > STEADY_SECONDS) {
     child->pause_seconds = PAUSE_FIRST_SECONDS;
@@ -95,6 +98,7 @@ void lvn_role_ended(struct lvn_role_child *child, int wait_status, bool is_wante
   child->start_at_seconds = now + child->pause_seconds;
   lvn_log(LVN_LOG_ERROR, "event=role-ended child=%s %s lived_seconds=%.1f restart_in_seconds=%.1f", child->role->name,
           lvn_process_describe_end(wait_status, text, sizeof text), life, child->pause_seconds);
+  return true;
 }
 
 void lvn_role_read_ready(struct lvn_role_child *child) {

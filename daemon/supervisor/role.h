@@ -16,6 +16,8 @@ struct lvn_role {
   const char *process_name; /* at most 15 characters (prctl(2), PR_SET_NAME) */
   int (*run)(const char *config_path, const struct lvn_config *config); /* returns the exit status */
   bool gates_ready;        /* the service is not ready before this role is */
+  bool must_start;         /* roles after it wait until it was ready once; if it fails before, that ends all */
+  bool stops_first;        /* it ends before the other roles are told to */
   bool restarts_on_reload; /* it ends at SIGHUP, to be started with the new configuration */
 };
 
@@ -33,8 +35,9 @@ struct lvn_role_child {
 /* Fork. In the child this function does not return. */
 LVN_MUST_CHECK bool lvn_role_start(struct lvn_role_child *child, const char *config_path,
                                    const struct lvn_config *config, struct lvn_error *err);
-/* waitpid() reported the child: sets when to start it again. `is_wanted`: it was told to end for good. */
-void lvn_role_ended(struct lvn_role_child *child, int wait_status, bool is_wanted);
+/* waitpid() reported the child: sets when to start it again. `is_wanted`: it was told to end for good. False when there
+ * is no use in starting it again: it must start, and said itself why it cannot. */
+LVN_MUST_CHECK bool lvn_role_ended(struct lvn_role_child *child, int wait_status, bool is_wanted);
 /* ready_fd is readable. */
 void lvn_role_read_ready(struct lvn_role_child *child);
 

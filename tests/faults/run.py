@@ -216,7 +216,8 @@ class Run:
             self.come_up()
         started = self.recover(files, acknowledged)
         left = self.wait_end(fault, study_uid, files, acknowledged)
-        if started > 0 and fault.action not in ("kill", "pass") and fault.phase == "work" and fault.kind not in MEMORY_KINDS:
+        ended = started > 0 or self.role == "receiver" and "event=role-ended child=receiver" in site.logs_since(marks)
+        if ended and fault.action not in ("kill", "pass") and fault.phase == "work" and fault.kind not in MEMORY_KINDS:
             left.append("ended: the role's process did not survive the fault")
         if re.search(r"event=association-died .*signal=", site.logs_since(marks)) and fault.action != "kill":
             left.append("died: the association's process crashed")

@@ -210,7 +210,7 @@ class Role:
 class Site:
     """A node whose role `faulty` meets faults. The worker is scripted unless it is the faulty one."""
 
-    THREADS = {"receiver": ("livervlmd", "lvn-assoc"), "pipeline": ("lvn-pipeline",), "worker": ("lvn-worker",)}
+    THREADS = {"receiver": ("lvn-receiver", "lvn-assoc"), "pipeline": ("lvn-pipeline",), "worker": ("lvn-worker",)}
 
     def __init__(self, folder, faulty):
         self.folder = pathlib.Path(folder)

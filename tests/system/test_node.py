@@ -207,7 +207,7 @@ def children_of(node):
 
 @pytest.mark.parametrize("count", [int(os.environ.get("LVN_KILL_STUDIES", "10"))])
 def test_kill_of_each_role_loses_and_doubles_nothing(tmp_path, count):
-    """kill -9 of the supervisor, the pipeline and the worker in turn, in the middle of a run of studies."""
+    """kill -9 of the supervisor and of each role in turn, in the middle of a run of studies."""
     node_port = harness.free_port()
     pacs = harness.Orthanc(tmp_path / "pacs", node_port).start()
     node = harness.Node(tmp_path / "node", node_port, pacs.dicom_port,
@@ -243,12 +243,12 @@ def test_kill_of_each_role_loses_and_doubles_nothing(tmp_path, count):
 
 
 def kill_one(node, turn):
-    """Kill the supervisor (and start it again), the pipeline, or the worker: whose turn it is."""
-    if turn % 3 == 0:
+    """Kill the supervisor (and start it again), or a role: whose turn it is."""
+    if turn % 4 == 0:
         node.kill()
         node.start()
         return
-    wanted = "pipeline" if turn % 3 == 1 else "worker"
+    wanted = ("receiver", "pipeline", "worker")[turn % 4 - 1]
     roles = harness.wait_until(lambda: {n: p for n, p in children_of(node).items() if wanted in n}, 30, f"a {wanted}")
     os.kill(next(iter(roles.values())), signal.SIGKILL)
 

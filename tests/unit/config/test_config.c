@@ -381,6 +381,11 @@ static void test_config__changes(void **state) {
                             "peer.PACS.host: 192.0.2.10 -> 192.0.2.11 (effective now)\n"
                             "peer.NEW: added (effective now)\n");
   free(text); /* allow: from open_memstream */
+  lvn_config_keep_fixed(&before, &after);
+  assert_int_equal(after.port, 104);
+  assert_int_equal(after.settle_seconds, 5);
+  assert_false(after.check_called_aet);
+  assert_string_equal(after.peers[1].name, "NEW");
 }
 
 static void test_config__load_reports_the_file(void **state) {
