@@ -109,11 +109,11 @@ static int run(const struct arguments *arguments, const struct lvn_config *confi
                                      .config = config,
                                      .roles = roles,
                                      .role_count = sizeof roles / sizeof roles[0]};
-  if (!is_all) {
-    while (strcmp(plan.roles->name, arguments->role) != 0) { /* parse() knows no other names */
-      plan.roles++;
+  for (size_t i = 0; !is_all && i < sizeof roles / sizeof roles[0]; i++) {
+    if (strcmp(roles[i].name, arguments->role) == 0) {
+      plan.roles = &roles[i];
+      plan.role_count = 1;
     }
-    plan.role_count = 1;
   }
   return lvn_supervisor_run(&plan);
 }

@@ -109,7 +109,7 @@ static bool take_object(const struct lvn_spool *spool, const char *path, struct 
 
 static bool convert_one(const struct lvn_spool *spool, const char *path, struct lvn_error *err) {
   char beside[LVN_PATH_BYTES];
-  struct lvn_reception_record record;
+  struct lvn_reception_record record = {0};
   bool is_there = false;
   if (!path_with(path, ".json", beside, err)) {
     return false;

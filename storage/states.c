@@ -50,9 +50,10 @@ static int find(const char *const *names, size_t count, size_t first, const char
 }
 
 /* name and parse of one table; `first` leaves out what only filters know. */
+/* NOLINTBEGIN(bugprone-macro-parentheses): types take none. */
 #define NAMES(enumeration, function, names, first, what)                                                               \
   const char *function##_name(enum enumeration value) {                                                                \
-    return names[value];                                                                                               \
+    return (names)[value];                                                                                             \
   }                                                                                                                    \
   bool function##_parse(const char *name, enum enumeration *ret_value, struct lvn_error *err) {                        \
     int position = find(names, COUNT_OF(names), first, name, what, err);                                               \
@@ -62,6 +63,7 @@ static int find(const char *const *names, size_t count, size_t first, const char
     return position >= 0;                                                                                              \
   }
 
+/* NOLINTEND(bugprone-macro-parentheses) */
 NAMES(lvn_study_state, lvn_study_state, study_states, 1, "state of a study")
 NAMES(lvn_job_state, lvn_job_state, job_states, 1, "state of a job")
 NAMES(lvn_job_outcome, lvn_job_outcome, outcomes, 0, "outcome of a job")

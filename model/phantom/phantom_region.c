@@ -54,8 +54,9 @@ static void outline_slice(const struct lvn_mask *truth, uint32_t slice, double f
   outline->middle[1] = 0.0;
   for (size_t i = 0; i < plane; i++) {
     if (truth->inside[slice * plane + i] != 0) {
+      const size_t row = i / grid->size[0];
       outline->middle[0] += (double)(i % grid->size[0]);
-      outline->middle[1] += (double)(i / grid->size[0]);
+      outline->middle[1] += (double)row;
       count++;
     }
   }

@@ -178,8 +178,8 @@ static bool read_one(const struct lvn_ingest *ingest, const char *path, struct l
 }
 
 static enum taking index_one(struct lvn_ingest *ingest, const char *path, int64_t settle_at_ms, struct lvn_error *err) {
-  struct lvn_index_object object;
-  struct lvn_index_addition addition;
+  struct lvn_index_object object = {0};
+  struct lvn_index_addition addition = {0};
   char patient_id[LVN_UID_BYTES];
   char issuer[LVN_UID_BYTES];
   struct lvn_error reason;
