@@ -11,9 +11,9 @@
 #include <string.h>
 
 void lvn_case_options_default(struct lvn_case_options *ret_options) {
+  *ret_options = (struct lvn_case_options){.align = true};
   lvn_crop_options_default(&ret_options->crop);
   lvn_registration_options_default(&ret_options->registration);
-  ret_options->align = true;
 }
 
 static double lap(double *since) {
