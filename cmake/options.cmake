@@ -21,12 +21,6 @@ if(LVN_CCACHE AND NOT CMAKE_C_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${LVN_CCACHE})
 endif()
 
-# Links the test programs in a third of the time that GNU ld takes. Where it is absent, GNU ld does as well.
-find_program(LVN_MOLD mold)
-if(LVN_MOLD)
-  add_link_options(-fuse-ld=mold)
-endif()
-
 # Ours alone, applied per target: third-party headers are system headers.
 add_library(lvn_warnings INTERFACE)
 target_compile_options(lvn_warnings INTERFACE -Wall -Wextra -Wconversion -Wshadow
