@@ -5,7 +5,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -42,7 +41,9 @@ static bool remove_results(const struct lvn_config *config, int64_t job_id, stru
 
 /* Not where it is the object of a study again, nor where it came again since the list was written: the index that would
  * say so may be lost. */
-static bool remove_object(const struct lvn_removal *removal, const char *text, int64_t at_ms, struct lvn_error *err) {
+static bool remove_object(const struct lvn_removal *removal, const char *text, const json_t *list,
+                          struct lvn_error *err) {
+  const json_t *sequence = json_object_get(list, "sequence");
   LVN_CLEANUP(lvn_file_names_clear) struct lvn_file_names records = {0};
   uint8_t sha256[LVN_SHA256_BYTES];
   bool is_known = false;
@@ -57,7 +58,10 @@ static bool remove_object(const struct lvn_removal *removal, const char *text, i
   for (size_t i = 0; i < records.count && !is_known; i++) {
     struct lvn_error ignored;
     struct lvn_reception_record record;
-    is_known = lvn_spool_record_from_name(records.names[i], &record, &ignored) && record.received_ms >= at_ms;
+    /* By the counter: a clock may be set back. Lists of earlier versions have the time alone. */
+    is_known = lvn_spool_record_from_name(records.names[i], &record, &ignored) &&
+               (json_is_integer(sequence) ? record.sequence > json_integer_value(sequence)
+                                          : record.received_ms >= json_integer_value(json_object_get(list, "at_ms")));
   }
   return is_known || lvn_objects_remove(removal->objects, sha256, err);
 }
@@ -65,7 +69,6 @@ static bool remove_object(const struct lvn_removal *removal, const char *text, i
 static bool remove_files(const struct lvn_removal *removal, const json_t *list, struct lvn_error *err) {
   size_t position;
   json_t *item;
-  int64_t at_ms = json_integer_value(json_object_get(list, "at_ms"));
   json_array_foreach(json_object_get(list, "jobs"), position, item) {
     bool is_known = false;
     int64_t job_id = json_integer_value(item);
@@ -75,7 +78,7 @@ static bool remove_files(const struct lvn_removal *removal, const json_t *list, 
     }
   }
   json_array_foreach(json_object_get(list, "objects"), position, item) {
-    if (!remove_object(removal, json_string_value(item), at_ms, err)) {
+    if (!remove_object(removal, json_string_value(item), list, err)) {
       return false;
     }
   }
@@ -100,9 +103,11 @@ static json_t *make_list(const struct lvn_removal *removal, const char *study_ui
   LVN_AUTOFREE struct lvn_job *jobs = NULL;
   size_t count = 0;
   size_t job_count = 0;
+  int64_t sequence = 0;
   const struct lvn_job_filter filter = {.study_uid = study_uid, .limit = JOBS_MAX};
   if (!lvn_index_study_objects(removal->index, study_uid, &digests, &count, err) ||
-      !lvn_queue_list(removal->index, &filter, &jobs, &job_count, err)) {
+      !lvn_queue_list(removal->index, &filter, &jobs, &job_count, err) ||
+      !lvn_index_last_sequence(removal->index, &sequence, err)) {
     return NULL;
   }
   json_t *object_array = json_array();
@@ -115,8 +120,8 @@ static json_t *make_list(const struct lvn_removal *removal, const char *study_ui
   for (size_t i = 0; i < job_count; i++) {
     (void)json_array_append_new(job_array, json_integer((json_int_t)jobs[i].job_id));
   }
-  json_t *list = json_pack("{s:I, s:o, s:o}", "at_ms", (json_int_t)lvn_clock_wall_ms(), "objects", object_array, "jobs",
-                           job_array);
+  json_t *list =
+      json_pack("{s:I, s:o, s:o}", "sequence", (json_int_t)sequence, "objects", object_array, "jobs", job_array);
   if (list == NULL) {
     (void)lvn_error_set(err, LVN_ERROR_NOMEM, "out of memory for a list");
   }
