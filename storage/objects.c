@@ -17,7 +17,6 @@
 #define DIGITS (LVN_SHA256_TEXT_BYTES - 1)
 #define SEQUENCE_DIGITS 19U /* of INT64_MAX: names in the order of their numbers */
 #define OBJECT_SUFFIX ".dcm"
-#define NEW_SUFFIX ".json"
 #define NAMES_MAX (1U << 24)
 
 struct lvn_objects {
@@ -52,16 +51,10 @@ bool lvn_objects_has_ending(const char *name, const char *ending) {
 }
 
 bool lvn_objects_parse_new(const char *name, uint8_t ret_sha256[LVN_SHA256_BYTES], int64_t *ret_sequence) {
-  return strlen(name) == SEQUENCE_DIGITS + 1 + DIGITS + strlen(NEW_SUFFIX) &&
-         lvn_objects_has_ending(name, NEW_SUFFIX) && name[SEQUENCE_DIGITS] == '-' &&
-         parse_sequence(name, ret_sequence) && parse_digest(name + SEQUENCE_DIGITS + 1, ret_sha256);
-}
-
-void lvn_objects_format_new(const uint8_t sha256[LVN_SHA256_BYTES], int64_t sequence,
-                            char ret_name[LVN_OBJECTS_NAME_BYTES]) {
-  char text[LVN_SHA256_TEXT_BYTES];
-  lvn_sha256_to_text(sha256, text);
-  (void)snprintf(ret_name, LVN_OBJECTS_NAME_BYTES, "%0*" PRId64 "-%s" NEW_SUFFIX, (int)SEQUENCE_DIGITS, sequence, text);
+  return strlen(name) > SEQUENCE_DIGITS + 1 + DIGITS &&
+         (lvn_objects_has_ending(name, LVN_OBJECTS_NEW) || lvn_objects_has_ending(name, LVN_OBJECTS_KNOWN)) &&
+         name[SEQUENCE_DIGITS] == '-' && parse_sequence(name, ret_sequence) &&
+         parse_digest(name + SEQUENCE_DIGITS + 1, ret_sha256);
 }
 
 static bool make_path(const struct lvn_objects *objects, const uint8_t sha256[LVN_SHA256_BYTES], const char *suffix,

@@ -62,13 +62,12 @@ typedef bool (*lvn_objects_visitor)(void *user_data, const struct lvn_objects_en
 LVN_MUST_CHECK bool lvn_objects_each(const struct lvn_objects *objects, lvn_objects_visitor visit, void *user_data,
                                      struct lvn_error *err);
 
-/* "<sequence>-<sha256>.json" in spool/new, by which the pipeline hears of a reception, in their order. False: not such
- * a name. */
-#define LVN_OBJECTS_NAME_BYTES 96U
+/* "<sequence>-<sha256>-<more>.new" or ".known" in spool/new, by which the pipeline hears of a reception, in their order
+ * (storage/spool_record.c). False: not such a name. */
+#define LVN_OBJECTS_NEW ".new"     /* its bytes were written */
+#define LVN_OBJECTS_KNOWN ".known" /* the same bytes were there */
 LVN_MUST_CHECK bool lvn_objects_parse_new(const char *name, uint8_t ret_sha256[LVN_SHA256_BYTES],
                                           int64_t *ret_sequence);
-void lvn_objects_format_new(const uint8_t sha256[LVN_SHA256_BYTES], int64_t sequence,
-                            char ret_name[LVN_OBJECTS_NAME_BYTES]);
 
 #ifdef __cplusplus
 }

@@ -254,30 +254,6 @@ bool lvn_spool_place(const struct lvn_spool *spool, const char *path, const uint
   return true;
 }
 
-bool lvn_spool_announce(const struct lvn_spool *spool, const struct lvn_reception_record *record,
-                        struct lvn_error *err) {
-  struct temporary file = {.fd = -1};
-  char name[LVN_OBJECTS_NAME_BYTES];
-  char path[LVN_PATH_BYTES];
-  char text[LVN_SPOOL_RECORD_BYTES];
-  lvn_objects_format_new(record->sha256, record->sequence, name);
-  if (!lvn_path_join(path, spool->new_folder, name, err)) {
-    return false;
-  }
-  if (lvn_file_exists(path)) {
-    return true;
-  }
-  size_t bytes = lvn_spool_record_to_text(record, text);
-  if (bytes == 0) {
-    return lvn_error_set(err, LVN_ERROR_NOMEM, "out of memory for a reception record");
-  }
-  bool good =
-      temporary_create(spool, &file, err) && lvn_file_write_all(file.fd, text, bytes, file.path, err) &&
-      (link(file.path, path) == 0 || errno == EEXIST || lvn_error_set_errno(err, errno, "cannot create '%s'", path));
-  temporary_remove(&file);
-  return good;
-}
-
 /* Renamed over one that has no links left to give (65,000 on ext4). */
 static bool make_empty_file(const struct lvn_spool *spool, struct lvn_error *err) {
   struct temporary file = {.fd = -1};
@@ -292,26 +268,41 @@ static bool make_empty_file(const struct lvn_spool *spool, struct lvn_error *err
 }
 
 /* All records are names of one file: to make a file in each of the many folders takes the disk far longer. */
-bool lvn_spool_name_record(const struct lvn_spool *spool, const struct lvn_reception_record *record, const char *ending,
-                           char ret_path[LVN_PATH_BYTES], struct lvn_error *err) {
-  char name[LVN_SPOOL_NAME_BYTES];
-  char folder[LVN_PATH_BYTES];
-  lvn_spool_record_to_name(record, ending, name);
-  if (!lvn_objects_shard_path(spool->objects, record->sha256[0], folder, err) ||
-      !lvn_path_join(ret_path, folder, name, err)) {
-    return false;
-  }
+static bool link_empty(const struct lvn_spool *spool, const char *path, struct lvn_error *err) {
   for (int attempt = 0;; attempt++) {
-    if (link(spool->empty_path, ret_path) == 0 || errno == EEXIST) {
+    if (link(spool->empty_path, path) == 0 || errno == EEXIST) {
       return true;
     }
     if (attempt > 0 || (errno != ENOENT && errno != EMLINK)) {
-      return lvn_error_set_errno(err, errno, "cannot link '%s'", ret_path);
+      return lvn_error_set_errno(err, errno, "cannot link '%s'", path);
     }
     if (!make_empty_file(spool, err)) {
       return false;
     }
   }
+}
+
+bool lvn_spool_name_record(const struct lvn_spool *spool, const struct lvn_reception_record *record, const char *ending,
+                           char ret_path[LVN_PATH_BYTES], struct lvn_error *err) {
+  char name[LVN_SPOOL_NAME_BYTES];
+  char folder[LVN_PATH_BYTES];
+  lvn_spool_record_to_name(record, ending, name);
+  return lvn_objects_shard_path(spool->objects, record->sha256[0], folder, err) &&
+         lvn_path_join(ret_path, folder, name, err) && link_empty(spool, ret_path, err);
+}
+
+bool lvn_spool_announce(const struct lvn_spool *spool, const struct lvn_reception_record *record,
+                        struct lvn_error *err) {
+  char path[LVN_PATH_BYTES];
+  return lvn_spool_record_to_new_path(spool, record, path, err) && link_empty(spool, path, err);
+}
+
+/* The object's temporary name, which is to go in any case, becomes the announcement: no file is made for it. */
+static bool announce_by_renaming(const struct commit *commit, struct lvn_error *err) {
+  char path[LVN_PATH_BYTES];
+  const char *from = commit->writer->file.path;
+  return lvn_spool_record_to_new_path(commit->writer->spool, commit->record, path, err) &&
+         (rename(from, path) == 0 || lvn_error_set_errno(err, errno, "cannot rename '%s' to '%s'", from, path));
 }
 
 static bool is_still_there(const struct commit *commit) {
@@ -333,7 +324,9 @@ static bool put_into_store(struct commit *commit, int shard_fd, struct lvn_error
   }
   record->already_stored = !commit->is_placed;
   return lvn_spool_name_record(commit->writer->spool, record, LVN_OBJECTS_WAITING, commit->record_path, err) &&
-         sync_object(shard_fd, commit->record_path, err) && lvn_spool_announce(commit->writer->spool, record, err);
+         sync_object(shard_fd, commit->record_path, err) &&
+         (commit->is_placed ? announce_by_renaming(commit, err)
+                            : lvn_spool_announce(commit->writer->spool, record, err));
 }
 
 static bool run_commit(struct commit *commit, struct lvn_error *err) {

@@ -1,12 +1,12 @@
 /* The spool: how an association's objects become durable, once, before they are acknowledged. Depends on the file
  * system alone, never on the database. spool/tmp/<random>                   being received, locked (flock) while its
- * process lives spool/new/<sequence>-<sha256>.json   a reception that waits for the index: a second name of its record
- * in objects spool/open/<association>             one per open association, locked while it lives; the study UIDs it
- * adds to spool/counter                        the order of reception, which no clock can turn round spool/boot the
- * boot since which no name in spool/new can be lost The bytes and the record of a reception lie in the object store
- * (storage/objects.h) when 0x0000 is sent; the names in spool/new are not synced. A power cut that takes some is
- * noticed by the boot id at the next opening, and they are made again from the records that wait. Names hold no byte
- * that a peer chose. */
+ * process lives spool/new/<sequence>-<sha256>-…      a reception that waits for the index: an entry whose name is
+ * its record, whatever it holds spool/open/<association>             one per open association, locked while it lives;
+ * the study UIDs it adds to spool/counter                        the order of reception, which no clock can turn round
+ * spool/boot the boot since which no name in spool/new can be lost The bytes and the record of a reception lie in the
+ * object store (storage/objects.h) when 0x0000 is sent; the names in spool/new are not synced. A power cut that takes
+ * some is noticed by the boot id at the next opening, and they are made again from the records that wait. Names hold no
+ * byte that a peer chose. */
 #ifndef LVN_STORAGE_SPOOL_H
 #define LVN_STORAGE_SPOOL_H
 
@@ -36,6 +36,8 @@ LVN_MUST_CHECK bool lvn_spool_recover(struct lvn_spool *spool, bool always, stru
 void lvn_spool_remove_dead(struct lvn_spool *spool);
 const char *lvn_spool_get_new_folder(const struct lvn_spool *spool);
 
+#define LVN_SPOOL_STUDY_BYTES 13U
+
 /* Reception record about a received object. The SHA-256 is of the Part 10 file: preamble, meta header made by us (fixed
  * content: depends on class, instance and transfer syntax only) and the data set's bytes, so the same object from two
  * peers has the same digest. */
@@ -48,8 +50,9 @@ struct lvn_reception_record {
   char calling_aet[17];
   char address[64];
   char association_id[33];
-  int64_t received_ms; /* for people: a clock may be set back */
-  int64_t sequence;    /* order of reception, filled by commit; 0: received before there was one */
+  char study_digest[LVN_SPOOL_STUDY_BYTES]; /* of its study UID, where that is not read yet; empty: not known */
+  int64_t received_ms;                      /* for people: a clock may be set back */
+  int64_t sequence;                         /* order of reception, filled by commit; 0: received before there was one */
   uint64_t byte_count;
   uint8_t sha256[LVN_SHA256_BYTES];
   bool already_stored; /* filled by commit: the same bytes were there and were not written again */
@@ -96,10 +99,14 @@ LVN_MUST_CHECK bool lvn_spool_is_open_study(const struct lvn_file_names *open_st
 /* Paths in spool/new of the receptions that wait for the index, in their order, at most `max_count`. */
 LVN_MUST_CHECK bool lvn_spool_list_new(struct lvn_spool *spool, size_t max_count, struct lvn_file_names *ret_paths,
                                        struct lvn_error *err);
-/* What a file in spool/new says. LVN_ERROR_DATA: missing or damaged. One that was made again after a power cut names no
- * UIDs: they are in the object. */
+/* What the name of an entry in spool/new says: everything but UIDs and size, which are in the object. LVN_ERROR_DATA:
+ * missing, or not such a name. */
 LVN_MUST_CHECK bool lvn_spool_read_record(const char *path, struct lvn_reception_record *ret_record,
                                           struct lvn_error *err);
+/* May the reception be of this study? By chance, of one in 2^48 others; `if_unknown` where it names none, as one does
+ * that was announced again after a power cut. */
+LVN_MUST_CHECK bool lvn_spool_may_be_of_study(const struct lvn_reception_record *record, const char *study_instance_uid,
+                                              bool if_unknown);
 /* What the name of a record in the object store says: everything but UIDs and size, which are in the object. */
 LVN_MUST_CHECK bool lvn_spool_record_from_name(const char *name, struct lvn_reception_record *ret_record,
                                                struct lvn_error *err);

@@ -23,6 +23,16 @@ static bool path_with(const char *path, const char *ending, char ret_path[LVN_PA
          lvn_error_set(err, LVN_ERROR_DATA, "path too long: '%.200s…'", path);
 }
 
+static bool read_record_file(const char *path, struct lvn_reception_record *record, struct lvn_error *err) {
+  LVN_AUTOFREE uint8_t *data = NULL;
+  size_t bytes = 0;
+  if (!lvn_file_exists(path)) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "there is no reception record '%s'", path);
+  }
+  return lvn_file_read(path, LVN_SPOOL_RECORD_BYTES, &data, &bytes, err) &&
+         lvn_spool_record_parse(path, (const char *)data, bytes, record, err);
+}
+
 static bool read_old_record(const char *path, struct lvn_reception_record *record, struct lvn_error *err) {
   char text[LVN_SPOOL_RECORD_BYTES];
   char beside[LVN_PATH_BYTES];
@@ -33,7 +43,7 @@ static bool read_old_record(const char *path, struct lvn_reception_record *recor
   if (errno != ENODATA && errno != ENOTSUP && errno != ERANGE && errno != ENOENT) {
     return lvn_error_set_errno(err, errno, "cannot read the record of '%s'", path);
   }
-  return path_with(path, ".json", beside, err) && lvn_spool_read_record(beside, record, err);
+  return path_with(path, ".json", beside, err) && read_record_file(beside, record, err);
 }
 
 /* ---- objects ---- */
@@ -81,7 +91,7 @@ bool lvn_spool_convert_shard(const struct lvn_spool *spool, const char *folder, 
     const char *name = names->names[i];
     bool is_mark = lvn_objects_has_ending(name, ".old");
     if ((is_mark || lvn_objects_has_ending(name, ".json")) && lvn_path_join(path, folder, name, &ignored) &&
-        (is_mark || lvn_spool_read_record(path, &record, &ignored))) {
+        (is_mark || read_record_file(path, &record, &ignored))) {
       (void)unlink(path);
     }
   }
@@ -140,10 +150,8 @@ bool lvn_spool_convert_new(struct lvn_spool *spool, struct lvn_error *err) {
     }
   }
   for (size_t i = 0; i < names.count; i++) { /* what is left of records belonged to an object that never came */
-    uint8_t sha256[LVN_SHA256_BYTES];
-    int64_t sequence = 0;
     char path[LVN_PATH_BYTES];
-    if (lvn_objects_has_ending(names.names[i], ".json") && !lvn_objects_parse_new(names.names[i], sha256, &sequence) &&
+    if (lvn_objects_has_ending(names.names[i], ".json") &&
         lvn_path_join(path, spool->new_folder, names.names[i], err)) {
       (void)unlink(path);
     }

@@ -36,9 +36,7 @@ LVN_MUST_CHECK bool lvn_spool_count(struct lvn_spool *spool, int64_t *ret_number
  * again. */
 LVN_MUST_CHECK bool lvn_spool_create_locked(const char *path, int *ret_fd, struct lvn_error *err);
 
-/* A record as JSON; 0: out of memory. */
-LVN_MUST_CHECK size_t lvn_spool_record_to_text(const struct lvn_reception_record *record,
-                                               char ret_text[LVN_SPOOL_RECORD_BYTES]);
+/* The JSON of release 0.1.0. */
 LVN_MUST_CHECK bool lvn_spool_record_parse(const char *path, const char *text, size_t bytes,
                                            struct lvn_reception_record *ret_record, struct lvn_error *err);
 
@@ -46,9 +44,13 @@ LVN_MUST_CHECK bool lvn_spool_record_parse(const char *path, const char *text, s
  * object, or only damaged. */
 LVN_MUST_CHECK bool lvn_spool_place(const struct lvn_spool *spool, const char *path,
                                     const uint8_t sha256[LVN_SHA256_BYTES], bool *ret_placed, struct lvn_error *err);
-/* Tells the pipeline of a reception that waits, by a file in spool/new, where it was not told already. */
+/* Tells the pipeline of a reception that waits, by a name in spool/new. */
 LVN_MUST_CHECK bool lvn_spool_announce(const struct lvn_spool *spool, const struct lvn_reception_record *record,
                                        struct lvn_error *err);
+/* That name. */
+LVN_MUST_CHECK bool lvn_spool_record_to_new_path(const struct lvn_spool *spool,
+                                                 const struct lvn_reception_record *record,
+                                                 char ret_path[LVN_PATH_BYTES], struct lvn_error *err);
 /* The name of its record in the object store. */
 void lvn_spool_record_to_name(const struct lvn_reception_record *record, const char *ending,
                               char ret_name[LVN_SPOOL_NAME_BYTES]);

@@ -23,29 +23,6 @@ static void copy_printable(char *target, size_t target_bytes, const char *text) 
   target[used] = '\0';
 }
 
-size_t lvn_spool_record_to_text(const struct lvn_reception_record *record, char ret_text[LVN_SPOOL_RECORD_BYTES]) {
-  char sha256_text[LVN_SHA256_TEXT_BYTES];
-  char calling_aet[sizeof record->calling_aet];
-  lvn_sha256_to_text(record->sha256, sha256_text);
-  copy_printable(calling_aet, sizeof calling_aet, record->calling_aet);
-  __attribute__((cleanup(json_cleanup))) json_t *root =
-      json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:s, s:b}", "calling_aet", calling_aet, "address", record->address,
-                "association_id", record->association_id, "received_ms", (json_int_t)record->received_ms, "sequence",
-                (json_int_t)record->sequence, "byte_count", (json_int_t)record->byte_count, "sha256", sha256_text,
-                "already_stored", (int)record->already_stored);
-  if (root == NULL ||
-      (record->sop_instance_uid[0] != '\0' &&
-       (json_object_set_new(root, "sop_class_uid", json_string(record->sop_class_uid)) != 0 ||
-        json_object_set_new(root, "sop_instance_uid", json_string(record->sop_instance_uid)) != 0 ||
-        json_object_set_new(root, "transfer_syntax_uid", json_string(record->transfer_syntax_uid)) != 0 ||
-        json_object_set_new(root, "study_instance_uid", json_string(record->study_instance_uid)) != 0 ||
-        json_object_set_new(root, "series_instance_uid", json_string(record->series_instance_uid)) != 0))) {
-    return 0;
-  }
-  size_t bytes = json_dumpb(root, ret_text, LVN_SPOOL_RECORD_BYTES, JSON_COMPACT);
-  return bytes <= LVN_SPOOL_RECORD_BYTES ? bytes : 0;
-}
-
 static bool get_text(const json_t *root, const char *key, char *target, size_t target_bytes, bool is_uid) {
   const char *text = json_string_value(json_object_get(root, key));
   return text != NULL && (!is_uid || lvn_uid_is_valid(text)) && lvn_copy(target, target_bytes, text);
@@ -102,17 +79,7 @@ bool lvn_spool_record_parse(const char *path, const char *text, size_t bytes, st
          (err->code == LVN_ERROR_DATA && parse_once(path, text, bytes, ret_record, err));
 }
 
-bool lvn_spool_read_record(const char *path, struct lvn_reception_record *ret_record, struct lvn_error *err) {
-  LVN_AUTOFREE uint8_t *data = NULL;
-  size_t bytes = 0;
-  if (!lvn_file_exists(path)) {
-    return lvn_error_set(err, LVN_ERROR_DATA, "there is no reception record '%s'", path);
-  }
-  return lvn_file_read(path, LVN_SPOOL_RECORD_BYTES, &data, &bytes, err) &&
-         lvn_spool_record_parse(path, (const char *)data, bytes, ret_record, err);
-}
-
-/* ---- the name in the object store ---- */
+/* ---- names: in the object store, and in spool/new ---- */
 
 /* Three of these, digest, numbers and ending stay under the 255 bytes of a file's name. */
 #define ENCODED_BYTES 49U
@@ -130,19 +97,66 @@ static void encode(char *target, size_t target_bytes, const char *text) {
   target[used] = '\0';
 }
 
-void lvn_spool_record_to_name(const struct lvn_reception_record *record, const char *ending,
-                              char ret_name[LVN_SPOOL_NAME_BYTES]) {
-  char sha256_text[LVN_SHA256_TEXT_BYTES];
+struct encoded {
+  char sha256[LVN_SHA256_TEXT_BYTES];
+  char from[3 * ENCODED_BYTES]; /* association, address and AE title */
+};
+
+static void encode_record(const struct lvn_reception_record *record, struct encoded *ret_encoded) {
   char calling_aet[sizeof record->calling_aet];
   const char *const texts[] = {record->association_id, record->address, calling_aet};
-  char encoded[sizeof texts / sizeof texts[0]][ENCODED_BYTES];
-  lvn_sha256_to_text(record->sha256, sha256_text);
+  char parts[sizeof texts / sizeof texts[0]][ENCODED_BYTES];
+  lvn_sha256_to_text(record->sha256, ret_encoded->sha256);
   copy_printable(calling_aet, sizeof calling_aet, record->calling_aet);
   for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-    encode(encoded[i], sizeof encoded[i], texts[i]);
+    encode(parts[i], sizeof parts[i], texts[i]);
   }
-  (void)snprintf(ret_name, LVN_SPOOL_NAME_BYTES, "%s-%019" PRId64 "-%" PRId64 "-%s-%s-%s%s", sha256_text,
-                 record->sequence, record->received_ms, encoded[0], encoded[1], encoded[2], ending);
+  (void)snprintf(ret_encoded->from, sizeof ret_encoded->from, "%s-%s-%s", parts[0], parts[1], parts[2]);
+}
+
+void lvn_spool_record_to_name(const struct lvn_reception_record *record, const char *ending,
+                              char ret_name[LVN_SPOOL_NAME_BYTES]) {
+  struct encoded encoded;
+  encode_record(record, &encoded);
+  (void)snprintf(ret_name, LVN_SPOOL_NAME_BYTES, "%s-%019" PRId64 "-%" PRId64 "-%s%s", encoded.sha256, record->sequence,
+                 record->received_ms, encoded.from, ending);
+}
+
+static bool digest_study(const char *study_instance_uid, char ret_digest[LVN_SPOOL_STUDY_BYTES],
+                         struct lvn_error *err) {
+  uint8_t sha256[LVN_SHA256_BYTES];
+  char text[LVN_SHA256_TEXT_BYTES];
+  if (!lvn_sha256_of(study_instance_uid, strlen(study_instance_uid), sha256, err)) {
+    return false;
+  }
+  lvn_sha256_to_text(sha256, text);
+  (void)snprintf(ret_digest, LVN_SPOOL_STUDY_BYTES, "%.12s", text);
+  return true;
+}
+
+bool lvn_spool_record_to_new_path(const struct lvn_spool *spool, const struct lvn_reception_record *record,
+                                  char ret_path[LVN_PATH_BYTES], struct lvn_error *err) {
+  struct encoded encoded;
+  char study[LVN_SPOOL_STUDY_BYTES] = "";
+  char name[LVN_SPOOL_NAME_BYTES];
+  if (record->study_instance_uid[0] != '\0' && !digest_study(record->study_instance_uid, study, err)) {
+    return false;
+  }
+  encode_record(record, &encoded);
+  (void)snprintf(name, sizeof name, "%019" PRId64 "-%s-%" PRId64 "-%s-%s%s", record->sequence, encoded.sha256,
+                 record->received_ms, encoded.from, study,
+                 record->already_stored ? LVN_OBJECTS_KNOWN : LVN_OBJECTS_NEW);
+  return lvn_path_join(ret_path, spool->new_folder, name, err);
+}
+
+bool lvn_spool_may_be_of_study(const struct lvn_reception_record *record, const char *study_instance_uid,
+                               bool if_unknown) {
+  struct lvn_error ignored;
+  char digest[LVN_SPOOL_STUDY_BYTES];
+  if (record->study_digest[0] == '\0' || !digest_study(study_instance_uid, digest, &ignored)) {
+    return if_unknown;
+  }
+  return strcmp(record->study_digest, digest) == 0;
 }
 
 static bool take_digits(const char **text, int64_t *ret_number) {
@@ -175,6 +189,17 @@ static bool take_encoded(const char **text, const char *end, char *target, size_
   return true;
 }
 
+/* Association, address and AE title, the last of them up to `end`. */
+static bool take_sender(const char **text, const char *end, struct lvn_reception_record *record) {
+  const char *dash = strchr(*text, '-');
+  if (dash == NULL || !take_encoded(text, dash, record->association_id, sizeof record->association_id)) {
+    return false;
+  }
+  dash = strchr(*text, '-');
+  return dash != NULL && take_encoded(text, dash, record->address, sizeof record->address) && *text <= end &&
+         take_encoded(text, end, record->calling_aet, sizeof record->calling_aet);
+}
+
 bool lvn_spool_record_from_name(const char *name, struct lvn_reception_record *ret_record, struct lvn_error *err) {
   struct lvn_reception_record record = {.already_stored = true}; /* or the index would take it for mended */
   char digits[LVN_SHA256_TEXT_BYTES];
@@ -182,17 +207,31 @@ bool lvn_spool_record_from_name(const char *name, struct lvn_reception_record *r
   const char *end = name + strlen(name) - strlen(is_waiting ? LVN_OBJECTS_WAITING : LVN_OBJECTS_RECORD);
   const char *text = name + LVN_SHA256_TEXT_BYTES;
   (void)snprintf(digits, sizeof digits, "%.*s", (int)(LVN_SHA256_TEXT_BYTES - 1), name);
-  bool good = (is_waiting || lvn_objects_has_ending(name, LVN_OBJECTS_RECORD)) && text < end && text[-1] == '-' &&
-              lvn_sha256_from_text(digits, record.sha256) && take_digits(&text, &record.sequence) &&
-              take_digits(&text, &record.received_ms);
-  const char *dash = good ? strchr(text, '-') : NULL;
-  good = dash != NULL && take_encoded(&text, dash, record.association_id, sizeof record.association_id);
-  dash = good ? strchr(text, '-') : NULL;
-  good = dash != NULL && take_encoded(&text, dash, record.address, sizeof record.address) && text <= end &&
-         take_encoded(&text, end, record.calling_aet, sizeof record.calling_aet);
-  if (!good) {
+  if ((!is_waiting && !lvn_objects_has_ending(name, LVN_OBJECTS_RECORD)) || text >= end || text[-1] != '-' ||
+      !lvn_sha256_from_text(digits, record.sha256) || !take_digits(&text, &record.sequence) ||
+      !take_digits(&text, &record.received_ms) || !take_sender(&text, end, &record)) {
     return lvn_error_set(err, LVN_ERROR_DATA, "not the name of a reception record: '%.255s'", name);
   }
+  *ret_record = record;
+  return true;
+}
+
+bool lvn_spool_read_record(const char *path, struct lvn_reception_record *ret_record, struct lvn_error *err) {
+  struct lvn_reception_record record = {0};
+  const char *slash = strrchr(path, '/');
+  const char *name = slash == NULL ? path : slash + 1;
+  if (!lvn_file_exists(path)) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "there is no reception record '%s'", path);
+  }
+  bool good = lvn_objects_parse_new(name, record.sha256, &record.sequence);
+  const char *text = good ? strchr(name, '-') + 1 + LVN_SHA256_TEXT_BYTES : name;
+  const char *end = strrchr(name, '-'); /* before the study's digest */
+  if (!good || text >= end || text[-1] != '-' || !take_digits(&text, &record.received_ms) ||
+      !take_sender(&text, end, &record)) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "not the name of a reception: '%.255s'", name);
+  }
+  record.already_stored = lvn_objects_has_ending(name, LVN_OBJECTS_KNOWN);
+  (void)snprintf(record.study_digest, sizeof record.study_digest, "%.*s", (int)strcspn(text, "."), text);
   *ret_record = record;
   return true;
 }

@@ -6,16 +6,35 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
 
 #define BOOT_FILE "boot"
 #define BOOT_BYTES 64U
+#define FORM "names\n" /* of what lies in spool/new; another one is looked through as after another boot */
 #define NAMES_MAX (1U << 24)
 
+/* `announced`: names in spool/new, sorted. One that is not told yet may be announced a moment later: told twice does
+ * no harm. */
+static bool is_announced(const struct lvn_file_names *announced, int64_t sequence) {
+  size_t low = 0;
+  size_t high = announced->count;
+  while (low < high) {
+    size_t middle = low + (high - low) / 2;
+    if (strtoll(announced->names[middle], NULL, 10) < sequence) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return low < announced->count && strtoll(announced->names[low], NULL, 10) == sequence;
+}
+
 /* The lock keeps out associations that are in the middle of a commit; of a dead one the folder may not be synced. */
-static bool scan_shard(const struct lvn_spool *spool, unsigned shard, struct lvn_error *err) {
+static bool scan_shard(const struct lvn_spool *spool, unsigned shard, const struct lvn_file_names *announced,
+                       struct lvn_error *err) {
   LVN_CLEANUP(lvn_file_names_clear) struct lvn_file_names names = {0};
   LVN_AUTOCLOSE int lock_fd = -1;
   char folder[LVN_PATH_BYTES];
@@ -28,7 +47,7 @@ static bool scan_shard(const struct lvn_spool *spool, unsigned shard, struct lvn
     struct lvn_error ignored;
     struct lvn_reception_record record;
     if (!lvn_objects_has_ending(names.names[i], LVN_OBJECTS_WAITING) ||
-        !lvn_spool_record_from_name(names.names[i], &record, &ignored)) {
+        !lvn_spool_record_from_name(names.names[i], &record, &ignored) || is_announced(announced, record.sequence)) {
       continue;
     }
     if (!is_synced && fsync(lock_fd) != 0) {
@@ -43,15 +62,19 @@ static bool scan_shard(const struct lvn_spool *spool, unsigned shard, struct lvn
 }
 
 bool lvn_spool_scan(struct lvn_spool *spool, struct lvn_error *err) {
+  LVN_CLEANUP(lvn_file_names_clear) struct lvn_file_names announced = {0};
+  if (!lvn_file_list(spool->new_folder, NAMES_MAX, &announced, err)) {
+    return false;
+  }
   for (unsigned shard = 0; shard < LVN_OBJECTS_SHARDS; shard++) {
-    if (!scan_shard(spool, shard, err)) {
+    if (!scan_shard(spool, shard, &announced, err)) {
       return false;
     }
   }
   return true;
 }
 
-/* Files that were not synced may be there without their content. */
+/* They are made again from the records that wait. */
 static bool forget_announcements(const struct lvn_spool *spool, struct lvn_error *err) {
   LVN_CLEANUP(lvn_file_names_clear) struct lvn_file_names names = {0};
   if (!lvn_file_list(spool->new_folder, NAMES_MAX, &names, err)) {
@@ -72,8 +95,12 @@ static bool forget_announcements(const struct lvn_spool *spool, struct lvn_error
 /* Empty where the kernel does not say: then nothing is the same boot. */
 static size_t read_boot_id(char ret_id[BOOT_BYTES]) {
   LVN_AUTOCLOSE int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-  ssize_t got = fd < 0 ? 0 : read(fd, ret_id, BOOT_BYTES);
-  return got > 0 ? (size_t)got : 0;
+  ssize_t got = fd < 0 ? 0 : read(fd, ret_id, BOOT_BYTES - sizeof FORM);
+  if (got <= 0) {
+    return 0;
+  }
+  memcpy(ret_id + got, FORM, sizeof FORM - 1);
+  return (size_t)got + sizeof FORM - 1;
 }
 
 /* Neither the file nor its folder is synced: what a power cut makes of them is another boot's id, or none. */

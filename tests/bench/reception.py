@@ -188,7 +188,7 @@ class NodeReceiver:
         self.node.remove()
 
     def count(self):
-        return sum(1 for _ in self.spool.glob("*.json"))
+        return sum(1 for _ in self.spool.glob("*-*"))
 
 
 class StoreScp:

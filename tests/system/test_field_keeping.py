@@ -232,7 +232,8 @@ def make_old(state):
         record.unlink()
         if record.suffix == ".waiting":
             path.rename(state / "spool/new" / (digest + ".obj"))
-            (state / "spool/new" / f"{sequence}-{digest}.json").unlink()
+            for name in (state / "spool/new").glob(f"{sequence}-{digest}-*"):
+                name.unlink()
     (state / "spool/boot").unlink()
 
 

@@ -78,7 +78,7 @@ bool lvn_ingest_holds_study(const struct lvn_ingest *ingest, const char *study_u
     struct lvn_error ignored; /* of whose study nothing is known: it must not hold up the others */
     struct lvn_reception_record record;
     if (lvn_spool_read_record(ingest->held_paths.names[i], &record, &ignored) &&
-        strcmp(record.study_instance_uid, study_uid) == 0) {
+        lvn_spool_may_be_of_study(&record, study_uid, /* if_unknown= */ false)) {
       return true;
     }
   }

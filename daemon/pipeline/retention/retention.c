@@ -192,7 +192,7 @@ static bool waits_in_spool(struct lvn_retention *retention, const char *study_ui
     struct lvn_error ignored;
     struct lvn_reception_record record;
     *ret_waits = lvn_spool_read_record(paths.names[i], &record, &ignored) &&
-                 (record.study_instance_uid[0] == '\0' || strcmp(record.study_instance_uid, study_uid) == 0);
+                 lvn_spool_may_be_of_study(&record, study_uid, /* if_unknown= */ true);
   }
   return true;
 }

@@ -54,7 +54,7 @@ static void write_file(const char *name, const char *text) {
 static void write_unreadable(void) {
   write_file("objects/01/" DIGEST_OF_NOTHING ".dcm", "no object");
   write_file("objects/01/" DIGEST_OF_NOTHING "-0000000000000000001-1-a-192.0.2.7-CT1.waiting", "");
-  write_file("spool/new/0000000000000000001-" DIGEST_OF_NOTHING ".json", "no record");
+  write_file("spool/new/0000000000000000001-" DIGEST_OF_NOTHING "-no-record.new", "");
 }
 
 static void test_ingest__sets_aside_what_is_no_object(void **state) {

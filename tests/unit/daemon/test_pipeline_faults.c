@@ -174,13 +174,13 @@ static bool has_file(const char *name) {
 static void test_pipeline__unreadable_object_stays_until_it_can_be_set_aside(void **state) {
   static const char object[] = "objects/01/" UNREADABLE ".dcm";
   static const char record[] = "objects/01/" UNREADABLE "-0000000000000000001-1-a-192.0.2.7-CT1.waiting";
-  static const char new_name[] = "spool/new/0000000000000000001-" UNREADABLE ".json";
+  static const char new_name[] = "spool/new/0000000000000000001-" UNREADABLE "-no-record.new";
   char path[LVN_PATH_BYTES];
   (void)state;
   write_file("unreadable", "a file where the folder should be");
   write_file(object, "all that is left of an object");
   write_file(record, "");
-  write_file(new_name, "what the pipeline is told, damaged");
+  write_file(new_name, "");
   receive_ct(); /* wakes the pipeline, and goes on */
   assert_true(comes_to("studies", "status_message", "waiting for a ROI"));
   assert_true(problem_comes_to("stay in the spool"));

@@ -97,9 +97,16 @@ static inline struct lvn_reception_record receive(struct lvn_spool *spool, const
 
 static inline void path_of_new(const struct lvn_spool *spool, const struct lvn_reception_record *record,
                                char ret_path[LVN_PATH_BYTES]) {
-  char name[LVN_OBJECTS_NAME_BYTES];
-  lvn_objects_format_new(record->sha256, record->sequence, name);
-  (void)snprintf(ret_path, LVN_PATH_BYTES, "%s/%s", lvn_spool_get_new_folder(spool), name);
+  assert_good(lvn_spool_record_to_new_path(spool, record, ret_path, &err));
+}
+
+/* Announced from the record in the store, which does not say whether the bytes were new, nor of what study they are. */
+static inline void path_of_again(const struct lvn_spool *spool, const struct lvn_reception_record *record,
+                                 char ret_path[LVN_PATH_BYTES]) {
+  struct lvn_reception_record again = *record;
+  again.study_instance_uid[0] = '\0';
+  again.already_stored = true;
+  path_of_new(spool, &again, ret_path);
 }
 
 /* <state>/objects/ab/<sha256><ending> */

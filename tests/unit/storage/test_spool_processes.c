@@ -77,6 +77,7 @@ static void test_spool__what_a_dead_process_did_not_announce_is_announced(void *
   kill_association(child);
   lvn_spool_remove_dead(spool);
   assert_counts(test_folder, 0, 2, 1);
+  path_of_again(spool, &record, path);
   assert_true(lvn_file_exists(path));
   lvn_spool_close(spool);
 }
