@@ -259,8 +259,13 @@ bool decode_pixels(const Pixels &pixels, std::vector<uint16_t> &ret_values, lvn_
   return take_native(pixels, dataset, ret_values, err);
 }
 
-void frame_to_hu(const Pixels &pixels, const Frame &frame, const uint16_t *values, int16_t *ret_hu) {
-  const size_t count = static_cast<size_t>(pixels.rows) * pixels.columns;
+bool HuTable::is_for(const Pixels &pixels, const Frame &frame) const {
+  return !hu_.empty() && slope_ == frame.slope && intercept_ == frame.intercept && high_bit_ == pixels.high_bit &&
+         bits_stored_ == pixels.bits_stored && is_signed_ == pixels.is_signed && has_padding_ == pixels.has_padding &&
+         padding_value_ == pixels.padding_value && padding_limit_ == pixels.padding_limit;
+}
+
+void HuTable::fill(const Pixels &pixels, const Frame &frame) {
   const unsigned shift = static_cast<unsigned>(pixels.high_bit + 1 - pixels.bits_stored);
   const uint32_t mask = (UINT32_C(1) << pixels.bits_stored) - 1;
   const uint32_t sign = pixels.is_signed ? UINT32_C(1) << (pixels.bits_stored - 1) : 0;
@@ -269,8 +274,7 @@ void frame_to_hu(const Pixels &pixels, const Frame &frame, const uint16_t *value
   };
   const int32_t low = std::min(widen(pixels.padding_value), widen(pixels.padding_limit));
   const int32_t high = std::max(widen(pixels.padding_value), widen(pixels.padding_limit));
-  // A stored value has at most 16 bits, so each is rescaled once.
-  std::vector<int16_t> table(65536);
+  hu_.resize(65536);
   for (uint32_t raw = 0; raw < 65536; raw++) {
     const uint32_t stored = raw >> shift & mask;
     const int32_t value = static_cast<int32_t>(stored ^ sign) - static_cast<int32_t>(sign);
@@ -280,10 +284,25 @@ void frame_to_hu(const Pixels &pixels, const Frame &frame, const uint16_t *value
     // Nothing attenuates less than a vacuum (-1000 HU): what lies far below is a filler outside the reconstruction
     // circle that the object does not declare (-3024 on many GE scanners).
     is_padding = is_padding || hu < -2000.0;
-    table[raw] = is_padding ? LVN_HU_PADDING : static_cast<int16_t>(std::min(std::max(hu, -32767.0), 32767.0));
+    hu_[raw] = is_padding ? LVN_HU_PADDING : static_cast<int16_t>(std::min(std::max(hu, -32767.0), 32767.0));
+  }
+  slope_ = frame.slope;
+  intercept_ = frame.intercept;
+  high_bit_ = pixels.high_bit;
+  bits_stored_ = pixels.bits_stored;
+  is_signed_ = pixels.is_signed;
+  has_padding_ = pixels.has_padding;
+  padding_value_ = pixels.padding_value;
+  padding_limit_ = pixels.padding_limit;
+}
+
+void HuTable::apply(const Pixels &pixels, const Frame &frame, const uint16_t *values, int16_t *ret_hu) {
+  const size_t count = static_cast<size_t>(pixels.rows) * pixels.columns;
+  if (!is_for(pixels, frame)) {
+    fill(pixels, frame);
   }
   for (size_t i = 0; i < count; i++) {
-    ret_hu[i] = table[values[i]];
+    ret_hu[i] = hu_[values[i]];
   }
 }
 

@@ -197,7 +197,7 @@ std::string HuReader::digest_of(const std::vector<size_t> &frames) {
     }
     loaded_ = frame.instance;
     std::vector<int16_t> hu(voxels);
-    frame_to_hu(pixels, frame, values_.data() + number * voxels, hu.data());
+    table_.apply(pixels, frame, values_.data() + number * voxels, hu.data());
     if (!lvn_sha256_update(digest, hu.data(), voxels * sizeof hu[0], &ignored)) {
       return "";
     }

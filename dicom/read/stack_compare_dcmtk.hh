@@ -21,6 +21,7 @@ public:
 private:
   const lvn_study &study_;
   std::vector<uint16_t> values_;
+  HuTable table_;
   size_t loaded_ = SIZE_MAX;
 };
 

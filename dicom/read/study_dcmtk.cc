@@ -1,6 +1,7 @@
 #include "dicom/read/study_dcmtk.hh"
 #include "base/guard.hh"
 #include "base/memory.h"
+#include "dicom/read/parallel.hh"
 
 #include <dcmtk/oflog/oflog.h>
 
@@ -236,23 +237,35 @@ bool open_study(const char *const *paths, size_t path_count, lvn_study &study, l
   return true;
 }
 
-// HU of all slices, in stack order.
-bool load_slices(const lvn_study &study, const Stack &stack, int16_t *target, lvn_error *err) {
+// What one thread decodes with.
+struct Decoder {
   std::vector<uint16_t> values;
-  size_t loaded = SIZE_MAX;
+  HuTable table;
+};
+
+// HU of all slices, in stack order. Frames of one object that follow one another are decoded at once.
+bool load_slices(const lvn_study &study, const Stack &stack, int16_t *target, lvn_error *err) {
   const size_t slice_voxels = static_cast<size_t>(stack.plane.columns) * stack.plane.rows;
-  for (const size_t index : stack.frames) {
-    const Frame &frame = study.frames[index];
-    const Pixels &pixels = study.instances[frame.instance];
-    if (frame.instance != loaded && !decode_pixels(pixels, values, err)) {
+  std::vector<size_t> starts; // in stack.frames, where another object begins
+  for (size_t i = 0; i < stack.frames.size(); i++) {
+    if (i == 0 || study.frames[stack.frames[i]].instance != study.frames[stack.frames[i - 1]].instance) {
+      starts.push_back(i);
+    }
+  }
+  starts.push_back(stack.frames.size());
+  const auto load = [&](Decoder &decoder, size_t run, lvn_error *problem) {
+    const Pixels &pixels = study.instances[study.frames[stack.frames[starts[run]]].instance];
+    if (!decode_pixels(pixels, decoder.values, problem)) {
       return false;
     }
-    loaded = frame.instance;
-    const size_t number = frame.slice.frame_number == 0 ? 0 : frame.slice.frame_number - 1;
-    frame_to_hu(pixels, frame, values.data() + number * slice_voxels, target);
-    target += slice_voxels;
-  }
-  return true;
+    for (size_t i = starts[run]; i < starts[run + 1]; i++) {
+      const Frame &frame = study.frames[stack.frames[i]];
+      const size_t number = frame.slice.frame_number == 0 ? 0 : frame.slice.frame_number - 1;
+      decoder.table.apply(pixels, frame, decoder.values.data() + number * slice_voxels, target + i * slice_voxels);
+    }
+    return true;
+  };
+  return in_parallel<Decoder>(starts.size() - 1, load, err);
 }
 
 bool load_volume(const lvn_study &study, const Stack &stack, lvn_volume *ret_volume, lvn_error *err) {

@@ -157,8 +157,26 @@ bool decode_pixels(const Pixels &pixels, std::vector<uint16_t> &ret_values, lvn_
 // reads the file, whole only where it does not end as it should.
 std::string pixel_length_doubt(DcmItem &dataset, const Pixels &pixels);
 std::string pixel_length_doubt(const Pixels &pixels);
-// One frame in HU, with padding.
-void frame_to_hu(const Pixels &pixels, const Frame &frame, const uint16_t *values, int16_t *ret_hu);
+// One frame in HU, with padding. A stored value has at most 16 bits, so each is rescaled once, for all the frames that
+// follow one another with the same rescale. Belongs to one thread.
+class HuTable {
+public:
+  void apply(const Pixels &pixels, const Frame &frame, const uint16_t *values, int16_t *ret_hu);
+
+private:
+  bool is_for(const Pixels &pixels, const Frame &frame) const;
+  void fill(const Pixels &pixels, const Frame &frame);
+
+  std::vector<int16_t> hu_;
+  double slope_ = 0.0;
+  double intercept_ = 0.0;
+  uint16_t high_bit_ = 0;
+  uint16_t bits_stored_ = 0;
+  bool is_signed_ = false;
+  bool has_padding_ = false;
+  uint16_t padding_value_ = 0;
+  uint16_t padding_limit_ = 0;
+};
 
 } // namespace lvn
 
