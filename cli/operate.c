@@ -10,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "cli/owner.h"
+#include "cli/progress.h"
 #include "daemon/pipeline/rebuild/rebuild.h"
 #define OPTION_CONFIG(target)                                                                                          \
   { "config", "FILE", LVN_OPTION_TEXT, target, "the node's configuration (" LVN_OPERATE_CONFIG ")", false, 0, 0 }
@@ -193,6 +194,10 @@ int lvn_cli_release(int argc, char **argv) {
   return LVN_EXIT_OK;
 }
 
+static void show_progress(void *context, size_t done, size_t total) {
+  lvn_progress_show(context, done, total, NULL);
+}
+
 /* A node that is stopped is rebuilt here; a running one by its pipeline. The index's lock decides, not a guess. */
 static bool rebuild(const char *config_path, struct lvn_rebuild_report *ret_report, struct lvn_error *err) {
   LVN_AUTOJSON json_t *answer = NULL;
@@ -201,7 +206,11 @@ static bool rebuild(const char *config_path, struct lvn_rebuild_report *ret_repo
       !lvn_cli_act_as_owner(config->state_folder, "rebuild-index", err)) {
     return false;
   }
-  if (lvn_rebuild_offline(config, ret_report, err)) {
+  struct lvn_progress progress = lvn_progress_begin("rebuild-index", "objects");
+  const struct lvn_rebuild_watch watch = {.show = show_progress, .context = &progress};
+  bool good = lvn_rebuild_offline(config, &watch, ret_report, err);
+  lvn_progress_end(&progress);
+  if (good) {
     return true;
   }
   if (err->code != LVN_ERROR_CONFLICT ||

@@ -4,6 +4,7 @@
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "cli/phantom_study.h"
+#include "cli/progress.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -69,6 +70,7 @@ static void list_study(FILE *list, const char *name, uint64_t seed, const struct
 
 static bool write_studies(const struct wishes *wishes, const struct lvn_cli_phantom_study *common, FILE *list,
                           struct lvn_error *err) {
+  struct lvn_progress progress = lvn_progress_begin("phantom", "studies");
   (void)fputs("study,roi,class,patient_key,lesion,reference_standard\n", list);
   for (unsigned i = 0; i < wishes->count; i++) {
     struct lvn_cli_phantom_study study = *common;
@@ -84,11 +86,16 @@ static bool write_studies(const struct wishes *wishes, const struct lvn_cli_phan
       return false;
     }
     list_study(list, wishes->count > 1 ? name : ".", study.options.seed, &written);
+    lvn_progress_end(&progress); /* its line is the study's, and comes again below it */
     (void)printf("%s:", wishes->count > 1 ? folder : wishes->output);
     for (size_t lesion = 0; lesion < written.lesion_count; lesion++) {
       (void)printf(" %s", lvn_class_name(written.lesion_class[lesion]));
     }
     (void)printf("\n");
+    (void)fflush(stdout);
+    if (wishes->count > 1) {
+      lvn_progress_show(&progress, i + 1, wishes->count, NULL);
+    }
   }
   return true;
 }

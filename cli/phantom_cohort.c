@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "cli/phantom_study.h"
+#include "cli/progress.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -38,6 +39,16 @@ static void share_slices(unsigned total, unsigned count, uint64_t seed, unsigned
   }
 }
 
+static unsigned count_cases(void) {
+  unsigned count = 0;
+  for (unsigned fold = 0; fold < FOLDS; fold++) {
+    for (int lesion_class = 0; lesion_class < LVN_CLASS_COUNT; lesion_class++) {
+      count += cases_of[fold][lesion_class];
+    }
+  }
+  return count;
+}
+
 static bool write_case(const char *folder, const struct lvn_cli_phantom_study *common, unsigned number,
                        enum lvn_class lesion_class, unsigned slices, unsigned fold, FILE *list, struct lvn_error *err) {
   struct lvn_cli_phantom_study study = *common;
@@ -58,13 +69,13 @@ static bool write_case(const char *folder, const struct lvn_cli_phantom_study *c
   }
   (void)fprintf(list, "%s,%s/%s,%s,PHANTOM-%llu,%u,1\n", name, name, written.roi_file, lvn_class_name(lesion_class),
                 (unsigned long long)study.options.seed, fold + 1);
-  (void)fprintf(stderr, "%s %s %zu slices\n", name, lvn_class_name(lesion_class), written.lesion_slices[0]);
   return true;
 }
 
 static bool write_cases(const char *folder, const struct lvn_cli_phantom_study *study, FILE *list,
                         struct lvn_error *err) {
   unsigned number = 0;
+  struct lvn_progress progress = lvn_progress_begin("phantom", "studies");
   (void)fputs("study_folder,roi,class,patient_key,fold,lesion\n", list);
   for (unsigned fold = 0; fold < FOLDS; fold++) {
     for (int lesion_class = 0; lesion_class < LVN_CLASS_COUNT; lesion_class++) {
@@ -77,6 +88,7 @@ static bool write_cases(const char *folder, const struct lvn_cli_phantom_study *
         if (!write_case(folder, study, number, (enum lvn_class)lesion_class, slices[i], fold, list, err)) {
           return false;
         }
+        lvn_progress_show(&progress, number + 1, count_cases(), NULL);
       }
     }
   }

@@ -1,16 +1,16 @@
 /* livervlm dataset: makes and shows training sets. */
 #include "cli/engine/commands.h"
 #include "cli/options.h"
+#include "cli/progress.h"
 #include "model/cohort/phantom_dataset.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
+
+static struct lvn_progress progress;
 
 static void show_progress(size_t done, size_t total) {
-  if (isatty(STDERR_FILENO) || done % 10 == 0 || done == total) {
-    (void)fprintf(stderr, "phantom %zu of %zu\n", done, total);
-  }
+  lvn_progress_show(&progress, done, total, NULL);
 }
 
 static int dataset_phantom(int argc, char **argv) {
@@ -59,7 +59,9 @@ static int dataset_phantom(int argc, char **argv) {
                    : strcmp(alignment, "truth") == 0   ? LVN_ALIGN_TRUTH
                                                        : LVN_ALIGN_NONE;
   make.lesions_per_phantom = lesions;
+  progress = lvn_progress_begin(usage.command, "phantoms");
   if (!lvn_phantom_dataset_make(&make, show_progress, &summary, &err)) {
+    lvn_progress_end(&progress);
     return lvn_options_fail(usage.command, &err);
   }
   (void)printf("%zu lesions; left out: %zu not aligned, %zu without a voxel\n", summary.lesion_count,

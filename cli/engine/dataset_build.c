@@ -5,6 +5,7 @@
 #include "cli/engine/commands.h"
 #include "cli/operate.h"
 #include "cli/options.h"
+#include "cli/progress.h"
 #include "config/config.h"
 #include "storage/index.h"
 #include "storage/objects.h"
@@ -17,35 +18,27 @@
 #define JOB_BYTES                                                                                                      \
   (3ULL << 30) /* what one study may need; the worker's budget is 4 GB for four phases of 400 slices                   \
                 */
-#define BAR_WIDTH 30
 
 static void json_cleanup(json_t **value) {
   json_decref(*value);
 }
 
+/* What the callbacks of a build need. */
+struct node {
+  const char *config_path;
+  struct lvn_progress progress;
+};
+
 /* ---- progress ---- */
 
 static void show_progress(void *context, const struct lvn_build_progress *progress) {
-  char bar[BAR_WIDTH + 1];
-  (void)context;
-  if (!isatty(STDERR_FILENO)) {
-    return;
-  }
-  size_t filled = BAR_WIDTH * progress->done / progress->rows;
-  for (size_t i = 0; i < BAR_WIDTH; i++) {
-    bar[i] = i < filled ? '#' : '.';
-  }
-  bar[BAR_WIDTH] = '\0';
-  double left = progress->seconds / (double)progress->done * (double)(progress->rows - progress->done);
-  (void)fprintf(stderr, "\r[%s] %zu of %zu rows, %zu left out, %.0f s to go \x1b[K%s", bar, progress->done,
-                progress->rows, progress->left_out, left, progress->done == progress->rows ? "\n" : "");
+  char note[64];
+  (void)snprintf(note, sizeof note, "%zu left out", progress->left_out);
+  struct node *node = context;
+  lvn_progress_show(&node->progress, progress->done, progress->rows, note);
 }
 
 /* ---- studies that the node holds ---- */
-
-struct node {
-  const char *config_path;
-};
 
 static bool add_path(struct lvn_file_names *paths, size_t *capacity, const char *path, struct lvn_error *err) {
   if (!lvn_grow(&paths->names, capacity, paths->count, sizeof *paths->names, OBJECTS_MAX, err)) {
@@ -189,6 +182,7 @@ int lvn_cli_dataset_build(int argc, char **argv) {
   make.analysis.align = !keep_misaligned;
   make.progress = show_progress;
   make.context = &node;
+  node.progress = lvn_progress_begin(usage.command, "rows");
   make.find_study = node.config_path == NULL ? NULL : find_study;
   return build(&usage, &make);
 }

@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "cli/engine/commands.h"
 #include "cli/options.h"
+#include "cli/progress.h"
 #include "model/dataset/predictions.h"
 #include "model/evaluation/evaluation_write.h"
 #include "model/evaluation/rules.h"
@@ -49,8 +50,13 @@ static void side_clear(struct side *side) {
   lvn_case_predictions_clear(&side->answers);
 }
 
+static struct lvn_progress progress;
+
 static void show_progress(size_t done, size_t total) {
-  (void)fprintf(stderr, "\r%zu of %zu lesions%s", done, total, done == total ? "\n" : "");
+  if (done <= 1) { /* of each model that answers */
+    progress = lvn_progress_begin("evaluate", "lesions");
+  }
+  lvn_progress_show(&progress, done, total, NULL);
 }
 
 static bool open_package(const char *folder, struct side *side, struct lvn_error *err) {
@@ -102,8 +108,7 @@ static bool answer(const struct request *request, const char *folder, const stru
   bool good = lvn_classifier_open(&options, &classifier, err);
   if (good) {
     (void)lvn_copy(side->device, sizeof side->device, lvn_classifier_get_info(classifier)->device);
-    good = lvn_case_predictions_run(&side->answers, classifier, dataset, fold,
-                                    isatty(STDERR_FILENO) ? show_progress : NULL, err);
+    good = lvn_case_predictions_run(&side->answers, classifier, dataset, fold, show_progress, err);
   }
   lvn_classifier_close(classifier);
   return good;

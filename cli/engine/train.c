@@ -1,9 +1,12 @@
 /* livervlm train: a model package, a cross-validation or an experiment from a data set. */
 #include "cli/engine/train.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "cli/engine/commands.h"
 #include "cli/options.h"
+#include "cli/progress.h"
+#include "model/report/history.h"
 #include "model/train/recipe.h"
 #include "model/train/trainer.h"
 
@@ -12,15 +15,49 @@
 #include <string.h>
 #include <unistd.h>
 
-void lvn_cli_train_show_epoch(const struct lvn_train_epoch *epoch, void *context) {
-  const char *label = context;
-  (void)printf("%s%s%s epoch %u/%u side %u loss %.4f rate %.2e ", label != NULL ? label : "", label != NULL ? ": " : "",
-               epoch->task, epoch->epoch, epoch->epoch_count, epoch->side, epoch->loss, epoch->learning_rate);
-  if (isfinite(epoch->validation)) {
-    (void)printf("held-out %.3f ", epoch->validation);
+#define TEMPERATURE_MAX 9.99 /* lvn_calibrate_temperature() goes to 10 */
+
+/* Of the process, which trains one model. */
+static struct lvn_history *history;
+static double epoch_started_seconds;
+
+static const char *name_validation(const struct lvn_train_epoch *epoch) {
+  if (strcmp(epoch->task, "training") == 0) {
+    return "held-out accuracy";
   }
-  (void)printf("images/s %.1f, per CPU second %.1f\n", epoch->images_per_second, epoch->images_per_cpu_second);
+  return strcmp(epoch->task, "simsiam") == 0 ? "spread of its outputs" : "held-out orders told";
+}
+
+static void show_epoch(const struct lvn_train_epoch *epoch, void *context) {
+  struct lvn_error err = {0};
+  char spent[LVN_PROGRESS_TIME_BYTES];
+  char left[LVN_PROGRESS_TIME_BYTES];
+  const char *label = context;
+  bool is_training = strcmp(epoch->task, "training") == 0;
+  double seconds = lvn_clock_monotonic_seconds() - epoch_started_seconds;
+  epoch_started_seconds += seconds;
+  lvn_progress_format_time(seconds, spent);
+  lvn_progress_format_time(seconds * (epoch->epoch_count - epoch->epoch), left);
+  (void)printf("%s%s%s%s%s epoch %u of %u: loss %.4f, learning rate %.2e, ", label != NULL ? label : "",
+               label != NULL ? ": " : "", is_training ? "" : "pretraining (", epoch->task, is_training ? "" : ")",
+               epoch->epoch, epoch->epoch_count, epoch->loss, epoch->learning_rate);
+  if (isfinite(epoch->validation)) {
+    (void)printf("%s %.3f, ", name_validation(epoch), epoch->validation);
+  }
+  (void)printf("%u pixels, images/s %.1f, per CPU second %.1f, took %s, %s left of it\n", epoch->side,
+               epoch->images_per_second, epoch->images_per_cpu_second, spent, left);
   (void)fflush(stdout);
+  struct lvn_history_epoch row = {.number = epoch->epoch,
+                                  .side = epoch->side,
+                                  .loss = epoch->loss,
+                                  .learning_rate = epoch->learning_rate,
+                                  .validation = epoch->validation,
+                                  .images_per_second = epoch->images_per_second,
+                                  .seconds = seconds};
+  (void)lvn_copy(row.task, sizeof row.task, epoch->task);
+  if (history != NULL && !lvn_history_add(history, &row, &err)) {
+    (void)fprintf(stderr, "livervlm train: %s\n", err.message); /* the training is worth more than its picture */
+  }
 }
 
 /* The embeddings that come with the program: installed beside it, or in the source tree that it was built in. */
@@ -64,9 +101,38 @@ static bool apply_settings(struct lvn_recipe *recipe, const struct lvn_option_li
   return lvn_recipe_check(recipe, err);
 }
 
+/* What the figures mean, where a newcomer would think that something is broken. */
+static void say_what_it_learnt(const struct lvn_train_summary *summary) {
+  const double chance = 1.0 / LVN_CLASS_COUNT;
+  const double count = (double)summary->held_out_lesions;
+  /* above what guessing reaches in 95 of 100 cases */
+  const double beyond = chance + 1.645 * sqrt(chance * (1.0 - chance) / fmax(count, 1.0));
+  if (summary->held_out_lesions == 0) {
+    return;
+  }
+  if (summary->held_out_accuracy <= beyond) {
+    (void)printf(
+        "This is no better than guessing (%.2f of %zu lesions by chance): the model has learnt nothing yet. It "
+        "needs more epochs, more cases or weights to start from.\n",
+        chance, summary->held_out_lesions);
+  } else if (summary->last_loss > 0.7 * summary->first_loss) {
+    (void)printf("The model is undertrained: its loss fell from %.2f to %.2f only. More epochs will change it.\n",
+                 summary->first_loss, summary->last_loss);
+  }
+  if (summary->temperature >= TEMPERATURE_MAX) {
+    (void)printf("The temperature is at its limit: the probabilities are close to even, and say nothing.\n");
+  }
+}
+
 static bool train_package(const struct lvn_train_options *options, struct lvn_error *err) {
   struct lvn_train_summary summary = {0};
-  if (!lvn_train_run(options, &summary, err)) {
+  if (!lvn_history_create(options->output_folder, options->resume, &history, err)) {
+    return false;
+  }
+  bool good = lvn_train_run(options, &summary, err);
+  lvn_history_destroy(history);
+  history = NULL;
+  if (!good) {
     return false;
   }
   (void)printf("lesions trained on %zu, held out %zu\nimages/s %.1f\nheld-out accuracy %.4f, temperature %.4f, "
@@ -77,6 +143,7 @@ static bool train_package(const struct lvn_train_options *options, struct lvn_er
     (void)printf("outlier score %s: AUC %.3f, %.3f of %zu held-out outliers found\n", summary.outlier_score,
                  summary.outlier_auc, summary.outliers_found, summary.held_out_outliers);
   }
+  say_what_it_learnt(&summary);
   return true;
 }
 
@@ -101,7 +168,8 @@ static int train(const char *command, struct lvn_cli_train *request) {
   request->options.unlabelled_folders = request->unlabelled.values;
   request->options.unlabelled_count = request->unlabelled.count;
   request->options.recipe = &recipe;
-  request->options.progress = lvn_cli_train_show_epoch;
+  request->options.progress = show_epoch;
+  epoch_started_seconds = lvn_clock_monotonic_seconds();
   bool many = request->cross_validate || request->experiment_path != NULL;
   bool good = many ? lvn_cli_train_many(request, &recipe, &err) : train_package(&request->options, &err);
   request->options.recipe = NULL; /* both end here */

@@ -20,9 +20,6 @@ struct lvn_cli_train {
   unsigned jobs;
 };
 
-/* `context` is a label (const char *) before the line, or NULL. */
-void lvn_cli_train_show_epoch(const struct lvn_train_epoch *epoch, void *context);
-
 /* A cross-validation or a experiment; `recipe` is what its rows start from. */
 LVN_MUST_CHECK bool lvn_cli_train_many(const struct lvn_cli_train *request, const struct lvn_recipe *recipe,
                                        struct lvn_error *err);

@@ -147,21 +147,37 @@ static void draw_axes(struct lvn_plot *plot) {
   cairo_restore(plot->cr);
 }
 
+static void begin(struct lvn_plot *plot, double width, double height, const struct lvn_plot_axes *axes) {
+  plot->width = width;
+  plot->height = height;
+  cairo_set_source_rgb(plot->cr, 1, 1, 1);
+  cairo_rectangle(plot->cr, 0, 0, width, height);
+  cairo_fill(plot->cr);
+  if (axes != NULL) {
+    plot->axes = *axes;
+    draw_axes(plot);
+  }
+}
+
 struct lvn_plot *lvn_plot_create(double width, double height, const struct lvn_plot_axes *axes, struct lvn_error *err) {
   struct lvn_plot *plot = lvn_alloc(1, sizeof *plot, err);
   if (plot == NULL) {
     return NULL;
   }
-  plot->width = width;
-  plot->height = height;
   plot->surface = cairo_svg_surface_create_for_stream(receive, plot, width, height);
   plot->cr = cairo_create(plot->surface);
-  cairo_set_source_rgb(plot->cr, 1, 1, 1);
-  cairo_paint(plot->cr);
-  if (axes != NULL) {
-    plot->axes = *axes;
-    draw_axes(plot);
+  begin(plot, width, height, axes);
+  return plot;
+}
+
+struct lvn_plot *lvn_plot_create_on(cairo_t *canvas, double width, double height, const struct lvn_plot_axes *axes,
+                                    struct lvn_error *err) {
+  struct lvn_plot *plot = lvn_alloc(1, sizeof *plot, err);
+  if (plot == NULL) {
+    return NULL;
   }
+  plot->cr = cairo_reference(canvas);
+  begin(plot, width, height, axes);
   return plot;
 }
 
@@ -169,7 +185,7 @@ void lvn_plot_destroy(struct lvn_plot *plot) {
   if (plot != NULL) {
     if (plot->cr != NULL) {
       cairo_destroy(plot->cr);
-      cairo_surface_destroy(plot->surface);
+      cairo_surface_destroy(plot->surface); /* none on a canvas of the caller's */
     }
     lvn_free(plot->data);
     lvn_free(plot);

@@ -1,5 +1,5 @@
-/* Plots as vector pictures (SVG), for the report: axes with round ticks, lines, bars, a legend. Colours are Okabe and
- * Ito's, which readers with colour blindness can tell apart; every series also has a dash of its own. */
+/* Plots as vector pictures (SVG), for the report, or on a canvas: axes with round ticks, lines, bars, a legend. Colours
+ * are Okabe and Ito's, which readers with colour blindness can tell apart; every series also has a dash of its own. */
 #ifndef LVN_MODEL_REPORT_PLOT_H
 #define LVN_MODEL_REPORT_PLOT_H
 
@@ -30,6 +30,9 @@ struct lvn_plot;
 
 /* `axes` NULL: an empty canvas. Points (1/96 inch). NULL without memory. */
 struct lvn_plot *lvn_plot_create(double width, double height, const struct lvn_plot_axes *axes, struct lvn_error *err);
+/* The same with its upper left corner at the origin of a canvas of the caller's; lvn_plot_destroy() ends it. */
+struct lvn_plot *lvn_plot_create_on(cairo_t *canvas, double width, double height, const struct lvn_plot_axes *axes,
+                                    struct lvn_error *err);
 void lvn_plot_destroy(struct lvn_plot *plot); /* NULL is allowed */
 
 /* Borrowed; for what is no curve. */
@@ -48,7 +51,7 @@ void lvn_plot_whisker(struct lvn_plot *plot, size_t style, double x, double low,
 enum lvn_plot_legend { LVN_PLOT_BOTTOM_RIGHT, LVN_PLOT_ABOVE };
 void lvn_plot_draw_legend(struct lvn_plot *plot, enum lvn_plot_legend where);
 
-/* The SVG's bytes, lvn_free() them. No more can be drawn. */
+/* The SVG's bytes of lvn_plot_create(), lvn_free() them. No more can be drawn. */
 LVN_MUST_CHECK bool lvn_plot_finish(struct lvn_plot *plot, unsigned char **ret_data, size_t *ret_bytes,
                                     struct lvn_error *err);
 

@@ -289,7 +289,7 @@ bool lvn_report_training(FILE *stream, const struct lvn_package *package, struct
   (void)fputs("<h2>Training</h2>\n", stream);
   if (json_array_size(history) == 0) {
     (void)fputs(package->manifest == NULL
-                    ? "<p>A cross-validation keeps no models; the epochs of each fold are in its training.csv.</p>\n"
+                    ? "<p>A cross-validation keeps no models; the epochs of each fold are in its history.csv.</p>\n"
                     : "<p>The package holds no history of its training, so there are no training curves.</p>\n",
                 stream);
     return true;

@@ -363,7 +363,7 @@ private:
       text << "\n";
     }
     const std::string bytes = text.str();
-    return lvn_file_replace((std::string(options_.output_folder) + "/training.csv").c_str(), bytes.data(), bytes.size(),
+    return lvn_file_replace((std::string(options_.output_folder) + "/history.csv").c_str(), bytes.data(), bytes.size(),
                             0644, err);
   }
 

@@ -62,7 +62,8 @@ static int compare_objects(const void *left_pointer, const void *right_pointer) 
 }
 
 static bool add_objects(struct lvn_index *index, const struct lvn_objects *objects, struct visit *visit,
-                        struct lvn_rebuild_report *report, struct lvn_error *err) {
+                        const struct lvn_rebuild_watch *watch, struct lvn_rebuild_report *report,
+                        struct lvn_error *err) {
   for (size_t i = 0; i < visit->count; i++) {
     const struct lvn_reception_record *record = &visit->objects[i].record;
     struct lvn_index_object object;
@@ -71,6 +72,9 @@ static bool add_objects(struct lvn_index *index, const struct lvn_objects *objec
     char path[LVN_PATH_BYTES];
     char patient_id[LVN_UID_BYTES];
     char issuer[LVN_UID_BYTES];
+    if (watch != NULL) {
+      watch->show(watch->context, i, visit->count);
+    }
     if (!lvn_objects_path(objects, record->sha256, path, err)) {
       return false;
     }
@@ -191,7 +195,7 @@ static bool restore_jobs(struct lvn_index *index, const struct lvn_config *confi
 }
 
 static bool fill(struct lvn_index *index, const struct lvn_objects *objects, const struct lvn_config *config,
-                 struct lvn_rebuild_report *report, struct lvn_error *err) {
+                 const struct lvn_rebuild_watch *watch, struct lvn_rebuild_report *report, struct lvn_error *err) {
   struct visit visit = {0};
   if (!lvn_index_begin(index, err)) {
     return false;
@@ -201,7 +205,7 @@ static bool fill(struct lvn_index *index, const struct lvn_objects *objects, con
     qsort(visit.objects, visit.count, sizeof *visit.objects, compare_objects);
   }
   report->unreadable = visit.unreadable;
-  good = good && add_objects(index, objects, &visit, report, err) && restore_jobs(index, config, report, err) &&
+  good = good && add_objects(index, objects, &visit, watch, report, err) && restore_jobs(index, config, report, err) &&
          restore_studies(index, config, err) && lvn_index_commit(index, err);
   if (!good) {
     lvn_index_rollback(index);
@@ -213,7 +217,7 @@ static bool fill(struct lvn_index *index, const struct lvn_objects *objects, con
 bool lvn_rebuild_fill(struct lvn_index *index, const struct lvn_objects *objects, const struct lvn_config *config,
                       struct lvn_rebuild_report *ret_report, struct lvn_error *err) {
   *ret_report = (struct lvn_rebuild_report){0};
-  return fill(index, objects, config, ret_report, err);
+  return fill(index, objects, config, NULL, ret_report, err);
 }
 
 /* A folder that was restored from a backup is like one after a power cut, or of an earlier release. */
@@ -224,8 +228,9 @@ static bool recover(const struct lvn_config *config, struct lvn_error *err) {
   return good;
 }
 
-bool lvn_rebuild(struct lvn_index *index, const struct lvn_objects *objects, const struct lvn_config *config,
-                 struct lvn_rebuild_report *ret_report, struct lvn_error *err) {
+static bool rebuild(struct lvn_index *index, const struct lvn_objects *objects, const struct lvn_config *config,
+                    const struct lvn_rebuild_watch *watch, struct lvn_rebuild_report *ret_report,
+                    struct lvn_error *err) {
   struct lvn_error ignored;
   struct lvn_rebuild_report report = {0};
   const struct lvn_removal removal = {.config = config, .index = index, .objects = objects};
@@ -233,7 +238,7 @@ bool lvn_rebuild(struct lvn_index *index, const struct lvn_objects *objects, con
       !lvn_removal_finish_pending(&removal, err)) { /* while an index says what came again since */
     return false;
   }
-  if (lvn_index_rebuild_begin(index, err) && fill(index, objects, config, &report, err) &&
+  if (lvn_index_rebuild_begin(index, err) && fill(index, objects, config, watch, &report, err) &&
       lvn_index_rebuild_commit(index, err)) {
     *ret_report = report;
     return true;
@@ -244,8 +249,13 @@ bool lvn_rebuild(struct lvn_index *index, const struct lvn_objects *objects, con
   return false;
 }
 
-bool lvn_rebuild_offline(const struct lvn_config *config, struct lvn_rebuild_report *ret_report,
-                         struct lvn_error *err) {
+bool lvn_rebuild(struct lvn_index *index, const struct lvn_objects *objects, const struct lvn_config *config,
+                 struct lvn_rebuild_report *ret_report, struct lvn_error *err) {
+  return rebuild(index, objects, config, NULL, ret_report, err);
+}
+
+bool lvn_rebuild_offline(const struct lvn_config *config, const struct lvn_rebuild_watch *watch,
+                         struct lvn_rebuild_report *ret_report, struct lvn_error *err) {
   struct lvn_index *index = NULL;
   struct lvn_objects *objects = NULL;
   if (!lvn_index_open(config->state_folder, config->job_attempts_max, &index, err)) {
@@ -256,7 +266,7 @@ bool lvn_rebuild_offline(const struct lvn_config *config, struct lvn_rebuild_rep
     }
   }
   bool good =
-      lvn_objects_open(config->state_folder, &objects, err) && lvn_rebuild(index, objects, config, ret_report, err);
+      lvn_objects_open(config->state_folder, &objects, err) && rebuild(index, objects, config, watch, ret_report, err);
   lvn_objects_close(objects);
   lvn_index_close(index);
   return good;

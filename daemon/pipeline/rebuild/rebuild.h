@@ -30,9 +30,15 @@ LVN_MUST_CHECK bool lvn_rebuild_fill(struct lvn_index *index, const struct lvn_o
                                      const struct lvn_config *config, struct lvn_rebuild_report *ret_report,
                                      struct lvn_error *err);
 
-/* Rebuilds the index of a node whose pipeline does not run. LVN_ERROR_CONFLICT when it does. */
-LVN_MUST_CHECK bool lvn_rebuild_offline(const struct lvn_config *config, struct lvn_rebuild_report *ret_report,
-                                        struct lvn_error *err);
+/* Who wants to see how far it is. */
+struct lvn_rebuild_watch {
+  void (*show)(void *context, size_t done, size_t total); /* objects */
+  void *context;
+};
+
+/* Rebuilds the index of a node whose pipeline does not run. LVN_ERROR_CONFLICT when it does. `watch` may be NULL. */
+LVN_MUST_CHECK bool lvn_rebuild_offline(const struct lvn_config *config, const struct lvn_rebuild_watch *watch,
+                                        struct lvn_rebuild_report *ret_report, struct lvn_error *err);
 
 #ifdef __cplusplus
 }

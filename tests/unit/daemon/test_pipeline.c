@@ -154,11 +154,11 @@ static void test_pipeline__stops_cleanly_and_holds_its_index_alone(void **state)
   (void)state;
   receive_ct();
   assert_true(comes_to("studies", "status_message", "waiting for a ROI"));
-  assert_false(lvn_rebuild_offline(&config, &report, &err));
+  assert_false(lvn_rebuild_offline(&config, NULL, &report, &err));
   assert_int_equal(err.code, LVN_ERROR_CONFLICT);
   int status = end_process(&pipeline_pid, SIGTERM);
   assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-  assert_good(lvn_rebuild_offline(&config, &report, &err));
+  assert_good(lvn_rebuild_offline(&config, NULL, &report, &err));
   assert_int_equal(report.objects, 3);
 }
 
