@@ -11,26 +11,37 @@
 #include <math.h>
 #include <string.h>
 
+/* Light and dark by the reader's system; narrow pages scroll their tables, not themselves. The plots are drawn on
+ * white: in the dark they are turned, colours kept. */
 static const char style[] =
-    "body{font:15px/1.45 \"DejaVu Sans\",Arial,sans-serif;color:#222;background:#fff;max-width:1000px;"
+    ":root{color-scheme:light dark;--text:#222;--ground:#fff;--quiet:#555;--line:#ccc;--strong:#888;"
+    "--box:#f6f6f6;--warn:#fdf1e8}"
+    "@media (prefers-color-scheme:dark){:root{--text:#e4e4e4;--ground:#161616;--quiet:#aaa;--line:#444;--strong:#888;"
+    "--box:#222;--warn:#3a2412}.plots img{filter:invert(.92) hue-rotate(180deg)}}"
+    "body{font:15px/1.45 \"DejaVu Sans\",Arial,sans-serif;color:var(--text);background:var(--ground);max-width:1000px;"
     "margin:24px auto;padding:0 20px}"
-    "h1{font-size:24px;margin:0 0 6px}h2{font-size:19px;margin:36px 0 10px;border-bottom:1px solid #bbb}"
+    "h1{font-size:24px;margin:0 0 6px}h2{font-size:19px;margin:36px 0 10px;border-bottom:1px solid var(--line)}"
     "h3{font-size:16px;margin:24px 0 8px}"
     "table{border-collapse:collapse;margin:14px 0;font-size:14px}caption{text-align:left;font-weight:bold;"
-    "padding:4px 0}th,td{border-bottom:1px solid #ddd;padding:4px 12px 4px "
+    "padding:4px 0}th,td{border-bottom:1px solid var(--line);padding:4px 12px 4px "
     "0;text-align:right;vertical-align:top;white-space:nowrap}"
     "th[scope=row],thead th:first-child{text-align:left}th[scope=row]{font-weight:normal;white-space:normal}thead "
-    "th{border-bottom:1px solid #888}"
+    "th{border-bottom:1px solid var(--strong)}"
     "td:last-child,th:last-child{padding-right:0}"
     ".wide td,.wide th{text-align:left;overflow-wrap:anywhere;white-space:normal}"
-    ".notice{border-left:6px solid #d55e00;background:#fdf1e8;padding:10px 14px;margin:14px 0}"
-    ".note{color:#555;font-size:13.5px;max-width:72ch}"
-    ".plots{display:flex;flex-wrap:wrap;gap:18px}figure{margin:0 0 14px}"
+    ".notice{border-left:6px solid #d55e00;background:var(--warn);padding:10px 14px;margin:14px 0}"
+    ".note{color:var(--quiet);font-size:13.5px;max-width:72ch}"
+    ".plots{display:flex;flex-wrap:wrap;gap:18px}figure{margin:0 0 14px;max-width:100%}.plots img{max-width:100%;"
+    "height:auto}"
     ".case img{width:100%;max-width:760px;height:auto}figcaption{font-size:13.5px}"
-    ".cards{display:flex;flex-wrap:wrap;gap:14px;margin:16px 0}.card{border:1px solid #ccc;padding:10px 12px;"
-    "flex:1 1 150px}.card b{display:block;font-size:24px}.card span{font-size:13px;color:#444}"
-    "pre{white-space:pre-wrap;overflow-wrap:anywhere;font-size:12.5px;background:#f6f6f6;padding:10px}"
-    "@media print{figure,table{break-inside:avoid}}";
+    ".cards{display:flex;flex-wrap:wrap;gap:14px;margin:16px 0}.card{border:1px solid var(--line);padding:10px 12px;"
+    "flex:1 1 150px}.card b{display:block;font-size:24px}.card span{font-size:13px;color:var(--quiet)}"
+    "pre{white-space:pre-wrap;overflow-wrap:anywhere;font-size:12.5px;background:var(--box);padding:10px}"
+    "@media (max-width:760px){body{padding:0 12px}table{display:block;overflow-x:auto;max-width:100%}}"
+    "@media print{:root{color-scheme:light;--text:#000;--ground:#fff;--quiet:#333;--line:#aaa;--box:#fff;--warn:#fff}"
+    ".plots "
+    "img{filter:none}body{max-width:none;margin:0;padding:0;font-size:10pt}figure,table,.card{break-inside:avoid}"
+    "h2,h3,caption{break-after:avoid}}";
 
 static bool mentions_phantom(const char *text) {
   return strcasestr(text, "phantom") != NULL || strcasestr(text, "synthetic") != NULL;
@@ -45,7 +56,8 @@ static void put_phantom_notice(FILE *stream, const struct lvn_evaluation_subject
                 stream);
   }
   if (model) {
-    (void)fputs("<p class=\"notice\"><strong>The model was trained on synthetic phantoms.</strong> It knows no patient."
+    (void)fputs("<p class=\"notice\"><strong>The model was trained on synthetic phantoms.</strong> It has never seen "
+                "patient data."
                 "</p>\n",
                 stream);
   }
@@ -72,7 +84,7 @@ static void put_cards(FILE *stream, const struct lvn_evaluation *e) {
   put_card(stream, "Macro AUC", lesion->figures.macro_auc,
            (struct lvn_interval){boot->low.macro_auc, boot->high.macro_auc});
   put_card(stream, "Calibration error", lesion->ece, none);
-  put_card(stream, "Accuracy, answered", e->accuracy_answered, e->accuracy_answered_wilson);
+  put_card(stream, "Accuracy of those answered", e->accuracy_answered, e->accuracy_answered_wilson);
   (void)fputs("</div>\n", stream);
 }
 

@@ -110,7 +110,7 @@ static bool plot_confusion(FILE *stream, const struct lvn_evaluation *e, struct 
 static bool plot_reliability(FILE *stream, const struct lvn_evaluation *e, struct lvn_error *err) {
   static const struct lvn_plot_axes axes = {"Reliability: is a probability what it says?",
                                             "Probability of the answer, mean of its bin",
-                                            "Share of right answers",
+                                            "Fraction correct",
                                             0,
                                             1,
                                             0,
@@ -161,7 +161,7 @@ static bool plot_risk(FILE *stream, const struct lvn_evaluation *e, struct lvn_e
   }
   (void)snprintf(title, sizeof title, "Risk and coverage, area %.3f", e->aurc);
   const struct lvn_plot_axes axes = {
-      title, "Share of lesions answered, the most confident first", "Share of wrong answers", 0, 1, 0, fmin(1.0, top)};
+      title, "Share of lesions answered, the most confident first", "Fraction wrong", 0, 1, 0, fmin(1.0, top)};
   struct lvn_plot *plot = lvn_plot_create(WIDTH, HEIGHT, &axes, err);
   if (plot == NULL) {
     return false;
@@ -185,7 +185,7 @@ static bool plot_decision(FILE *stream, const struct lvn_evaluation *e, struct l
     all[k] = e->decision[k].all;
     top = fmax(top, fmax(model[k], all[k]));
   }
-  const struct lvn_plot_axes axes = {"Decision curve: acting on malignancy (HCC)",
+  const struct lvn_plot_axes axes = {"Decision curve: treating as malignant (HCC)",
                                      "Probability from which one would act",
                                      "Net benefit per lesion",
                                      0,
