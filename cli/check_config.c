@@ -2,7 +2,7 @@
 #include "base/memory.h"
 #include "cli/commands.h"
 #include "cli/options.h"
-#include "config/config.h"
+#include "config/config_tls.h"
 
 #include <stdio.h>
 
@@ -21,6 +21,10 @@ static int check(const struct lvn_usage *usage, const char *path, bool print, bo
   struct lvn_error err = {0};
   LVN_AUTOFREE struct lvn_config *config = lvn_alloc(1, sizeof *config, &err);
   if (config == NULL || !lvn_config_load(path, config, &err)) {
+    return lvn_options_fail(usage->command, &err);
+  }
+  if (!print && !lvn_config_check_tls(config, &err)) {
+    (void)lvn_error_prefix(&err, "%s", path);
     return lvn_options_fail(usage->command, &err);
   }
   if (print) {

@@ -69,7 +69,7 @@ size_t lvn_config_warn(const struct lvn_config *config, lvn_config_warning_visit
   bool has_sender = false;
   bool has_destination = false;
   look_at_folders(&warning, config);
-  if (config->web_port != 0 && !is_loopback(config->web_address)) {
+  if (config->web_port != 0 && !is_loopback(config->web_address) && strcmp(config->web_tls, "mutual") != 0) {
     warn(&warning, "web_address: /health and /metrics have no login, and '%s' is not this machine alone",
          config->web_address);
   }

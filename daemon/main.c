@@ -1,7 +1,7 @@
 /* livervlmd: the node. Reads the configuration, then is the supervisor of all roles or of one. */
 #include "base/log.h"
 #include "base/memory.h"
-#include "config/config.h"
+#include "config/config_tls.h"
 #include "daemon/pipeline/run.h"
 #include "daemon/receiver/receiver.h"
 #include "daemon/supervisor/supervisor.h"
@@ -139,6 +139,10 @@ int main(int argc, char **argv) {
     return err.code == LVN_ERROR_NOMEM ? EXIT_FAILED : EXIT_USAGE;
   }
   if (arguments.only_checks) {
+    if (!lvn_config_check_tls(config, &err)) {
+      (void)fprintf(stderr, "livervlmd: %s: %s\n", arguments.config_path, err.message);
+      return EXIT_USAGE;
+    }
     (void)printf("%s: good; %zu peer%s\n", arguments.config_path, config->peer_count,
                  config->peer_count == 1 ? "" : "s");
     return EXIT_OK;

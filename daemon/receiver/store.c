@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "daemon/receiver/caller.h"
 #include "dicom/scan/meta.h"
 #include "dicom/scan/scan.h"
 
@@ -15,6 +16,7 @@
 
 struct lvn_store {
   struct lvn_store_options options;
+  const struct lvn_tls_call *tls_call;
   const struct lvn_config_peer *peer; /* NULL until admitted */
   bool is_rejected;                   /* which has its log line */
   struct lvn_spool_marker *marker;
@@ -93,6 +95,16 @@ static enum lvn_admission reject(struct lvn_store *store, const struct lvn_assoc
   return admission;
 }
 
+void lvn_store_set_tls_call(struct lvn_store *store, const struct lvn_tls_call *call) {
+  store->tls_call = call;
+}
+
+/* Of the certificate that this connection is encrypted with; NULL: it is not. */
+static const struct lvn_tls_identity *find_identity(const struct lvn_store *store) {
+  const bool is_encrypted = store->tls_call != NULL && lvn_tls_call_is_encrypted(store->tls_call);
+  return is_encrypted ? lvn_tls_call_get_identity(store->tls_call) : NULL;
+}
+
 enum lvn_admission lvn_store_admit(void *user_data, const struct lvn_association_peer *caller) {
   struct lvn_store *store = user_data;
   struct lvn_error err;
@@ -100,6 +112,10 @@ enum lvn_admission lvn_store_admit(void *user_data, const struct lvn_association
   const struct lvn_config_peer *peer = lvn_config_admit(config, caller->calling_aet, caller->address);
   if (peer == NULL) {
     return reject(store, caller, LVN_REJECT_CALLING_AET, "no peer with this AE title may send from this address");
+  }
+  const char *refusal = lvn_caller_refuse(config, peer, find_identity(store));
+  if (refusal != NULL) {
+    return reject(store, caller, LVN_REJECT_CALLING_AET, refusal);
   }
   if (config->check_called_aet && !is_same_aet(config->ae_title, caller->called_aet)) {
     return reject(store, caller, LVN_REJECT_CALLED_AET, "it called another AE title");
@@ -120,8 +136,8 @@ enum lvn_admission lvn_store_admit(void *user_data, const struct lvn_association
   store->peer = peer;
   (void)lvn_copy(store->calling_aet, sizeof store->calling_aet, peer->aet);
   (void)lvn_copy(store->address, sizeof store->address, caller->address);
-  lvn_log(LVN_LOG_INFO, "event=association-opened assoc=%s peer=%s address=%s", store->association_id, peer->name,
-          store->address);
+  lvn_log(LVN_LOG_INFO, "event=association-opened assoc=%s peer=%s address=%s tls=%s", store->association_id,
+          peer->name, store->address, find_identity(store) != NULL ? "yes" : "no");
   return LVN_ADMIT;
 }
 

@@ -1,0 +1,21 @@
+#include "config/config_tls.h"
+
+#include "base/clock.h"
+
+#include <stddef.h>
+
+bool lvn_config_load_tls(const struct lvn_config *config, struct lvn_tls **ret_tls, struct lvn_error *err) {
+  const struct lvn_tls_files files = {.certificate = config->certificate,
+                                      .private_key = config->private_key,
+                                      .trusted_certificates = config->trusted_certificates};
+  *ret_tls = NULL;
+  return !lvn_config_has_tls(config) || lvn_tls_load(&files, ret_tls, err);
+}
+
+bool lvn_config_check_tls(const struct lvn_config *config, struct lvn_error *err) {
+  struct lvn_tls *tls = NULL;
+  const bool good =
+      lvn_config_load_tls(config, &tls, err) && (tls == NULL || lvn_tls_check_dates(tls, lvn_clock_wall_ms(), err));
+  lvn_tls_release(tls);
+  return good;
+}
