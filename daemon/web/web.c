@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/memory.h"
 
 #define SILENCE_MAX_SECONDS 20.0
@@ -219,7 +220,7 @@ static struct MHD_Daemon *start_server(struct lvn_web *web, const struct lvn_web
     options[count++] = (struct MHD_OptionItem){MHD_OPTION_SOCK_ADDR, 0, &web->place.address};
   }
   if (tls != NULL) {
-    flags |= MHD_USE_TLS;
+    flags |= MHD_USE_TLS | MHD_USE_ITC; /* without the latter there is no MHD_quiesce_daemon() */
     options[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_CERT, 0, tls->certificate};
     options[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_KEY, 0, tls->private_key};
     options[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)PRIORITIES};
@@ -234,15 +235,17 @@ static struct MHD_Daemon *start_server(struct lvn_web *web, const struct lvn_web
 }
 
 bool lvn_web_set_tls(struct lvn_web *web, const struct lvn_web_tls *tls, struct lvn_error *err) {
-  const int listen_fd = MHD_quiesce_daemon(web->server);
-  const int own_fd = listen_fd >= 0 ? fcntl(listen_fd, F_DUPFD_CLOEXEC, 0) : -1;
-  struct MHD_Daemon *server = own_fd >= 0 ? start_server(web, tls, own_fd) : NULL;
+  const int listen_fd = web->server != NULL ? MHD_quiesce_daemon(web->server) : -1;
+  LVN_AUTOCLOSE int spare_fd = listen_fd >= 0 ? fcntl(listen_fd, F_DUPFD_CLOEXEC, 0) : -1;
+  if (listen_fd < 0) {
+    return lvn_error_set(err, LVN_ERROR_IO, "the HTTP server cannot be made anew");
+  }
+  struct MHD_Daemon *server = start_server(web, tls, listen_fd);
   const bool good = server != NULL;
   if (!good) {
     (void)lvn_error_set(err, LVN_ERROR_IO, "the HTTP server cannot use the certificates that were read");
-    server = listen_fd >= 0 ? start_server(web, &web->tls, listen_fd) : NULL;
-  } else {
-    (void)close(listen_fd);
+    server = spare_fd >= 0 ? start_server(web, &web->tls, spare_fd) : NULL;
+    spare_fd = -1;
   }
   MHD_stop_daemon(web->server);
   web->server = server;

@@ -7,7 +7,7 @@ import subprocess
 
 
 def openssl(*words, age_days=0, **options):
-    clock = ["faketime", "-f", f"{-age_days}d"] if age_days else []
+    clock = ["faketime", "-f", f"{-age_days:+d}d"] if age_days else []
     done = subprocess.run([*clock, "openssl", *map(str, words)], capture_output=True, text=True, timeout=60, **options)
     assert done.returncode == 0, (words, done.stderr)
     return done.stdout

@@ -138,8 +138,6 @@ def test_half_open_handshakes_delay_nobody(hospital):
     assert hospital.echo(hospital.scanner).returncode == 0
     assert time.monotonic() - started < 1
     for connection in held:
-        connection.settimeout(20)  # negotiate_seconds cuts them
-        assert connection.recv(100) in (b"",) or True
         connection.close()
 
 
@@ -181,7 +179,7 @@ def test_a_silent_server_ends_a_call_in_time(hospital):
         config.write_text(hospital.node.config.read_text() + "[outbound]\nconnect_seconds = 1\n")
         started = time.monotonic()
         done = harness.run(harness.BIN / "livervlm", "echo", "pacs", "--config", config, check=False)
-        assert done.returncode == 1 and "took too long" in done.stderr, done
+        assert done.returncode == 1 and "took longer" in done.stderr, done
         assert time.monotonic() - started < 4
 
 
@@ -198,7 +196,7 @@ def test_certificates_are_read_again_and_their_end_is_told(hospital):
         os.replace(new, old)
     hospital.node.process.send_signal(signal.SIGHUP)
     mine = ["-cert", hospital.scanner.certificate, "-key", hospital.scanner.key]
-    for port in (hospital.tls_port, hospital.node.web_port):
+    for port in (hospital.node.web_port, hospital.tls_port):
         harness.wait_until(lambda where=port: "CN = fresh" in s_client(where, *mine), 15, f"the new certificate at {port}")
     sentence = r"the certificate of CN=fresh,O=Test hospital ends on \d{4}-\d\d-\d\d, in \d days"
     harness.wait_until(lambda: re.search(r"^ok; " + sentence, curl(hospital, "/health").stdout), 10, "/health")

@@ -18,6 +18,7 @@
 #define PROBLEM_BYTES 256
 #define CERTIFICATE_BYTES 400
 #define DAY_MS 86400000
+#define LOOK_MS 2000
 
 struct lvn_watch {
   struct lvn_watch_needs needs;
@@ -29,6 +30,7 @@ struct lvn_watch {
   int64_t due_ms;
   char certificates[CERTIFICATE_BYTES]; /* what was said of them last */
   int64_t next_certificates_ms;
+  int64_t next_look_ms;
 };
 
 bool lvn_watch_create(const struct lvn_watch_needs *needs, struct lvn_watch **ret_watch, struct lvn_error *err) {
@@ -89,6 +91,10 @@ void lvn_watch_describe_certificates(const struct lvn_watch *watch, char *ret_te
 static void warn_of_certificates(struct lvn_watch *watch, int64_t now_ms) {
   char text[CERTIFICATE_BYTES];
   char quoted[CERTIFICATE_BYTES + 64];
+  if (now_ms < watch->next_look_ms) {
+    return;
+  }
+  watch->next_look_ms = now_ms + LOOK_MS;
   lvn_watch_describe_certificates(watch, text, sizeof text);
   if (text[0] != '\0' && (strcmp(text, watch->certificates) != 0 || now_ms >= watch->next_certificates_ms)) {
     lvn_log(LVN_LOG_WARNING, "event=certificate-ends reason=%s", lvn_log_quote(quoted, sizeof quoted, text));
@@ -195,9 +201,9 @@ int64_t lvn_watch_tick(struct lvn_watch *watch, int64_t now_ms) {
   log_events(watch);
   if (now_ms >= watch->next_minute_ms) {
     warn_of_waiting(watch, lvn_clock_wall_ms());
-    warn_of_certificates(watch, now_ms);
     watch->next_minute_ms = now_ms + MINUTE_MS;
   }
+  warn_of_certificates(watch, now_ms);
   lvn_tick_at(&watch->due_ms, watch->next_minute_ms);
   if (watch->needs.web != NULL) {
     if (now_ms >= watch->next_publish_ms) {
