@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/inotify.h>
 #include <unistd.h>
@@ -12,6 +13,8 @@
 #include "base/memory.h"
 #include "base/process.h"
 #include "config/config_tls.h"
+#include "daemon/audit/audit.h"
+#include "daemon/audit/forward.h"
 #include "daemon/pipeline/pipeline.h"
 #include "daemon/pipeline/rebuild/rebuild.h"
 #include "daemon/pipeline/shared/tick.h"
@@ -30,6 +33,7 @@ struct process {
   int inotify_fd; /* of the spool */
   struct lvn_loop_source *inotify;
   struct lvn_web *web; /* NULL: off */
+  struct lvn_audit_forward *audit_forward;
   struct lvn_pipeline *pipeline;
 };
 
@@ -61,6 +65,24 @@ static bool use_tls(const struct lvn_config *config, struct lvn_error *err) {
   return true;
 }
 
+static void audit_changes(const struct lvn_config *before, const struct lvn_config *after, const char *path) {
+  struct lvn_error ignored;
+  char *changes = NULL;
+  size_t bytes = 0;
+  FILE *stream = open_memstream(&changes, &bytes);
+  if (stream != NULL) {
+    (void)!lvn_config_print_changes(before, after, stream, &ignored);
+    (void)fclose(stream);
+  }
+  for (char *at = changes; at != NULL && *at != '\0'; at++) {
+    *at = *at == '\n' ? ';' : *at;
+  }
+  lvn_audit_write(after, &(struct lvn_audit_event){.kind = LVN_AUDIT_CONFIGURATION_CHANGED,
+                                                   .description = bytes > 0 ? changes : "read again",
+                                                   .subject = path});
+  lvn_free(changes);
+}
+
 static void reload(struct process *process) {
   struct lvn_error err;
   LVN_AUTOFREE struct lvn_config *fresh = lvn_alloc(1, sizeof *fresh, &err);
@@ -73,7 +95,9 @@ static void reload(struct process *process) {
     lvn_log_error(LVN_LOG_ERROR, "reload-failed", &err, "action=old-configuration-kept");
     return;
   }
+  audit_changes(&process->config, fresh, process->config_path);
   process->config = *fresh;
+  lvn_audit_forward_set_config(process->audit_forward, fresh);
   if (!start_web(process, &err)) {
     lvn_log_error(LVN_LOG_ERROR, "web-reload-failed", &err, "action=old-certificates-kept");
   }
@@ -173,12 +197,14 @@ static bool open_all(struct process *process, struct lvn_error *err) {
          lvn_spool_open(config->state_folder, &process->spool, err) &&
          lvn_spool_recover(process->spool, /* always= */ false, err) && watch_spool(process, err) &&
          rebuild_when_lost(process, err) && go_on_counting(process, err) && use_tls(config, err) &&
-         start_web(process, err) && create_pipeline(process, err);
+         start_web(process, err) && lvn_audit_forward_start(config, &process->audit_forward, err) &&
+         create_pipeline(process, err);
 }
 
 static void close_all(struct process *process) {
   lvn_pipeline_destroy(process->pipeline);
   lvn_web_stop(process->web);
+  lvn_audit_forward_stop(process->audit_forward);
   lvn_spool_close(process->spool);
   lvn_objects_close(process->objects);
   lvn_index_close(process->index);

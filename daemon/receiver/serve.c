@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "daemon/audit/audit.h"
 #include "daemon/receiver/caller.h"
 #include "dicom/net/dimse/dimse.h"
 #include "dicom/net/services/storage.h"
@@ -71,6 +72,11 @@ int lvn_serve_connection(const struct lvn_store_options *options, int socket_fd,
     char reason[sizeof err.message + 64];
     lvn_log(LVN_LOG_WARNING, "event=tls-refused address=%s reason=%s", address,
             lvn_log_quote(reason, sizeof reason, err.message));
+    lvn_audit_write(options->config, &(struct lvn_audit_event){.kind = LVN_AUDIT_CALLER_REFUSED,
+                                                               .has_failed = true,
+                                                               .description = err.message,
+                                                               .peer_host = address,
+                                                               .subject = address});
     return 0;
   }
   lvn_store_log_end(store, address, lvn_clock_monotonic_seconds() - since, good, &err);

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "daemon/audit/transfer.h"
 #include "daemon/receiver/caller.h"
 #include "dicom/scan/meta.h"
 #include "dicom/scan/scan.h"
@@ -21,6 +22,7 @@ struct lvn_store {
   bool is_rejected;                   /* which has its log line */
   struct lvn_spool_marker *marker;
   struct lvn_store_counts counts;
+  struct lvn_audit_transfer *transfer; /* NULL: there is no audit */
   char association_id[33];
   char calling_aet[17];
   char address[64];
@@ -44,6 +46,9 @@ bool lvn_store_create(const struct lvn_store_options *options, struct lvn_store 
     return false;
   }
   store->options = *options;
+  if (lvn_config_has_audit(options->config) && !lvn_audit_transfer_create(&store->transfer, err)) {
+    return false;
+  }
   for (size_t i = 0; i < sizeof random; i++) {
     (void)snprintf(store->association_id + 2 * i, 3, "%02x", random[i]);
   }
@@ -55,6 +60,7 @@ void lvn_store_destroy(struct lvn_store *store) {
   if (store != NULL) {
     lvn_spool_abandon(store->writer);
     lvn_spool_marker_destroy(store->marker);
+    lvn_audit_transfer_destroy(store->transfer);
     lvn_free(store);
   }
 }
@@ -92,6 +98,14 @@ static enum lvn_admission reject(struct lvn_store *store, const struct lvn_assoc
   lvn_log(LVN_LOG_WARNING, "event=association-rejected assoc=%s calling=%s address=%s reason=\"%s\"",
           store->association_id, lvn_log_quote(aet, sizeof aet, caller->calling_aet),
           lvn_log_quote(address, sizeof address, caller->address), reason);
+  if (admission != LVN_REJECT_BUSY) { /* a shortage is no matter of security */
+    lvn_audit_write(store->options.config, &(struct lvn_audit_event){.kind = LVN_AUDIT_CALLER_REFUSED,
+                                                                     .has_failed = true,
+                                                                     .description = reason,
+                                                                     .peer_aet = caller->calling_aet,
+                                                                     .peer_host = caller->address,
+                                                                     .subject = caller->address});
+  }
   return admission;
 }
 
@@ -214,6 +228,10 @@ static uint16_t commit(struct lvn_store *store, const struct lvn_scan *scan) {
     lvn_spool_abandon(lvn_steal(&store->writer));
     return refuse(store, LVN_STORE_OUT_OF_RESOURCES, err.message);
   }
+  if (store->transfer != NULL &&
+      !lvn_audit_transfer_add(store->transfer, scan->study_instance_uid, scan->patient_id, scan->sop_class_uid, &err)) {
+    lvn_log_error(LVN_LOG_ERROR, "audit-incomplete", &err, "assoc=%s", store->association_id);
+  }
   char digest[LVN_SHA256_TEXT_BYTES];
   lvn_sha256_to_text(record.sha256, digest);
   store->counts.stored++;
@@ -302,6 +320,14 @@ void lvn_store_log_end(const struct lvn_store *store, const char *address, doubl
                        const struct lvn_error *err) {
   char reason[sizeof err->message + 64];
   const char *text = good ? "\"released\"" : lvn_log_quote(reason, sizeof reason, err->message);
+  if (store->transfer != NULL) {
+    const struct lvn_audit_event event = {.kind = LVN_AUDIT_OBJECTS_RECEIVED,
+                                          .has_failed = !good,
+                                          .description = good ? NULL : err->message,
+                                          .peer_aet = store->calling_aet,
+                                          .peer_host = store->address};
+    lvn_audit_transfer_write(store->transfer, store->options.config, &event);
+  }
   if (store->peer != NULL) {
     lvn_log(LVN_LOG_INFO,
             "event=association-closed assoc=%s peer=%s stored=%" PRIu32 " duplicate=%" PRIu32 " discarded=%" PRIu32

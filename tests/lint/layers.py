@@ -13,7 +13,7 @@ BASE = ("base",)
 IMAGE = ("base", "model/image")
 LOOP = ("base", "base/loop")
 STORE = BASE + ("config", "storage", "base/tls")
-MODULE = STORE + ("daemon/pipeline/shared",)  # a module knows no other module
+MODULE = STORE + ("daemon/audit", "daemon/pipeline/shared")  # a module knows no other module
 MODULES = tuple(f"daemon/pipeline/{name}" for name in ("ingest", "assembly", "scheduler", "outbox", "fetch", "retention"))
 ROOMS = {
     "base": (),
@@ -49,14 +49,15 @@ ROOMS = {
     "analysis/dataset": IMAGE + ("model/tensor", "model/draw", "model/dataset", "dicom/scan", "dicom/read",
                                  "analysis/findings", "analysis"),
     "daemon/web": BASE,
-    "daemon/receiver": LOOP + ("config", "storage", "base/tls", "dicom/scan", "dicom/net/transport",
+    "daemon/audit": BASE + ("base/tls", "config", "dicom/net/transport"),
+    "daemon/receiver": LOOP + ("config", "storage", "base/tls", "daemon/audit", "dicom/scan", "dicom/net/transport",
                                "dicom/net/association", "dicom/net/dimse", "dicom/net/services"),
     "daemon/supervisor": LOOP + ("config",),
-    "daemon/pipeline/shared": STORE + ("dicom/scan",),
+    "daemon/pipeline/shared": STORE + ("daemon/audit", "dicom/scan"),
     "daemon/pipeline/ingest": MODULE,
     "daemon/pipeline/assembly": MODULE,
     "daemon/pipeline/scheduler": MODULE + ("base/loop", "dicom/scan"),
-    "daemon/pipeline/outbox": MODULE + ("base/loop", "dicom/net/services"),
+    "daemon/pipeline/outbox": MODULE + ("base/loop", "dicom/scan", "dicom/net/services"),
     "daemon/pipeline/fetch": MODULE,
     "daemon/pipeline/retention": MODULE,
     "daemon/pipeline/rebuild": MODULE + ("daemon/pipeline/retention",),
@@ -65,7 +66,7 @@ ROOMS = {
     "daemon/pipeline": MODULE + MODULES + ("base/loop", "daemon/pipeline/rebuild", "daemon/pipeline/watch",
                                            "daemon/pipeline/control", "daemon/web"),
     "daemon/worker": LOOP + ("config", "analysis"),
-    "daemon": BASE + ("base/tls", "config", "daemon/supervisor", "daemon/receiver", "daemon/pipeline", "daemon/worker"),
+    "daemon": BASE + ("base/tls", "config", "daemon/audit", "daemon/supervisor", "daemon/receiver", "daemon/pipeline", "daemon/worker"),
 }
 ROOMS["cli"] = IMAGE + ("base/tls", "config", "model/tensor", "model/text", "model/phantom", "model/network",
                         "dicom/net/services", "dicom/write",

@@ -13,6 +13,7 @@ import pynetdicom
 import pytest
 from pynetdicom.sop_class import Verification
 
+import audit_io
 import harness
 from certificates import Authority
 
@@ -216,6 +217,7 @@ def test_one_port_for_both_and_results_by_tls(tmp_path):
     pair = made.authority.sign("orthanc")
     made.overrides["node"]["tls_port"] = made.port
     made.overrides["web"]["web_tls"] = "mutual"
+    made.overrides["audit"] = {"file": tmp_path / "audit.log"}
     pacs = harness.Orthanc(tmp_path / "pacs", made.port)
     configuration = json.loads(pacs.file.read_text())
     configuration.update({
@@ -239,6 +241,16 @@ def test_one_port_for_both_and_results_by_tls(tmp_path):
         assert made.echo(made.scanner, harness.MODALITY_AET, made.port).returncode == 0
         assert "TLSv1" in node.cli("echo", "pacs").stdout
         harness.wait_until(lambda: pacs.results_of_study(uid)[0], 180, "the report by TLS")
+        told = lambda: {m.name: m for m in audit_io.read(tmp_path / "audit.log")}  # noqa: E731
+        harness.wait_until(lambda: told()["DICOM Instances Transferred"].roles[harness.PACS_AET] == "Destination Role ID",
+                           20, "the end of the transfer")
+        sent = told()["DICOM Instances Transferred"]
+        begun, used = told()["Begin Transferring DICOM Instances"], told()["DICOM Instances Accessed"]
+        assert not sent.failed and sent.objects == begun.objects == used.objects
+        assert sent.objects["Study Instance UID"] == uid and sent.objects["Patient Number"]
+        assert sent.instances == begun.instances and sent.instances[harness.SR_CLASS] == 1
+        assert "demo-phantom" in told()["Software Configuration"].description
+        audit_io.validate(audit_io.read(tmp_path / "audit.log"), tmp_path)
         assert curl(made, "/health").returncode != 0
         mine = ["--cert", made.scanner.certificate, "--key", made.scanner.key]
         assert curl(made, "/health", *mine).stdout == "ok\n"
