@@ -149,12 +149,16 @@ int main(int argc, char **argv) {
     return err.code == LVN_ERROR_NOMEM ? EXIT_FAILED : EXIT_USAGE;
   }
   if (arguments.only_checks) {
-    if (!lvn_config_check_tls(config, &err)) {
+    char dates[512];
+    if (!lvn_config_check_tls(config, dates, sizeof dates, &err)) {
       (void)fprintf(stderr, "livervlmd: %s: %s\n", arguments.config_path, err.message);
       return EXIT_USAGE;
     }
     (void)printf("%s: good; %zu peer%s\n", arguments.config_path, config->peer_count,
                  config->peer_count == 1 ? "" : "s");
+    if (dates[0] != '\0') {
+      (void)printf("%s: warning: %s\n", arguments.config_path, dates);
+    }
     return EXIT_OK;
   }
   block_hangup();

@@ -60,7 +60,8 @@ void lvn_audit_describe(const struct lvn_config *config, char *ret_text, size_t 
   if (!lvn_audit_queue_look(config, &state, &err)) {
     (void)snprintf(ret_text, text_bytes, "the audit queue cannot be read: %s", err.message);
   } else if (state.dropped > 0) {
-    (void)snprintf(ret_text, text_bytes, "%" PRIu64 " audit messages were dropped", state.dropped);
+    (void)snprintf(ret_text, text_bytes, "%" PRIu64 " audit message%s dropped", state.dropped,
+                   state.dropped == 1 ? " was" : "s were");
   } else if (state.waiting_bytes > config->audit_queue_bytes / 2) {
     (void)snprintf(ret_text, text_bytes, "the audit repository takes no messages: %" PRIu64 " MiB wait",
                    state.waiting_bytes >> 20);

@@ -99,7 +99,7 @@ static bool append_to_queue(struct queue *queue, uint64_t max_bytes, const char 
   if (lvn_file_write_all(queue->queue_fd, line, bytes, "the audit queue", err)) {
     return true;
   }
-  (void)!ftruncate(queue->queue_fd, (off_t)queue->size); /* a full disk: half a line would spoil the next */
+  (void)!ftruncate(queue->queue_fd, (int64_t)queue->size); /* a full disk: half a line would spoil the next */
   return false;
 }
 
@@ -133,7 +133,7 @@ bool lvn_audit_queue_read(const struct lvn_config *config, char **ret_lines, siz
     return false;
   }
   if (open_queue(config, &queue, err)) {
-    count = pread(queue.queue_fd, lines, READ_BYTES, (off_t)queue.first);
+    count = pread(queue.queue_fd, lines, READ_BYTES, (int64_t)queue.first);
     good = count >= 0 || lvn_error_set_errno(err, errno, "cannot read the audit queue");
   }
   close_queue(&queue);
@@ -155,7 +155,7 @@ static bool move_lines(const struct lvn_config *config, struct queue *queue, str
     return false;
   }
   for (uint64_t at = queue->first; at < queue->size;) {
-    const ssize_t count = pread(queue->queue_fd, buffer, sizeof buffer, (off_t)at);
+    const ssize_t count = pread(queue->queue_fd, buffer, sizeof buffer, (int64_t)at);
     if (count <= 0 || !lvn_file_write_all(fd, buffer, (size_t)count, other_path, err)) {
       return count > 0 ? false : lvn_error_set_errno(err, errno, "cannot read the audit queue");
     }

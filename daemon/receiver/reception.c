@@ -212,8 +212,8 @@ static void take_connection(struct lvn_reception *reception, size_t port, int so
   lvn_slots_clear(reception->slots, slot);
   connection->pid = fork();
   if (connection->pid == 0) {
-    _exit(serve(reception, slot, port, socket_fd,
-                parent_pid)); /* allow: the parent's exit handlers are not the child's */
+    const int status = serve(reception, slot, port, socket_fd, parent_pid);
+    _exit(status); /* allow: the parent's exit handlers are not the child's */
   }
   if (connection->pid < 0) {
     connection->pid = 0;

@@ -67,7 +67,7 @@ def test_events_reach_file_and_repository(site, tmp_path):
     site.repository.stop()  # and again: what is told meanwhile waits
     assert site.node.stop() == 0
     site.repository.start()
-    site.node.start("--role", "pipeline")
+    site.node.start()
     harness.wait_until(lambda: len(named(site.repository.messages(), "Application Start")) == 2, 30, "the rest")
     messages = site.repository.messages()
     assert [m.xml for m in messages] == [m.xml for m in audit_io.read(site.file)][:len(messages)]

@@ -280,10 +280,13 @@ def test_check_config_says_what_is_wrong(tmp_path):
         file = tmp_path / "check.ini"
         file.write_text(f"[analysis]\nmodel_package = {harness.PACKAGE}\n[tls]\ncertificate = {certificate}\n"
                         f"private_key = {key}\ntrusted_certificates = {trusted}\n")
-        return harness.run(harness.BIN / "livervlm", "check-config", file, check=False)
+        return harness.run(harness.BIN / "livervlm", "check-config", "--strict", file, check=False)
 
     for certificate, key in ((good.certificate, good.key), (chain, below.key)):
-        assert check(certificate, key).returncode == 0, check(certificate, key)
+        assert "certificate" not in check(certificate, key).stdout, check(certificate, key)
+    for message, pair in (("ended on", old), ("is not valid before", early)):  # peers without TLS may still be served
+        done = check(pair.certificate, pair.key)
+        assert done.returncode == 2 and re.search(rf"warning: .*CN={pair.key.stem},.* {message} ", done.stdout), done
     for message, words in (
             ("is not the key of the first certificate", (good.certificate, other.key)),
             ("is encrypted, and nobody is there", (good.certificate, locked)),
@@ -291,8 +294,6 @@ def test_check_config_says_what_is_wrong(tmp_path):
             ("cannot read", (good.certificate, tmp_path / "nowhere.key")),
             ("no private key (PEM)", (good.certificate, good.certificate.with_suffix(".csr").chmod(0o600)
                                       or good.certificate.with_suffix(".csr"))),
-            ("ended on", (old.certificate, old.key)),
-            ("is not valid before", (early.certificate, early.key)),
             ("is incomplete: append the certificate of CN=middle", (below.certificate, below.key)),
             ("cannot be used: ee key too small", (weak.certificate, weak.key)),
             ("there is no certificate (PEM)", (good.certificate, good.key, empty)),
