@@ -60,7 +60,7 @@ static bool read_all(BIO *bio, const char *path, const char *key, STACK_OF(X509)
 bool lvn_tls_read_certificates(const char *path, const char *key, STACK_OF(X509) * *ret_certificates,
                                struct lvn_error *err) {
   BIO *bio = NULL;
-  struct stat status;
+  struct stat status = {0};
   if (!open_file(path, key, &bio, &status, err)) {
     return false;
   }
@@ -88,7 +88,7 @@ static int note_passphrase(char *passphrase, int bytes, int is_written, void *us
 
 bool lvn_tls_read_key(const char *path, EVP_PKEY **ret_key, struct lvn_error *err) {
   BIO *bio = NULL;
-  struct stat status;
+  struct stat status = {0};
   bool is_encrypted = false;
   char reason[160];
   if (!open_file(path, "private_key", &bio, &status, err)) {

@@ -44,8 +44,6 @@ static const struct kind {
     [LVN_AUDIT_STUDY_USED] = {{"110103", "DICOM Instances Accessed"}, {NULL, NULL}, 'R', NO_ROLE, NO_ROLE, false},
     [LVN_AUDIT_STUDY_REMOVED] = {{"110105", "DICOM Study Deleted"}, {NULL, NULL}, 'D', NO_ROLE, NO_ROLE, false},
     [LVN_AUDIT_QUERY_SENT] = {{"110112", "Query"}, {NULL, NULL}, 'E', SOURCE, DESTINATION, false},
-    [LVN_AUDIT_QUERY_ANSWERED] = {{"110112", "Query"}, {NULL, NULL}, 'E', DESTINATION, SOURCE, true},
-    [LVN_AUDIT_LOGIN] = {{"110114", "User Authentication"}, {"110122", "Login"}, 'E', NO_ROLE, NO_ROLE, true},
     [LVN_AUDIT_CONFIGURATION_CHANGED] =
         {{"110113", "Security Alert"}, {"110131", "Software Configuration"}, 'E', NO_ROLE, NO_ROLE, false},
     [LVN_AUDIT_MODEL_CHANGED] =

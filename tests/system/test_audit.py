@@ -86,6 +86,7 @@ def test_events_reach_file_and_repository(site, tmp_path):
     action, = named(messages, "Use of Restricted Function")
     assert any(u.startswith("uid ") for u in action.users) and action.description.startswith("remove ")
     assert received.objects["Patient Number"] not in site.node.log()
+    site.node.verify_store()
 
 
 def test_what_does_not_fit_is_counted(site):
