@@ -218,6 +218,7 @@ static void *run(void *pointer) {
   while (rest(forward, pause_seconds, config, &is_changed)) {
     if (is_changed) {
       disconnect(&connection);
+      pause_seconds = LOOK_SECONDS;
     }
     if (config->audit_host[0] == '\0' || forward_all(config, &connection, &err)) {
       if (is_away) {

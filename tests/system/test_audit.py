@@ -96,6 +96,7 @@ def test_what_does_not_fit_is_counted(site):
     harness.wait_until(lambda: len(named(audit_io.read(site.file), "Node Authentication")) == 100, 20, "100 refusals")
     assert "audit messages were dropped" in site.node.cli("status").stdout
     site.repository.start()
+    site.node.process.send_signal(signal.SIGHUP)  # which asks it at once
     harness.wait_until(lambda: named(site.repository.messages(), "Audit Recording Stopped"), 70, "what was dropped")
     told = named(site.repository.messages(), "Audit Recording Stopped")
     dropped = sum(int(m.description.split()[0]) for m in told)
