@@ -2,7 +2,7 @@
 #include "base/memory.h"
 #include "cli/commands.h"
 #include "cli/options.h"
-#include "config/config.h"
+#include "config/config_tls.h"
 
 #include <stdio.h>
 
@@ -19,8 +19,13 @@ static void print_warning(void *user_data, const char *text) {
 
 static int check(const struct lvn_usage *usage, const char *path, bool print, bool strict) {
   struct lvn_error err = {0};
+  char dates[512] = "";
   LVN_AUTOFREE struct lvn_config *config = lvn_alloc(1, sizeof *config, &err);
   if (config == NULL || !lvn_config_load(path, config, &err)) {
+    return lvn_options_fail(usage->command, &err);
+  }
+  if (!print && !lvn_config_check_tls(config, dates, sizeof dates, &err)) {
+    (void)lvn_error_prefix(&err, "%s", path);
     return lvn_options_fail(usage->command, &err);
   }
   if (print) {
@@ -31,7 +36,11 @@ static int check(const struct lvn_usage *usage, const char *path, bool print, bo
   if (name == NULL) {
     return lvn_options_fail(usage->command, &err);
   }
-  return lvn_config_warn(config, print_warning, name) > 0 && strict ? LVN_EXIT_USAGE : LVN_EXIT_OK;
+  if (dates[0] != '\0') {
+    print_warning(name, dates);
+  }
+  const bool has_warning = lvn_config_warn(config, print_warning, name) > 0 || dates[0] != '\0';
+  return has_warning && strict ? LVN_EXIT_USAGE : LVN_EXIT_OK;
 }
 
 static int compare(const struct lvn_usage *usage, const char *path, const char *other_path) {

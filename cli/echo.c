@@ -4,7 +4,7 @@
 #include "cli/commands.h"
 #include "cli/operate.h"
 #include "cli/options.h"
-#include "config/config.h"
+#include "config/config_tls.h"
 #include "dicom/net/services/scu.h"
 
 #include <stdio.h>
@@ -14,16 +14,23 @@ static bool echo_peer(const struct lvn_config *config, const struct lvn_config_p
   struct lvn_error err = {0};
   struct lvn_scu *scu = NULL;
   double start = lvn_clock_monotonic_seconds();
-  const struct lvn_scu_peer address = {.host = peer->host,
-                                       .port = peer->port,
-                                       .called_aet = peer->aet,
-                                       .calling_aet = config->ae_title,
-                                       .connect_seconds = config->connect_seconds,
-                                       .dimse_seconds = config->dimse_seconds};
+  const struct lvn_scu_peer address = {
+      .host = peer->host,
+      .port = peer->port,
+      .called_aet = peer->aet,
+      .calling_aet = config->ae_title,
+      .connect_seconds = config->connect_seconds,
+      .dimse_seconds = config->dimse_seconds,
+      .security = {.uses_tls = lvn_config_peer_uses_tls(peer), .certificate = peer->certificate}};
+  char security[768] = "";
   bool good = lvn_scu_open(&address, NULL, 0, &scu, &err) && lvn_scu_echo(scu, &err);
+  if (good) {
+    (void)lvn_scu_describe_security(scu, security, sizeof security);
+  }
   lvn_scu_close(scu);
   if (good) {
-    (void)printf("%s: answered in %.0f ms\n", peer->name, 1000.0 * (lvn_clock_monotonic_seconds() - start));
+    (void)printf("%s: answered in %.0f ms, %s\n", peer->name, 1000.0 * (lvn_clock_monotonic_seconds() - start),
+                 security);
   } else {
     /* The message begins with the AE title, which most peers are named by. */
     const bool is_named = strcmp(peer->name, peer->aet) == 0;
@@ -75,8 +82,10 @@ int lvn_cli_echo(int argc, char **argv) {
     return code;
   }
   LVN_AUTOFREE struct lvn_config *config = lvn_alloc(1, sizeof *config, &err);
-  if (config == NULL || !lvn_config_load(config_path, config, &err)) {
+  struct lvn_tls *tls = NULL;
+  if (config == NULL || !lvn_config_load(config_path, config, &err) || !lvn_config_load_tls(config, &tls, &err)) {
     return lvn_options_fail(usage.command, &err);
   }
+  lvn_tls_set_current(tls);
   return echo_all(&usage, config, argc - first, argv + first);
 }

@@ -74,7 +74,7 @@ static const char *text_or_dash(const json_t *answer, const char *key) {
 void lvn_operate_print_status(const json_t *answer) {
   size_t position;
   json_t *worker;
-  static const char *const attention[] = {"problem", "undelivered", "disk"};
+  static const char *const attention[] = {"problem", "undelivered", "disk", "certificates", "audit"};
   json_int_t free_bytes = json_integer_value(json_object_get(answer, "free_bytes"));
   (void)printf("%-12s %s, port %" JSON_INTEGER_FORMAT ", up since %s\n", "node", text_or_dash(answer, "ae_title"),
                json_integer_value(json_object_get(answer, "port")), text_or_dash(answer, "started"));

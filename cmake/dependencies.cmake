@@ -35,6 +35,7 @@ if(NOT LVN_MODEL_ONLY)
   pkg_check_modules(OPENJPEG REQUIRED IMPORTED_TARGET libopenjp2)
   pkg_check_modules(CAIRO REQUIRED IMPORTED_TARGET cairo)
   pkg_check_modules(MICROHTTPD REQUIRED IMPORTED_TARGET libmicrohttpd)
+  pkg_check_modules(GNUTLS REQUIRED IMPORTED_TARGET gnutls)
   # A command that runs no loop does not load it.
   pkg_check_modules(SYSTEMD REQUIRED libsystemd)
   add_library(lvn_systemd INTERFACE)

@@ -29,6 +29,8 @@ struct lvn_config_peer {
   char results_to[LVN_CONFIG_TEXT_BYTES]; /* results of what this peer sent go to these peers (names, comma-separated);
                                              see lvn_config_get_destinations() */
   unsigned max_associations;
+  char tls[16]; /* off, allowed, required: see lvn_config_peer_takes_tls() and lvn_config_peer_uses_tls() */
+  char certificate[LVN_CONFIG_TEXT_BYTES]; /* SHA-256 fingerprints or subject; empty: any that is trusted */
 };
 
 struct lvn_config {
@@ -36,6 +38,7 @@ struct lvn_config {
   char ae_title[LVN_AET_BYTES];
   char listen_address[64];
   uint16_t port;
+  uint16_t tls_port; /* 0: none; the same as `port`: both kinds of callers there */
   char state_folder[LVN_CONFIG_TEXT_BYTES];
   char run_folder[LVN_CONFIG_TEXT_BYTES]; /* sockets */
   char station_name[LVN_AET_BYTES];
@@ -78,9 +81,20 @@ struct lvn_config {
   /* [retention] */
   unsigned keep_days;         /* after the results were sent; 0: for ever */
   unsigned keep_waiting_days; /* studies that never came to a result; 0: for ever */
+  /* [tls] paths of PEM files; all empty: no TLS */
+  char certificate[LVN_CONFIG_TEXT_BYTES];
+  char private_key[LVN_CONFIG_TEXT_BYTES];
+  char trusted_certificates[LVN_CONFIG_TEXT_BYTES];
+  /* [audit] */
+  char audit_host[LVN_CONFIG_TEXT_BYTES]; /* empty: no repository */
+  uint16_t audit_port;
+  char audit_certificate[LVN_CONFIG_TEXT_BYTES]; /* as a peer's */
+  char audit_file[LVN_CONFIG_TEXT_BYTES];        /* empty: none */
+  uint64_t audit_queue_bytes;
   /* [web] */
   char web_address[64];
   uint16_t web_port;                     /* 0: off */
+  char web_tls[16];                      /* off, on, mutual */
   char web_hosts[LVN_CONFIG_TEXT_BYTES]; /* further names in a request's Host header, comma-separated */
 
   size_t peer_count;
@@ -108,6 +122,12 @@ LVN_MUST_CHECK bool lvn_config_print_changes(const struct lvn_config *before, co
 /* At a reload: what the open ports and files were made from, the keys that need a restart, stays in `fresh` as it runs.
  */
 void lvn_config_keep_fixed(const struct lvn_config *running, struct lvn_config *fresh);
+
+bool lvn_config_has_tls(const struct lvn_config *config);           /* [tls] is filled in */
+bool lvn_config_has_audit(const struct lvn_config *config);         /* messages go somewhere */
+bool lvn_config_peer_takes_tls(const struct lvn_config_peer *peer); /* it may call by TLS */
+bool lvn_config_peer_uses_tls(
+    const struct lvn_config_peer *peer); /* it is called by TLS, and may call by nothing else */
 
 const struct lvn_config_peer *lvn_config_find_peer(const struct lvn_config *config, const char *name); /* or NULL */
 /* The peer that may send with this calling AE title from this numeric address; NULL: not allowed. */

@@ -152,20 +152,110 @@ static bool check_classes(const struct lvn_config *config, struct lvn_error *err
   return true;
 }
 
+/* 64 hexadecimal digits, with or without colons. */
+static bool is_fingerprint(const char *text) {
+  size_t digits = 0;
+  for (; *text != '\0'; text++) {
+    if (strchr("0123456789abcdefABCDEF", *text) != NULL) {
+      digits++;
+    } else if (*text != ':') {
+      return false;
+    }
+  }
+  return digits == 64;
+}
+
+static bool is_certificate(const char *text) {
+  const char *cursor = text;
+  char item[LVN_CONFIG_TEXT_BYTES];
+  bool good = true;
+  while (strchr(text, '=') == NULL && lvn_config_list_next(&cursor, item, sizeof item)) {
+    good = good && is_fingerprint(item);
+  }
+  return good;
+}
+
+static bool check_files(const struct lvn_config *config, struct lvn_error *err) {
+  const struct {
+    const char *name;
+    const char *path;
+    bool is_needed;
+  } files[] = {{"[tls] certificate", config->certificate, true},
+               {"[tls] private_key", config->private_key, true},
+               {"[tls] trusted_certificates", config->trusted_certificates, true},
+               {"[audit] file", config->audit_file, false}};
+  const bool has_any =
+      config->certificate[0] != '\0' || config->private_key[0] != '\0' || config->trusted_certificates[0] != '\0';
+  for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+    if (files[i].path[0] == '\0' && files[i].is_needed && has_any) {
+      return lvn_error_set(err, LVN_ERROR_USAGE, "%s is missing: TLS needs the certificate, its key and whom to trust",
+                           files[i].name);
+    }
+    if (files[i].path[0] != '\0' && files[i].path[0] != '/') {
+      return lvn_error_set(err, LVN_ERROR_USAGE, "%s: '%s' is no absolute path", files[i].name, files[i].path);
+    }
+  }
+  return true;
+}
+
+/* What cannot be without [tls], and what would be with it and cannot be meant. */
+static bool check_tls(const struct lvn_config *config, struct lvn_error *err) {
+  if (!check_files(config, err)) {
+    return false;
+  }
+  const char *user = config->tls_port != 0                 ? "[node] tls_port"
+                     : strcmp(config->web_tls, "off") != 0 ? "[web] web_tls"
+                     : config->audit_host[0] != '\0'       ? "[audit] repository_host"
+                                                           : NULL;
+  if (user != NULL && !lvn_config_has_tls(config)) {
+    return lvn_error_set(err, LVN_ERROR_USAGE, "%s needs the section [tls]", user);
+  }
+  if (!is_certificate(config->audit_certificate)) {
+    return lvn_error_set(err, LVN_ERROR_USAGE,
+                         "[audit] repository_certificate: neither SHA-256 fingerprints nor a subject (CN=...)");
+  }
+  return true;
+}
+
+static bool check_peer_tls(const struct lvn_config *config, const struct lvn_config_peer *peer, struct lvn_error *err) {
+  if (!is_certificate(peer->certificate)) {
+    return lvn_error_set(err, LVN_ERROR_USAGE,
+                         "peer \"%s\": certificate: neither SHA-256 fingerprints nor a subject (CN=...)", peer->name);
+  }
+  if (!lvn_config_peer_takes_tls(peer)) {
+    return peer->certificate[0] == '\0' ||
+           lvn_error_set(err, LVN_ERROR_USAGE, "peer \"%s\": certificate is for tls = required or allowed", peer->name);
+  }
+  if (!lvn_config_has_tls(config)) {
+    return lvn_error_set(err, LVN_ERROR_USAGE, "peer \"%s\": tls = %s needs the section [tls]", peer->name, peer->tls);
+  }
+  if (peer->may_send && config->tls_port == 0) {
+    return lvn_error_set(err, LVN_ERROR_USAGE,
+                         "peer \"%s\": tls = %s, and it may send: [node] tls_port must say where it calls", peer->name,
+                         peer->tls);
+  }
+  return true;
+}
+
 bool lvn_config_check(const struct lvn_config *config, const unsigned *peer_lines, unsigned *ret_line,
                       struct lvn_error *err) {
   *ret_line = 0;
-  if (!check_limits(config, err) || !check_classes(config, err)) {
+  if (!check_limits(config, err) || !check_classes(config, err) || !check_tls(config, err)) {
     return false;
   }
   for (size_t i = 0; i < config->peer_count; i++) {
     *ret_line = peer_lines[i];
-    if (!check_peer(config, &config->peers[i], err)) {
+    if (!check_peer(config, &config->peers[i], err) || !check_peer_tls(config, &config->peers[i], err)) {
       return false;
     }
     for (size_t j = 0; j < i; j++) {
       if (collides(&config->peers[i], &config->peers[j])) {
         return lvn_error_set(err, LVN_ERROR_USAGE, "peer \"%s\": same AE title and address as peer \"%s\" (line %u)",
+                             config->peers[i].name, config->peers[j].name, peer_lines[j]);
+      }
+      if (config->peers[i].certificate[0] != '\0' &&
+          strcmp(config->peers[i].certificate, config->peers[j].certificate) == 0) {
+        return lvn_error_set(err, LVN_ERROR_USAGE, "peer \"%s\": its certificate is peer \"%s\"'s (line %u)",
                              config->peers[i].name, config->peers[j].name, peer_lines[j]);
       }
     }

@@ -12,7 +12,11 @@ const struct lvn_config_section lvn_config_sections[] = {
     {"analysis", "How a study is analysed."},
     {"outbound", "How results are sent. A transient failure is tried again; one dead peer never holds up another."},
     {"retention", "How long objects stay."},
-    {"web", "Metrics (/metrics), health (/health) and console. There is no login: keep it on loopback."},
+    {"tls", "What this node shows of itself on TLS, and whom it believes. TLS 1.2 and 1.3; both sides show a "
+            "certificate."},
+    {"audit", "Audit messages (IHE ITI-20, DICOM PS3.15 A.5): who did what with which patient's objects."},
+    {"web", "Metrics (/metrics), health (/health) and console. There is no login: keep it on loopback, or let only "
+            "clients with a trusted certificate in."},
     {LVN_CONFIG_PEER_SECTION,
      "One section per peer that may send to this node or receive from it. Nobody else is served."},
 };
@@ -27,6 +31,10 @@ const struct lvn_config_key lvn_config_keys[] = {
      "Numeric address to listen on. 0.0.0.0 is every IPv4 address of this machine, :: also every IPv6 address."},
     {"node", "port", LVN_CONFIG_UINT16, NODE(port), 1, 65535, NULL, "11112", RESTART,
      "TCP port to listen on. Ports below 1024 need CAP_NET_BIND_SERVICE in the unit."},
+    {"node", "tls_port", LVN_CONFIG_UINT16, NODE(tls_port), 0, 65535, NULL, "0", RESTART,
+     "TCP port for DICOM over TLS, by custom 2762; 0: none. The same number as port: peers call there in either way, "
+     "and "
+     "each peer's key tls says which is its own. Needs the section [tls]."},
     {"node", "state_folder", LVN_CONFIG_PATH, NODE(state_folder), 0, 0, NULL, "/var/lib/livervlm", RESTART,
      "Received objects, index and results. On one local file system that honours fsync; not on NFS."},
     {"node", "run_folder", LVN_CONFIG_PATH, NODE(run_folder), 0, 80, NULL, "/run/livervlm", RESTART,
@@ -124,8 +132,37 @@ const struct lvn_config_key lvn_config_keys[] = {
      "it "
      "only where the objects are kept elsewhere too."},
 
+    {"tls", "certificate", LVN_CONFIG_TEXT, NODE(certificate), 0, 0, NULL, "", RELOADABLE,
+     "PEM file with this node's certificate, followed by those of its issuers. Empty: no TLS. This file, the key and "
+     "the trusted certificates are read again at a reload."},
+    {"tls", "private_key", LVN_CONFIG_TEXT, NODE(private_key), 0, 0, NULL, "", RELOADABLE,
+     "PEM file with the certificate's private key, not encrypted, that nobody but the node can read (mode 0600, or "
+     "0640 "
+     "of the node's group)."},
+    {"tls", "trusted_certificates", LVN_CONFIG_TEXT, NODE(trusted_certificates), 0, 0, NULL, "", RELOADABLE,
+     "PEM file with the certificates of the authorities, or of single peers, that are believed: of peers that call and "
+     "are called, of the audit repository and of the HTTP server's clients."},
+
+    {"audit", "repository_host", LVN_CONFIG_HOST, NODE(audit_host), 0, 0, NULL, "", RELOADABLE,
+     "Name or address of the audit repository that takes the messages by syslog over TLS (RFC 5425). Empty: none. "
+     "Needs "
+     "the section [tls]."},
+    {"audit", "repository_port", LVN_CONFIG_UINT16, NODE(audit_port), 1, 65535, NULL, "6514", RELOADABLE,
+     "Its TCP port."},
+    {"audit", "repository_certificate", LVN_CONFIG_TEXT, NODE(audit_certificate), 0, 0, NULL, "", RELOADABLE,
+     "Its certificate, as a peer's key certificate. Empty: one with the name repository_host."},
+    {"audit", "file", LVN_CONFIG_TEXT, NODE(audit_file), 0, 0, NULL, "", RELOADABLE,
+     "File that the messages are written to, one a line, beside or without a repository. It holds patient identity, is "
+     "opened for each message and may be renamed by logrotate at any time. Empty: none."},
+    {"audit", "queue_bytes", LVN_CONFIG_UINT64, NODE(audit_queue_bytes), 65536, 1e12, NULL, "67108864", RELOADABLE,
+     "What may wait for a repository that is away. Messages above that are dropped, counted and told of."},
+
     {"web", "web_address", LVN_CONFIG_ADDRESS, NODE(web_address), 0, 0, NULL, "127.0.0.1", RESTART,
-     "Numeric address of the HTTP server."},
+     "Numeric address of the HTTP server. One that is not this machine's loopback needs web_tls = mutual."},
+    {"web", "web_tls", LVN_CONFIG_CHOICE, NODE(web_tls), 0, 0, "off|on|mutual", "off", RESTART,
+     "off: HTTP. on: HTTPS with the section [tls]'s certificate. mutual: the same, and only for clients whose "
+     "certificate "
+     "is trusted there."},
     {"web", "web_port", LVN_CONFIG_UINT16, NODE(web_port), 0, 65535, NULL, "8117", RESTART,
      "TCP port of the HTTP server; 0 switches it off."},
     {"web", "web_hosts", LVN_CONFIG_TEXT, NODE(web_hosts), 0, 0, NULL, "", RESTART,
@@ -152,5 +189,14 @@ const struct lvn_config_key lvn_config_keys[] = {
      "receives_results = yes; if there are none, back to this peer."},
     {"peer", "max_associations", LVN_CONFIG_UINT, PEER(max_associations), 1, 1024, NULL, "16", RELOADABLE,
      "Associations this peer may have open at once."},
+    {"peer", "tls", LVN_CONFIG_CHOICE, PEER(tls), 0, 0, "off|allowed|required", "off", RELOADABLE,
+     "required: it calls by TLS alone, and is called by TLS. allowed: it may call in either way, and is called "
+     "without. "
+     "off: neither."},
+    {"peer", "certificate", LVN_CONFIG_TEXT, PEER(certificate), 0, 0, NULL, "", RELOADABLE,
+     "Its certificate: the SHA-256 fingerprint (several, comma-separated, while one is being replaced), or the whole "
+     "subject (CN=ct1.example.org,O=Hospital; as `openssl x509 -noout -subject -nameopt RFC2253` prints it). It calls "
+     "and is called with this one alone, and no other peer may use it. Empty: any that is trusted and no other peer's; "
+     "where it is called, one with the name of host."},
 };
 const size_t lvn_config_key_count = sizeof lvn_config_keys / sizeof lvn_config_keys[0];

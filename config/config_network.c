@@ -108,6 +108,22 @@ static bool is_same_aet(const char *configured, const char *calling) {
   return strlen(configured) == length && memcmp(configured, calling, length) == 0;
 }
 
+bool lvn_config_has_tls(const struct lvn_config *config) {
+  return config->certificate[0] != '\0';
+}
+
+bool lvn_config_has_audit(const struct lvn_config *config) {
+  return config->audit_host[0] != '\0' || config->audit_file[0] != '\0';
+}
+
+bool lvn_config_peer_takes_tls(const struct lvn_config_peer *peer) {
+  return strcmp(peer->tls, "off") != 0;
+}
+
+bool lvn_config_peer_uses_tls(const struct lvn_config_peer *peer) {
+  return strcmp(peer->tls, "required") == 0;
+}
+
 const struct lvn_config_peer *lvn_config_find_peer(const struct lvn_config *config, const char *name) {
   for (size_t i = 0; i < config->peer_count; i++) {
     if (strcmp(config->peers[i].name, name) == 0) {

@@ -68,8 +68,9 @@ size_t lvn_config_warn(const struct lvn_config *config, lvn_config_warning_visit
   struct warning warning = {.visit = visit, .user_data = user_data};
   bool has_sender = false;
   bool has_destination = false;
+  bool has_tls_caller = false;
   look_at_folders(&warning, config);
-  if (config->web_port != 0 && !is_loopback(config->web_address)) {
+  if (config->web_port != 0 && !is_loopback(config->web_address) && strcmp(config->web_tls, "mutual") != 0) {
     warn(&warning, "web_address: /health and /metrics have no login, and '%s' is not this machine alone",
          config->web_address);
   }
@@ -77,6 +78,10 @@ size_t lvn_config_warn(const struct lvn_config *config, lvn_config_warning_visit
     look_at_networks(&warning, &config->peers[i]);
     has_sender = has_sender || config->peers[i].may_send;
     has_destination = has_destination || config->peers[i].port != 0;
+    has_tls_caller = has_tls_caller || (config->peers[i].may_send && lvn_config_peer_takes_tls(&config->peers[i]));
+  }
+  if (config->tls_port != 0 && !has_tls_caller) {
+    warn(&warning, "tls_port: no peer that may send has tls = required or allowed, so nobody gets in there");
   }
   if (!has_sender) {
     warn(&warning, config->peer_count == 0 ? "no peer is defined, so every association will be rejected"

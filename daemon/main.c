@@ -1,7 +1,8 @@
 /* livervlmd: the node. Reads the configuration, then is the supervisor of all roles or of one. */
 #include "base/log.h"
 #include "base/memory.h"
-#include "config/config.h"
+#include "config/config_tls.h"
+#include "daemon/audit/audit.h"
 #include "daemon/pipeline/run.h"
 #include "daemon/receiver/receiver.h"
 #include "daemon/supervisor/supervisor.h"
@@ -115,7 +116,16 @@ static int run(const struct arguments *arguments, const struct lvn_config *confi
       plan.role_count = 1;
     }
   }
-  return lvn_supervisor_run(&plan);
+  /* The node is told of once, however many units its roles are run in. */
+  const bool tells = is_all || strcmp(arguments->role, "pipeline") == 0;
+  if (tells) {
+    lvn_audit_write(config, &(struct lvn_audit_event){.kind = LVN_AUDIT_NODE_STARTED});
+  }
+  const int status = lvn_supervisor_run(&plan);
+  if (tells) {
+    lvn_audit_write(config, &(struct lvn_audit_event){.kind = LVN_AUDIT_NODE_STOPPED, .has_failed = status != 0});
+  }
+  return status;
 }
 
 /* A reload that is asked for before anybody listens waits: every role blocks SIGHUP and hears of it by a descriptor. */
@@ -139,8 +149,16 @@ int main(int argc, char **argv) {
     return err.code == LVN_ERROR_NOMEM ? EXIT_FAILED : EXIT_USAGE;
   }
   if (arguments.only_checks) {
+    char dates[512];
+    if (!lvn_config_check_tls(config, dates, sizeof dates, &err)) {
+      (void)fprintf(stderr, "livervlmd: %s: %s\n", arguments.config_path, err.message);
+      return EXIT_USAGE;
+    }
     (void)printf("%s: good; %zu peer%s\n", arguments.config_path, config->peer_count,
                  config->peer_count == 1 ? "" : "s");
+    if (dates[0] != '\0') {
+      (void)printf("%s: warning: %s\n", arguments.config_path, dates);
+    }
     return EXIT_OK;
   }
   block_hangup();

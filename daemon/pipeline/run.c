@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/inotify.h>
 #include <unistd.h>
 
@@ -10,6 +12,9 @@
 #include "base/loop/loop.h"
 #include "base/memory.h"
 #include "base/process.h"
+#include "config/config_tls.h"
+#include "daemon/audit/audit.h"
+#include "daemon/audit/forward.h"
 #include "daemon/pipeline/pipeline.h"
 #include "daemon/pipeline/rebuild/rebuild.h"
 #include "daemon/pipeline/shared/tick.h"
@@ -28,8 +33,55 @@ struct process {
   int inotify_fd; /* of the spool */
   struct lvn_loop_source *inotify;
   struct lvn_web *web; /* NULL: off */
+  struct lvn_audit_forward *audit_forward;
   struct lvn_pipeline *pipeline;
 };
+
+static bool start_web(struct process *process, struct lvn_error *err) {
+  const struct lvn_config *config = &process->config;
+  LVN_CLEANUP(lvn_web_tls_clear) struct lvn_web_tls tls = {0};
+  const bool uses_tls = strcmp(config->web_tls, "off") != 0;
+  const char *trusted = strcmp(config->web_tls, "mutual") == 0 ? config->trusted_certificates : NULL;
+  if (config->web_port == 0) {
+    return true;
+  }
+  if (uses_tls && !lvn_web_tls_read(config->certificate, config->private_key, trusted, &tls, err)) {
+    return false;
+  }
+  if (process->web != NULL) { /* at a reload: of what it shows, the certificates alone can change */
+    return !uses_tls || lvn_web_set_tls(process->web, &tls, err);
+  }
+  return lvn_web_start(config->web_address, config->web_port, config->web_hosts, uses_tls ? &tls : NULL, &process->web,
+                       err);
+}
+
+/* For calls from now on. */
+static bool use_tls(const struct lvn_config *config, struct lvn_error *err) {
+  struct lvn_tls *tls = NULL;
+  if (!lvn_config_load_tls(config, &tls, err)) {
+    return false;
+  }
+  lvn_tls_set_current(tls);
+  return true;
+}
+
+static void audit_changes(const struct lvn_config *before, const struct lvn_config *after, const char *path) {
+  struct lvn_error ignored;
+  char *changes = NULL;
+  size_t bytes = 0;
+  FILE *stream = open_memstream(&changes, &bytes);
+  if (stream != NULL) {
+    (void)!lvn_config_print_changes(before, after, stream, &ignored);
+    (void)fclose(stream);
+  }
+  for (char *at = changes; at != NULL && *at != '\0'; at++) {
+    *at = *at == '\n' ? ';' : *at;
+  }
+  lvn_audit_write(after, &(struct lvn_audit_event){.kind = LVN_AUDIT_CONFIGURATION_CHANGED,
+                                                   .description = bytes > 0 ? changes : "read again",
+                                                   .subject = path});
+  lvn_free(changes);
+}
 
 static void reload(struct process *process) {
   struct lvn_error err;
@@ -39,7 +91,16 @@ static void reload(struct process *process) {
     return;
   }
   lvn_config_keep_fixed(&process->config, fresh);
+  if (!use_tls(fresh, &err)) {
+    lvn_log_error(LVN_LOG_ERROR, "reload-failed", &err, "action=old-configuration-kept");
+    return;
+  }
+  audit_changes(&process->config, fresh, process->config_path);
   process->config = *fresh;
+  lvn_audit_forward_set_config(process->audit_forward, fresh);
+  if (!start_web(process, &err)) {
+    lvn_log_error(LVN_LOG_ERROR, "web-reload-failed", &err, "action=old-certificates-kept");
+  }
   lvn_log_setup("pipeline", lvn_log_level_from_name(fresh->log_level));
   lvn_log(LVN_LOG_NOTICE, "event=reloaded peers=%zu settle_seconds=%u", fresh->peer_count, fresh->settle_seconds);
 }
@@ -135,15 +196,15 @@ static bool open_all(struct process *process, struct lvn_error *err) {
          lvn_objects_open(config->state_folder, &process->objects, err) &&
          lvn_spool_open(config->state_folder, &process->spool, err) &&
          lvn_spool_recover(process->spool, /* always= */ false, err) && watch_spool(process, err) &&
-         rebuild_when_lost(process, err) && go_on_counting(process, err) &&
-         (config->web_port == 0 ||
-          lvn_web_start(config->web_address, config->web_port, config->web_hosts, &process->web, err)) &&
+         rebuild_when_lost(process, err) && go_on_counting(process, err) && use_tls(config, err) &&
+         start_web(process, err) && lvn_audit_forward_start(config, &process->audit_forward, err) &&
          create_pipeline(process, err);
 }
 
 static void close_all(struct process *process) {
   lvn_pipeline_destroy(process->pipeline);
   lvn_web_stop(process->web);
+  lvn_audit_forward_stop(process->audit_forward);
   lvn_spool_close(process->spool);
   lvn_objects_close(process->objects);
   lvn_index_close(process->index);

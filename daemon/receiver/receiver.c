@@ -23,26 +23,37 @@ struct receiver {
   struct lvn_reception *reception;
   struct lvn_loop *loop;
   struct lvn_loop_source *signals[SIGNALS];
-  struct lvn_loop_source *connections; /* NULL while none is to be accepted */
+  struct port {
+    struct receiver *receiver;
+    struct lvn_loop_source *connections; /* NULL while none is to be accepted */
+  } ports[LVN_RECEPTION_PORTS];
   bool stops;
   bool has_cut; /* the associations had their time */
   double cut_at_seconds;
 };
 
-/* Before the reception closes its port, or while it wants no more. */
-static void stop_accepting(struct receiver *receiver) {
-  lvn_loop_source_destroy(receiver->connections);
-  receiver->connections = NULL;
+/* Before the reception closes its port, or while it wants no more there. */
+static void stop_accepting(struct port *port) {
+  lvn_loop_source_destroy(port->connections);
+  port->connections = NULL;
+}
+
+static void stop_accepting_all(struct receiver *receiver) {
+  for (size_t i = 0; i < LVN_RECEPTION_PORTS; i++) {
+    stop_accepting(&receiver->ports[i]);
+  }
 }
 
 static void accept_connections(void *user_data) {
-  struct receiver *receiver = user_data;
+  struct port *port = user_data;
+  struct receiver *receiver = port->receiver;
+  const size_t number = (size_t)(port - receiver->ports);
   double ignored = 0;
-  if (lvn_reception_get_fd(receiver->reception, &ignored) < 0) {
-    stop_accepting(receiver);
+  if (lvn_reception_get_fd(receiver->reception, number, &ignored) < 0) {
+    stop_accepting(port);
     return;
   }
-  lvn_reception_accept(receiver->reception);
+  lvn_reception_accept(receiver->reception, number);
 }
 
 static void reload(struct receiver *receiver) {
@@ -54,10 +65,14 @@ static void reload(struct receiver *receiver) {
     return;
   }
   lvn_config_keep_fixed(receiver->config, fresh);
+  if (!lvn_reception_set_config(receiver->reception, fresh, &err)) {
+    lvn_log_error(LVN_LOG_ERROR, "reload-failed", &err, "action=old-configuration-kept");
+    lvn_free(fresh);
+    return;
+  }
   lvn_free(receiver->config);
   receiver->config = fresh;
   lvn_log_setup("receiver", lvn_log_level_from_name(fresh->log_level));
-  lvn_reception_set_config(receiver->reception, fresh);
   lvn_log(LVN_LOG_NOTICE, "event=reloaded peers=%zu", fresh->peer_count);
 }
 
@@ -67,7 +82,7 @@ static void stop(struct receiver *receiver, int signal_number) {
   }
   receiver->stops = true;
   receiver->cut_at_seconds = lvn_clock_monotonic_seconds() + DRAIN_SECONDS;
-  stop_accepting(receiver);
+  stop_accepting_all(receiver);
   lvn_reception_stop(receiver->reception);
   lvn_log(LVN_LOG_NOTICE, "event=stopping signal=%d connections=%zu", signal_number,
           lvn_reception_count(receiver->reception));
@@ -93,14 +108,18 @@ static void take_signal(void *user_data, int signal_number) {
 }
 
 /* Lowers *io_wait_seconds to when connections are to be accepted again. */
-static bool watch_port(struct receiver *receiver, double *io_wait_seconds, struct lvn_error *err) {
-  int fd = lvn_reception_get_fd(receiver->reception, io_wait_seconds);
-  if (fd < 0) {
-    stop_accepting(receiver);
-    return true;
+static bool watch_ports(struct receiver *receiver, double *io_wait_seconds, struct lvn_error *err) {
+  for (size_t i = 0; i < LVN_RECEPTION_PORTS; i++) {
+    struct port *port = &receiver->ports[i];
+    int fd = lvn_reception_get_fd(receiver->reception, i, io_wait_seconds);
+    if (fd < 0) {
+      stop_accepting(port);
+    } else if (port->connections == NULL &&
+               !lvn_loop_add_fd(receiver->loop, fd, accept_connections, port, &port->connections, err)) {
+      return false;
+    }
   }
-  return receiver->connections != NULL ||
-         lvn_loop_add_fd(receiver->loop, fd, accept_connections, receiver, &receiver->connections, err);
+  return true;
 }
 
 /* Cuts what is open when its time is over. Returns how long to wait for that. */
@@ -122,7 +141,7 @@ static double advance_stop(struct receiver *receiver) {
 static bool run(struct receiver *receiver, struct lvn_error *err) {
   while (!receiver->stops || lvn_reception_count(receiver->reception) > 0) {
     double wait_seconds = advance_stop(receiver);
-    if (!watch_port(receiver, &wait_seconds, err) ||
+    if (!watch_ports(receiver, &wait_seconds, err) ||
         !lvn_loop_wait(receiver->loop, (int64_t)(wait_seconds * 1000) + 1, err)) {
       return false;
     }
@@ -137,6 +156,9 @@ static bool open_all(struct receiver *receiver, const struct lvn_config *config,
     return false;
   }
   *receiver->config = *config;
+  for (size_t i = 0; i < LVN_RECEPTION_PORTS; i++) {
+    receiver->ports[i].receiver = receiver;
+  }
   bool good = lvn_loop_create(&receiver->loop, err);
   for (size_t i = 0; good && i < SIGNALS; i++) {
     good = lvn_loop_add_signal(receiver->loop, signals[i], take_signal, receiver, &receiver->signals[i], err);
@@ -145,7 +167,7 @@ static bool open_all(struct receiver *receiver, const struct lvn_config *config,
 }
 
 static void close_all(struct receiver *receiver) {
-  stop_accepting(receiver);
+  stop_accepting_all(receiver);
   for (size_t i = 0; i < SIGNALS; i++) {
     lvn_loop_source_destroy(receiver->signals[i]);
   }
@@ -159,8 +181,8 @@ int lvn_receiver_run(const char *config_path, const struct lvn_config *config) {
   struct receiver receiver = {.config_path = config_path};
   bool good = open_all(&receiver, config, &err);
   if (good) {
-    lvn_log(LVN_LOG_NOTICE, "event=listening address=%s port=%u ae_title=\"%s\" peers=%zu", config->listen_address,
-            config->port, config->ae_title, config->peer_count);
+    lvn_log(LVN_LOG_NOTICE, "event=listening address=%s port=%u tls_port=%u ae_title=\"%s\" peers=%zu",
+            config->listen_address, config->port, config->tls_port, config->ae_title, config->peer_count);
     lvn_process_tell_ready();
     good = run(&receiver, &err);
     if (!good) {

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/process.h"
+#include "config/config_tls.h"
 #include "daemon/receiver/listener.h"
 #include "daemon/receiver/serve.h"
 
@@ -39,8 +40,9 @@ struct connection {
 struct lvn_reception {
   struct lvn_config config;
   struct lvn_spool *spool;
-  struct lvn_slots *slots; /* slots[i] belongs to connections[i] */
-  int listen_fd;
+  struct lvn_slots *slots;             /* slots[i] belongs to connections[i] */
+  int listen_fds[LVN_RECEPTION_PORTS]; /* -1: none, or closed */
+  struct lvn_tls *tls;                 /* NULL: none is configured */
   double paused_until_seconds;
   size_t closed_count; /* since closed_log_seconds */
   double closed_log_seconds;
@@ -55,37 +57,58 @@ bool lvn_reception_open(const struct lvn_config *config, struct lvn_reception **
     return false;
   }
   reception->config = *config;
-  reception->listen_fd = -1;
+  for (size_t i = 0; i < LVN_RECEPTION_PORTS; i++) {
+    reception->listen_fds[i] = -1;
+  }
   if (!lvn_file_make_folder(config->state_folder, 0700, err) ||
       !lvn_spool_open(config->state_folder, &reception->spool, err) ||
-      !lvn_slots_create(SLOTS, &reception->slots, err) ||
-      !lvn_listener_open(config->listen_address, config->port, &reception->listen_fd, err)) {
+      !lvn_slots_create(SLOTS, &reception->slots, err) || !lvn_config_load_tls(config, &reception->tls, err) ||
+      !lvn_listener_open(config->listen_address, config->port, &reception->listen_fds[LVN_RECEPTION_PORT], err)) {
+    return false;
+  }
+  if (config->tls_port != 0 && config->tls_port != config->port &&
+      !lvn_listener_open(config->listen_address, config->tls_port, &reception->listen_fds[LVN_RECEPTION_TLS_PORT],
+                         err)) {
     return false;
   }
   *ret_reception = lvn_steal(&reception);
   return true;
 }
 
+static void close_ports(struct lvn_reception *reception) {
+  for (size_t i = 0; i < LVN_RECEPTION_PORTS; i++) {
+    lvn_file_close_pointer(&reception->listen_fds[i]);
+  }
+}
+
 void lvn_reception_close(struct lvn_reception *reception) {
   if (reception != NULL) {
-    lvn_file_close_pointer(&reception->listen_fd);
+    close_ports(reception);
+    lvn_tls_release(reception->tls);
     lvn_spool_close(reception->spool);
     lvn_slots_destroy(reception->slots);
     lvn_free(reception);
   }
 }
 
-void lvn_reception_set_config(struct lvn_reception *reception, const struct lvn_config *config) {
+bool lvn_reception_set_config(struct lvn_reception *reception, const struct lvn_config *config, struct lvn_error *err) {
+  struct lvn_tls *fresh = NULL;
+  if (!lvn_config_load_tls(config, &fresh, err)) {
+    return false;
+  }
+  lvn_tls_release(reception->tls);
+  reception->tls = fresh;
   reception->config = *config;
+  return true;
 }
 
-int lvn_reception_get_fd(const struct lvn_reception *reception, double *io_wait_seconds) {
+int lvn_reception_get_fd(const struct lvn_reception *reception, size_t port, double *io_wait_seconds) {
   double wait = reception->paused_until_seconds - lvn_clock_monotonic_seconds();
-  if (reception->listen_fd >= 0 && wait > 0) {
+  if (reception->listen_fds[port] >= 0 && wait > 0) {
     *io_wait_seconds = wait < *io_wait_seconds ? wait : *io_wait_seconds;
     return -1;
   }
-  return reception->listen_fd;
+  return reception->listen_fds[port];
 }
 
 size_t lvn_reception_count(const struct lvn_reception *reception) {
@@ -154,13 +177,17 @@ static void count_closed(struct lvn_reception *reception, const char *address) {
 }
 
 /* The child's whole life. */
-static int serve(struct lvn_reception *reception, size_t slot, int socket_fd, pid_t parent_pid) {
-  const struct lvn_store_options options = {.config = &reception->config,
-                                            .spool = reception->spool,
-                                            .slots = reception->slots,
-                                            .slot = slot,
-                                            .is_over_limit = reception->connections[slot].is_over_limit};
-  lvn_file_close_pointer(&reception->listen_fd);
+static int serve(struct lvn_reception *reception, size_t slot, size_t port, int socket_fd, pid_t parent_pid) {
+  const struct lvn_config *config = &reception->config;
+  const struct lvn_store_options options = {
+      .config = &reception->config,
+      .spool = reception->spool,
+      .slots = reception->slots,
+      .slot = slot,
+      .is_over_limit = reception->connections[slot].is_over_limit,
+      .tls = port == LVN_RECEPTION_TLS_PORT || config->tls_port == config->port ? reception->tls : NULL,
+      .takes_plain = port == LVN_RECEPTION_PORT};
+  close_ports(reception);
   if (!lvn_process_enter_child("lvn-assoc", parent_pid, /* blocks_hangup= */ false)) {
     (void)close(socket_fd);
     return 1;
@@ -168,7 +195,7 @@ static int serve(struct lvn_reception *reception, size_t slot, int socket_fd, pi
   return lvn_serve_connection(&options, socket_fd, reception->connections[slot].address);
 }
 
-static void take_connection(struct lvn_reception *reception, int socket_fd, const char *address) {
+static void take_connection(struct lvn_reception *reception, size_t port, int socket_fd, const char *address) {
   struct lvn_error err;
   pid_t parent_pid = getpid();
   const struct place place = find_place(reception, address);
@@ -185,7 +212,8 @@ static void take_connection(struct lvn_reception *reception, int socket_fd, cons
   lvn_slots_clear(reception->slots, slot);
   connection->pid = fork();
   if (connection->pid == 0) {
-    _exit(serve(reception, slot, socket_fd, parent_pid)); /* allow: the parent's exit handlers are not the child's */
+    const int status = serve(reception, slot, port, socket_fd, parent_pid);
+    _exit(status); /* allow: the parent's exit handlers are not the child's */
   }
   if (connection->pid < 0) {
     connection->pid = 0;
@@ -196,12 +224,12 @@ static void take_connection(struct lvn_reception *reception, int socket_fd, cons
   (void)close(socket_fd);
 }
 
-void lvn_reception_accept(struct lvn_reception *reception) {
+void lvn_reception_accept(struct lvn_reception *reception, size_t port) {
   struct lvn_error err;
-  for (int i = 0; i < ACCEPTS_PER_TURN && reception->listen_fd >= 0; i++) {
+  for (int i = 0; i < ACCEPTS_PER_TURN && reception->listen_fds[port] >= 0; i++) {
     char address[LVN_LISTENER_ADDRESS_BYTES];
     int socket_fd = -1;
-    if (!lvn_listener_accept(reception->listen_fd, &socket_fd, address, &err)) {
+    if (!lvn_listener_accept(reception->listen_fds[port], &socket_fd, address, &err)) {
       lvn_log_error(LVN_LOG_ERROR, "accept-failed", &err, "connections=%zu", lvn_reception_count(reception));
       reception->paused_until_seconds = lvn_clock_monotonic_seconds() + PAUSE_SECONDS; /* the queue stays readable */
       return;
@@ -209,7 +237,7 @@ void lvn_reception_accept(struct lvn_reception *reception) {
     if (socket_fd < 0) {
       return;
     }
-    take_connection(reception, socket_fd, address);
+    take_connection(reception, port, socket_fd, address);
   }
 }
 
@@ -218,7 +246,7 @@ bool lvn_reception_child_ended(struct lvn_reception *reception, pid_t pid, int w
   for (size_t i = 0; i < SLOTS; i++) {
     struct connection *connection = &reception->connections[i];
     if (connection->pid == pid) {
-      if (wait_status != 0 && reception->listen_fd >= 0) {
+      if (wait_status != 0 && reception->listen_fds[LVN_RECEPTION_PORT] >= 0) {
         lvn_log(LVN_LOG_ERROR, "event=association-died child_pid=%ld address=%s %s", (long)pid, connection->address,
                 lvn_process_describe_end(wait_status, text, sizeof text));
       }
@@ -243,7 +271,7 @@ static void kill_connections(struct lvn_reception *reception, bool admitted_too)
 }
 
 void lvn_reception_stop(struct lvn_reception *reception) {
-  lvn_file_close_pointer(&reception->listen_fd);
+  close_ports(reception);
   kill_connections(reception, false);
 }
 

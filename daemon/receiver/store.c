@@ -4,6 +4,8 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "daemon/audit/transfer.h"
+#include "daemon/receiver/caller.h"
 #include "dicom/scan/meta.h"
 #include "dicom/scan/scan.h"
 
@@ -15,10 +17,12 @@
 
 struct lvn_store {
   struct lvn_store_options options;
+  const struct lvn_tls_call *tls_call;
   const struct lvn_config_peer *peer; /* NULL until admitted */
   bool is_rejected;                   /* which has its log line */
   struct lvn_spool_marker *marker;
   struct lvn_store_counts counts;
+  struct lvn_audit_transfer *transfer; /* NULL: there is no audit */
   char association_id[33];
   char calling_aet[17];
   char address[64];
@@ -42,6 +46,9 @@ bool lvn_store_create(const struct lvn_store_options *options, struct lvn_store 
     return false;
   }
   store->options = *options;
+  if (lvn_config_has_audit(options->config) && !lvn_audit_transfer_create(&store->transfer, err)) {
+    return false;
+  }
   for (size_t i = 0; i < sizeof random; i++) {
     (void)snprintf(store->association_id + 2 * i, 3, "%02x", random[i]);
   }
@@ -53,6 +60,7 @@ void lvn_store_destroy(struct lvn_store *store) {
   if (store != NULL) {
     lvn_spool_abandon(store->writer);
     lvn_spool_marker_destroy(store->marker);
+    lvn_audit_transfer_destroy(store->transfer);
     lvn_free(store);
   }
 }
@@ -90,7 +98,25 @@ static enum lvn_admission reject(struct lvn_store *store, const struct lvn_assoc
   lvn_log(LVN_LOG_WARNING, "event=association-rejected assoc=%s calling=%s address=%s reason=\"%s\"",
           store->association_id, lvn_log_quote(aet, sizeof aet, caller->calling_aet),
           lvn_log_quote(address, sizeof address, caller->address), reason);
+  if (admission != LVN_REJECT_BUSY) { /* a shortage is no matter of security */
+    lvn_audit_write(store->options.config, &(struct lvn_audit_event){.kind = LVN_AUDIT_CALLER_REFUSED,
+                                                                     .has_failed = true,
+                                                                     .description = reason,
+                                                                     .peer_aet = caller->calling_aet,
+                                                                     .peer_host = caller->address,
+                                                                     .subject = caller->address});
+  }
   return admission;
+}
+
+void lvn_store_set_tls_call(struct lvn_store *store, const struct lvn_tls_call *call) {
+  store->tls_call = call;
+}
+
+/* Of the certificate that this connection is encrypted with; NULL: it is not. */
+static const struct lvn_tls_identity *find_identity(const struct lvn_store *store) {
+  const bool is_encrypted = store->tls_call != NULL && lvn_tls_call_is_encrypted(store->tls_call);
+  return is_encrypted ? lvn_tls_call_get_identity(store->tls_call) : NULL;
 }
 
 enum lvn_admission lvn_store_admit(void *user_data, const struct lvn_association_peer *caller) {
@@ -100,6 +126,10 @@ enum lvn_admission lvn_store_admit(void *user_data, const struct lvn_association
   const struct lvn_config_peer *peer = lvn_config_admit(config, caller->calling_aet, caller->address);
   if (peer == NULL) {
     return reject(store, caller, LVN_REJECT_CALLING_AET, "no peer with this AE title may send from this address");
+  }
+  const char *refusal = lvn_caller_refuse(config, peer, find_identity(store));
+  if (refusal != NULL) {
+    return reject(store, caller, LVN_REJECT_CALLING_AET, refusal);
   }
   if (config->check_called_aet && !is_same_aet(config->ae_title, caller->called_aet)) {
     return reject(store, caller, LVN_REJECT_CALLED_AET, "it called another AE title");
@@ -120,8 +150,8 @@ enum lvn_admission lvn_store_admit(void *user_data, const struct lvn_association
   store->peer = peer;
   (void)lvn_copy(store->calling_aet, sizeof store->calling_aet, peer->aet);
   (void)lvn_copy(store->address, sizeof store->address, caller->address);
-  lvn_log(LVN_LOG_INFO, "event=association-opened assoc=%s peer=%s address=%s", store->association_id, peer->name,
-          store->address);
+  lvn_log(LVN_LOG_INFO, "event=association-opened assoc=%s peer=%s address=%s tls=%s", store->association_id,
+          peer->name, store->address, find_identity(store) != NULL ? "yes" : "no");
   return LVN_ADMIT;
 }
 
@@ -197,6 +227,10 @@ static uint16_t commit(struct lvn_store *store, const struct lvn_scan *scan) {
       !lvn_spool_commit(lvn_steal(&store->writer), &record, &err)) {
     lvn_spool_abandon(lvn_steal(&store->writer));
     return refuse(store, LVN_STORE_OUT_OF_RESOURCES, err.message);
+  }
+  if (store->transfer != NULL &&
+      !lvn_audit_transfer_add(store->transfer, scan->study_instance_uid, scan->patient_id, scan->sop_class_uid, &err)) {
+    lvn_log_error(LVN_LOG_ERROR, "audit-incomplete", &err, "assoc=%s", store->association_id);
   }
   char digest[LVN_SHA256_TEXT_BYTES];
   lvn_sha256_to_text(record.sha256, digest);
@@ -286,6 +320,14 @@ void lvn_store_log_end(const struct lvn_store *store, const char *address, doubl
                        const struct lvn_error *err) {
   char reason[sizeof err->message + 64];
   const char *text = good ? "\"released\"" : lvn_log_quote(reason, sizeof reason, err->message);
+  if (store->transfer != NULL) {
+    const struct lvn_audit_event event = {.kind = LVN_AUDIT_OBJECTS_RECEIVED,
+                                          .has_failed = !good,
+                                          .description = good ? NULL : err->message,
+                                          .peer_aet = store->calling_aet,
+                                          .peer_host = store->address};
+    lvn_audit_transfer_write(store->transfer, store->options.config, &event);
+  }
   if (store->peer != NULL) {
     lvn_log(LVN_LOG_INFO,
             "event=association-closed assoc=%s peer=%s stored=%" PRIu32 " duplicate=%" PRIu32 " discarded=%" PRIu32

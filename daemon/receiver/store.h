@@ -7,6 +7,7 @@
 #include "daemon/receiver/slots.h"
 #include "dicom/net/association/association.h"
 #include "dicom/net/services/storage.h"
+#include "dicom/net/transport/tls_call.h"
 #include "storage/spool.h"
 
 #include <stddef.h>
@@ -22,6 +23,8 @@ struct lvn_store_options { /* borrowed for the life of the association */
   struct lvn_slots *slots; /* places per peer */
   size_t slot;             /* this process's */
   bool is_over_limit;      /* one connection too many: reject whoever it is */
+  struct lvn_tls *tls;     /* NULL: this port speaks no TLS */
+  bool takes_plain;        /* this port is for callers without TLS, too */
 };
 
 struct lvn_store_counts {
@@ -38,6 +41,8 @@ LVN_MUST_CHECK bool lvn_store_create(const struct lvn_store_options *options, st
 /* Abandons what is unfinished and removes the association's marker; NULL is allowed. */
 void lvn_store_destroy(struct lvn_store *store);
 
+/* The connection's TLS, for lvn_store_admit(); borrowed. NULL, as at first: none. */
+void lvn_store_set_tls_call(struct lvn_store *store, const struct lvn_tls_call *call);
 /* Who may call; `store` is the user data of an acceptor. */
 enum lvn_admission lvn_store_admit(void *store, const struct lvn_association_peer *caller);
 /* The callbacks, with `store` as user data. */

@@ -1,26 +1,42 @@
 #include "daemon/web/web.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
+#include <gnutls/gnutls.h>
+#include <gnutls/x509.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/memory.h"
 
 #define SILENCE_MAX_SECONDS 20.0
 #define CONNECTIONS_MAX 16U
 #define IDLE_SECONDS 10U
 
+struct lvn_web_place {
+  union {
+    struct sockaddr any;
+    struct sockaddr_in ipv4;
+    struct sockaddr_in6 ipv6;
+  } address;
+};
+
 struct lvn_web {
-  struct MHD_Daemon *server;
-  pthread_mutex_t mutex; /* guards what follows */
+  struct MHD_Daemon *server; /* NULL: it could not be started again */
+  struct lvn_web_place place;
+  uint16_t port;
+  struct lvn_web_tls tls; /* that the server runs with */
+  pthread_mutex_t mutex;  /* guards what follows */
   char *metrics;
   char problem[256];
-  char notice[512];
+  char notice[1024];
   double published_at;
   char hosts[256]; /* written before the server starts */
 };
@@ -150,30 +166,94 @@ static enum MHD_Result answer(void *user_data, struct MHD_Connection *connection
   return reply(connection, MHD_HTTP_NOT_FOUND, "text/plain", "there are /metrics and /health\n");
 }
 
-static bool start_server(struct lvn_web *web, const char *address, uint16_t port, struct lvn_error *err) {
-  struct sockaddr_in ipv4 = {.sin_family = AF_INET, .sin_port = htons(port)};
-  struct sockaddr_in6 ipv6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
-  unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL;
-  const struct sockaddr *socket_address = (const struct sockaddr *)&ipv4;
-  if (inet_pton(AF_INET, address, &ipv4.sin_addr) == 1) {
-    if ((ntohl(ipv4.sin_addr.s_addr) >> 24) != 127) {
-      return lvn_error_set(err, LVN_ERROR_USAGE, "web address %s is not a loopback address", address);
-    }
-  } else if (inet_pton(AF_INET6, address, &ipv6.sin6_addr) == 1 && IN6_IS_ADDR_LOOPBACK(&ipv6.sin6_addr)) {
-    flags |= MHD_USE_IPv6;
-    socket_address = (const struct sockaddr *)&ipv6;
-  } else {
-    return lvn_error_set(err, LVN_ERROR_USAGE, "web address '%s' is not a loopback address", address);
+/* TLS 1.2 and 1.3, forward secrecy, authenticated encryption: as DICOM's connections. */
+#define PRIORITIES                                                                                                     \
+  "SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-KX-ALL:+ECDHE-RSA:+ECDHE-ECDSA:-CIPHER-ALL:+AES-128-GCM:"            \
+  "+AES-256-GCM:+CHACHA20-POLY1305:-MAC-ALL:+AEAD"
+
+/* Within the handshake, before a byte of a request. */
+static void demand_certificate(void *user_data, struct MHD_Connection *connection, void **socket_data,
+                               enum MHD_ConnectionNotificationCode code) {
+  static gnutls_typed_vdata_st purpose = {.type = GNUTLS_DT_KEY_PURPOSE_OID,
+                                          .data = (unsigned char *)GNUTLS_KP_TLS_WWW_CLIENT};
+  (void)user_data;
+  (void)socket_data;
+  const union MHD_ConnectionInfo *info = code == MHD_CONNECTION_NOTIFY_STARTED
+                                             ? MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION)
+                                             : NULL;
+  if (info != NULL && info->tls_session != NULL) {
+    gnutls_certificate_server_set_request(info->tls_session, GNUTLS_CERT_REQUIRE);
+    gnutls_session_set_verify_cert2(info->tls_session, &purpose, 1, 0);
   }
-  web->server = MHD_start_daemon(flags, port, NULL, NULL, answer, web, MHD_OPTION_SOCK_ADDR, socket_address,
-                                 MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
-                                 IDLE_SECONDS, MHD_OPTION_END);
-  return web->server != NULL ||
-         lvn_error_set(err, LVN_ERROR_IO, "cannot serve metrics on %s port %u", address, (unsigned)port);
 }
 
-bool lvn_web_start(const char *address, uint16_t port, const char *hosts, struct lvn_web **ret_web,
-                   struct lvn_error *err) {
+static bool is_loopback(const struct lvn_web_place *place) {
+  return place->address.any.sa_family == AF_INET ? (ntohl(place->address.ipv4.sin_addr.s_addr) >> 24) == 127
+                                                 : IN6_IS_ADDR_LOOPBACK(&place->address.ipv6.sin6_addr);
+}
+
+static bool parse_place(const char *address, uint16_t port, struct lvn_web_place *ret_place) {
+  memset(ret_place, 0, sizeof *ret_place);
+  if (inet_pton(AF_INET, address, &ret_place->address.ipv4.sin_addr) == 1) {
+    ret_place->address.ipv4.sin_family = AF_INET;
+    ret_place->address.ipv4.sin_port = htons(port);
+    return true;
+  }
+  memset(ret_place, 0, sizeof *ret_place);
+  ret_place->address.ipv6.sin6_family = AF_INET6;
+  ret_place->address.ipv6.sin6_port = htons(port);
+  return inet_pton(AF_INET6, address, &ret_place->address.ipv6.sin6_addr) == 1;
+}
+
+/* `listen_fd` -1: a new socket. */
+static struct MHD_Daemon *start_server(struct lvn_web *web, const struct lvn_web_tls *tls, int listen_fd) {
+  struct MHD_OptionItem options[8] = {
+      {MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX, NULL},
+      {MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS, NULL},
+  };
+  size_t count = 2;
+  unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL;
+  flags |= web->place.address.any.sa_family == AF_INET6 ? MHD_USE_IPv6 : 0U;
+  if (listen_fd >= 0) {
+    options[count++] = (struct MHD_OptionItem){MHD_OPTION_LISTEN_SOCKET, listen_fd, NULL};
+  } else {
+    options[count++] = (struct MHD_OptionItem){MHD_OPTION_SOCK_ADDR, 0, &web->place.address};
+  }
+  if (tls != NULL) {
+    flags |= MHD_USE_TLS | MHD_USE_ITC; /* without the latter there is no MHD_quiesce_daemon() */
+    options[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_CERT, 0, tls->certificate};
+    options[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_KEY, 0, tls->private_key};
+    options[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)PRIORITIES};
+    if (tls->trusted != NULL) {
+      options[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_TRUST, 0, tls->trusted};
+    }
+  }
+  options[count] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
+  return MHD_start_daemon(flags, web->port, NULL, NULL, answer, web, MHD_OPTION_ARRAY, options,
+                          MHD_OPTION_NOTIFY_CONNECTION, tls != NULL && tls->trusted != NULL ? demand_certificate : NULL,
+                          NULL, MHD_OPTION_END);
+}
+
+bool lvn_web_set_tls(struct lvn_web *web, const struct lvn_web_tls *tls, struct lvn_error *err) {
+  const int listen_fd = web->server != NULL ? MHD_quiesce_daemon(web->server) : -1;
+  LVN_AUTOCLOSE int spare_fd = listen_fd >= 0 ? fcntl(listen_fd, F_DUPFD_CLOEXEC, 0) : -1;
+  if (listen_fd < 0) {
+    return lvn_error_set(err, LVN_ERROR_IO, "the HTTP server cannot be made anew");
+  }
+  struct MHD_Daemon *server = start_server(web, tls, listen_fd);
+  const bool good = server != NULL;
+  if (!good) {
+    (void)lvn_error_set(err, LVN_ERROR_IO, "the HTTP server cannot use the certificates that were read");
+    server = spare_fd >= 0 ? start_server(web, &web->tls, spare_fd) : NULL;
+    spare_fd = -1;
+  }
+  MHD_stop_daemon(web->server);
+  web->server = server;
+  return good && lvn_web_tls_copy(tls, &web->tls, err);
+}
+
+bool lvn_web_start(const char *address, uint16_t port, const char *hosts, const struct lvn_web_tls *tls,
+                   struct lvn_web **ret_web, struct lvn_error *err) {
   struct lvn_web *web = lvn_alloc(1, sizeof *web, err);
   if (web == NULL) {
     return false;
@@ -181,7 +261,17 @@ bool lvn_web_start(const char *address, uint16_t port, const char *hosts, struct
   (void)lvn_copy(web->hosts, sizeof web->hosts, hosts);
   (void)pthread_mutex_init(&web->mutex, NULL);
   web->published_at = lvn_clock_monotonic_seconds();
-  if (!start_server(web, address, port, err)) {
+  web->port = port;
+  if (!parse_place(address, port, &web->place) ||
+      (!is_loopback(&web->place) && (tls == NULL || tls->trusted == NULL))) {
+    lvn_web_stop(web);
+    return lvn_error_set(err, LVN_ERROR_USAGE, "web address '%s' is not a loopback address", address);
+  }
+  web->server = start_server(web, tls, -1);
+  if (web->server == NULL || (tls != NULL && !lvn_web_tls_copy(tls, &web->tls, err))) {
+    if (web->server == NULL) {
+      (void)lvn_error_set(err, LVN_ERROR_IO, "cannot serve metrics on %s port %u", address, (unsigned)port);
+    }
     lvn_web_stop(web);
     return false;
   }
@@ -197,6 +287,7 @@ void lvn_web_stop(struct lvn_web *web) {
     MHD_stop_daemon(web->server);
   }
   (void)pthread_mutex_destroy(&web->mutex);
+  lvn_web_tls_clear(&web->tls);
   lvn_free(web->metrics);
   lvn_free(web);
 }

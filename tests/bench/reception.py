@@ -10,6 +10,8 @@ receivers is turned in each round, so that a drifting load meets all alike.
     parallel    --associations associations at once, --each objects each
     echo        seconds of one C-ECHO beside --half-open connections that never send a byte, at most 20
 
+    node plain, node TLS    the node with and without TLS; their sender is storescu, since dcmsend speaks none
+
 Only the node and Orthanc (SyncStorageArea) promise that what they acknowledged is on the disk.
 
 usage: reception.py [--runs 3] [--single 300] [--associations 8] [--each 60] [--half-open 50] [--folder DIR] [--json FILE]
@@ -30,6 +32,7 @@ import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "system"))
+import certificates  # noqa: E402
 import harness  # noqa: E402
 
 SAMPLE = harness.ROOT / "tests" / "data" / "ct_liver_3slices" / "01.dcm"
@@ -191,6 +194,40 @@ class NodeReceiver:
         return sum(1 for _ in self.spool.glob("*-*"))
 
 
+class NodePlain(NodeReceiver):
+    """The measure of NodeTls: the same sender without TLS."""
+
+    name = "node plain"
+
+    def __init__(self, folder):
+        self.authority = certificates.Authority(folder / "ca", "authority")
+        self.pair = self.authority.sign("node")
+        self.port = harness.free_port()
+        self.called = harness.NODE_AET
+        self.node = harness.Node(folder, self.port, overrides={
+            "node": {"log_level": "info", "tls_port": self.port},
+            "reception": {"max_associations": 256},
+            "tls": {"certificate": self.pair.certificate, "private_key": self.pair.key,
+                    "trusted_certificates": self.authority.certificate},
+            'peer "modality"': {"max_associations": 256, "tls": "allowed"}})
+        self.node.start("--role", "receiver")
+        self.spool = folder / "state" / "spool" / "new"
+
+    def tls_words(self):
+        return []
+
+    def command(self, folder):
+        return ["storescu", "--aetitle", harness.MODALITY_AET, "--call", self.called, *self.tls_words(), "--scan-directories",
+                "--no-halt", "127.0.0.1", str(self.port), str(folder)]
+
+
+class NodeTls(NodePlain):
+    name = "node TLS"
+
+    def tls_words(self):
+        return ["+tls", str(self.pair.key), str(self.pair.certificate), "+cf", str(self.authority.certificate)]
+
+
 class StoreScp:
     name = "storescp"
     promise = "nothing"
@@ -235,6 +272,8 @@ class OrthancReceiver:
 
 
 def send_command(folder, receiver):
+    if isinstance(receiver, NodePlain):
+        return receiver.command(folder)
     return ["dcmsend", "--aetitle", harness.MODALITY_AET, "--call", receiver.called, "--decompress-never", "--no-halt",
             "--no-uid-checks", "--scan-directories", "127.0.0.1", str(receiver.port), str(folder)]
 
@@ -252,11 +291,12 @@ def send_all(folders, receiver):
 
 def measure_echo(receiver, half_open):
     """Seconds of one C-ECHO beside connections without a request; the limit when there is no answer."""
+    words = receiver.tls_words() if isinstance(receiver, NodePlain) else []
     idle = [socket.create_connection(("127.0.0.1", receiver.port)) for _ in range(half_open)]
     start = time.monotonic()
     try:
-        subprocess.run(["echoscu", "--aetitle", harness.MODALITY_AET, "--call", receiver.called, "127.0.0.1",
-                        str(receiver.port)], timeout=ECHO_LIMIT_SECONDS, check=True, capture_output=True)
+        subprocess.run(["echoscu", "--aetitle", harness.MODALITY_AET, "--call", receiver.called, *words,
+                        "127.0.0.1", str(receiver.port)], timeout=ECHO_LIMIT_SECONDS, check=True, capture_output=True)
         return time.monotonic() - start
     except (subprocess.TimeoutExpired, subprocess.CalledProcessError):
         return float(ECHO_LIMIT_SECONDS)
@@ -307,7 +347,7 @@ def main():
     options.add_argument("--only", nargs="*", help="names of receivers")
     options.add_argument("--json", help="write the medians and all runs to this file")
     chosen = options.parse_args()
-    kinds = [k for k in (NodeReceiver, StoreScp, StoreScpBits, OrthancReceiver, Sink)
+    kinds = [k for k in (NodeReceiver, NodePlain, NodeTls, StoreScp, StoreScpBits, OrthancReceiver, Sink)
              if not chosen.only or k.name in chosen.only]
     runs = {kind.name: [] for kind in kinds}
     with tempfile.TemporaryDirectory(prefix="lvn-reception-", dir=chosen.folder) as name:
@@ -328,6 +368,10 @@ def main():
         measures = {key for row in runs[kind.name] for key in row}
         rows[kind.name] = {key: statistics.median(row[key] for row in runs[kind.name] if key in row) for key in measures}
         rows[kind.name]["promise"] = kind.promise
+    if "node TLS" in rows and "node plain" in rows:
+        share = statistics.median(plain["single"] / tls["single"] for plain, tls in
+                                  zip(runs["node plain"], runs["node TLS"]))
+        print(f"over TLS, one association: {share:.2f} of the rate without it (median of the runs)")
     if "storescp" in rows:
         print_table(rows, counts)
     print(f"medians of {chosen.runs} runs, {counts['single']} objects of {SAMPLE.stat().st_size} bytes on one association, "

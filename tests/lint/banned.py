@@ -61,6 +61,18 @@ def open_faults(path, stripped, original):
                 yield f"{path}:{line + 1}: a descriptor that children inherit; add {flag}"
 
 
+CALLED = re.compile(r"struct lvn_(scu_peer|association_target) \w+ = \{")
+
+
+def plain_calls(path, stripped):
+    """A peer that is called without its say on TLS, which would silently be none."""
+    for found in CALLED.finditer(stripped):
+        end = stripped.find(";", found.end())
+        if path.startswith(("daemon/", "cli/")) and ".security" not in stripped[found.start():end]:
+            line = stripped.count("\n", 0, found.start()) + 1
+            yield f"{path}:{line}: a call that may have to be encrypted; set .security from the peer"
+
+
 SCOPE = re.compile(r"^\s*(template\s*<[^{]*>\s*)?(typedef\s+)?(class|struct|union|enum|namespace|extern)\b[^()]*$")
 HEAD = re.compile(r"\)[^;{}=]*$|\)\s*:[^;{}]*$")
 
@@ -111,6 +123,7 @@ def check(root):
         for number, code in enumerate(stripped.splitlines(), 1):
             faults += [f"{path}:{number}: {f}" for f in line_faults(path, code, originals[number - 1])]
         faults += open_faults(path, stripped, source)
+        faults += plain_calls(path, stripped)
         long += long_ones(path, source, stripped)
     for one in long:
         print("long:", one)
@@ -118,6 +131,7 @@ def check(root):
 
 
 SELF_TEST = {
+    "daemon/pipeline/call.c": "static void f(void) {\n  const struct lvn_scu_peer peer = {.port = 104};\n  g(&peer);\n}\n",
     "daemon/a.c": "int f(char *a) {\n  return atoi(a);\n}\n",
     "config/b.c": "void f(char *a) {\n  free(a);\n}\n",
     "daemon/c.c": "void f(void) {\n  sqlite3_open(0, 0);\n}\n",

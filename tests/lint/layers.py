@@ -12,13 +12,14 @@ import tree
 BASE = ("base",)
 IMAGE = ("base", "model/image")
 LOOP = ("base", "base/loop")
-STORE = BASE + ("config", "storage")
-MODULE = STORE + ("daemon/pipeline/shared",)  # a module knows no other module
+STORE = BASE + ("config", "storage", "base/tls")
+MODULE = STORE + ("daemon/audit", "daemon/pipeline/shared")  # a module knows no other module
 MODULES = tuple(f"daemon/pipeline/{name}" for name in ("ingest", "assembly", "scheduler", "outbox", "fetch", "retention"))
 ROOMS = {
     "base": (),
     "base/loop": BASE,
-    "config": BASE,
+    "base/tls": BASE,
+    "config": BASE + ("base/tls",),
     "storage": BASE,
     "model/image": BASE,
     "model/tensor": BASE,
@@ -37,10 +38,10 @@ ROOMS = {
     "analysis/findings": IMAGE,
     "dicom/scan": BASE,
     "dicom/load": BASE + ("dicom/scan",),
-    "dicom/net/transport": BASE,
-    "dicom/net/association": BASE + ("dicom/scan", "dicom/net/transport"),
+    "dicom/net/transport": BASE + ("base/tls",),
+    "dicom/net/association": BASE + ("base/tls", "dicom/scan", "dicom/net/transport"),
     "dicom/net/dimse": BASE + ("dicom/net/association",),
-    "dicom/net/services": BASE + ("dicom/scan", "dicom/load", "dicom/net/dimse"),
+    "dicom/net/services": BASE + ("dicom/scan", "dicom/load", "dicom/net/association", "dicom/net/dimse"),
     "dicom/read": IMAGE + ("dicom/scan", "dicom/load"),
     "dicom/write": IMAGE + ("dicom/scan", "dicom/load", "analysis/findings"),
     "analysis": IMAGE + ("model/tensor", "model/draw", "model/registration", "model/network", "dicom/scan",
@@ -48,14 +49,15 @@ ROOMS = {
     "analysis/dataset": IMAGE + ("model/tensor", "model/draw", "model/dataset", "dicom/scan", "dicom/read",
                                  "analysis/findings", "analysis"),
     "daemon/web": BASE,
-    "daemon/receiver": LOOP + ("config", "storage", "dicom/scan", "dicom/net/association", "dicom/net/dimse",
-                               "dicom/net/services"),
+    "daemon/audit": BASE + ("base/tls", "config", "dicom/net/transport"),
+    "daemon/receiver": LOOP + ("config", "storage", "base/tls", "daemon/audit", "dicom/scan", "dicom/net/transport",
+                               "dicom/net/association", "dicom/net/dimse", "dicom/net/services"),
     "daemon/supervisor": LOOP + ("config",),
-    "daemon/pipeline/shared": STORE + ("dicom/scan",),
+    "daemon/pipeline/shared": STORE + ("daemon/audit", "dicom/scan"),
     "daemon/pipeline/ingest": MODULE,
     "daemon/pipeline/assembly": MODULE,
     "daemon/pipeline/scheduler": MODULE + ("base/loop", "dicom/scan"),
-    "daemon/pipeline/outbox": MODULE + ("base/loop", "dicom/net/services"),
+    "daemon/pipeline/outbox": MODULE + ("base/loop", "dicom/scan", "dicom/net/services"),
     "daemon/pipeline/fetch": MODULE,
     "daemon/pipeline/retention": MODULE,
     "daemon/pipeline/rebuild": MODULE + ("daemon/pipeline/retention",),
@@ -64,9 +66,9 @@ ROOMS = {
     "daemon/pipeline": MODULE + MODULES + ("base/loop", "daemon/pipeline/rebuild", "daemon/pipeline/watch",
                                            "daemon/pipeline/control", "daemon/web"),
     "daemon/worker": LOOP + ("config", "analysis"),
-    "daemon": BASE + ("config", "daemon/supervisor", "daemon/receiver", "daemon/pipeline", "daemon/worker"),
+    "daemon": BASE + ("base/tls", "config", "daemon/audit", "daemon/supervisor", "daemon/receiver", "daemon/pipeline", "daemon/worker"),
 }
-ROOMS["cli"] = IMAGE + ("config", "model/tensor", "model/text", "model/phantom", "model/network",
+ROOMS["cli"] = IMAGE + ("base/tls", "config", "model/tensor", "model/text", "model/phantom", "model/network",
                         "dicom/net/services", "dicom/write",
                         "daemon/pipeline/control", "daemon/pipeline/rebuild")
 ROOMS["cli/engine"] = tuple(room for room in ROOMS if not room.startswith("daemon"))
@@ -76,13 +78,14 @@ GUARDED = (
     (r"dcmtk/", r"^dicom/.*_dcmtk\.(cc|hh)$", "DCMTK belongs in dicom/**/*_dcmtk.cc"),
     (r"(torch|ATen|c10)/", r"^(model/.*_torch\.(cc|hh)|cmake/torch_pch\.cc)$", "torch belongs in model/**/*_torch.cc"),
     (r"sqlite3\.h$", r"^storage/", "SQLite belongs in storage/"),
-    (r"openssl/", r"^(base/sha256\.c|model/network/|model/train/|cli/engine/|analysis/dataset/pseudonym\.c)",
-     "OpenSSL belongs in base/sha256.c, the model package's signature and pseudonyms"),
+    (r"openssl/", r"^(base/sha256\.c|base/tls/|dicom/net/transport/tls_call\.c|model/network/|model/train/|cli/engine/|analysis/dataset/pseudonym\.c)",
+     "OpenSSL belongs in base/sha256.c, base/tls, the layer over it, the model package's signature and pseudonyms"),
     (r"csv\.h$", r"^analysis/dataset/", "libcsv belongs in analysis/dataset"),
     (r"zip\.h$", r"^model/tensor/", "libzip belongs in model/tensor"),
     (r"ini\.h$", r"^(config/|model/(train|experiment|phantom)/)",
      "inih belongs in config/, the trainer's recipes and the phantoms' worlds"),
     (r"microhttpd\.h$", r"^daemon/web/", "libmicrohttpd belongs in daemon/web/"),
+    (r"gnutls/", r"^daemon/web/", "GnuTLS belongs in daemon/web/"),
     (r"cairo", r"^(analysis/|model/(draw|report)/)", "Cairo belongs in analysis/, model/draw and model/report"),
     (r"gsl/", r"^model/stats/", "GSL belongs in model/stats"),
     (r"systemd/", r"^(base/loop|daemon/supervisor)/", "libsystemd belongs in base/loop and the supervisor"),
@@ -198,6 +201,7 @@ SELF_TEST.update({
     "model/text/f.c": "#include <zip.h>\n",
     "storage/g.c": "#include <ini.h>\n",
     "daemon/receiver/h.c": "#include <microhttpd.h>\n",
+    "daemon/receiver/i.c": "#include <gnutls/gnutls.h>\n",
     "daemon/worker/i.c": "#include <cairo/cairo.h>\n",
     "model/evaluation/j.c": "#include <gsl/gsl_cdf.h>\n",
     "daemon/pipeline/k.c": "#include <curl/curl.h>\n",

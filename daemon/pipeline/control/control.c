@@ -1,5 +1,9 @@
 #include "daemon/pipeline/control/control.h"
 
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -8,6 +12,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/socket.h"
+#include "daemon/audit/audit.h"
 #include "daemon/pipeline/control/ask.h"
 #include "daemon/pipeline/control/control_commands.h"
 #include "daemon/pipeline/shared/tick.h"
@@ -20,6 +25,7 @@ struct client {
   struct lvn_control *control;
   struct lvn_json_lines *lines; /* NULL: a free place */
   struct lvn_loop_source *source;
+  uid_t user_id;
 };
 
 struct lvn_control {
@@ -35,6 +41,40 @@ static void drop(struct client *client) {
   *client = (struct client){0};
 }
 
+/* Who asked, as the kernel knows: "uid 1000 (name)". */
+static void describe_user(const struct client *client, char *ret_text, size_t text_bytes) {
+  struct passwd entry;
+  struct passwd *found = NULL;
+  char buffer[1024];
+  const bool is_named = getpwuid_r(client->user_id, &entry, buffer, sizeof buffer, &found) == 0 && found != NULL;
+  (void)snprintf(ret_text, text_bytes, "uid %ld%s%s%s", (long)client->user_id, is_named ? " (" : "",
+                 is_named ? entry.pw_name : "", is_named ? ")" : "");
+}
+
+/* Commands that change something; the others only look. */
+static void audit_command(const struct client *client, const json_t *request, const json_t *answer) {
+  static const char *const acting[] = {"retry", "release", "remove", "rebuild-index", "fetch"};
+  const struct lvn_config *config = client->control->needs.config;
+  const char *command = json_string_value(json_object_get(request, "command"));
+  const char *study = json_string_value(json_object_get(request, "study"));
+  char user[160];
+  bool acts = false;
+  for (size_t i = 0; i < sizeof acting / sizeof acting[0]; i++) {
+    acts = acts || (command != NULL && strcmp(command, acting[i]) == 0);
+  }
+  if (!acts || !lvn_config_has_audit(config)) {
+    return;
+  }
+  struct lvn_error err;
+  LVN_AUTOFREE char *text = lvn_format(&err, "%s %s", command, study != NULL ? study : "");
+  describe_user(client, user, sizeof user);
+  lvn_audit_write(config, &(struct lvn_audit_event){.kind = LVN_AUDIT_USER_ACTION,
+                                                    .has_failed = !json_is_true(json_object_get(answer, "ok")),
+                                                    .description = text,
+                                                    .user = user,
+                                                    .subject = command});
+}
+
 static bool serve(struct client *client, struct lvn_error *err) {
   json_t *taken = NULL;
   if (!lvn_json_lines_flush(client->lines, err) || !lvn_json_lines_receive(client->lines, err)) {
@@ -43,6 +83,7 @@ static bool serve(struct client *client, struct lvn_error *err) {
   while (lvn_json_lines_take(client->lines, &taken)) {
     LVN_AUTOJSON json_t *request = taken;
     LVN_AUTOJSON json_t *answer = lvn_commands_answer(&client->control->needs, request);
+    audit_command(client, request, answer);
     if (!lvn_json_lines_send(client->lines, answer, err)) {
       return false;
     }
@@ -63,6 +104,9 @@ static void receive(void *user_data) {
 
 static bool add_client(struct lvn_control *control, int fd, struct lvn_error *err) {
   struct client *client = NULL;
+  struct ucred peer = {.uid = (uid_t)-1};
+  socklen_t peer_bytes = sizeof peer;
+  (void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &peer_bytes);
   for (size_t i = 0; i < CLIENTS_MAX && client == NULL; i++) {
     client = control->clients[i].lines == NULL ? &control->clients[i] : NULL;
   }
@@ -71,6 +115,7 @@ static bool add_client(struct lvn_control *control, int fd, struct lvn_error *er
     return client == NULL; /* one too many */
   }
   client->control = control;
+  client->user_id = peer.uid;
   if (!lvn_loop_add_fd(control->needs.loop, fd, receive, client, &client->source, err)) {
     drop(client);
     return false;

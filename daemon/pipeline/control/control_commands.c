@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "daemon/audit/audit.h"
 #include "daemon/pipeline/rebuild/rebuild.h"
 #include "daemon/pipeline/rebuild/verify.h"
 #include "daemon/pipeline/shared/jobfile.h"
@@ -92,6 +93,7 @@ static json_t *answer_status(const struct lvn_control_needs *needs, const json_t
   int64_t jobs[LVN_JOB_STATES];
   uint64_t free_bytes = 0;
   char undelivered[256];
+  char certificates[400];
   if (!lvn_index_count(needs->index, &counts, &err) || !lvn_queue_count(needs->index, jobs, &err) ||
       !lvn_outbox_count(needs->index, &outbox, &err) ||
       !lvn_watch_describe_undelivered(needs->watch, undelivered, sizeof undelivered, &err) ||
@@ -108,6 +110,12 @@ static json_t *answer_status(const struct lvn_control_needs *needs, const json_t
   (void)json_object_set_new(root, "retention", json_string(lvn_retention_get_remark(needs->retention)));
   (void)json_object_set_new(root, "undelivered", json_string(undelivered));
   (void)json_object_set_new(root, "disk", json_string(lvn_retention_get_disk_notice(needs->retention)));
+  lvn_watch_describe_certificates(needs->watch, certificates, sizeof certificates);
+  (void)json_object_set_new(root, "certificates", json_string(certificates));
+  char audit[256];
+  lvn_audit_describe(needs->config, audit, sizeof audit);
+  (void)json_object_set_new(root, "audit", json_string(audit));
+  (void)json_object_set_new(root, "tls_port", json_integer(needs->config->tls_port));
   (void)json_object_set_new(root, "has_destination", json_boolean(has_destination(needs->config)));
   return root;
 }

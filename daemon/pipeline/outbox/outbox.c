@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "daemon/pipeline/outbox/notes.h"
 #include "daemon/pipeline/outbox/sender.h"
+#include "daemon/pipeline/outbox/sent.h"
 
 /* DESIGN: a row in sending belongs to the lane of its destination, or to an answer that the index could not take yet.
  * Answers are kept in memory until it has them. A row in sending to a destination whose lane is idle, and of which no
@@ -21,6 +22,7 @@ struct lvn_outbox {
   struct lvn_outbox_needs needs;
   struct lvn_loop_source *source;
   struct lvn_sender *sender;
+  struct lvn_sent *sent;             /* for the audit */
   struct lvn_sender_answer *answers; /* that the index does not have yet */
   size_t answer_count;
   size_t answer_capacity;
@@ -46,7 +48,7 @@ bool lvn_outbox_create(const struct lvn_outbox_needs *needs, struct lvn_outbox *
   outbox->needs = *needs;
   outbox->needs.transports = needs->transports == NULL ? lvn_outbox_transports : needs->transports;
   outbox->notes = (struct lvn_notes){.config = needs->config, .index = needs->index};
-  if (!lvn_sender_create(&outbox->sender, err) ||
+  if (!lvn_sent_create(&outbox->sent, err) || !lvn_sender_create(&outbox->sender, err) ||
       !lvn_loop_add_fd(needs->loop, lvn_sender_get_fd(outbox->sender), wake, outbox, &outbox->source, err)) {
     lvn_outbox_destroy(outbox);
     return false;
@@ -59,6 +61,7 @@ void lvn_outbox_destroy(struct lvn_outbox *outbox) {
   if (outbox != NULL) {
     lvn_loop_source_destroy(outbox->source);
     lvn_sender_destroy(outbox->sender, DESTROY_SECONDS);
+    lvn_sent_destroy(outbox->sent);
     lvn_free(outbox->answers);
     lvn_free(outbox);
   }
@@ -146,6 +149,8 @@ static void take_answer(struct lvn_outbox *outbox, struct lvn_sender_answer *ans
           answer->study_name, (long long)answer->outbox_id, answer->destination,
           lvn_send_verdict_name(answer->said.verdict), (long long)answer->attempt, gives_up(outbox, answer),
           (long long)answer->said.status, lvn_log_quote(reason, sizeof reason, answer->said.message));
+  lvn_sent_answer(outbox->sent, outbox->needs.config, answer->destination, answer->outbox_id, is_stored,
+                  answer->said.message);
   if (answer->seconds > 0 && is_stored) {
     lvn_stage_count(&outbox->stage, answer->seconds);
   }
@@ -235,6 +240,7 @@ static bool post_batch(struct lvn_outbox *outbox, const char *destination, int64
     lvn_log(LVN_LOG_ERROR, "event=no-such-peer destination=%s objects=%zu", destination, count);
     return fail_batch(outbox, rows, count, now_ms, err);
   }
+  lvn_sent_begin(outbox->sent, outbox->needs.config, &route.peer, rows, count);
   if (!lvn_sender_post(outbox->sender, transport, &route, rows, count, err)) {
     return false;
   }

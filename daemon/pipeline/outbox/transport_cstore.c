@@ -67,12 +67,14 @@ static struct lvn_scu_file file_of(const struct lvn_outbox_row *row) {
 
 static bool open_link(const struct lvn_outbox_route *route, const struct lvn_outbox_row *rows, size_t row_count,
                       void **ret_link, struct lvn_error *err) {
-  const struct lvn_scu_peer peer = {.host = route->peer.host,
-                                    .port = route->peer.port,
-                                    .called_aet = route->peer.aet,
-                                    .calling_aet = route->calling_aet,
-                                    .connect_seconds = route->connect_seconds,
-                                    .dimse_seconds = route->answer_seconds};
+  const struct lvn_scu_peer peer = {
+      .host = route->peer.host,
+      .port = route->peer.port,
+      .called_aet = route->peer.aet,
+      .calling_aet = route->calling_aet,
+      .connect_seconds = route->connect_seconds,
+      .dimse_seconds = route->answer_seconds,
+      .security = {.uses_tls = lvn_config_peer_uses_tls(&route->peer), .certificate = route->peer.certificate}};
   LVN_AUTOFREE struct link *link = lvn_alloc(1, sizeof *link, err);
   LVN_AUTOFREE struct lvn_scu_file *files = lvn_alloc(row_count, sizeof *files, err);
   size_t count = 0;

@@ -8,7 +8,9 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "daemon/audit/audit.h"
 #include "daemon/pipeline/shared/jobfile.h"
+#include "daemon/pipeline/shared/patient.h"
 #include "storage/index_keep.h"
 #include "storage/spool.h"
 
@@ -128,11 +130,23 @@ static json_t *make_list(const struct lvn_removal *removal, const char *study_ui
   return list;
 }
 
+static bool delete_from_index(const struct lvn_removal *removal, const char *study_uid, const char *patient_id,
+                              struct lvn_error *err) {
+  if (!lvn_index_study_delete(removal->index, study_uid, err)) {
+    return false;
+  }
+  lvn_audit_write(
+      removal->config,
+      &(struct lvn_audit_event){.kind = LVN_AUDIT_STUDY_REMOVED, .study_uid = study_uid, .patient_id = patient_id});
+  return true;
+}
+
 bool lvn_removal_run(const struct lvn_removal *removal, const struct lvn_index_study *study, size_t *ret_objects,
                      size_t *ret_jobs, struct lvn_error *err) {
   char folder[LVN_PATH_BYTES];
   char path[LVN_PATH_BYTES];
   char name[LVN_INDEX_STUDY_NAME_BYTES + 8];
+  char patient_id[LVN_UID_BYTES];
   LVN_AUTOJSON json_t *list = make_list(removal, study->study_uid, err);
   LVN_AUTOFREE char *text = list == NULL ? NULL : json_dumps(list, JSON_COMPACT);
   (void)snprintf(name, sizeof name, "%s.json", study->name);
@@ -142,11 +156,12 @@ bool lvn_removal_run(const struct lvn_removal *removal, const struct lvn_index_s
   if (text == NULL) {
     return lvn_error_set(err, LVN_ERROR_NOMEM, "out of memory for a list");
   }
+  lvn_patient_find(removal->config, removal->index, removal->objects, study->study_uid, patient_id);
   *ret_objects = json_array_size(json_object_get(list, "objects"));
   *ret_jobs = json_array_size(json_object_get(list, "jobs"));
   return lvn_path_join(folder, removal->config->state_folder, FOLDER, err) && lvn_file_make_folder(folder, 0700, err) &&
          list_path(removal, name, path, err) && lvn_file_replace(path, text, strlen(text), 0600, err) &&
-         lvn_index_study_delete(removal->index, study->study_uid, err) && work_off(removal, path, list, err);
+         delete_from_index(removal, study->study_uid, patient_id, err) && work_off(removal, path, list, err);
 }
 
 bool lvn_removal_finish_pending(const struct lvn_removal *removal, struct lvn_error *err) {

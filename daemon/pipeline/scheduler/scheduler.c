@@ -13,8 +13,10 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/socket.h"
+#include "daemon/audit/audit.h"
 #include "daemon/pipeline/scheduler/messages.h"
 #include "daemon/pipeline/scheduler/scheduler_verdicts.h"
+#include "daemon/pipeline/shared/patient.h"
 
 /* DESIGN: the worker speaks JSON lines. It greets with {"hello":{…}}, gets {"job":{…}}, answers {"done":{…}} or
  * {"failed":{…}}. The attempt is counted in the index before the job is sent, so a worker that dies, hangs (killed
@@ -237,6 +239,7 @@ static bool take_hello(struct lvn_scheduler *scheduler, struct worker *worker, c
   scheduler->has_model = true;
   lvn_log(LVN_LOG_NOTICE, "event=worker-ready worker=%ld model=%s version=%s", (long)worker->is.pid,
           worker->is.model.name, worker->is.model.version);
+  lvn_audit_note_model(scheduler->needs.config, worker->is.model.name, worker->is.model.version);
   return true;
 }
 
@@ -330,6 +333,16 @@ static bool finish_from_file(struct lvn_scheduler *scheduler, const struct lvn_j
   return false;
 }
 
+static void audit_use(const struct lvn_scheduler *scheduler, const struct lvn_job *job) {
+  const struct lvn_scheduler_needs *needs = &scheduler->needs;
+  char patient_id[LVN_UID_BYTES];
+  lvn_patient_find(needs->config, needs->index, needs->objects, job->study_uid, patient_id);
+  lvn_audit_write(needs->config, &(struct lvn_audit_event){.kind = LVN_AUDIT_STUDY_USED,
+                                                           .description = "analysed",
+                                                           .study_uid = job->study_uid,
+                                                           .patient_id = patient_id});
+}
+
 static void start_work(struct lvn_scheduler *scheduler, struct worker *worker, const struct lvn_job *job) {
   worker->is.job_id = job->job_id;
   worker->job_started_at = lvn_clock_monotonic_seconds();
@@ -337,6 +350,7 @@ static void start_work(struct lvn_scheduler *scheduler, struct worker *worker, c
   (void)lvn_copy(worker->is.study_name, sizeof worker->is.study_name, job->study_name);
   lvn_log(LVN_LOG_INFO, "event=job-started job=%lld study=%s attempt=%lld worker=%ld", (long long)job->job_id,
           job->study_name, (long long)job->attempt, (long)worker->is.pid);
+  audit_use(scheduler, job);
   if (job->attempt == 1) {
     lvn_stage_count(&scheduler->counts.queue, 1e-3 * (double)(lvn_clock_wall_ms() - job->wall_ms));
   }

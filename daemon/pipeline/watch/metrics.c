@@ -85,6 +85,9 @@ char *lvn_metrics_text(const struct lvn_metrics *metrics, struct lvn_error *err)
   add_gauge(&text, "counter", "worker_restarts_total", (double)metrics->scheduler.losses);
   add_gauge(&text, "counter", "worker_kills_total", (double)metrics->scheduler.kills);
   add_gauge(&text, "gauge", "start_timestamp_seconds", 1e-3 * (double)metrics->started_ms);
+  if (metrics->certificate_end_ms > 0) {
+    add_gauge(&text, "gauge", "certificate_end_timestamp_seconds", 1e-3 * (double)metrics->certificate_end_ms);
+  }
   add_stages(&text, metrics);
   return lvn_steal(&bytes);
 }

@@ -20,7 +20,8 @@ struct lvn_metrics {
   struct lvn_stage settle;
   struct lvn_stage send;
   uint64_t free_bytes;
-  int64_t started_ms; /* wall clock */
+  int64_t started_ms;         /* wall clock */
+  int64_t certificate_end_ms; /* wall clock; 0: there is none */
 };
 /* lvn_free() it; NULL: no memory. */
 LVN_MUST_CHECK char *lvn_metrics_text(const struct lvn_metrics *metrics, struct lvn_error *err);

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/tls/tls.h"
 #include "daemon/pipeline/shared/tick.h"
 #include "daemon/pipeline/watch/metrics.h"
 
@@ -15,6 +16,9 @@
 #define MINUTE_MS 60000
 #define EVENTS_PER_TICK 200U
 #define PROBLEM_BYTES 256
+#define CERTIFICATE_BYTES 400
+#define DAY_MS 86400000
+#define LOOK_MS 2000
 
 struct lvn_watch {
   struct lvn_watch_needs needs;
@@ -24,6 +28,9 @@ struct lvn_watch {
   int64_t next_publish_ms;
   int64_t next_minute_ms;
   int64_t due_ms;
+  char certificates[CERTIFICATE_BYTES]; /* what was said of them last */
+  int64_t next_certificates_ms;
+  int64_t next_look_ms;
 };
 
 bool lvn_watch_create(const struct lvn_watch_needs *needs, struct lvn_watch **ret_watch, struct lvn_error *err) {
@@ -68,6 +75,32 @@ bool lvn_watch_describe_undelivered(const struct lvn_watch *watch, char *ret_tex
                    count, count == 1 ? "" : "s");
   }
   return true;
+}
+
+void lvn_watch_describe_certificates(const struct lvn_watch *watch, char *ret_text, size_t text_bytes) {
+  (void)watch;
+  struct lvn_tls *tls = lvn_tls_hold_current();
+  ret_text[0] = '\0';
+  if (tls != NULL) {
+    (void)lvn_tls_describe_end(tls, lvn_clock_wall_ms(), ret_text, text_bytes);
+  }
+  lvn_tls_release(tls);
+}
+
+/* Once a day, and as soon as it is another sentence. */
+static void warn_of_certificates(struct lvn_watch *watch, int64_t now_ms) {
+  char text[CERTIFICATE_BYTES];
+  char quoted[CERTIFICATE_BYTES + 64];
+  if (now_ms < watch->next_look_ms) {
+    return;
+  }
+  watch->next_look_ms = now_ms + LOOK_MS;
+  lvn_watch_describe_certificates(watch, text, sizeof text);
+  if (text[0] != '\0' && (strcmp(text, watch->certificates) != 0 || now_ms >= watch->next_certificates_ms)) {
+    lvn_log(LVN_LOG_WARNING, "event=certificate-ends reason=%s", lvn_log_quote(quoted, sizeof quoted, text));
+    watch->next_certificates_ms = now_ms + DAY_MS;
+  }
+  (void)lvn_copy(watch->certificates, sizeof watch->certificates, text);
 }
 
 static void log_events(struct lvn_watch *watch) {
@@ -121,6 +154,14 @@ static void find_problem(const struct lvn_watch *watch, const struct lvn_metrics
   }
 }
 
+/* 0: there is no certificate. */
+static int64_t get_certificate_end_ms(void) {
+  struct lvn_tls *tls = lvn_tls_hold_current();
+  const int64_t end_ms = tls != NULL ? lvn_tls_get_end_ms(tls) : 0;
+  lvn_tls_release(tls);
+  return end_ms;
+}
+
 static bool publish(const struct lvn_watch *watch, struct lvn_error *err) {
   const struct lvn_watch_needs *needs = &watch->needs;
   const char *disk_notice = lvn_retention_get_disk_notice(needs->retention);
@@ -128,10 +169,12 @@ static bool publish(const struct lvn_watch *watch, struct lvn_error *err) {
                                 .scheduler = lvn_scheduler_get_counts(needs->scheduler),
                                 .settle = lvn_assembly_get_stage(needs->assembly),
                                 .send = lvn_outbox_get_stage(needs->outbox),
+                                .certificate_end_ms = get_certificate_end_ms(),
                                 .started_ms = watch->started_ms};
   char problem[PROBLEM_BYTES];
   char undelivered[256];
-  char notice[512];
+  char certificates[CERTIFICATE_BYTES];
+  char notice[1024] = "";
   if (!lvn_index_count(needs->index, &metrics.index, err) || !lvn_queue_count(needs->index, metrics.jobs, err) ||
       !lvn_outbox_count(needs->index, &metrics.outbox, err) ||
       !lvn_file_free_bytes(needs->config->state_folder, &metrics.free_bytes, err) ||
@@ -143,8 +186,12 @@ static bool publish(const struct lvn_watch *watch, struct lvn_error *err) {
     return false;
   }
   find_problem(watch, &metrics, problem);
-  (void)snprintf(notice, sizeof notice, "%s%s%s", undelivered,
-                 undelivered[0] != '\0' && disk_notice[0] != '\0' ? "; " : "", disk_notice);
+  lvn_watch_describe_certificates(watch, certificates, sizeof certificates);
+  const char *parts[] = {undelivered, disk_notice, certificates};
+  for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+    const size_t used = strlen(notice);
+    (void)snprintf(notice + used, sizeof notice - used, "%s%s", used > 0 && parts[i][0] != '\0' ? "; " : "", parts[i]);
+  }
   return lvn_web_publish(needs->web, text, problem, notice, err);
 }
 
@@ -156,6 +203,7 @@ int64_t lvn_watch_tick(struct lvn_watch *watch, int64_t now_ms) {
     warn_of_waiting(watch, lvn_clock_wall_ms());
     watch->next_minute_ms = now_ms + MINUTE_MS;
   }
+  warn_of_certificates(watch, now_ms);
   lvn_tick_at(&watch->due_ms, watch->next_minute_ms);
   if (watch->needs.web != NULL) {
     if (now_ms >= watch->next_publish_ms) {

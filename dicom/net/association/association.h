@@ -84,14 +84,21 @@ LVN_MUST_CHECK bool lvn_association_accept(int socket_fd, const struct lvn_trans
 
 /* ---- as requestor ---- */
 
+/* How a peer is called. */
+struct lvn_association_security {
+  bool uses_tls;           /* with what lvn_tls_set_current() set */
+  const char *certificate; /* the peer's, as lvn_tls_is_wanted() takes it; empty or NULL: one with the name `host` */
+};
+
 struct lvn_association_target {
   const char *host;
   uint16_t port;
   const char *called_aet;
   const char *calling_aet;
-  unsigned connect_seconds;                /* for the connection, for the negotiation, and for a goodbye */
-  unsigned idle_seconds;                   /* for each answer and each PDU */
-  const struct lvn_transport_layer *layer; /* NULL: plain TCP */
+  unsigned connect_seconds; /* for the connection, for the negotiation, and for a goodbye */
+  unsigned idle_seconds;    /* for each answer and each PDU */
+  struct lvn_association_security security;
+  const struct lvn_transport_layer *layer; /* in place of `security`; NULL: none */
 };
 
 struct lvn_association_offer {
@@ -144,6 +151,9 @@ LVN_MUST_CHECK bool lvn_association_send(struct lvn_association *association,
                                          struct lvn_error *err);
 /* The longest fragment that the peer takes. */
 size_t lvn_association_max_send_bytes(const struct lvn_association *association);
+
+/* What a requestor's TLS is: lvn_tls_call_describe(). Returns `text`. */
+const char *lvn_association_describe_security(const struct lvn_association *association, char *text, size_t text_bytes);
 
 /* After LVN_ARRIVAL_RELEASE. */
 void lvn_association_answer_release(struct lvn_association *association);

@@ -109,6 +109,15 @@ const lvn_association_context *lvn_association_find_class(const struct lvn_assoc
   return nullptr;
 }
 
+const char *lvn_association_describe_security(const struct lvn_association *association, char *text,
+                                              size_t text_bytes) {
+  if (association->tls != nullptr) {
+    return lvn_tls_call_describe(association->tls.get(), text, text_bytes);
+  }
+  OFStandard::strlcpy(text, "no TLS", text_bytes);
+  return text;
+}
+
 void lvn_association_start_wait(struct lvn_association *association) {
   lvn_transport_start_wait(association->dul_layer.transport, association->idle_seconds);
 }

@@ -4,7 +4,9 @@
 
 #include "dicom/net/association/association.h"
 #include "dicom/net/association/dul_dcmtk.hh"
+#include "dicom/net/transport/tls_call.h"
 
+#include <memory>
 #include <vector>
 
 // DCMTK's connection as a view of a transport, which the association owns and which knows the time limits: DCMTK's own,
@@ -28,7 +30,14 @@ private:
   const lvn_transport_layer *layer_;
 };
 
+struct lvn_tls_call_delete {
+  void operator()(lvn_tls_call *call) const {
+    lvn_tls_call_destroy(call);
+  }
+};
+
 struct lvn_association {
+  std::unique_ptr<lvn_tls_call, lvn_tls_call_delete> tls; // a requestor's; outlives what goes through it
   lvn_dul_layer dul_layer;
   T_ASC_Network *network = nullptr;
   T_ASC_Association *association = nullptr;
@@ -40,7 +49,8 @@ struct lvn_association {
   bool is_requestor = false;
   bool is_over = false; // released, aborted or lost
 
-  explicit lvn_association(const lvn_transport_layer *layer) : dul_layer(layer) {
+  explicit lvn_association(const lvn_transport_layer *layer, lvn_tls_call *call = nullptr)
+      : tls(call), dul_layer(layer) {
   }
   ~lvn_association();
   lvn_association(const lvn_association &) = delete;

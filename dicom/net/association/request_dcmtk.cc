@@ -100,6 +100,9 @@ bool explain_failure(const lvn_association &association, const OFCondition &stat
   const lvn_dul_layer &layer = association.dul_layer;
   if (layer.failure.code != LVN_OK) {
     *err = layer.failure;
+  } else if (association.tls != nullptr && lvn_tls_call_get_problem(association.tls.get())[0] != '\0') {
+    // TLS 1.3 tells a requestor after its handshake that its certificate is not taken.
+    return lvn_error_set(err, LVN_ERROR_IO, "TLS: %s", lvn_tls_call_get_problem(association.tls.get()));
   } else if (layer.transport != nullptr && lvn_transport_is_late(layer.transport)) {
     return lvn_error_set(err, LVN_ERROR_TIMEOUT, "connecting: the peer took longer than connect_seconds");
   } else if (const char *reason = plain_reason(status.text())) {
@@ -153,13 +156,34 @@ bool request(lvn_association &association, const lvn_association_target &target,
   return true;
 }
 
+// *ret_call stays nullptr where the call goes without TLS.
+bool prepare_tls(const lvn_association_target &target, lvn_tls_call **ret_call, lvn_error *err) {
+  if (!target.security.uses_tls || target.layer != nullptr) {
+    return true;
+  }
+  lvn_tls *tls = lvn_tls_hold_current();
+  if (tls == nullptr) {
+    return lvn_error_set(err, LVN_ERROR_USAGE, "%s is to be called with TLS, and no certificate is configured",
+                         target.called_aet);
+  }
+  const lvn_tls_expected expected = {target.security.certificate, target.host};
+  const bool good = lvn_tls_call_create(tls, nullptr, &expected, ret_call, err);
+  lvn_tls_release(tls);
+  return good;
+}
+
 } // namespace
 
 bool lvn_association_request(const struct lvn_association_target *target, const struct lvn_association_offer *offers,
                              size_t offer_count, struct lvn_association **ret_association, struct lvn_error *err) {
   return lvn_guard(err, LVN_ERROR_IO, [&] {
     lvn_dul_setup(target->connect_seconds);
-    auto association = std::make_unique<lvn_association>(target->layer);
+    lvn_tls_call *call = nullptr;
+    if (!prepare_tls(*target, &call, err)) {
+      return false;
+    }
+    auto association =
+        std::make_unique<lvn_association>(call != nullptr ? lvn_tls_call_get_layer(call) : target->layer, call);
     if (!request(*association, *target, offers, offer_count, err)) {
       return false;
     }

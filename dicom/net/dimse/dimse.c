@@ -130,6 +130,10 @@ void lvn_dimse_close(struct lvn_dimse *dimse) {
   lvn_free(dimse);
 }
 
+const char *lvn_dimse_describe_security(const struct lvn_dimse *dimse, char *text, size_t text_bytes) {
+  return lvn_association_describe_security(dimse->association, text, text_bytes);
+}
+
 const struct lvn_association_context *lvn_dimse_find_context(const struct lvn_dimse *dimse, const char *abstract_syntax,
                                                              const char *transfer_syntax, unsigned roles) {
   return lvn_association_find_class(dimse->association, abstract_syntax, transfer_syntax, roles);

@@ -56,6 +56,9 @@ LVN_MUST_CHECK bool lvn_dimse_request(const struct lvn_association_target *targe
 /* A requestor's is released; after a failure, aborted. NULL is allowed. */
 void lvn_dimse_close(struct lvn_dimse *dimse);
 
+/* What a requestor's TLS is, for people. Returns `text`. */
+const char *lvn_dimse_describe_security(const struct lvn_dimse *dimse, char *text, size_t text_bytes);
+
 /* Accepted presentation contexts. */
 const struct lvn_association_context *lvn_dimse_find_context(const struct lvn_dimse *dimse, const char *abstract_syntax,
                                                              const char *transfer_syntax, unsigned roles);

@@ -55,7 +55,8 @@ bool lvn_scu_open(const struct lvn_scu_peer *peer, const struct lvn_scu_file *fi
                                                 .called_aet = peer->called_aet,
                                                 .calling_aet = peer->calling_aet,
                                                 .connect_seconds = peer->connect_seconds,
-                                                .idle_seconds = peer->dimse_seconds};
+                                                .idle_seconds = peer->dimse_seconds,
+                                                .security = peer->security};
   static const struct lvn_scu_file echo = {.sop_class_uid = LVN_VERIFICATION_CLASS};
   struct lvn_association_offer offers[LVN_ASSOCIATION_OFFERS_MAX + 1];
   LVN_CLEANUP(lvn_scu_cleanup) struct lvn_scu *scu = lvn_alloc(1, sizeof *scu, err);
@@ -138,6 +139,10 @@ bool lvn_scu_store(struct lvn_scu *scu, const struct lvn_scu_file *file, uint16_
 
 bool lvn_scu_was_sent(const struct lvn_scu *scu) {
   return scu->was_sent;
+}
+
+const char *lvn_scu_describe_security(const struct lvn_scu *scu, char *text, size_t text_bytes) {
+  return lvn_dimse_describe_security(scu->dimse, text, text_bytes);
 }
 
 void lvn_scu_close(struct lvn_scu *scu) {

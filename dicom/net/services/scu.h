@@ -3,6 +3,7 @@
 #define LVN_DICOM_NET_SERVICES_SCU_H
 
 #include "base/error.h"
+#include "dicom/net/association/association.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -18,6 +19,7 @@ struct lvn_scu_peer {
   const char *calling_aet;
   unsigned connect_seconds; /* for the connection, for the negotiation, and for a goodbye */
   unsigned dimse_seconds;   /* for each answer and each PDU */
+  struct lvn_association_security security;
 };
 
 /* Belongs to one thread at a time. */
@@ -44,6 +46,8 @@ LVN_MUST_CHECK bool lvn_scu_store(struct lvn_scu *scu, const struct lvn_scu_file
                                   struct lvn_error *err);
 /* Did all of the last object go out, whether or not an answer came? Then the peer may have it. */
 bool lvn_scu_was_sent(const struct lvn_scu *scu);
+/* What TLS was negotiated, for people. Returns `text`. */
+const char *lvn_scu_describe_security(const struct lvn_scu *scu, char *text, size_t text_bytes);
 void lvn_scu_close(struct lvn_scu *scu); /* releases, or aborts after an error; NULL is allowed */
 
 #ifdef __cplusplus

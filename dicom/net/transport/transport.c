@@ -143,14 +143,20 @@ bool lvn_transport_wait(struct lvn_transport *transport, double seconds) {
   if (transport->fd < 0) {
     return false;
   }
-  if (transport->layer->has_buffered != NULL && transport->layer->has_buffered(transport->state)) {
-    return true;
-  }
+  const bool looks = transport->layer->look != NULL;
   const double until = fmin(lvn_clock_monotonic_seconds() + seconds, transport->wait_seconds);
   for (;;) {
     const double now = lvn_clock_monotonic_seconds();
     const double rest = fmax(0, fmin(until, transport->end_seconds) - now);
-    if (poll_for(transport, POLLIN, rest)) {
+    short events = POLLIN;
+    if (looks) {
+      const ssize_t seen = transport->layer->look(transport->state, transport->fd);
+      if (seen >= LVN_TRANSPORT_FAILED) {
+        return true;
+      }
+      events = seen == LVN_TRANSPORT_WANTS_WRITE ? POLLOUT : POLLIN;
+    }
+    if (poll_for(transport, events, rest) && !looks) {
       return true;
     }
     if (rest <= 0) {

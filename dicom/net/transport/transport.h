@@ -27,8 +27,10 @@ struct lvn_transport_layer {
   ssize_t (*handshake)(void *state, int socket_fd, struct lvn_error *err);   /* 0: done; FAILED sets `err` */
   ssize_t (*read)(void *state, int socket_fd, void *bytes, size_t capacity); /* 0: the peer has ended the stream */
   ssize_t (*write)(void *state, int socket_fd, const void *bytes, size_t count);
-  bool (*has_buffered)(void *state); /* bytes that the socket no longer shows */
-  void (*close)(void *state);        /* says goodbye if it can at once, and frees the state */
+  /* As read, of one byte that stays: what the socket shows may be the layer's own, and what it does not show may have
+   * been read before. NULL: what the socket shows is the peer's. */
+  ssize_t (*look)(void *state, int socket_fd);
+  void (*close)(void *state); /* says goodbye if it can at once, and frees the state */
 };
 
 struct lvn_transport;

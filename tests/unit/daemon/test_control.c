@@ -114,7 +114,7 @@ static int set_up(void **state) {
   forgotten = 0;
   web_port = free_port();
   assert_good(lvn_loop_create(&loop, &err));
-  assert_good(lvn_web_start("127.0.0.1", web_port, "", &web, &err));
+  assert_good(lvn_web_start("127.0.0.1", web_port, "", NULL, &web, &err));
   create_modules();
   return 0;
 }

@@ -47,7 +47,7 @@ static void test_web__pages(void **state) {
   char answer[4096];
   (void)state;
   pick_port();
-  assert_true(lvn_web_start("127.0.0.1", port, "", &web, &err));
+  assert_true(lvn_web_start("127.0.0.1", port, "", NULL, &web, &err));
   assert_true(lvn_web_publish(web, "livervlm_objects 7\n", NULL, NULL, &err));
   ask("GET /metrics HTTP/1.0\r\n\r\n", answer, sizeof answer);
   assert_non_null(strstr(answer, " 200 "));
@@ -73,10 +73,10 @@ static void test_web__loopback_only(void **state) {
   struct lvn_error err = {0};
   struct lvn_web *web = NULL;
   (void)state;
-  assert_false(lvn_web_start("0.0.0.0", 1, "", &web, &err));
+  assert_false(lvn_web_start("0.0.0.0", 1, "", NULL, &web, &err));
   assert_int_equal(err.code, LVN_ERROR_USAGE);
-  assert_false(lvn_web_start("::", 1, "", &web, &err));
-  assert_false(lvn_web_start("localhost", 1, "", &web, &err));
+  assert_false(lvn_web_start("::", 1, "", NULL, &web, &err));
+  assert_false(lvn_web_start("localhost", 1, "", NULL, &web, &err));
   assert_null(web);
 }
 
@@ -111,7 +111,7 @@ static void test_web__is_asked_by_its_own_names_only(void **state) {
   struct lvn_web *web = NULL;
   (void)state;
   pick_port();
-  assert_true(lvn_web_start("127.0.0.1", port, "node.ward.test, proxy.test", &web, &err));
+  assert_true(lvn_web_start("127.0.0.1", port, "node.ward.test, proxy.test", NULL, &web, &err));
   assert_true(lvn_web_publish(web, "livervlm_objects 7\n", NULL, NULL, &err));
   for (size_t i = 0; i < sizeof allowed / sizeof allowed[0]; i++) {
     assert_host(allowed[i], true);
