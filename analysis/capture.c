@@ -96,12 +96,12 @@ static void draw_attenuation(cairo_t *cr, double x, double y, const struct lvn_c
   lvn_draw_text(cr, left, y, 120, &value, text);
   left += lvn_draw_text_width(cr, &value, text) + 14;
   if (isfinite(phase->from_plain_hu)) {
-    (void)snprintf(text, sizeof text, "%+.0f from NC", phase->from_plain_hu);
+    (void)snprintf(text, sizeof text, "%+.0f from NC", round(phase->from_plain_hu) + 0.0);
     lvn_draw_text(cr, left, y, x + TILE_SIDE - left, &change, text);
     left += lvn_draw_text_width(cr, &change, text) + 14;
   }
   if (isfinite(phase->against_liver_hu)) {
-    (void)snprintf(text, sizeof text, "%+.0f vs liver", phase->against_liver_hu);
+    (void)snprintf(text, sizeof text, "%+.0f vs liver", round(phase->against_liver_hu) + 0.0);
     lvn_draw_text(cr, left, y, x + TILE_SIDE - left, &change, text);
   }
 }
@@ -215,7 +215,7 @@ static void draw_row_two_title(cairo_t *cr, const struct lvn_capture_request *re
   lvn_draw_text(cr, LVN_PAGE_MARGIN, ROW_TWO_TOP - 10, 520, &title, text);
   double left = LVN_PAGE_MARGIN + fmin(lvn_draw_text_width(cr, &title, text), 520) + 16;
   lvn_draw_text(cr, left, ROW_TWO_TOP - 10, tile_left(2) + TILE_SIDE - left, &note,
-                "one map for all phases, of 7 x 7 cells: coarse, no boundary; colours are relative");
+                "one map for all phases, 7 x 7 cells: coarse; relative colours");
 }
 
 static void draw_footer(cairo_t *cr, const struct lvn_capture_request *request) {

@@ -71,7 +71,7 @@ static void draw_attenuation(cairo_t *cr, double y, const struct lvn_findings_le
     char part[64];
     if (isfinite(shown->liver_hu) && is_high) {
       (void)snprintf(part, sizeof part, "%s  %.0f (%+.0f)", lvn_phase_name((enum lvn_phase)phase), shown->mean_hu,
-                     shown->mean_hu - shown->liver_hu);
+                     round(shown->mean_hu - shown->liver_hu) + 0.0);
     } else {
       (void)snprintf(part, sizeof part, "%s %.0f", lvn_phase_name((enum lvn_phase)phase), shown->mean_hu);
     }

@@ -41,7 +41,7 @@ void lvn_words_conformal(const struct lvn_findings_prediction *prediction, char 
     }
   }
   if (is_first) {
-    append(ret_text, "none; like no class, and no class is certain enough");
+    append(ret_text, "none of the classes; it may be another kind of lesion");
   }
 }
 
@@ -86,11 +86,12 @@ void lvn_words_attenuation(const struct lvn_findings_lesion *lesion, enum lvn_ph
   }
   (void)snprintf(ret_text, LVN_WORDS_BYTES, "%.0f HU", shown->mean_hu);
   if (phase != LVN_PHASE_NC && isfinite(plain->mean_hu)) {
-    (void)snprintf(part, sizeof part, ", %+.0f from non-contrast", shown->mean_hu - plain->mean_hu);
+    (void)snprintf(part, sizeof part, ", %+.0f from non-contrast",
+                   round(shown->mean_hu - plain->mean_hu) + 0.0); /* no "-0" */
     append(ret_text, part);
   }
   if (isfinite(shown->liver_hu)) {
-    (void)snprintf(part, sizeof part, ", %+.0f against liver", shown->mean_hu - shown->liver_hu);
+    (void)snprintf(part, sizeof part, ", %+.0f against liver", round(shown->mean_hu - shown->liver_hu) + 0.0);
     append(ret_text, part);
   }
 }

@@ -23,7 +23,7 @@ static struct lvn_findings_lesion make_lesion(void) {
                                                       .map_share_limit = 0.3}};
   for (int phase = 0; phase < LVN_PHASE_COUNT; phase++) {
     lesion.phases[phase].mean_hu = 48.0 + 63.0 * phase;
-    lesion.phases[phase].liver_hu = phase == LVN_PHASE_PV ? (double)NAN : 51.0 + 60.0 * phase;
+    lesion.phases[phase].liver_hu = phase == LVN_PHASE_PV ? (double)NAN : phase == LVN_PHASE_NC ? 51.0 : 111.3;
     lesion.phases[phase].alignment.is_usable = true;
   }
   lesion.phases[LVN_PHASE_DL].series = SIZE_MAX;
@@ -74,7 +74,7 @@ static void test_words__sets_of_classes(void **state) {
   check_conformal(1U << LVN_CLASS_HCC, "90 %: HCC");
   check_conformal(1U << LVN_CLASS_HCC | 1U << LVN_CLASS_FNH, "90 %: FNH or HCC");
   check_conformal(0xF, "90 %: CYST, FNH, HCC or HEM");
-  check_conformal(0, "90 %: none; like no class, and no class is certain enough");
+  check_conformal(0, "90 %: none of the classes; it may be another kind of lesion");
   prediction.conformal_coverage = NAN; /* the package has no sets */
   lvn_words_conformal(&prediction, text);
   assert_string_equal(text, "");
