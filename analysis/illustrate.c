@@ -127,7 +127,7 @@ static void fill_request(const struct lvn_case *study_case, const struct lvn_cla
                                    .left_edge = lvn_findings_edge(grid->direction[0], true),
                                    .top_edge = lvn_findings_edge(grid->direction[1], true),
                                    .has_probability = prediction->has_probability,
-                                   .classes = (1U << LVN_CLASS_COUNT) - 1U,
+                                   .classes = prediction->classes,
                                    .top_class = prediction->top_class,
                                    .abstained = prediction->abstained,
                                    .abstention_reason = prediction->abstained ? prediction->abstention_reason : NULL,

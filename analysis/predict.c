@@ -71,7 +71,8 @@ static bool predict(struct lvn_classifier *classifier, const struct lvn_crop *cr
   if (!lvn_classifier_run(classifier, crop, ret_raw, err)) {
     return false;
   }
-  *ret_prediction = (struct lvn_findings_prediction){.has_probability = find_unaligned(lesion, &ignored) == NULL,
+  *ret_prediction = (struct lvn_findings_prediction){.classes = (1U << LVN_CLASS_COUNT) - 1U,
+                                                     .has_probability = find_unaligned(lesion, &ignored) == NULL,
                                                      .top_class = ret_raw->top_class,
                                                      .margin = ret_raw->margin,
                                                      .feature_distance = ret_raw->feature_distance,

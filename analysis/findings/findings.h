@@ -100,6 +100,7 @@ struct lvn_findings_lesion_phase {
 
 /* What a model said of a lesion, with the node's own reasons to abstain. */
 struct lvn_findings_prediction {
+  unsigned classes;                    /* that the model tells apart: bit c for class c */
   bool has_probability;                /* false: a phase is missing or not aligned, and the numbers mean nothing */
   double probability[LVN_CLASS_COUNT]; /* calibrated; sums to 1 */
   double cosine[LVN_CLASS_COUNT];      /* raw similarity to each class */

@@ -6,6 +6,7 @@
 #include <dcmtk/dcmdata/dctk.h>
 #include <dcmtk/dcmsr/dsrdoc.h>
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 #include <stdexcept>
@@ -236,20 +237,19 @@ void check_region(DcmItem &region) {
   require(children(region, "SELECTED FROM", "IMAGE", nullptr).size() == 1, "an image region without image");
 }
 
-// The class probabilities among an item's NUM; adds them to `sum` in per cent and returns how many there are.
-size_t add_probabilities(DcmItem &parent, const char *relationship, double &sum) {
-  size_t found = 0;
+// The class probabilities among an item's NUM: adds them to `sum` in per cent, and the findings that they are of.
+void add_probabilities(DcmItem &parent, const char *relationship, double &sum, std::vector<std::string> &classes) {
   for (DcmItem *number : children(parent, relationship, "NUM", nullptr)) {
     if (code_of(*number, DCM_ConceptNameCodeSequence).rfind("PROB_", 0) == 0) {
       Float64 value = -1;
       items_of(*number, DCM_MeasuredValueSequence)[0]->findAndGetFloat64(DCM_NumericValue, value);
       require(value >= 0 && value <= 100, "a probability outside 0 to 100 %");
-      require(children(*number, "HAS CONCEPT MOD", "CODE", "121071:DCM").size() == 1, "a probability without class");
+      const std::vector<DcmItem *> modifiers = children(*number, "HAS CONCEPT MOD", "CODE", "121071:DCM");
+      require(modifiers.size() == 1, "a probability without class");
+      classes.push_back(code_of(*modifiers[0], DCM_ConceptCodeSequence));
       sum += value;
-      found++;
     }
   }
-  return found;
 }
 
 // Viewers label the outline with each NUM of its group, and take it over by the outline under the first one.
@@ -284,12 +284,16 @@ void check_group(DcmItem &group) {
   const std::string outcome = code_of(answer, DCM_ConceptCodeSequence);
   const bool has_reason = !children(group, "CONTAINS", "TEXT", "ABSTAIN_REASON:99LVN").empty();
   double sum = 0;
-  const size_t found = add_probabilities(group, "CONTAINS", sum) + add_probabilities(answer, "HAS PROPERTIES", sum);
-  require(found == 0 || found == LVN_CLASS_COUNT, "some class probabilities are missing");
+  std::vector<std::string> classes;
+  add_probabilities(group, "CONTAINS", sum, classes);
+  add_probabilities(answer, "HAS PROPERTIES", sum, classes);
+  require(classes.size() != 1, "some class probabilities are missing");
   // Each is rounded to a tenth, and at least that.
-  require(found == 0 || std::fabs(sum - 100) <= 0.1 * static_cast<double>(found) + 0.01,
+  require(classes.empty() || std::fabs(sum - 100) <= 0.1 * static_cast<double>(classes.size()) + 0.01,
           "the class probabilities do not sum to 100 %");
-  require(found != 0 || outcome == "INDETERMINATE:99LVN", "outcome and probabilities contradict each other");
+  require(!classes.empty() || outcome == "INDETERMINATE:99LVN", "outcome and probabilities contradict each other");
+  require(outcome != "CLASSIFIED:99LVN" || std::count(classes.begin(), classes.end(), finding) == 1,
+          "the finding is none of the classes");
   require((outcome == "CLASSIFIED:99LVN") == (finding != "52988006:SCT"), "outcome and finding contradict each other");
   require((outcome == "CLASSIFIED:99LVN") != has_reason, "outcome and abstention reason contradict each other");
 }

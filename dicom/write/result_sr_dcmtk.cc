@@ -134,14 +134,16 @@ void put_size(DcmItem &group, const Work &work, const struct lvn_findings_lesion
   }
 }
 
+bool tells_apart(const struct lvn_findings_prediction &prediction, unsigned lesion_class) {
+  return ((prediction.classes >> lesion_class) & 1U) != 0;
+}
+
 // How many classes are more probable, the first of equals first.
 unsigned rank_of(const struct lvn_findings_prediction &prediction, unsigned lesion_class) {
   unsigned rank = 0;
   for (unsigned k = 0; k < LVN_CLASS_COUNT; k++) {
-    rank += prediction.probability[k] > prediction.probability[lesion_class] ||
-                    (k < lesion_class && prediction.probability[k] == prediction.probability[lesion_class])
-                ? 1
-                : 0;
+    const double more = prediction.probability[k] - prediction.probability[lesion_class];
+    rank += tells_apart(prediction, k) && (more > 0 || (more == 0 && k < lesion_class)) ? 1 : 0;
   }
   return rank;
 }
@@ -151,6 +153,9 @@ unsigned rank_of(const struct lvn_findings_prediction &prediction, unsigned lesi
 void put_probabilities(DcmItem &group, DcmItem &outcome, const struct lvn_findings_prediction &prediction) {
   for (unsigned k = 0; k < LVN_CLASS_COUNT; k++) {
     const auto lesion_class = static_cast<enum lvn_class>(k);
+    if (!tells_apart(prediction, k)) {
+      continue;
+    }
     const bool is_likely = rank_of(prediction, k) < shown_probabilities_max;
     DcmItem &number = sr_number(is_likely ? group : outcome, is_likely ? sr_contains : sr_has_property,
                                 lvn_code_probability(lesion_class),

@@ -73,6 +73,7 @@ struct lvn_findings_lesion make_lesion(struct lvn_findings_slice *slice, const c
   lesion.slice_count = 1;
   lesion.contours = {outlines, 1};
   lesion.prediction.has_probability = true;
+  lesion.prediction.classes = 0xF;
   lesion.prediction.probability[LVN_CLASS_CYST] = 0.02;
   lesion.prediction.probability[LVN_CLASS_FNH] = 0.05;
   lesion.prediction.probability[LVN_CLASS_HCC] = 0.9;
@@ -474,6 +475,24 @@ void test_write_result__report_says_how_sure_it_is(void **state) {
   assert_string_equal(text("112039", 0).c_str(), "Cornerstone3DTools@^0.1.0:PlanarFreehandROI:Lesion 1");
 }
 
+// Only the model's own classes have a probability, and none is 0, which viewers leave out.
+void test_write_result__classes_are_the_models(void **state) {
+  auto *f = static_cast<fixture *>(*state);
+  DcmFileFormat file;
+  f->lesions[0].prediction.classes = 1U << LVN_CLASS_HCC | 1U << LVN_CLASS_HEM;
+  f->lesions[0].prediction.probability[LVN_CLASS_CYST] = 0;
+  f->lesions[0].prediction.probability[LVN_CLASS_FNH] = 0;
+  f->lesions[0].prediction.probability[LVN_CLASS_HCC] = 0.9999;
+  f->lesions[0].prediction.probability[LVN_CLASS_HEM] = 0.0001;
+  write(f);
+  assert_true(file.loadFile(f->findings.objects[3].path).good());
+  DcmItem &group = content(*file.getDataset(), "125007", 0);
+  assert_int_equal(count_content(group, "PROB_CYST"), 0); // no class of this model
+  assert_int_equal(count_numbers(group), 6);
+  assert_string_equal(
+      string_of(item_at(content(group, "PROB_HEM", 0), DCM_MeasuredValueSequence, 0), DCM_NumericValue).c_str(), "0.1");
+}
+
 void test_write_result__overview_comes_first(void **state) {
   auto *f = static_cast<fixture *>(*state);
   struct lvn_error error = {};
@@ -634,6 +653,7 @@ int main() {
       CASE(capture_says_how_the_patient_lay),
       CASE(report_says_how_sure_it_is),
       CASE(overview_comes_first),
+      CASE(classes_are_the_models),
       CASE(each_lesion_names_its_own_series),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
