@@ -56,6 +56,7 @@ bool lvn_analysis_run(struct lvn_classifier *classifier, const struct lvn_analys
   struct lvn_findings findings = {0};
   *ret_result = (struct lvn_analysis_result){0};
   lvn_case_options_default(&options);
+  options.delayed = true;
   options.crop = lvn_classifier_get_info(classifier)->crop;
   options.registration.device = strncmp(lvn_classifier_get_info(classifier)->device, "cuda", 4) == 0 ? "cuda" : "cpu";
   if (request->max_registration_error_mm > 0.0) {

@@ -32,7 +32,7 @@ struct lvn_analysis_request {
   size_t more_writer_count;
 };
 
-#define LVN_ANALYSIS_OBJECTS_MAX 64
+#define LVN_ANALYSIS_OBJECTS_MAX 80
 
 struct lvn_analysis_result {
   enum lvn_analysis_outcome outcome;

@@ -215,6 +215,9 @@ static bool prepare_lesions(struct lvn_case *c, const struct lvn_case_options *o
       return lvn_error_prefix(err, "lesion %zu", i + 1);
     }
     lvn_measure_mean_hu(&lesion->crop, lesion->mean_hu);
+    if (!lvn_measure_liver_hu(&lesion->crop, lesion->liver_hu, err)) {
+      return lvn_error_prefix(err, "lesion %zu", i + 1);
+    }
     c->timings.crop += lap(&since);
   }
   return true;

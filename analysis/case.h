@@ -18,7 +18,7 @@ struct lvn_case_options {
   struct lvn_crop_options crop;
   struct lvn_registration_options registration;
   bool align;   /* false: the phases are taken as they lie (the paper's misregistered mode) */
-  bool delayed; /* the crop has the delayed phase, too, where the study has one: for data sets, not for the node */
+  bool delayed; /* the crop has the delayed phase, too, where the study has one: to be shown, not for the network */
 };
 void lvn_case_options_default(struct lvn_case_options *ret_options);
 

@@ -153,13 +153,17 @@ static bool fill_lesion(const struct lvn_case *c, const struct lvn_case_lesion *
       .short_axis_mm = source->measure.short_axis_mm,
       .volume_ml = source->measure.volume_ml};
   memcpy(lesion->centroid_mm, source->measure.centroid_mm, sizeof lesion->centroid_mm);
+  lvn_measure_pixels(&roi->mask, lvn_measure_largest_slice(&roi->mask), lesion->pixels_across);
   for (int phase = 0; phase < LVN_PHASE_COUNT; phase++) {
     struct lvn_findings_lesion_phase *target = &lesion->phases[phase];
-    target->series = source->stack_index[phase];
+    bool is_absent = phase >= LVN_PHASE_NETWORK_COUNT && source->registration[phase] == NULL;
+    target->series = is_absent ? SIZE_MAX : source->stack_index[phase];
     target->is_reference = source->is_reference[phase];
-    target->mean_hu = phase < LVN_PHASE_NETWORK_COUNT ? source->mean_hu[phase] : (double)NAN;
+    /* Where a phase is not aligned, the outline lies on something else. */
+    target->mean_hu = source->quality[phase].usable ? source->mean_hu[phase] : (double)NAN;
+    target->liver_hu = source->quality[phase].usable ? source->liver_hu[phase] : (double)NAN;
     target->alignment = alignment_of(&source->quality[phase]);
-    if (!fill_place(c->stacks[target->series].stack, &source->propagated[phase], &target->place, err)) {
+    if (!is_absent && !fill_place(c->stacks[target->series].stack, &source->propagated[phase], &target->place, err)) {
       return false;
     }
   }

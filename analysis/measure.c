@@ -1,7 +1,22 @@
 #include "analysis/measure.h"
 
+#include "base/memory.h"
+#include "model/image/sampler.h"
+
 #include <math.h>
 #include <string.h>
+
+#define SAMPLES ((size_t)LVN_CROP_SIDE * LVN_CROP_SIDE)
+
+/* The ring that stands for the liver: off the lesion's rim and its partial volume, near enough to be the same liver. */
+#define RING_FIRST_MM 2.0
+#define RING_LAST_MM 12.0
+/* Liver in any phase, fatty and iron-laden too; the median leaves vessels out. */
+#define LIVER_LOW_HU (-20)
+#define LIVER_HIGH_HU 220
+#define RING_SHARE_MIN 0.3
+/* Half a cell of the network's last maps, of which the Grad-CAM map is an enlargement. */
+#define MAP_MARGIN (LVN_CROP_SIDE / 14.0F)
 
 /* Directions tried for the longest caliper: every 2 degrees. The error of the length is below 0.1 %. */
 #define CALIPER_DIRECTIONS 90
@@ -65,16 +80,41 @@ void lvn_measure_lesion(const struct lvn_mask *mask, struct lvn_measure *ret_mea
   *ret_measure = measure;
 }
 
-void lvn_measure_mean_hu(const struct lvn_crop *crop, double ret_mean_hu[LVN_PHASE_NETWORK_COUNT]) {
-  const size_t plane = (size_t)LVN_CROP_SIDE * LVN_CROP_SIDE;
-  for (size_t phase = 0; phase < LVN_PHASE_NETWORK_COUNT; phase++) {
+void lvn_measure_pixels(const struct lvn_mask *mask, uint32_t slice, uint32_t ret_across[2]) {
+  const uint8_t *inside = lvn_mask_get_slice(mask, slice);
+  uint32_t first[2] = {UINT32_MAX, UINT32_MAX};
+  uint32_t last[2] = {0, 0};
+  for (uint32_t y = 0; inside != NULL && y < mask->size[1]; y++) {
+    for (uint32_t x = 0; x < mask->size[0]; x++) {
+      if (inside[(size_t)y * mask->size[0] + x] != 0) {
+        first[0] = x < first[0] ? x : first[0];
+        first[1] = y < first[1] ? y : first[1];
+        last[0] = x > last[0] ? x : last[0];
+        last[1] = y;
+      }
+    }
+  }
+  for (int axis = 0; axis < 2; axis++) {
+    ret_across[axis] = first[axis] == UINT32_MAX ? 0 : last[axis] - first[axis] + 1;
+  }
+}
+
+/* Of a phase in a slice; NULL where the crop has none. */
+static const int16_t *samples_of(const struct lvn_crop *crop, size_t slice, size_t phase) {
+  if (phase == LVN_PHASE_DL) {
+    return crop->delayed_present ? crop->slices[slice].delayed : NULL;
+  }
+  return crop->phase_present[phase] ? crop->slices[slice].hounsfield + phase * SAMPLES : NULL;
+}
+
+void lvn_measure_mean_hu(const struct lvn_crop *crop, double ret_mean_hu[LVN_PHASE_COUNT]) {
+  for (size_t phase = 0; phase < LVN_PHASE_COUNT; phase++) {
     double sum = 0.0;
     size_t count = 0;
-    for (size_t s = 0; crop->phase_present[phase] && s < crop->slice_count; s++) {
-      const int16_t *hu = crop->slices[s].hounsfield + phase * plane;
-      for (size_t i = 0; i < plane; i++) {
-        /* -1000 is the crop's fill where there is no measurement; no lesion is as dark. */
-        if (crop->slices[s].mask[i] != 0 && hu[i] > -1000) {
+    for (size_t s = 0; s < crop->slice_count; s++) {
+      const int16_t *hu = samples_of(crop, s, phase);
+      for (size_t i = 0; hu != NULL && i < SAMPLES; i++) {
+        if (crop->slices[s].mask[i] != 0 && hu[i] > LVN_CROP_PADDING_HU) {
           sum += hu[i];
           count++;
         }
@@ -82,4 +122,105 @@ void lvn_measure_mean_hu(const struct lvn_crop *crop, double ret_mean_hu[LVN_PHA
     }
     ret_mean_hu[phase] = count > 0 ? sum / (double)count : (double)NAN;
   }
+}
+
+static void nearer(float *distance, size_t from, size_t to, float step) {
+  distance[to] = fminf(distance[to], distance[from] + step);
+}
+
+/* Samples from the nearest one inside the mask, by two passes of chamfer steps: at most 8 % long. */
+static void fill_distance(const uint8_t *mask, float distance[SAMPLES]) {
+  const size_t side = LVN_CROP_SIDE;
+  for (size_t i = 0; i < SAMPLES; i++) {
+    distance[i] = mask[i] != 0 ? 0.0F : 4.0F * LVN_CROP_SIDE;
+  }
+  for (size_t at = 0; at < 2 * SAMPLES; at++) {
+    bool back = at >= SAMPLES;
+    size_t i = back ? 2 * SAMPLES - 1 - at : at;
+    size_t column = i % side;
+    size_t row = i / side;
+    size_t behind = back ? i + side : i - side;
+    bool has_row = back ? row + 1 < side : row > 0;
+    if (back ? column + 1 < side : column > 0) {
+      nearer(distance, back ? i + 1 : i - 1, i, 1.0F);
+    }
+    if (has_row) {
+      nearer(distance, behind, i, 1.0F);
+    }
+    if (has_row && column > 0) {
+      nearer(distance, behind - 1, i, (float)M_SQRT2);
+    }
+    if (has_row && column + 1 < side) {
+      nearer(distance, behind + 1, i, (float)M_SQRT2);
+    }
+  }
+}
+
+/* Counts, by HU, the samples of a phase in the ring; returns how many samples the ring has. */
+static size_t count_ring(const struct lvn_crop *crop, size_t slice, size_t phase, const float distance[SAMPLES],
+                         uint32_t histogram[LIVER_HIGH_HU - LIVER_LOW_HU + 1]) {
+  const int16_t *hu = samples_of(crop, slice, phase);
+  const float first = (float)(RING_FIRST_MM / crop->sample_spacing_mm);
+  const float last = (float)(RING_LAST_MM / crop->sample_spacing_mm);
+  size_t count = 0;
+  for (size_t i = 0; hu != NULL && i < SAMPLES; i++) {
+    if (distance[i] >= first && distance[i] <= last) {
+      count++;
+      if (hu[i] >= LIVER_LOW_HU && hu[i] <= LIVER_HIGH_HU) {
+        histogram[hu[i] - LIVER_LOW_HU]++;
+      }
+    }
+  }
+  return count;
+}
+
+static double median_of(const uint32_t histogram[LIVER_HIGH_HU - LIVER_LOW_HU + 1], size_t ring) {
+  size_t count = 0;
+  for (size_t i = 0; i <= LIVER_HIGH_HU - LIVER_LOW_HU; i++) {
+    count += histogram[i];
+  }
+  if ((double)count < RING_SHARE_MIN * (double)ring || count == 0) {
+    return (double)NAN;
+  }
+  size_t at = 0;
+  for (size_t below = histogram[0]; 2 * below < count; below += histogram[at]) {
+    at++;
+  }
+  return LIVER_LOW_HU + (double)at;
+}
+
+bool lvn_measure_liver_hu(const struct lvn_crop *crop, double ret_liver_hu[LVN_PHASE_COUNT], struct lvn_error *err) {
+  LVN_AUTOFREE float *distance = lvn_alloc(SAMPLES, sizeof *distance, err);
+  uint32_t histogram[LVN_PHASE_COUNT][LIVER_HIGH_HU - LIVER_LOW_HU + 1] = {0};
+  size_t ring[LVN_PHASE_COUNT] = {0};
+  if (distance == NULL) {
+    return false;
+  }
+  for (size_t s = 0; s < crop->slice_count; s++) {
+    fill_distance(crop->slices[s].mask, distance);
+    for (size_t phase = 0; phase < LVN_PHASE_COUNT; phase++) {
+      ring[phase] += count_ring(crop, s, phase, distance, histogram[phase]);
+    }
+  }
+  for (size_t phase = 0; phase < LVN_PHASE_COUNT; phase++) {
+    ret_liver_hu[phase] = median_of(histogram[phase], ring[phase]);
+  }
+  return true;
+}
+
+bool lvn_measure_map_share(const struct lvn_crop *crop, const float *heat, double *ret_share, struct lvn_error *err) {
+  LVN_AUTOFREE float *distance = lvn_alloc(SAMPLES, sizeof *distance, err);
+  double inside = 0.0;
+  double all = 0.0;
+  if (distance == NULL) {
+    return false;
+  }
+  fill_distance(crop->slices[crop->key_slice].mask, distance);
+  for (size_t i = 0; i < SAMPLES; i++) {
+    double value = heat[i] > 0.0F ? (double)heat[i] : 0.0;
+    all += value;
+    inside += distance[i] <= MAP_MARGIN ? value : 0.0;
+  }
+  *ret_share = all > 0.0 ? inside / all : (double)NAN;
+  return true;
 }

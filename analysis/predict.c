@@ -2,6 +2,7 @@
 
 #include "analysis/case.h"
 #include "analysis/findings_fill.h"
+#include "analysis/measure.h"
 #include "analysis/roi_gate.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -56,7 +57,7 @@ static bool doubt_lesion(const struct lvn_case *study_case, size_t index, struct
   /* The graver reason: phases that are not aligned cannot be compared either. */
   const struct lvn_findings_alignment *unaligned = find_unaligned(lesion, &phase);
   if (unaligned != NULL) {
-    (void)snprintf(lesion->doubt, sizeof lesion->doubt, "%s phase not aligned: %.120s",
+    (void)snprintf(lesion->doubt, sizeof lesion->doubt, "The %s phase is not aligned: %.100s.",
                    lvn_phase_long_name((enum lvn_phase)phase), unaligned->reason);
   }
   return true;
@@ -70,11 +71,18 @@ static bool predict(struct lvn_classifier *classifier, const struct lvn_crop *cr
   if (!lvn_classifier_run(classifier, crop, ret_raw, err)) {
     return false;
   }
-  *ret_prediction = (struct lvn_findings_prediction){.has_probability = find_unaligned(lesion, &ignored) == NULL,
+  *ret_prediction = (struct lvn_findings_prediction){.classes = (1U << LVN_CLASS_COUNT) - 1U,
+                                                     .has_probability = find_unaligned(lesion, &ignored) == NULL,
                                                      .top_class = ret_raw->top_class,
                                                      .margin = ret_raw->margin,
                                                      .feature_distance = ret_raw->feature_distance,
                                                      .permutation_disagreement = ret_raw->permutation_disagreement,
+                                                     .outlier_score = ret_raw->outlier_score,
+                                                     .outlier_limit = ret_raw->outlier_limit,
+                                                     .outlier_alarm_rate = ret_raw->outlier_alarm_rate,
+                                                     .conformal_set = ret_raw->conformal_set,
+                                                     .conformal_coverage = ret_raw->conformal_coverage,
+                                                     .map_share = NAN,
                                                      .abstained = ret_raw->abstained || lesion->doubt[0] != '\0'};
   for (int phase = 0; phase < LVN_PHASE_NETWORK_COUNT; phase++) {
     ret_prediction->has_probability = ret_prediction->has_probability && crop->phase_present[phase];
@@ -96,9 +104,13 @@ bool lvn_predict_lesions(struct lvn_classifier *classifier, const struct lvn_cas
         !predict(classifier, &study_case->lesions[i].crop, lesion, &raw, &lesion->prediction, err)) {
       return lvn_error_prefix(err, "lesion %zu", i + 1);
     }
+    lesion->prediction.map_share_limit = lvn_classifier_get_info(classifier)->map_share_limit;
     if (lesion->prediction.has_probability) {
       lesion->heat = raw.heat[raw.top_class];
       raw.heat[raw.top_class] = NULL;
+      if (!lvn_measure_map_share(&study_case->lesions[i].crop, lesion->heat, &lesion->prediction.map_share, err)) {
+        return lvn_error_prefix(err, "lesion %zu", i + 1);
+      }
     }
   }
   findings->timings.network = lvn_clock_monotonic_seconds() - since;

@@ -1,10 +1,12 @@
 /* analysis.json: everything that was found, and on what evidence. */
+#include "analysis/findings/words.h"
 #include "analysis/findings_json.h"
 #include "analysis/results.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/memory.h"
 
+#include <math.h>
 #include <string.h>
 
 static json_t *evidence_json(const struct lvn_findings_series *series) {
@@ -75,6 +77,52 @@ static json_t *registration_json(const struct lvn_findings *findings, const stru
   return object;
 }
 
+/* The classes that cannot be excluded; null without sets. */
+static json_t *conformal_json(const struct lvn_findings_prediction *p) {
+  json_t *classes = json_array();
+  char words[LVN_WORDS_BYTES];
+  if (!isfinite(p->conformal_coverage)) {
+    json_decref(classes);
+    return json_null();
+  }
+  for (unsigned c = 0; c < LVN_CLASS_COUNT; c++) {
+    if (((p->conformal_set >> c) & 1U) != 0) {
+      (void)json_array_append_new(classes, json_string(lvn_class_name((enum lvn_class)c)));
+    }
+  }
+  lvn_words_conformal(p, words);
+  return json_pack("{s:f,s:o,s:s}", "coverage", p->conformal_coverage, "classes", classes, "text", words);
+}
+
+static json_t *outlier_json(const struct lvn_findings_prediction *p) {
+  return json_pack("{s:o,s:o,s:o}", "score", lvn_findings_json_number(p->outlier_score), "limit",
+                   lvn_findings_json_number(p->outlier_limit), "false_alarm_rate",
+                   lvn_findings_json_number(p->outlier_alarm_rate));
+}
+
+static json_t *map_json(const struct lvn_findings_lesion *lesion) {
+  const struct lvn_findings_prediction *p = &lesion->prediction;
+  return json_pack("{s:o,s:o,s:b}", "share", lvn_findings_json_number(p->map_share), "limit",
+                   lvn_findings_json_number(p->map_share_limit), "is_elsewhere", lvn_findings_map_is_elsewhere(lesion));
+}
+
+/* By phase name, of the phases that the lesion was compared in. */
+static json_t *attenuation_json(const struct lvn_findings_lesion *lesion) {
+  json_t *object = json_object();
+  for (int phase = 0; phase < LVN_PHASE_COUNT; phase++) {
+    const struct lvn_findings_lesion_phase *shown = &lesion->phases[phase];
+    double change = phase == LVN_PHASE_NC ? (double)NAN : shown->mean_hu - lesion->phases[LVN_PHASE_NC].mean_hu;
+    if (lvn_findings_has_phase(lesion, (enum lvn_phase)phase)) {
+      (void)json_object_set_new(object, lvn_phase_name((enum lvn_phase)phase),
+                                json_pack("{s:o,s:o,s:o,s:o}", "lesion", lvn_findings_json_number(shown->mean_hu),
+                                          "liver", lvn_findings_json_number(shown->liver_hu), "lesion_minus_liver",
+                                          lvn_findings_json_number(shown->mean_hu - shown->liver_hu),
+                                          "change_from_non_contrast", lvn_findings_json_number(change)));
+    }
+  }
+  return object;
+}
+
 static json_t *prediction_json(const struct lvn_findings_lesion *lesion) {
   const struct lvn_findings_prediction *p = &lesion->prediction;
   const struct lvn_findings_surroundings *around = &lesion->surroundings;
@@ -86,6 +134,9 @@ static json_t *prediction_json(const struct lvn_findings_lesion *lesion) {
     (void)json_object_set_new(object, "margin", lvn_findings_json_number(p->margin));
     (void)json_object_set_new(object, "feature_distance", lvn_findings_json_number(p->feature_distance));
     (void)json_object_set_new(object, "order_disagreement", lvn_findings_json_number(p->permutation_disagreement));
+    (void)json_object_set_new(object, "conformal", conformal_json(p));
+    (void)json_object_set_new(object, "outlier", outlier_json(p));
+    (void)json_object_set_new(object, "map", map_json(lesion));
   }
   if (around->is_judged) {
     (void)json_object_set_new(object, "surroundings",
@@ -102,9 +153,13 @@ static json_t *lesion_json(const struct lvn_findings *findings, const struct lvn
   const struct lvn_findings_slice *key = lvn_findings_key(lesion);
   double mean_hu[LVN_PHASE_NETWORK_COUNT];
   json_t *registrations = json_array();
-  for (int phase = 0; phase < LVN_PHASE_NETWORK_COUNT; phase++) {
-    mean_hu[phase] = lesion->phases[phase].mean_hu;
-    (void)json_array_append_new(registrations, registration_json(findings, lesion, phase));
+  for (int phase = 0; phase < LVN_PHASE_COUNT; phase++) {
+    if (phase < LVN_PHASE_NETWORK_COUNT) {
+      mean_hu[phase] = lesion->phases[phase].mean_hu;
+    }
+    if (lvn_findings_has_phase(lesion, (enum lvn_phase)phase)) {
+      (void)json_array_append_new(registrations, registration_json(findings, lesion, phase));
+    }
   }
   json_t *object = json_pack(
       "{s:o,s:s,s:{s:s,s:s,s:s},s:o,s:f,s:f,s:f,s:o,s:o}", "tracking_id", lvn_findings_json_text(lesion->tracking_id),
@@ -113,6 +168,10 @@ static json_t *lesion_json(const struct lvn_findings *findings, const struct lvn
       "centroid_mm", lvn_findings_json_numbers(lesion->centroid_mm, 3), "long_axis_mm", lesion->long_axis_mm,
       "short_axis_mm", lesion->short_axis_mm, "volume_ml", lesion->volume_ml, "mean_hu",
       lvn_findings_json_numbers(mean_hu, LVN_PHASE_NETWORK_COUNT), "registration", registrations);
+  (void)json_object_set_new(object, "attenuation_hu", attenuation_json(lesion));
+  (void)json_object_set_new(object, "pixels_across",
+                            json_pack("[ii]", (int)lesion->pixels_across[0], (int)lesion->pixels_across[1]));
+  (void)json_object_set_new(object, "is_small", json_boolean(lvn_findings_is_small(lesion)));
   if (key != NULL) {
     (void)json_object_set_new(object, "crop",
                               json_pack("{s:f,s:i,s:i,s:s}", "side_mm", lesion->crop_side_mm, "slices",

@@ -46,8 +46,8 @@ struct lvn_case_lesion {
   struct lvn_transform *registration[LVN_PHASE_COUNT];
   struct lvn_registration_quality quality[LVN_PHASE_COUNT];
   struct lvn_propagated_mask propagated[LVN_PHASE_COUNT]; /* owned; the ROI in that phase's own images */
-  double
-      mean_hu[LVN_PHASE_NETWORK_COUNT]; /* inside the ROI, over the crop's slices; NAN when there is no measurement */
+  double mean_hu[LVN_PHASE_COUNT];  /* inside the ROI, over the crop's slices; NAN when there is no measurement */
+  double liver_hu[LVN_PHASE_COUNT]; /* of the liver about it */
   struct lvn_crop crop;
 };
 

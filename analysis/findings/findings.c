@@ -6,6 +6,10 @@
 
 #define OBJECTS_MAX 1000U
 
+/* LI-RADS v2018 treats observations under 10 mm apart. */
+#define SMALL_MM 10.0
+#define SMALL_PIXELS 10U
+
 const char *lvn_analysis_outcome_name(enum lvn_analysis_outcome outcome) {
   static const char *const names[] = {
       [LVN_ANALYSIS_DONE] = "done", [LVN_ANALYSIS_WAITING] = "waiting", [LVN_ANALYSIS_REFUSED] = "refused"};
@@ -14,6 +18,19 @@ const char *lvn_analysis_outcome_name(enum lvn_analysis_outcome outcome) {
 
 const struct lvn_findings_slice *lvn_findings_key(const struct lvn_findings_lesion *lesion) {
   return lesion->key_slice < lesion->slice_count ? &lesion->slices[lesion->key_slice] : NULL;
+}
+
+bool lvn_findings_has_phase(const struct lvn_findings_lesion *lesion, enum lvn_phase phase) {
+  return lesion->phases[phase].series != SIZE_MAX;
+}
+
+bool lvn_findings_map_is_elsewhere(const struct lvn_findings_lesion *lesion) {
+  return lesion->prediction.map_share < lesion->prediction.map_share_limit; /* false without a map */
+}
+
+bool lvn_findings_is_small(const struct lvn_findings_lesion *lesion) {
+  return lesion->short_axis_mm < SMALL_MM || lesion->pixels_across[0] < SMALL_PIXELS ||
+         lesion->pixels_across[1] < SMALL_PIXELS;
 }
 
 char lvn_findings_edge(const double direction[3], bool opposite) {
@@ -55,6 +72,7 @@ void lvn_findings_clear(struct lvn_findings *findings) {
     lvn_free(lesion->slices);
     lvn_free(lesion->heat);
   }
+  lvn_picture_clear(&findings->overview);
   lvn_free(findings->series);
   lvn_free(findings->lesions);
   lvn_free(findings->shadow.predictions);

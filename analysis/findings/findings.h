@@ -90,15 +90,17 @@ struct lvn_findings_place {
 };
 
 struct lvn_findings_lesion_phase {
-  size_t series;     /* index into the findings' series */
+  size_t series;     /* index into the findings' series; SIZE_MAX: the study has no such phase */
   bool is_reference; /* the ROI was drawn here */
-  double mean_hu;    /* inside the ROI; NAN: no measurement (and for the delayed phase) */
+  double mean_hu;    /* inside the ROI; NAN: no measurement */
+  double liver_hu;   /* of the liver about it; NAN: too little of it is seen */
   struct lvn_findings_alignment alignment;
   struct lvn_findings_place place;
 };
 
 /* What a model said of a lesion, with the node's own reasons to abstain. */
 struct lvn_findings_prediction {
+  unsigned classes;                    /* that the model tells apart: bit c for class c */
   bool has_probability;                /* false: a phase is missing or not aligned, and the numbers mean nothing */
   double probability[LVN_CLASS_COUNT]; /* calibrated; sums to 1 */
   double cosine[LVN_CLASS_COUNT];      /* raw similarity to each class */
@@ -106,6 +108,13 @@ struct lvn_findings_prediction {
   double margin;                   /* top minus second probability */
   double feature_distance;         /* from what the model was trained on (Mahalanobis) */
   double permutation_disagreement; /* share of the phase orders */
+  double outlier_score;            /* how unlike the training lesions; larger is more unlike */
+  double outlier_limit;            /* beyond it there is no answer */
+  double outlier_alarm_rate;       /* share of lesions like the training ones that lie beyond it; NAN: not stated */
+  unsigned conformal_set;          /* bit c: class c cannot be excluded */
+  double conformal_coverage;       /* how often the truth is in such a set; NAN: the model has none */
+  double map_share;                /* of the Grad-CAM map: inside the outline and a margin about it; NAN: no map */
+  double map_share_limit;          /* below it the map points elsewhere */
   bool abstained;
   char abstention_reason[160]; /* one sentence; empty unless abstained */
 };
@@ -130,13 +139,14 @@ struct lvn_findings_lesion {
   double centroid_mm[3];
   double long_axis_mm; /* on the slice of largest area */
   double short_axis_mm;
+  uint32_t pixels_across[2]; /* columns and rows of its box on the slice of largest area */
   double volume_ml;
   double crop_side_mm;
   size_t slice_count; /* 0: the lesion was not cropped */
   struct lvn_findings_slice *slices;
   size_t key_slice;                 /* the one of largest area */
   struct lvn_contour_list contours; /* the ROI on the key slice, in pixel corners of its image */
-  struct lvn_findings_lesion_phase phases[LVN_PHASE_COUNT]; /* the delayed one only where it was asked for */
+  struct lvn_findings_lesion_phase phases[LVN_PHASE_COUNT]; /* the delayed one only where the study has it */
   struct lvn_findings_prediction prediction;                /* filled when the outcome is done */
   struct lvn_findings_surroundings surroundings;
   char doubt[160]; /* why no model's class is believed here, one sentence; empty: nothing speaks against one */
@@ -197,6 +207,7 @@ struct lvn_findings {
   struct lvn_findings_lesion *lesions;
   size_t lesion_count;
   struct lvn_findings_shadow shadow;
+  struct lvn_picture overview; /* of all lesions, where there are many; rgb NULL: none */
   struct lvn_findings_timings timings;
   struct lvn_result_object *objects; /* by lvn_findings_add_object() */
   size_t object_count;
@@ -205,6 +216,13 @@ struct lvn_findings {
 
 /* The images of the lesion's key slice; NULL when it was not cropped. */
 const struct lvn_findings_slice *lvn_findings_key(const struct lvn_findings_lesion *lesion);
+
+/* False: the study has no such phase, or the lesion was not compared in it. */
+bool lvn_findings_has_phase(const struct lvn_findings_lesion *lesion, enum lvn_phase phase);
+/* Its map has less than the model's limit inside the outline: what the answer rests on lies elsewhere. */
+bool lvn_findings_map_is_elsewhere(const struct lvn_findings_lesion *lesion);
+/* Few pixels, or under the size below which readers treat lesions apart. */
+bool lvn_findings_is_small(const struct lvn_findings_lesion *lesion);
 
 /* The letter of the side of the patient towards which `direction` points (PS3.3 C.7.6.1.1.1: x to the left, y to the
  * back, z to the head), or of the opposite one. */

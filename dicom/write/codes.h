@@ -58,6 +58,7 @@ struct lvn_code {
   X(SOURCE_IMAGE, "121322", "DCM", "Source image for image processing operation")                                      \
   X(SEGMENTATION, "113076", "DCM", "Segmentation")                                                                     \
   X(VOLUME, "118565006", "SCT", "Volume")                                                                              \
+  X(AREA, "42798000", "SCT", "Area")                                                                                   \
   X(LONG_AXIS, "103339001", "SCT", "Long Axis")                                                                        \
   X(SHORT_AXIS, "103340004", "SCT", "Short Axis")                                                                      \
   X(MODALITY, "121139", "DCM", "Modality")                                                                             \
@@ -71,40 +72,57 @@ struct lvn_code {
   X(PHASE_DL, "PHASE_DL", "99LVN", "Delayed phase")                                                                    \
   X(DERIVATION, "121401", "DCM", "Derivation")                                                                         \
   X(MEAN, "373098007", "SCT", "Mean")                                                                                  \
-  X(NOT_CLASSIFIED, "NOT_CLASSIFIED", "99LVN", "Not classified: the network was not used")                             \
   X(LIVER, "10200004", "SCT", "Liver")                                                                                 \
   X(LESION, "52988006", "SCT", "Lesion")                                                                               \
   X(MORPHOLOGICALLY_ABNORMAL, "49755003", "SCT", "Morphologically Abnormal Structure")                                 \
   X(CYST_OF_LIVER, "85057007", "SCT", "Cyst of liver")                                                                 \
   X(FNH_OF_LIVER, "278527001", "SCT", "Focal nodular hyperplasia of liver")                                            \
-  X(LIVER_CELL_CARCINOMA, "109841003", "SCT", "Liver cell carcinoma")                                                  \
+  X(LIVER_CELL_CARCINOMA, "109841003", "SCT", "Hepatocellular carcinoma")                                              \
   X(HEMANGIOMA_OF_LIVER, "93469006", "SCT", "Hemangioma of liver")                                                     \
   X(MILLIMETRE, "mm", "UCUM", "millimeter")                                                                            \
+  X(SQUARE_MILLIMETRE, "mm2", "UCUM", "square millimeter")                                                             \
   X(MILLILITRE, "ml", "UCUM", "milliliter")                                                                            \
   X(PERCENT, "%", "UCUM", "Percent")                                                                                   \
   X(NO_UNITS, "1", "UCUM", "no units")                                                                                 \
   X(HOUNSFIELD, "[hnsf'U]", "UCUM", "Hounsfield unit")                                                                 \
   X(PROBABILITY_CYST, "PROB_CYST", "99LVN", "Probability of cyst of liver")                                            \
-  X(PROBABILITY_FNH, "PROB_FNH", "99LVN", "Probability of focal nodular hyperplasia")                                  \
+  X(PROBABILITY_FNH, "PROB_FNH", "99LVN", "Probability of focal nodular hyperplasia of liver")                         \
   X(PROBABILITY_HCC, "PROB_HCC", "99LVN", "Probability of hepatocellular carcinoma")                                   \
   X(PROBABILITY_HEM, "PROB_HEM", "99LVN", "Probability of hemangioma of liver")                                        \
   X(MEAN_HU_NC, "MEAN_HU_NC", "99LVN", "Mean attenuation, non-contrast phase")                                         \
   X(MEAN_HU_ART, "MEAN_HU_ART", "99LVN", "Mean attenuation, arterial phase")                                           \
   X(MEAN_HU_PV, "MEAN_HU_PV", "99LVN", "Mean attenuation, portal-venous phase")                                        \
+  X(MEAN_HU_DL, "MEAN_HU_DL", "99LVN", "Mean attenuation, delayed phase")                                              \
+  X(CHANGE_HU, "CHANGE_HU", "99LVN", "Change of attenuation from the non-contrast phase")                              \
+  X(AGAINST_LIVER_HU, "VS_LIVER_HU", "99LVN", "Attenuation of the lesion less that of the liver")                      \
   X(ALIGNMENT_ERROR_NC, "REG_ERR_NC", "99LVN", "Estimated alignment error, non-contrast phase")                        \
   X(ALIGNMENT_ERROR_ART, "REG_ERR_ART", "99LVN", "Estimated alignment error, arterial phase")                          \
   X(ALIGNMENT_ERROR_PV, "REG_ERR_PV", "99LVN", "Estimated alignment error, portal-venous phase")                       \
+  X(ALIGNMENT_ERROR_DL, "REG_ERR_DL", "99LVN", "Estimated alignment error, delayed phase")                             \
   X(ALIGNMENT_SHIFT_NC, "REG_SHIFT_NC", "99LVN", "Displacement corrected, non-contrast phase")                         \
   X(ALIGNMENT_SHIFT_ART, "REG_SHIFT_ART", "99LVN", "Displacement corrected, arterial phase")                           \
   X(ALIGNMENT_SHIFT_PV, "REG_SHIFT_PV", "99LVN", "Displacement corrected, portal-venous phase")                        \
+  X(ALIGNMENT_SHIFT_DL, "REG_SHIFT_DL", "99LVN", "Displacement corrected, delayed phase")                              \
   X(ALIGNMENT_SIMILARITY_NC, "REG_SIM_NC", "99LVN", "Alignment similarity, non-contrast phase")                        \
   X(ALIGNMENT_SIMILARITY_ART, "REG_SIM_ART", "99LVN", "Alignment similarity, arterial phase")                          \
   X(ALIGNMENT_SIMILARITY_PV, "REG_SIM_PV", "99LVN", "Alignment similarity, portal-venous phase")                       \
+  X(ALIGNMENT_SIMILARITY_DL, "REG_SIM_DL", "99LVN", "Alignment similarity, delayed phase")                             \
   X(ALIGNMENT_STATE, "REG_STATE", "99LVN", "Phase alignment")                                                          \
   X(CLASSIFICATION, "CLASSIFICATION", "99LVN", "Lesion classification result")                                         \
   X(INDETERMINATE, "INDETERMINATE", "99LVN", "Indeterminate liver lesion")                                             \
   X(CLASSIFIED, "CLASSIFIED", "99LVN", "Classified into one of the trained classes")                                   \
   X(ABSTENTION_REASON, "ABSTAIN_REASON", "99LVN", "Reason for no classification")                                      \
+  X(ANSWER, "ANSWER", "99LVN", "Answer")                                                                               \
+  X(CONFORMAL_SET, "CONFORMAL_SET", "99LVN", "Classes that are not excluded")                                          \
+  X(CONFORMAL_CLASS, "CONFORMAL_CLASS", "99LVN", "Class that is not excluded")                                         \
+  X(CONFORMAL_COVERAGE, "CONFORMAL_COVER", "99LVN", "How often the true class is not excluded")                        \
+  X(OUTLIER, "OUTLIER", "99LVN", "Unlikeness to the lesions that the model was trained on")                            \
+  X(OUTLIER_SCORE, "OUTLIER_SCORE", "99LVN", "Outlier score")                                                          \
+  X(OUTLIER_LIMIT, "OUTLIER_LIMIT", "99LVN", "Outlier score beyond which there is no answer")                          \
+  X(MAP_SHARE_TEXT, "MAP", "99LVN", "Where the Grad-CAM map points")                                                   \
+  X(MAP_SHARE, "MAP_SHARE", "99LVN", "Share of the Grad-CAM map in or next to the outline")                            \
+  X(MAP_SHARE_LIMIT, "MAP_SHARE_LIMIT", "99LVN", "Share below which the map points elsewhere")                         \
+  X(SMALL_LESION, "SMALL_LESION", "99LVN", "Small lesion")                                                             \
   X(RESEARCH_NOTICE, "RESEARCH_NOTICE", "99LVN", "Research-use notice")                                                \
   X(RESULT_STATUS, "RESULT_STATUS", "99LVN", "Status of this result")                                                  \
   X(PRELIMINARY_REPORT, "121362", "DCM", "Preliminary report")                                                         \
@@ -119,7 +137,7 @@ enum lvn_code_id { LVN_CODES(LVN_CODE_ID) LVN_CODE_COUNT };
 
 const struct lvn_code *lvn_code_get(enum lvn_code_id id);
 
-/* Finding and probability name of a lesion class; per-phase names for the network's phases. */
+/* Finding and probability name of a lesion class; names for each phase. */
 enum lvn_code_id lvn_code_of_class(enum lvn_class lesion_class);
 enum lvn_code_id lvn_code_probability(enum lvn_class lesion_class);
 enum lvn_code_id lvn_code_of_phase(enum lvn_phase phase);

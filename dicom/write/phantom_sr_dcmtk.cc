@@ -18,7 +18,7 @@ void put_region(DcmItem &group, const struct lvn_write_roi_target &target, uint3
     points.push_back(static_cast<float>(contour.points[i % contour.count].column));
     points.push_back(static_cast<float>(contour.points[i % contour.count].row));
   }
-  DcmItem &region = sr_polyline(group, LVN_CODE_IMAGE_REGION, points);
+  DcmItem &region = sr_polyline(group, sr_contains, LVN_CODE_IMAGE_REGION, points);
   sr_image(region, sr_selected_from, LVN_CODE_COUNT, UID_CTImageStorage, target.sop_instance_uids[slice], 0);
 }
 
@@ -49,7 +49,7 @@ void put_group(Evidence &evidence, DcmItem &measurements, const struct lvn_write
       evidence.add(target.series_instance_uid, UID_CTImageStorage, target.sop_instance_uids[slice]);
     }
   }
-  sr_number(group, LVN_CODE_VOLUME, volume_ml(*roi.mask), LVN_CODE_MILLILITRE);
+  sr_number(group, sr_contains, LVN_CODE_VOLUME, volume_ml(*roi.mask), LVN_CODE_MILLILITRE);
 }
 
 } // namespace

@@ -1,5 +1,6 @@
 /* The results that go back to the PACS: one Comprehensive 3D SR (TID 1500) per study and one secondary capture per
- * lesion. Patient and study modules are copied from a CT object of the study. Results are preliminary and unverified.
+ * lesion, with an overview of many. Patient and study modules are copied from a CT object of the study. Results are
+ * preliminary and unverified.
  */
 #ifndef LVN_DICOM_WRITE_RESULT_H
 #define LVN_DICOM_WRITE_RESULT_H
@@ -12,7 +13,8 @@ extern "C" {
 
 #define LVN_RESULT_LESIONS_MAX 63
 
-/* Rows of the table of writers: capture-NN.dcm for each lesion that has a picture; report.dcm, which names the captures
+/* Rows of the table of writers: overview.dcm where there is one and capture-NN.dcm for each lesion that has a picture;
+ * report.dcm, which names the captures
  * and so is written after them. Both refuse findings that cannot be (an outline without area, probabilities that do not
  * sum to 1, an abstention without reason) and run lvn_result_check() on what they wrote: LVN_ERROR_INTERNAL. */
 LVN_MUST_CHECK bool lvn_result_write_captures(struct lvn_findings *findings, const struct lvn_result_request *request,

@@ -6,6 +6,7 @@
 #include <dcmtk/dcmdata/dctk.h>
 #include <dcmtk/dcmsr/dsrdoc.h>
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 #include <stdexcept>
@@ -236,30 +237,36 @@ void check_region(DcmItem &region) {
   require(children(region, "SELECTED FROM", "IMAGE", nullptr).size() == 1, "an image region without image");
 }
 
-// Sum of the class probabilities in per cent, -1 when there are none.
-double probability_sum(DcmItem &group) {
-  const char *const names[] = {"PROB_CYST:99LVN", "PROB_FNH:99LVN", "PROB_HCC:99LVN", "PROB_HEM:99LVN"};
-  double sum = 0;
-  size_t found = 0;
-  for (const char *name : names) {
-    for (DcmItem *number : children(group, "CONTAINS", "NUM", name)) {
+// The class probabilities among an item's NUM: adds them to `sum` in per cent, and the findings that they are of.
+void add_probabilities(DcmItem &parent, const char *relationship, double &sum, std::vector<std::string> &classes) {
+  for (DcmItem *number : children(parent, relationship, "NUM", nullptr)) {
+    if (code_of(*number, DCM_ConceptNameCodeSequence).rfind("PROB_", 0) == 0) {
       Float64 value = -1;
       items_of(*number, DCM_MeasuredValueSequence)[0]->findAndGetFloat64(DCM_NumericValue, value);
       require(value >= 0 && value <= 100, "a probability outside 0 to 100 %");
-      require(children(*number, "HAS CONCEPT MOD", "CODE", "121071:DCM").size() == 1, "a probability without class");
+      const std::vector<DcmItem *> modifiers = children(*number, "HAS CONCEPT MOD", "CODE", "121071:DCM");
+      require(modifiers.size() == 1, "a probability without class");
+      classes.push_back(code_of(*modifiers[0], DCM_ConceptCodeSequence));
       sum += value;
-      found++;
     }
   }
-  require(found == 0 || found == LVN_CLASS_COUNT, "some class probabilities are missing");
-  return found == 0 ? -1 : sum;
+}
+
+// Viewers label the outline with each NUM of its group, and take it over by the outline under the first one.
+void check_numbers(DcmItem &group) {
+  const std::vector<DcmItem *> numbers = children(group, "CONTAINS", "NUM", nullptr);
+  require(!numbers.empty() && numbers.size() <= 8, "a measurement group has more NUM than viewers can show");
+  require(code_of(*numbers[0], DCM_ConceptNameCodeSequence) == "42798000:SCT", "the first NUM is not the area");
+  require(!children(*numbers[0], "INFERRED FROM", "SCOORD", nullptr).empty(), "the area has no outline");
 }
 
 void check_group(DcmItem &group) {
   const std::vector<DcmItem *> templates = items_of(group, DCM_ContentTemplateSequence);
   const std::string id = templates.size() == 1 ? text_of(*templates[0], DCM_TemplateIdentifier) : "";
   require(id == "1410" || id == "1411", "a measurement group is neither TID 1410 nor TID 1411");
-  require_filled(only_child(group, "HAS OBS CONTEXT", "TEXT", "112039:DCM"), DCM_TextValue);
+  require(text_of(only_child(group, "HAS OBS CONTEXT", "TEXT", "112039:DCM"), DCM_TextValue)
+                  .rfind("Cornerstone3DTools@^0.1.0:PlanarFreehandROI:", 0) == 0,
+          "viewers cannot take the tracking identifier up");
   require_uid(only_child(group, "HAS OBS CONTEXT", "UIDREF", "112040:DCM"), DCM_UID);
   require(code_of(only_child(group, "HAS CONCEPT MOD", "CODE", "363698007:SCT"), DCM_ConceptCodeSequence) ==
               "10200004:SCT",
@@ -271,13 +278,22 @@ void check_group(DcmItem &group) {
   for (DcmItem *region : regions) {
     check_region(*region);
   }
-  const double sum = probability_sum(group);
+  check_numbers(group);
   const std::string finding = code_of(only_child(group, "CONTAINS", "CODE", "121071:DCM"), DCM_ConceptCodeSequence);
-  const std::string outcome =
-      code_of(only_child(group, "CONTAINS", "CODE", "CLASSIFICATION:99LVN"), DCM_ConceptCodeSequence);
+  DcmItem &answer = only_child(group, "CONTAINS", "CODE", "CLASSIFICATION:99LVN");
+  const std::string outcome = code_of(answer, DCM_ConceptCodeSequence);
   const bool has_reason = !children(group, "CONTAINS", "TEXT", "ABSTAIN_REASON:99LVN").empty();
-  require(sum < 0 || std::fabs(sum - 100) < 0.1, "the class probabilities do not sum to 100 %");
-  require((outcome == "NOT_CLASSIFIED:99LVN") == (sum < 0), "outcome and probabilities contradict each other");
+  double sum = 0;
+  std::vector<std::string> classes;
+  add_probabilities(group, "CONTAINS", sum, classes);
+  add_probabilities(answer, "HAS PROPERTIES", sum, classes);
+  require(classes.size() != 1, "some class probabilities are missing");
+  // Each is rounded to a tenth, and at least that.
+  require(classes.empty() || std::fabs(sum - 100) <= 0.1 * static_cast<double>(classes.size()) + 0.01,
+          "the class probabilities do not sum to 100 %");
+  require(!classes.empty() || outcome == "INDETERMINATE:99LVN", "outcome and probabilities contradict each other");
+  require(outcome != "CLASSIFIED:99LVN" || std::count(classes.begin(), classes.end(), finding) == 1,
+          "the finding is none of the classes");
   require((outcome == "CLASSIFIED:99LVN") == (finding != "52988006:SCT"), "outcome and finding contradict each other");
   require((outcome == "CLASSIFIED:99LVN") != has_reason, "outcome and abstention reason contradict each other");
 }
@@ -307,6 +323,11 @@ void check_report(DcmFileFormat &file) {
   require_value(dataset, DCM_PreliminaryFlag, "PRELIMINARY");
   require(code_of(dataset, DCM_ConceptNameCodeSequence) == "126000:DCM",
           "the root is not an Imaging Measurement Report");
+  require(&only_child(dataset, "CONTAINS", "TEXT", "RESEARCH_NOTICE:99LVN") ==
+              items_of(dataset, DCM_ContentSequence)[0],
+          "RESEARCH_NOTICE does not come first");
+  require_value(only_child(dataset, "CONTAINS", "TEXT", "RESEARCH_NOTICE:99LVN"), DCM_TextValue, LVN_RESEARCH_NOTICE);
+  require(!children(dataset, "CONTAINS", "TEXT", "ANSWER:99LVN").empty(), "the answer is not said first");
   only_child(dataset, "HAS CONCEPT MOD", "CODE", "121049:DCM");
   only_child(dataset, "HAS CONCEPT MOD", "CODE", "121058:DCM");
   require_uid(only_child(dataset, "HAS OBS CONTEXT", "UIDREF", "121012:DCM"), DCM_UID);
@@ -322,8 +343,6 @@ void check_report(DcmFileFormat &file) {
     check_group(*group);
   }
   DcmItem &evaluations = only_child(dataset, "CONTAINS", "CONTAINER", "C0034375:UMLS");
-  require_value(only_child(evaluations, "CONTAINS", "TEXT", "RESEARCH_NOTICE:99LVN"), DCM_TextValue,
-                LVN_RESEARCH_NOTICE);
   require(!children(evaluations, "CONTAINS", "TEXT", "PHASE_EVIDENCE:99LVN").empty(), "no phase evidence");
   DSRDocument document;
   // Values against their VR are check_values()'s, which lets referenced UIDs stand as received.
@@ -339,7 +358,7 @@ void check_capture(DcmItem &dataset) {
   require_value(dataset, DCM_Modality, "OT");
   require_value(dataset, DCM_ImageType, "DERIVED\\SECONDARY\\OTHER");
   require_value(dataset, DCM_ConversionType, "WSD");
-  require_value(dataset, DCM_BurnedInAnnotation, "YES");
+  require_value(dataset, DCM_BurnedInAnnotation, "NO");
   require_value(dataset, DCM_RecognizableVisualFeatures, "NO");
   require_value(dataset, DCM_LossyImageCompression, "00");
   require_value(dataset, DCM_PhotometricInterpretation, "RGB");

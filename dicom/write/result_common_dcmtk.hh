@@ -10,8 +10,9 @@ namespace lvn_write {
 constexpr const char *result_series_description = "CAUTION: research use only. AI liver lesion result, unverified";
 constexpr const char *node_manufacturer = "Liver-VLM node project";
 constexpr const char *node_model = "Liver-VLM node";
-constexpr int result_sr_series_number = 9101;
-constexpr int result_capture_series_number = 9102;
+// Viewers hang series by their numbers: the pictures first, which every viewer shows.
+constexpr int result_capture_series_number = 9101;
+constexpr int result_sr_series_number = 9102;
 
 // Header of the template object, without its pixels.
 class ResultTemplate {
@@ -46,6 +47,7 @@ std::string plain_text(const char *text, size_t max_bytes);
 
 // Implemented in result_capture_dcmtk.cc and result_sr_dcmtk.cc.
 void fill_capture(DcmDataset &dataset, Work &work, size_t lesion_index);
+void fill_overview(DcmDataset &dataset, Work &work);
 void fill_report(DcmDataset &dataset, Work &work);
 
 } // namespace lvn_write

@@ -73,6 +73,13 @@ bool lvn_result_write_captures(struct lvn_findings *findings, const struct lvn_r
   return lvn_guard(err, LVN_ERROR_INTERNAL, [&]() -> bool {
     check_findings(*findings);
     Work work{*findings, *request, ResultTemplate(findings->template_path)};
+    if (findings->overview.rgb != nullptr) {
+      DcmDataset dataset;
+      fill_overview(dataset, work);
+      if (!finish(dataset, "overview.dcm", *findings, *request, err)) {
+        return false;
+      }
+    }
     for (size_t i = 0; i < findings->lesion_count; i++) {
       DcmDataset dataset;
       char name[64];

@@ -51,8 +51,9 @@ DcmItem &sr_uid(DcmItem &parent, const char *relationship, enum lvn_code_id name
   return item;
 }
 
-DcmItem &sr_number(DcmItem &parent, enum lvn_code_id name, double value, enum lvn_code_id unit) {
-  DcmItem &item = add_content(parent, sr_contains, "NUM", name);
+DcmItem &sr_number(DcmItem &parent, const char *relationship, enum lvn_code_id name, double value,
+                   enum lvn_code_id unit) {
+  DcmItem &item = add_content(parent, relationship, "NUM", name);
   DcmItem &measured = add_item(item, DCM_MeasuredValueSequence);
   put(measured, DCM_NumericValue, decimal(value));
   put_code(measured, DCM_MeasurementUnitsCodeSequence, *lvn_code_get(unit));
@@ -70,8 +71,9 @@ DcmItem &sr_image(DcmItem &parent, const char *relationship, enum lvn_code_id na
   return item;
 }
 
-DcmItem &sr_polyline(DcmItem &parent, enum lvn_code_id name, const std::vector<float> &column_row) {
-  DcmItem &item = add_content(parent, sr_contains, "SCOORD", name);
+DcmItem &sr_polyline(DcmItem &parent, const char *relationship, enum lvn_code_id name,
+                     const std::vector<float> &column_row) {
+  DcmItem &item = add_content(parent, relationship, "SCOORD", name);
   if (item.putAndInsertFloat32Array(DCM_GraphicData, column_row.data(), static_cast<unsigned long>(column_row.size()))
           .bad()) {
     throw std::runtime_error("cannot write GraphicData");

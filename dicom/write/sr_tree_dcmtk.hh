@@ -16,17 +16,20 @@ constexpr const char *sr_has_context = "HAS OBS CONTEXT";
 constexpr const char *sr_modifies = "HAS CONCEPT MOD";
 constexpr const char *sr_acquisition = "HAS ACQ CONTEXT";
 constexpr const char *sr_selected_from = "SELECTED FROM";
+constexpr const char *sr_has_property = "HAS PROPERTIES";
 constexpr const char *sr_inferred_from = "INFERRED FROM";
 
 DcmItem &sr_container(DcmItem &parent, enum lvn_code_id name, const char *template_id);
 DcmItem &sr_text(DcmItem &parent, const char *relationship, enum lvn_code_id name, const std::string &text);
 DcmItem &sr_code(DcmItem &parent, const char *relationship, enum lvn_code_id name, const struct lvn_code &value);
 DcmItem &sr_uid(DcmItem &parent, const char *relationship, enum lvn_code_id name, const std::string &uid);
-DcmItem &sr_number(DcmItem &parent, enum lvn_code_id name, double value, enum lvn_code_id unit);
+DcmItem &sr_number(DcmItem &parent, const char *relationship, enum lvn_code_id name, double value,
+                   enum lvn_code_id unit);
 // `name` may be LVN_CODE_COUNT: no concept name; frame 0: single-frame.
 DcmItem &sr_image(DcmItem &parent, const char *relationship, enum lvn_code_id name, const std::string &sop_class_uid,
                   const std::string &sop_instance_uid, uint32_t frame_number);
-DcmItem &sr_polyline(DcmItem &parent, enum lvn_code_id name, const std::vector<float> &column_row);
+DcmItem &sr_polyline(DcmItem &parent, const char *relationship, enum lvn_code_id name,
+                     const std::vector<float> &column_row);
 
 // The root container of a TID 1500 document and its SR document flags: complete for its scope, unverified.
 void sr_put_root(DcmItem &dataset);

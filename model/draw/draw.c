@@ -1,5 +1,7 @@
 #include "model/draw/draw.h"
 
+#include "base/memory.h"
+
 #include <cairo.h>
 #include <math.h>
 #include <stdio.h>
@@ -201,8 +203,8 @@ static uint32_t packed(double alpha, struct lvn_colour colour) {
   return a << 24 | r << 16 | g << 8 | b;
 }
 
-static cairo_surface_t *create_square(int samples) {
-  cairo_surface_t *surface = cairo_image_surface_create(CAIRO_FORMAT_ARGB32, samples, samples);
+static cairo_surface_t *create_surface(int columns, int rows) {
+  cairo_surface_t *surface = cairo_image_surface_create(CAIRO_FORMAT_ARGB32, columns, rows);
   cairo_surface_flush(surface);
   return surface;
 }
@@ -214,18 +216,45 @@ static void set_sample(cairo_surface_t *surface, int column, int row, uint32_t v
   }
 }
 
-void lvn_draw_crop(cairo_t *cr, double x, double y, double side, const int16_t *hounsfield, int samples, double low_hu,
-                   double high_hu) {
-  cairo_surface_t *surface = create_square(samples);
-  for (int row = 0; row < samples; row++) {
-    for (int column = 0; column < samples; column++) {
-      double grey = clamp01((hounsfield[row * samples + column] - low_hu) / (high_hu - low_hu));
+/* Grey levels of the window; owned by the caller. */
+static cairo_surface_t *grey_surface(const int16_t *hounsfield, int columns, int rows, double low_hu, double high_hu) {
+  cairo_surface_t *surface = create_surface(columns, rows);
+  for (int row = 0; row < rows; row++) {
+    for (int column = 0; column < columns; column++) {
+      double grey = clamp01((hounsfield[(size_t)row * (size_t)columns + (size_t)column] - low_hu) / (high_hu - low_hu));
       set_sample(surface, column, row, packed(1, (struct lvn_colour){grey, grey, grey}));
     }
   }
   cairo_surface_mark_dirty(surface);
+  return surface;
+}
+
+void lvn_draw_crop(cairo_t *cr, double x, double y, double side, const int16_t *hounsfield, int samples, double low_hu,
+                   double high_hu) {
+  cairo_surface_t *surface = grey_surface(hounsfield, samples, samples, low_hu, high_hu);
   paint_square(cr, surface, x, y, side, samples);
   cairo_surface_destroy(surface);
+}
+
+struct lvn_draw_fit lvn_draw_image(cairo_t *cr, double x, double y, double width, double height,
+                                   const struct lvn_draw_image *image, double low_hu, double high_hu) {
+  double per_mm = fmin(width / (image->columns * image->column_mm), height / (image->rows * image->row_mm));
+  struct lvn_draw_fit fit = {.step_x = per_mm * image->column_mm, .step_y = per_mm * image->row_mm};
+  fit.x = x + (width - image->columns * fit.step_x) / 2;
+  fit.y = y + (height - image->rows * fit.step_y) / 2;
+  cairo_surface_t *surface = grey_surface(image->hounsfield, image->columns, image->rows, low_hu, high_hu);
+  cairo_save(cr);
+  cairo_rectangle(cr, fit.x, fit.y, image->columns * fit.step_x, image->rows * fit.step_y);
+  cairo_clip(cr);
+  cairo_translate(cr, fit.x, fit.y);
+  cairo_scale(cr, fit.step_x, fit.step_y);
+  cairo_set_source_surface(cr, surface, 0, 0);
+  cairo_pattern_set_extend(cairo_get_source(cr), CAIRO_EXTEND_PAD);
+  cairo_pattern_set_filter(cairo_get_source(cr), CAIRO_FILTER_GOOD);
+  cairo_paint(cr);
+  cairo_restore(cr);
+  cairo_surface_destroy(surface);
+  return fit;
 }
 
 static double largest(const float *values, int count) {
@@ -241,7 +270,7 @@ void lvn_draw_heat(cairo_t *cr, double x, double y, double side, const float *he
   if (!(top > 0)) {
     return;
   }
-  cairo_surface_t *surface = create_square(samples);
+  cairo_surface_t *surface = create_surface(samples, samples);
   for (int row = 0; row < samples; row++) {
     for (int column = 0; column < samples; column++) {
       double value = (double)heat[row * samples + column] / top;
@@ -255,6 +284,17 @@ void lvn_draw_heat(cairo_t *cr, double x, double y, double side, const float *he
 
 static bool inside(const uint8_t *mask, int samples, int column, int row) {
   return column >= 0 && row >= 0 && column < samples && row < samples && mask[row * samples + column] != 0;
+}
+
+/* Light on dark, so that it shows on any ground. */
+static void stroke_outline(cairo_t *cr, struct lvn_colour colour) {
+  cairo_set_line_cap(cr, CAIRO_LINE_CAP_ROUND);
+  cairo_set_source_rgba(cr, 0, 0, 0, 0.55);
+  cairo_set_line_width(cr, 3.2);
+  cairo_stroke_preserve(cr);
+  set_colour(cr, colour);
+  cairo_set_line_width(cr, 1.4);
+  cairo_stroke(cr);
 }
 
 void lvn_draw_outline(cairo_t *cr, double x, double y, double side, const uint8_t *mask, int samples,
@@ -277,12 +317,84 @@ void lvn_draw_outline(cairo_t *cr, double x, double y, double side, const uint8_
       }
     }
   }
-  cairo_set_line_cap(cr, CAIRO_LINE_CAP_ROUND);
-  cairo_set_source_rgba(cr, 0, 0, 0, 0.55);
-  cairo_set_line_width(cr, 3.2);
-  cairo_stroke_preserve(cr);
-  set_colour(cr, colour);
-  cairo_set_line_width(cr, 1.4);
-  cairo_stroke(cr);
+  stroke_outline(cr, colour);
+  cairo_restore(cr);
+}
+
+/* Mean over 2 * radius + 1 neighbours along a row (stride 1) or a column (stride `samples`), nothing outside. */
+static void blur(const float *from, float *to, size_t samples, size_t stride, int radius) {
+  for (size_t line = 0; line < samples; line++) {
+    const float *source = from + (stride == 1 ? line * samples : line);
+    float *target = to + (stride == 1 ? line * samples : line);
+    double sum = 0;
+    for (int i = -radius; i < (int)samples; i++) { /* `i` is the middle of the run that `sum` is of */
+      int in = i + radius;
+      int out = i - radius - 1;
+      sum += in < (int)samples ? (double)source[(size_t)in * stride] : 0;
+      sum -= out >= 0 ? (double)source[(size_t)out * stride] : 0;
+      if (i >= 0) {
+        target[(size_t)i * stride] = (float)(sum / (2 * radius + 1));
+      }
+    }
+  }
+}
+
+/* Where the level 0.5 lies between two neighbours on either side of it. */
+static double crossing(float from, float to) {
+  return (0.5 - (double)from) / ((double)to - (double)from);
+}
+
+/* Marching squares over the cell whose first corner is the centre of sample (column, row). */
+static void add_cell(cairo_t *cr, const float *field, int samples, int column, int row, const double place[3]) {
+  const float *at = field + (size_t)row * (size_t)samples + (size_t)column;
+  const float corner[4] = {at[0], at[1], at[samples + 1], at[samples]}; /* clockwise */
+  static const int corner_x[5] = {0, 1, 1, 0, 0};
+  static const int corner_y[5] = {0, 0, 1, 1, 0};
+  bool is_open = false;
+  for (int edge = 0; edge < 4; edge++) {
+    float from = corner[edge];
+    float to = corner[(edge + 1) % 4];
+    if ((from >= 0.5F) != (to >= 0.5F)) {
+      double part = crossing(from, to);
+      double x = column + 0.5 + corner_x[edge] + part * (corner_x[edge + 1] - corner_x[edge]);
+      double y = row + 0.5 + corner_y[edge] + part * (corner_y[edge + 1] - corner_y[edge]);
+      if (is_open) {
+        cairo_line_to(cr, place[0] + x * place[2], place[1] + y * place[2]);
+      } else {
+        cairo_move_to(cr, place[0] + x * place[2], place[1] + y * place[2]);
+      }
+      is_open = !is_open;
+    }
+  }
+}
+
+void lvn_draw_smooth_outline(cairo_t *cr, double x, double y, double side, const uint8_t *mask, int samples,
+                             double pixel_samples, struct lvn_colour colour) {
+  const size_t count = (size_t)samples * (size_t)samples;
+  const int radius = (int)fmin(fmax(round(0.75 * pixel_samples), 1), samples / 4.0);
+  const double place[3] = {x, y, side / samples};
+  struct lvn_error ignored = {0};
+  LVN_AUTOFREE float *field = lvn_alloc(2 * count, sizeof *field, &ignored);
+  if (field == NULL) {
+    lvn_draw_outline(cr, x, y, side, mask, samples, colour);
+    return;
+  }
+  for (size_t i = 0; i < count; i++) {
+    field[i] = mask[i] != 0 ? 1.0F : 0.0F;
+  }
+  for (int pass = 0; pass < 2; pass++) {
+    blur(field, field + count, (size_t)samples, 1, radius);
+    blur(field + count, field, (size_t)samples, (size_t)samples, radius);
+  }
+  cairo_save(cr);
+  cairo_rectangle(cr, x, y, side, side);
+  cairo_clip(cr);
+  cairo_new_path(cr);
+  for (int row = 0; row + 1 < samples; row++) {
+    for (int column = 0; column + 1 < samples; column++) {
+      add_cell(cr, field, samples, column, row, place);
+    }
+  }
+  stroke_outline(cr, colour);
   cairo_restore(cr);
 }

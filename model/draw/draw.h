@@ -49,5 +49,28 @@ void lvn_draw_heat(cairo_t *cr, double x, double y, double side, const float *he
 /* Boundary of the mask along sample edges, light on dark so that it shows on any ground. */
 void lvn_draw_outline(cairo_t *cr, double x, double y, double side, const uint8_t *mask, int samples,
                       struct lvn_colour colour);
+/* The same, without the steps of the image's pixels, each of which covers `pixel_samples` samples: at most a pixel off
+ * the edges, and none where they are straight. */
+void lvn_draw_smooth_outline(cairo_t *cr, double x, double y, double side, const uint8_t *mask, int samples,
+                             double pixel_samples, struct lvn_colour colour);
+
+/* A slice of an image; pixels may be oblong. */
+struct lvn_draw_image {
+  const int16_t *hounsfield;
+  int columns;
+  int rows;
+  double column_mm; /* from one column to the next */
+  double row_mm;
+};
+/* Where an image's pixel corner (column, row) was drawn: x + column * step_x, y + row * step_y. */
+struct lvn_draw_fit {
+  double x;
+  double y;
+  double step_x;
+  double step_y;
+};
+/* The whole image, as large as fits into the box in its true proportions, in its middle. */
+struct lvn_draw_fit lvn_draw_image(cairo_t *cr, double x, double y, double width, double height,
+                                   const struct lvn_draw_image *image, double low_hu, double high_hu);
 
 #endif

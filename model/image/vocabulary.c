@@ -40,6 +40,16 @@ const char *lvn_class_long_name(enum lvn_class lesion_class) {
   return class_long_names[lesion_class];
 }
 
+static const char *const class_titles[LVN_CLASS_COUNT + 1] = {[LVN_CLASS_CYST] = "Cyst of liver",
+                                                              [LVN_CLASS_FNH] = "Focal nodular hyperplasia of liver",
+                                                              [LVN_CLASS_HCC] = "Hepatocellular carcinoma",
+                                                              [LVN_CLASS_HEM] = "Hemangioma of liver"};
+
+const char *lvn_class_title(enum lvn_class lesion_class) {
+  const char *title = class_titles[lesion_class];
+  return title != NULL ? title : lvn_class_long_name(lesion_class);
+}
+
 bool lvn_class_from_name(const char *name, enum lvn_class *ret_class) {
   for (int i = 0; i < LVN_CLASS_COUNT; i++) {
     if (strcasecmp(name, class_names[i]) == 0 || strcasecmp(name, class_long_names[i]) == 0) {

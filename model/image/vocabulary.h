@@ -36,6 +36,8 @@ enum lvn_class {
 
 const char *lvn_class_name(enum lvn_class lesion_class);      /* "CYST", "FNH", "HCC", "HEM", "outlier" */
 const char *lvn_class_long_name(enum lvn_class lesion_class); /* "Cyst", "Focal Nodular Hyperplasia", … as in prompts */
+/* As results say it, with the meaning of its SNOMED CT code: "Cyst of liver", "Hepatocellular carcinoma", … */
+const char *lvn_class_title(enum lvn_class lesion_class);
 LVN_MUST_CHECK bool lvn_class_from_name(const char *name,
                                         enum lvn_class *ret_class); /* either name or "hemangioma"…, any case */
 

@@ -31,6 +31,7 @@ struct lvn_classifier_info {
   struct lvn_crop_options crop; /* the package's preprocessing */
   double window_low_hu;
   double window_high_hu;
+  double map_share_limit; /* share of a Grad-CAM map about the outline below which it points elsewhere */
 };
 
 /* One lesion's answer. */

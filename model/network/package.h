@@ -71,6 +71,7 @@ struct lvn_package_recipe {
   double max_permutation_disagreement;
   double conformal_limit;          /* a class is in the set where 1 - probability is at most this; NAN: no sets */
   double conformal_coverage;       /* share of lesions like the held-out ones whose set holds the truth */
+  double map_share_limit;          /* share of a Grad-CAM map about the outline below which it points elsewhere */
   struct lvn_outlier_rule outlier; /* packages of 1.x: distance, with max_feature_distance as its limit */
 };
 void lvn_package_recipe_default(struct lvn_package_recipe *ret_recipe);

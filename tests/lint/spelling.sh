@@ -16,5 +16,5 @@ if [ "${1:-}" = --self-test ]; then
 fi
 cd "$1"
 exec codespell --quiet-level 3 --ignore-words "$here/spelling.txt" \
-  --skip './.git,./build,./.venv,./demo-output,*.safetensors,*.html,./tests/data,./tests/fuzz/corpus,*-vocab.txt,./tests/mutation/originals,./tests/mutation/kept,./tests/system/test_field_lesion.py,./tests/data/parity/make.py,*.dcm,*.png,*.svg,phase_text*.c,test_phase*.c,phantom_study.c,roi_names*,test_roi_names*,spelling.*,spectral.c,roi_words.c,test_field_series.py,test_spectral.c' \
+  --skip './.git,./build,./.venv,./demo-output,./tests/system/node/node_modules,*.safetensors,*.html,./tests/data,./tests/fuzz/corpus,*-vocab.txt,./tests/mutation/originals,./tests/mutation/kept,./tests/system/test_field_lesion.py,./tests/data/parity/make.py,*.dcm,*.png,*.svg,phase_text*.c,test_phase*.c,phantom_study.c,roi_names*,test_roi_names*,spelling.*,spectral.c,roi_words.c,test_field_series.py,test_spectral.c' \
   .

@@ -16,19 +16,23 @@
 #define TILE_STEP 336
 #define FIRST_COLUMN 24
 #define FIRST_ROW 96
-#define SECOND_ROW 496
+#define SECOND_ROW 522
+#define PANEL_LEFT 1040
+#define PANEL_RIGHT 1440
 
-static int16_t hounsfield[LVN_PHASE_NETWORK_COUNT][SIDE * SIDE];
+static int16_t hounsfield[LVN_PHASE_COUNT][SIDE * SIDE];
 static uint8_t mask[SIDE * SIDE];
 static float heat[SIDE * SIDE];
 
 static struct lvn_capture_request make_request(void) {
   struct lvn_capture_request request = {.mask = mask,
                                         .heat = heat,
+                                        .pixel_samples = 2.0,
                                         .sample_spacing_mm = 0.25,
                                         .window_low_hu = -100.0,
                                         .window_high_hu = 250.0,
                                         .has_probability = true,
+                                        .classes = 0xF,
                                         .probability = {0.1, 0.2, 0.6, 0.1},
                                         .top_class = LVN_CLASS_HCC,
                                         .lesion_label = "Lesion 1 of 1",
@@ -36,7 +40,12 @@ static struct lvn_capture_request make_request(void) {
                                         .model_name = "demo",
                                         .model_version = "1.0.0"};
   for (int k = 0; k < LVN_PHASE_NETWORK_COUNT; k++) {
-    request.phases[k] = (struct lvn_capture_phase){.hounsfield = hounsfield[k], .title = "Phase", .detail = "series 1"};
+    request.phases[k] = (struct lvn_capture_phase){.hounsfield = hounsfield[k],
+                                                   .title = "Phase",
+                                                   .detail = "series 1",
+                                                   .mean_hu = 50.0,
+                                                   .from_plain_hu = NAN,
+                                                   .against_liver_hu = -7.0};
     for (int i = 0; i < SIDE * SIDE; i++) {
       hounsfield[k][i] = (int16_t)(-100 + 100 * k); /* black, then lighter */
     }
@@ -55,7 +64,8 @@ static void render(const struct lvn_capture_request *request, struct lvn_picture
   if (!lvn_capture_render(request, ret_picture, &error)) {
     fail_msg("%s", error.message);
   }
-  assert_int_equal(ret_picture->width, LVN_CAPTURE_WIDTH);
+  assert_int_equal(ret_picture->width,
+                   request->phases[LVN_PHASE_DL].title != NULL ? LVN_CAPTURE_DELAYED_WIDTH : LVN_CAPTURE_WIDTH);
   assert_int_equal(ret_picture->height, LVN_CAPTURE_HEIGHT);
 }
 
@@ -201,13 +211,13 @@ static void test_capture__bars_have_the_probabilities_length(void **state) {
   render(&request, &picture);
   for (int y = FIRST_ROW; y < SECOND_ROW + TILE; y++) {
     size_t run = 0;
-    for (int x = 1120; x < 1400; x++) {
+    for (int x = PANEL_LEFT; x < PANEL_RIGHT; x++) {
       const uint8_t *rgb = pixel(&picture, x, y);
       run += rgb[2] > 200 && rgb[0] < 130; /* the top class's blue */
     }
     longest = run > longest ? run : longest;
   }
-  assert_in_range(longest, (size_t)(280 * 0.6) - 3, (size_t)(280 * 0.6) + 3);
+  assert_in_range(longest, (size_t)(368 * 0.6) - 3, (size_t)(368 * 0.6) + 3);
   lvn_picture_clear(&picture);
 }
 
@@ -238,16 +248,25 @@ static void test_capture__long_and_foreign_texts_stay_in_their_boxes(void **stat
   request.phases[0].detail = text;
   request.lesion_label = text;
   request.size_text = text;
+  request.conformal_text = text;
+  request.outlier_text = text;
+  request.map_text = text;
+  request.map_is_elsewhere = true;
+  request.small_text = text;
+  request.locator = (struct lvn_capture_locator){
+      .image = {hounsfield[2], SIDE, SIDE, 0.8, 0.8}, .first = {50, 50}, .last = {80, 90}, .text = text};
   render(&request, &full);
   /* Between the tiles, between tiles and panel, right of the panel, in the tiles. */
-  assert_int_equal(differing_pixels(&plain, &full, FIRST_COLUMN + TILE + 1, FIRST_COLUMN + TILE_STEP, FIRST_ROW, 900),
-                   0);
-  assert_int_equal(differing_pixels(&plain, &full, 1020, 1104, FIRST_ROW, 900), 0);
-  assert_int_equal(differing_pixels(&plain, &full, 1416, 1440, 0, 900), 0);
+  assert_int_equal(
+      differing_pixels(&plain, &full, FIRST_COLUMN + TILE + 1, FIRST_COLUMN + TILE_STEP, FIRST_ROW, SECOND_ROW - 30),
+      0);
+  assert_int_equal(differing_pixels(&plain, &full, 1018, PANEL_LEFT, FIRST_ROW, SECOND_ROW + TILE + 8), 0);
+  assert_int_equal(differing_pixels(&plain, &full, PANEL_RIGHT, LVN_CAPTURE_WIDTH, 0, 900), 0);
+  assert_int_equal(differing_pixels(&plain, &full, PANEL_LEFT, LVN_CAPTURE_WIDTH, SECOND_ROW + TILE, 932), 0);
   assert_int_equal(differing_pixels(&plain, &full, 24, 1016, FIRST_ROW, FIRST_ROW + TILE), 0);
   assert_int_equal(differing_pixels(&plain, &full, 24, 1016, SECOND_ROW, SECOND_ROW + TILE), 0);
-  assert_int_equal(differing_pixels(&plain, &full, 736, 1440, 0, 60), 0); /* the research notice */
-  assert_true(differing_pixels(&plain, &full, 1104, 1416, FIRST_ROW, SECOND_ROW) > 500);
+  assert_int_equal(differing_pixels(&plain, &full, 728, LVN_CAPTURE_WIDTH, 0, 60), 0); /* the research notice */
+  assert_true(differing_pixels(&plain, &full, PANEL_LEFT, PANEL_RIGHT, FIRST_ROW, SECOND_ROW) > 500);
   lvn_picture_clear(&plain);
   lvn_picture_clear(&full);
 }
@@ -278,6 +297,84 @@ static void test_capture__missing_phases_and_network_still_draw(void **state) {
   lvn_picture_clear(&picture);
 }
 
+static size_t amber_pixels(const struct lvn_picture *picture, int left, int right, int top, int bottom) {
+  size_t count = 0;
+  for (int y = top; y < bottom; y++) {
+    for (int x = left; x < right; x++) {
+      const uint8_t *rgb = pixel(picture, x, y);
+      count += rgb[0] > 220 && rgb[1] > 140 && rgb[1] < 215 && rgb[2] < 110;
+    }
+  }
+  return count;
+}
+
+/* Both by the maps and beside the answer. */
+static void test_capture__map_that_points_elsewhere_is_a_warning(void **state) {
+  (void)state;
+  struct lvn_picture picture = {0};
+  struct lvn_capture_request request = make_request();
+  const int below = SECOND_ROW + TILE;
+  memset(heat, 0, sizeof heat);
+  request.map_text = "12 % of the map in or next to the outline";
+  render(&request, &picture);
+  assert_int_equal(amber_pixels(&picture, FIRST_COLUMN, 700, below, below + 30), 0);
+  assert_int_equal(amber_pixels(&picture, PANEL_LEFT, PANEL_RIGHT, FIRST_ROW, below), 0);
+  lvn_picture_clear(&picture);
+  request.map_is_elsewhere = true;
+  render(&request, &picture);
+  assert_true(amber_pixels(&picture, FIRST_COLUMN, 700, below, below + 30) > 200);
+  assert_true(amber_pixels(&picture, PANEL_LEFT, PANEL_RIGHT, FIRST_ROW, below) > 200);
+  lvn_picture_clear(&picture);
+}
+
+static void test_capture__delayed_phase_is_a_fourth_tile_without_a_map(void **state) {
+  (void)state;
+  struct lvn_picture picture = {0};
+  struct lvn_capture_request request = make_request();
+  for (int i = 0; i < SIDE * SIDE; i++) {
+    hounsfield[LVN_PHASE_DL][i] = 200;
+  }
+  request.phases[LVN_PHASE_DL] = (struct lvn_capture_phase){
+      .hounsfield = hounsfield[LVN_PHASE_DL], .title = "Delayed", .mean_hu = 200.0, .from_plain_hu = NAN};
+  render(&request, &picture);
+  unsigned expected = (unsigned)lround(255 * 300.0 / 350);
+  assert_in_range(sample(&picture, 3, FIRST_ROW, 200, 30)[0], expected - 2, expected + 2);
+  assert_true(is_outline(sample(&picture, 3, FIRST_ROW, 60, 100)));
+  const uint8_t *below = sample(&picture, 3, SECOND_ROW, 200, 20);
+  assert_true(below[0] < 60 && below[2] < 60);
+  lvn_picture_clear(&picture);
+}
+
+/* A frame of the outline's colour about the lesion, at its place in the slice. */
+static void test_capture__locator_boxes_the_lesion(void **state) {
+  (void)state;
+  struct lvn_picture picture = {0};
+  struct lvn_capture_request request = make_request();
+  int edges[4] = {INT32_MAX, INT32_MAX, 0, 0};
+  request.locator = (struct lvn_capture_locator){
+      .image = {hounsfield[0], SIDE, SIDE, 0.8, 0.8}, .first = {56, 112}, .last = {84, 140}};
+  render(&request, &picture);
+  for (int y = SECOND_ROW; y < SECOND_ROW + TILE; y++) {
+    for (int x = PANEL_LEFT; x < PANEL_RIGHT; x++) {
+      if (is_outline(pixel(&picture, x, y))) {
+        edges[0] = x < edges[0] ? x : edges[0];
+        edges[1] = y < edges[1] ? y : edges[1];
+        edges[2] = x > edges[2] ? x : edges[2];
+        edges[3] = y > edges[3] ? y : edges[3];
+      }
+    }
+  }
+  /* The slice is a square in the middle of the panel, which ends 16 pixels above its bottom. */
+  double width = edges[2] - edges[0] + 1 - 10;
+  double slice = width * SIDE / 28;
+  assert_in_range((size_t)slice, 200, 310);
+  double left = 0.5 * (PANEL_LEFT + PANEL_RIGHT - slice);
+  double top = SECOND_ROW + TILE - 16 - slice;
+  assert_true(fabs(edges[0] - (left + slice / 4 - 5)) < 3);
+  assert_true(fabs(edges[1] - (top + slice / 2 - 5)) < 3);
+  lvn_picture_clear(&picture);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_capture__edges_are_marked_in_the_first_row),
@@ -289,6 +386,9 @@ int main(void) {
       cmocka_unit_test(test_capture__unusable_phase_has_no_heat),
       cmocka_unit_test(test_capture__bars_have_the_probabilities_length),
       cmocka_unit_test(test_capture__long_and_foreign_texts_stay_in_their_boxes),
+      cmocka_unit_test(test_capture__map_that_points_elsewhere_is_a_warning),
+      cmocka_unit_test(test_capture__delayed_phase_is_a_fourth_tile_without_a_map),
+      cmocka_unit_test(test_capture__locator_boxes_the_lesion),
       cmocka_unit_test(test_capture__same_request_same_pixels),
       cmocka_unit_test(test_capture__missing_phases_and_network_still_draw),
   };

@@ -68,12 +68,14 @@ static void test_write_codes__values_fit_their_vr(void **state) {
 static void test_write_codes__classes_and_phases_have_their_own(void **state) {
   (void)state;
   static const char *const class_words[LVN_CLASS_COUNT] = {"cyst", "focal", "carcinoma", "hemangioma"};
-  static const char *const phase_words[LVN_PHASE_NETWORK_COUNT] = {"non-contrast", "arterial", "portal-venous"};
+  static const char *const phase_words[LVN_PHASE_COUNT] = {"non-contrast", "arterial", "portal-venous", "delayed"};
   for (unsigned k = 0; k < LVN_CLASS_COUNT; k++) {
     assert_non_null(strstr(lvn_code_get(lvn_code_probability((enum lvn_class)k))->meaning, class_words[k]));
     assert_non_null(strcasestr(lvn_code_get(lvn_code_of_class((enum lvn_class)k))->meaning, class_words[k]));
+    assert_string_equal(lvn_code_get(lvn_code_of_class((enum lvn_class)k))->meaning,
+                        lvn_class_title((enum lvn_class)k)); /* one name in all results */
   }
-  for (unsigned k = 0; k < LVN_PHASE_NETWORK_COUNT; k++) {
+  for (unsigned k = 0; k < LVN_PHASE_COUNT; k++) {
     enum lvn_phase phase = (enum lvn_phase)k;
     assert_non_null(strstr(lvn_code_get(lvn_code_mean_hu(phase))->meaning, phase_words[k]));
     assert_non_null(strstr(lvn_code_get(lvn_code_alignment_error(phase))->meaning, phase_words[k]));

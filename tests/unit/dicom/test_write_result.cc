@@ -73,6 +73,7 @@ struct lvn_findings_lesion make_lesion(struct lvn_findings_slice *slice, const c
   lesion.slice_count = 1;
   lesion.contours = {outlines, 1};
   lesion.prediction.has_probability = true;
+  lesion.prediction.classes = 0xF;
   lesion.prediction.probability[LVN_CLASS_CYST] = 0.02;
   lesion.prediction.probability[LVN_CLASS_FNH] = 0.05;
   lesion.prediction.probability[LVN_CLASS_HCC] = 0.9;
@@ -88,7 +89,18 @@ struct lvn_findings_lesion make_lesion(struct lvn_findings_slice *slice, const c
     lesion.phases[i].alignment.is_usable = true;
     lesion.phases[i].alignment.estimated_error_mm = i == LVN_PHASE_PV ? NAN : 1.1;
     lesion.phases[i].mean_hu = i == LVN_PHASE_ART ? NAN : 50;
+    lesion.phases[i].liver_hu = 60;
   }
+  lesion.phases[LVN_PHASE_DL].series = SIZE_MAX;
+  lesion.pixels_across[0] = 10;
+  lesion.pixels_across[1] = 20;
+  lesion.prediction.conformal_set = 1U << LVN_CLASS_HCC | 1U << LVN_CLASS_FNH;
+  lesion.prediction.conformal_coverage = 0.9;
+  lesion.prediction.outlier_score = 1.5;
+  lesion.prediction.outlier_limit = 3;
+  lesion.prediction.outlier_alarm_rate = 0.05;
+  lesion.prediction.map_share = 0.2;
+  lesion.prediction.map_share_limit = 0.3;
   return lesion;
 }
 
@@ -322,10 +334,11 @@ void test_write_result__each_lesion_names_its_own_series(void **state) {
     DcmItem &group = content(dataset, "125007", i);
     DcmItem &image = item_at(content(content(group, "MEAN_HU_PV", 0), "121112", 0), DCM_ReferencedSOPSequence, 0);
     assert_string_equal(string_of(image, DCM_ReferencedSOPInstanceUID).c_str(), pv_images[i]);
-    assert_int_equal(count_content(group, "121112"), 3);
+    assert_int_equal(count_content(group, "121112"), 3 + f->lesions[i].contours.count); // phases' means, area
     const std::string parameters = string_of(content(group, "111002", 0), DCM_TextValue);
     assert_non_null(std::strstr(parameters.c_str(), i == 0 ? "PV series 4" : "PV series 5"));
     const std::string state_text = string_of(content(group, "REG_STATE", 2), DCM_TextValue);
+    assert_non_null(std::strstr(state_text.c_str(), "50 HU, +0 from non-contrast, -10 against liver"));
     assert_non_null(std::strstr(state_text.c_str(), i == 0 ? "series 4" : "series 5"));
   }
   assert_int_equal(count_content(dataset, "PHASE_EVIDENCE"), 4);
@@ -421,13 +434,94 @@ void test_write_result__careless_template_makes_valid_results(void **state) {
   }
 }
 
+size_t count_numbers(DcmItem &group) {
+  size_t count = 0;
+  DcmItem *child = nullptr;
+  for (signed long i = 0; group.findAndGetSequenceItem(DCM_ContentSequence, child, i).good(); i++) {
+    count += string_of(*child, DCM_ValueType) == "NUM" ? 1 : 0;
+  }
+  return count;
+}
+
+// What a radiologist must know, in words, and for machines beside them.
+void test_write_result__report_says_how_sure_it_is(void **state) {
+  auto *f = static_cast<fixture *>(*state);
+  DcmFileFormat file;
+  f->lesions[0].short_axis_mm = 8;
+  f->lesions[0].tracking_id = "Cornerstone3DTools@^0.1.0:CircleROI";
+  write(f);
+  assert_true(file.loadFile(f->findings.objects[3].path).good());
+  DcmDataset &dataset = *file.getDataset();
+  const auto text = [&](const char *code, int nth) { return string_of(content(dataset, code, nth), DCM_TextValue); };
+  const auto number = [&](const char *code) {
+    return string_of(item_at(content(dataset, code, 0), DCM_MeasuredValueSequence, 0), DCM_NumericValue);
+  };
+  assert_string_equal(text("ANSWER", 0).c_str(), "Lesion 1: Hepatocellular carcinoma, 90 %");
+  assert_string_equal(text("ANSWER", 1).c_str(), "Lesion 2: Indeterminate. The two most likely classes are too close.");
+  assert_string_equal(text("CONFORMAL_SET", 0).c_str(), "90 %: FNH or HCC");
+  assert_int_equal(count_content(content(dataset, "CONFORMAL_SET", 0), "CONFORMAL_CLASS"), 2);
+  assert_non_null(std::strstr(text("OUTLIER", 0).c_str(), "score 1.5, limit 3.0; 5 %"));
+  assert_non_null(std::strstr(text("MAP", 0).c_str(), "points elsewhere: only 20 %"));
+  assert_non_null(std::strstr(text("SMALL_LESION", 0).c_str(), "10 x 20 pixels"));
+  assert_int_equal(count_content(content(dataset, "125007", 1), "SMALL_LESION"), 0);
+  assert_string_equal(number("MAP_SHARE").c_str(), "20");
+  assert_string_equal(number("OUTLIER_SCORE").c_str(), "1.5");
+  assert_string_equal(number("VS_LIVER_HU").c_str(), "-10");
+  assert_string_equal(number("42798000").c_str(), "200"); // 10 x 20 pixels of 1 mm2
+  assert_int_equal(count_content(dataset, "MAP"), 2);     // not without an answer
+  for (int i = 0; i < 3; i++) {
+    assert_true(count_numbers(content(dataset, "125007", i)) <= 8);
+  }
+  assert_string_equal(text("112039", 0).c_str(), "Cornerstone3DTools@^0.1.0:PlanarFreehandROI:Lesion 1");
+}
+
+// Only the model's own classes have a probability, and none is 0, which viewers leave out.
+void test_write_result__classes_are_the_models(void **state) {
+  auto *f = static_cast<fixture *>(*state);
+  DcmFileFormat file;
+  f->lesions[0].prediction.classes = 1U << LVN_CLASS_HCC | 1U << LVN_CLASS_HEM;
+  f->lesions[0].prediction.probability[LVN_CLASS_CYST] = 0;
+  f->lesions[0].prediction.probability[LVN_CLASS_FNH] = 0;
+  f->lesions[0].prediction.probability[LVN_CLASS_HCC] = 0.9999;
+  f->lesions[0].prediction.probability[LVN_CLASS_HEM] = 0.0001;
+  write(f);
+  assert_true(file.loadFile(f->findings.objects[3].path).good());
+  DcmItem &group = content(*file.getDataset(), "125007", 0);
+  assert_int_equal(count_content(group, "PROB_CYST"), 0); // no class of this model
+  assert_int_equal(count_numbers(group), 6);
+  assert_string_equal(
+      string_of(item_at(content(group, "PROB_HEM", 0), DCM_MeasuredValueSequence, 0), DCM_NumericValue).c_str(), "0.1");
+}
+
+void test_write_result__overview_comes_first(void **state) {
+  auto *f = static_cast<fixture *>(*state);
+  struct lvn_error error = {};
+  DcmFileFormat file;
+  assert_true(lvn_picture_create(20, 10, &f->findings.overview, &error));
+  write(f);
+  lvn_picture_clear(&f->findings.overview);
+  assert_int_equal(f->findings.object_count, 5);
+  const char *const numbers[] = {"1", "2", "3", "4"};
+  std::string series;
+  for (size_t i = 0; i < 4; i++) {
+    assert_true(file.loadFile(f->findings.objects[i].path).good());
+    DcmDataset &dataset = *file.getDataset();
+    assert_string_equal(string_of(dataset, DCM_InstanceNumber).c_str(), numbers[i]);
+    assert_true(series.empty() || series == string_of(dataset, DCM_SeriesInstanceUID));
+    series = string_of(dataset, DCM_SeriesInstanceUID);
+  }
+  assert_true(file.loadFile(f->findings.objects[4].path).good());
+  assert_int_equal(instances_of_series(*file.getDataset(), series.c_str()).size(), 4);
+}
+
 void test_write_result__foreign_text_becomes_ascii(void **state) {
   auto *f = static_cast<fixture *>(*state);
   DcmFileFormat file;
   f->lesions[0].tracking_id = "L\xc3\xa9sion\n1";
   write(f);
   assert_true(file.loadFile(f->findings.objects[3].path).good());
-  assert_string_equal(string_of(content(*file.getDataset(), "112039", 0), DCM_TextValue).c_str(), "L?sion?1");
+  assert_string_equal(string_of(content(*file.getDataset(), "112039", 0), DCM_TextValue).c_str(),
+                      "Cornerstone3DTools@^0.1.0:PlanarFreehandROI:L?sion?1");
 }
 
 void expect_refusal(fixture *f) {
@@ -476,6 +570,21 @@ void test_write_result__check_finds_damaged_reports(void **state) {
   check_damage(f, 3, "RESEARCH_NOTICE", [](DcmItem &d) {
     item_at(content(d, "RESEARCH_NOTICE", 0), DCM_ConceptNameCodeSequence, 0).putAndInsertString(DCM_CodeValue, "X");
   });
+  check_damage(f, 3, "said first", [](DcmItem &d) {
+    for (int i = 0; i < 3; i++) {
+      item_at(content(d, "ANSWER", 0), DCM_ConceptNameCodeSequence, 0).putAndInsertString(DCM_CodeValue, "X");
+    }
+  });
+  check_damage(f, 3, "take the tracking identifier up",
+               [](DcmItem &d) { content(d, "112039", 0).putAndInsertString(DCM_TextValue, "Lesion 1"); });
+  check_damage(f, 3, "no outline",
+               [](DcmItem &d) { content(d, "42798000", 0).findAndDeleteElement(DCM_ContentSequence); });
+  check_damage(f, 3, "more NUM", [](DcmItem &d) {
+    DcmItem &group = content(d, "125007", 0);
+    DcmSequenceOfItems *items = nullptr;
+    assert_true(group.findAndGetSequence(DCM_ContentSequence, items).good());
+    assert_true(items->append(new DcmItem(content(group, "103339001", 0))).good());
+  });
   check_damage(f, 3, "Research use only", [](DcmItem &d) {
     content(d, "RESEARCH_NOTICE", 0).putAndInsertString(DCM_TextValue, "For diagnosis.");
   });
@@ -506,7 +615,7 @@ void test_write_result__check_finds_damaged_reports(void **state) {
 void test_write_result__check_finds_damaged_captures(void **state) {
   auto *f = static_cast<fixture *>(*state);
   write(f);
-  check_damage(f, 0, "BurnedInAnnotation", set_value(DCM_BurnedInAnnotation, "NO"));
+  check_damage(f, 0, "BurnedInAnnotation", set_value(DCM_BurnedInAnnotation, "YES"));
   check_damage(f, 0, "RecognizableVisualFeatures", remove_tag(DCM_RecognizableVisualFeatures));
   check_damage(f, 0, "research notice", set_value(DCM_DerivationDescription, "Overlay"));
   check_damage(f, 0, "SourceImageSequence", remove_tag(DCM_SourceImageSequence));
@@ -529,13 +638,23 @@ void test_write_result__check_refuses_other_files(void **state) {
 
 int main() {
   const struct CMUnitTest tests[] = {
-      CASE(objects_and_their_order),          CASE(report_says_what_was_found),
-      CASE(every_roi_object_is_evidence),     CASE(same_findings_same_bytes),
-      CASE(another_job_has_other_uids),       CASE(careless_template_makes_valid_results),
-      CASE(foreign_text_becomes_ascii),       CASE(impossible_findings_are_refused),
-      CASE(check_finds_damaged_reports),      CASE(check_finds_damaged_captures),
-      CASE(check_refuses_other_files),        CASE(replaced_report_is_named),
-      CASE(capture_says_how_the_patient_lay), CASE(each_lesion_names_its_own_series),
+      CASE(objects_and_their_order),
+      CASE(report_says_what_was_found),
+      CASE(every_roi_object_is_evidence),
+      CASE(same_findings_same_bytes),
+      CASE(another_job_has_other_uids),
+      CASE(careless_template_makes_valid_results),
+      CASE(foreign_text_becomes_ascii),
+      CASE(impossible_findings_are_refused),
+      CASE(check_finds_damaged_reports),
+      CASE(check_finds_damaged_captures),
+      CASE(check_refuses_other_files),
+      CASE(replaced_report_is_named),
+      CASE(capture_says_how_the_patient_lay),
+      CASE(report_says_how_sure_it_is),
+      CASE(overview_comes_first),
+      CASE(classes_are_the_models),
+      CASE(each_lesion_names_its_own_series),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "model/network/classifier.h"
 #include "model/network/package.h"
+#include "model/tensor/json.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -137,6 +138,41 @@ static void test_package__refuses_what_was_changed(void **state) {
   assert_int_equal(unlink(extra), 0);
 }
 
+static double map_share_limit(const char *folder, json_t *manifest, json_t *explanation) {
+  char path[PATH_BYTES];
+  struct lvn_package package = {0};
+  struct lvn_error err = {0};
+  made_up_path(root, "package/manifest.json", path);
+  if (explanation == NULL) {
+    (void)json_object_del(manifest, "explanation");
+  } else {
+    (void)json_object_set_new(manifest, "explanation", explanation);
+  }
+  assert_true(lvn_json_write(path, manifest, &err));
+  assert_true(lvn_package_open(folder, &package, &err));
+  double limit = package.recipe.map_share_limit;
+  lvn_package_clear(&package);
+  return limit;
+}
+
+/* Of the package where it has one, else the default, which new packages say. */
+static void test_package__says_when_a_map_points_elsewhere(void **state) {
+  (void)state;
+  char folder[PATH_BYTES];
+  struct lvn_package package = {0};
+  struct lvn_error err = {0};
+  made_up_path(root, "package", folder);
+  assert_true(lvn_package_open(folder, &package, &err));
+  json_t *made = json_deep_copy(json_object_get(package.manifest, "explanation"));
+  assert_near(json_number_value(json_object_get(made, "map_share_limit")), 0.35, 1e-12);
+  assert_near(package.recipe.map_share_limit, 0.35, 1e-12);
+  assert_near(map_share_limit(folder, package.manifest, json_pack("{s:f}", "map_share_limit", 0.6)), 0.6, 1e-12);
+  assert_near(map_share_limit(folder, package.manifest, NULL), 0.35, 1e-12);
+  assert_near(map_share_limit(folder, package.manifest, json_pack("{s:f}", "map_share_limit", 35.0)), 0.35, 1e-12);
+  assert_near(map_share_limit(folder, package.manifest, made), 0.35, 1e-12);
+  lvn_package_clear(&package);
+}
+
 static const char private_key[] = "-----BEGIN PRIVATE KEY-----\n"
                                   "MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n"
                                   "-----END PRIVATE KEY-----\n"; /* RFC 8032 7.1, test 1 */
@@ -176,6 +212,7 @@ int main(void) {
       cmocka_unit_test(test_classifier__is_deterministic_and_sums_to_one),
       cmocka_unit_test(test_classifier__abstains_without_a_phase),
       cmocka_unit_test(test_package__refuses_what_was_changed),
+      cmocka_unit_test(test_package__says_when_a_map_points_elsewhere),
       cmocka_unit_test(test_package__signature_is_of_the_key_and_the_manifest),
   };
   return cmocka_run_group_tests(tests, set_up, NULL);
