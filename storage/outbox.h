@@ -96,6 +96,7 @@ struct lvn_outbox_finish {
   int64_t now_ms;
   int64_t not_before_ms; /* of the next attempt */
   bool gives_up;         /* there is none: failed instead of queued */
+  bool wants_commitment; /* once sent, the destination is asked to promise it (storage/commitment.h) */
 };
 /* sending -> sent, queued (retry and unknown, while attempts are left) or failed. Of a superseded job, queued becomes
  * cancelled. LVN_ERROR_CONFLICT when the row is not being sent. */

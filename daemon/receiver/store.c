@@ -57,6 +57,14 @@ void lvn_store_destroy(struct lvn_store *store) {
   }
 }
 
+const struct lvn_config_peer *lvn_store_get_peer(const struct lvn_store *store) {
+  return store->peer;
+}
+
+const char *lvn_store_get_association_id(const struct lvn_store *store) {
+  return store->association_id;
+}
+
 void lvn_store_get_counts(const struct lvn_store *store, struct lvn_store_counts *ret_counts) {
   *ret_counts = store->counts;
 }

@@ -14,7 +14,7 @@ IMAGE = ("base", "model/image")
 LOOP = ("base", "base/loop")
 STORE = BASE + ("config", "storage")
 MODULE = STORE + ("daemon/pipeline/shared",)  # a module knows no other module
-MODULES = tuple(f"daemon/pipeline/{name}" for name in ("ingest", "assembly", "scheduler", "outbox", "fetch", "retention"))
+MODULES = tuple(f"daemon/pipeline/{name}" for name in ("ingest", "assembly", "scheduler", "outbox", "commitment", "fetch", "retention"))
 ROOMS = {
     "base": (),
     "base/loop": BASE,
@@ -40,7 +40,7 @@ ROOMS = {
     "dicom/net/transport": BASE,
     "dicom/net/association": BASE + ("dicom/scan", "dicom/net/transport"),
     "dicom/net/dimse": BASE + ("dicom/net/association",),
-    "dicom/net/services": BASE + ("dicom/scan", "dicom/load", "dicom/net/dimse"),
+    "dicom/net/services": BASE + ("dicom/scan", "dicom/load", "dicom/net/association", "dicom/net/dimse"),
     "dicom/read": IMAGE + ("dicom/scan", "dicom/load"),
     "dicom/write": IMAGE + ("dicom/scan", "dicom/load", "analysis/findings"),
     "analysis": IMAGE + ("model/tensor", "model/draw", "model/registration", "model/network", "dicom/scan",
@@ -56,7 +56,8 @@ ROOMS = {
     "daemon/pipeline/assembly": MODULE,
     "daemon/pipeline/scheduler": MODULE + ("base/loop", "dicom/scan"),
     "daemon/pipeline/outbox": MODULE + ("base/loop", "dicom/net/services"),
-    "daemon/pipeline/fetch": MODULE,
+    "daemon/pipeline/commitment": MODULE + ("base/loop", "dicom/net/dimse", "dicom/net/services"),
+    "daemon/pipeline/fetch": MODULE + ("base/loop", "dicom/net/services"),
     "daemon/pipeline/retention": MODULE,
     "daemon/pipeline/rebuild": MODULE + ("daemon/pipeline/retention",),
     "daemon/pipeline/watch": MODULE + MODULES + ("daemon/web",),

@@ -3,6 +3,7 @@
 #define LVN_DICOM_NET_SERVICES_SCU_H
 
 #include "base/error.h"
+#include "dicom/net/association/association.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -19,6 +20,9 @@ struct lvn_scu_peer {
   unsigned connect_seconds; /* for the connection, for the negotiation, and for a goodbye */
   unsigned dimse_seconds;   /* for each answer and each PDU */
 };
+
+/* For services that call on their own; borrows the strings. */
+struct lvn_association_target lvn_scu_target(const struct lvn_scu_peer *peer);
 
 /* Belongs to one thread at a time. */
 struct lvn_scu;
