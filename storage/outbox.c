@@ -294,8 +294,8 @@ bool lvn_outbox_get_sent(struct lvn_index *index, int64_t outbox_id, struct lvn_
                          struct lvn_error *err) {
   LVN_AUTOSTATEMENT sqlite3_stmt *statement = NULL;
   if (!lvn_sql_prepare(index, &statement, err,
-                       "SELECT job_id, sop_instance_uid, destination, sha256, sent_at FROM outbox WHERE outbox_id=?1"
-                       " AND kind='object'",
+                       "SELECT job_id, sop_instance_uid, destination, sha256, sent_at, state='committed' FROM outbox"
+                       " WHERE outbox_id=?1 AND kind='object'",
                        "i", outbox_id) ||
       !lvn_sql_step(index, statement, ret_found, err)) {
     return false;
@@ -306,6 +306,7 @@ bool lvn_outbox_get_sent(struct lvn_index *index, int64_t outbox_id, struct lvn_
     lvn_sql_copy_text(statement, 2, ret_sent->destination, sizeof ret_sent->destination);
     lvn_sql_copy_digest(statement, 3, ret_sent->sha256);
     ret_sent->sent_ms = sqlite3_column_int64(statement, 4);
+    ret_sent->is_committed = sqlite3_column_int(statement, 5) != 0;
   }
   return true;
 }

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "daemon/pipeline/shared/sentfile.h"
 #include "storage/commitment.h"
 
 #define REPORTS_PER_TICK 64U
@@ -42,6 +43,17 @@ static enum lvn_commitment_verdict judge(uint16_t reason) {
   }
 }
 
+/* For a rebuild of the index; one that is not noted is asked for again then. */
+static void remember(const struct lvn_commitment_module *module, int64_t outbox_id) {
+  struct lvn_error err;
+  struct lvn_outbox_sent sent;
+  bool found = false;
+  if (!lvn_outbox_get_sent(module->needs.index, outbox_id, &sent, &found, &err) ||
+      (found && !lvn_sentfile_append(module->needs.config, &sent, &err))) {
+    lvn_log_error(LVN_LOG_WARNING, "commitment-not-noted", &err, "outbound=%lld", (long long)outbox_id);
+  }
+}
+
 static bool apply_one(const struct lvn_commitment_module *module, const char *transaction_uid,
                       const struct lvn_commitment_reference *reference, size_t *count, struct lvn_error *err) {
   const struct lvn_config *config = module->needs.config;
@@ -61,6 +73,9 @@ static bool apply_one(const struct lvn_commitment_module *module, const char *tr
   }
   if (!lvn_commitment_apply(module->needs.index, &said, &outbox_id, err)) {
     return false;
+  }
+  if (outbox_id != 0 && said.verdict == LVN_COMMITMENT_PROMISED) {
+    remember(module, outbox_id);
   }
   if (outbox_id != 0) {
     (*count)++;
