@@ -93,7 +93,8 @@ static bool check_peer(const struct lvn_config *config, const struct lvn_config_
                          peer->name);
   }
   if (peer->commitment && (peer->host[0] == '\0' || peer->port == 0)) {
-    return lvn_error_set(err, LVN_ERROR_USAGE, "peer \"%s\": commitment = yes, but host or port is missing", peer->name);
+    return lvn_error_set(err, LVN_ERROR_USAGE, "peer \"%s\": commitment = yes, but host or port is missing",
+                         peer->name);
   }
   if (!peer->may_send) {
     return true;

@@ -67,10 +67,11 @@ static bool open_transaction(struct lvn_index *index, const struct lvn_commitmen
       return false;
     }
   }
-  bool good = *count == 0 ||
-              lvn_sql_run(index, err,
-                          "INSERT INTO commitment(transaction_uid, destination, asked_at, deadline) VALUES (?1,?2,?3,?4)",
-                          "ttii", ask->transaction_uid, ask->destination, ask->now_ms, ask->deadline_ms);
+  bool good =
+      *count == 0 ||
+      lvn_sql_run(index, err,
+                  "INSERT INTO commitment(transaction_uid, destination, asked_at, deadline) VALUES (?1,?2,?3,?4)",
+                  "ttii", ask->transaction_uid, ask->destination, ask->now_ms, ask->deadline_ms);
   for (size_t i = 0; good && i < *count; i++) {
     good = lvn_sql_run(index, err, "UPDATE outbox SET transaction_uid=?2 WHERE outbox_id=?1", "it",
                        (*rows)[i].outbox_id, ask->transaction_uid);
@@ -97,8 +98,8 @@ bool lvn_commitment_open(struct lvn_index *index, const struct lvn_commitment_as
 
 bool lvn_commitment_say(struct lvn_index *index, const char *transaction_uid, const char *message,
                         struct lvn_error *err) {
-  return lvn_sql_run(index, err, "UPDATE outbox SET status_message=?2 WHERE transaction_uid=?1", "tt",
-                     transaction_uid, message);
+  return lvn_sql_run(index, err, "UPDATE outbox SET status_message=?2 WHERE transaction_uid=?1", "tt", transaction_uid,
+                     message);
 }
 
 static bool close_transaction(struct lvn_index *index, const struct lvn_commitment_close *close,
@@ -187,8 +188,8 @@ static bool apply(struct lvn_index *index, const struct lvn_commitment_said *sai
   }
   if (said->verdict == LVN_COMMITMENT_PROMISED) {
     return lvn_outbox_commit(index, *ret_outbox_id, err) &&
-           lvn_sql_run(index, err, "UPDATE outbox SET transaction_uid=NULL, status_message=?2 WHERE outbox_id=?1",
-                       "it", *ret_outbox_id, said->message);
+           lvn_sql_run(index, err, "UPDATE outbox SET transaction_uid=NULL, status_message=?2 WHERE outbox_id=?1", "it",
+                       *ret_outbox_id, said->message);
   }
   return lvn_sql_run(index, err,
                      "UPDATE outbox SET commitment_attempt=commitment_attempt+1, transaction_uid=NULL, attempt=0,"
@@ -212,8 +213,8 @@ bool lvn_commitment_next_due(struct lvn_index *index, int64_t *ret_due_ms, struc
                          "");
 }
 
-bool lvn_commitment_look_up(struct lvn_index *index, const char *sop_instance_uid,
-                            struct lvn_commitment_held *ret_held, bool *ret_found, struct lvn_error *err) {
+bool lvn_commitment_look_up(struct lvn_index *index, const char *sop_instance_uid, struct lvn_commitment_held *ret_held,
+                            bool *ret_found, struct lvn_error *err) {
   LVN_AUTOSTATEMENT sqlite3_stmt *statement = NULL;
   if (!lvn_sql_prepare(index, &statement, err,
                        "SELECT sop_class_uid, sha256, byte_count FROM instance WHERE sop_instance_uid=?1 ORDER BY"

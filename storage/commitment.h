@@ -1,6 +1,6 @@
 /* Storage commitment of what the outbox has sent: which rows a destination is asked for, under which transaction, and
  * what its report says of them. Over the index's connection and by its thread rule; every change is one durable step.
- * A row in `sent` whose destination is asked for its commitment is either free or in one transaction; it leaves `sent`
+ * A row that was sent and whose destination is asked for its commitment is either free or in one transaction; it ends
  * as committed, queued (to be sent again) or failed. */
 #ifndef LVN_STORAGE_COMMITMENT_H
 #define LVN_STORAGE_COMMITMENT_H

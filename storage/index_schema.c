@@ -39,9 +39,9 @@
   "CREATE INDEX outbox_by_transaction ON outbox(transaction_uid) WHERE transaction_uid IS NOT NULL;"                   \
   "CREATE TABLE commitment (transaction_uid TEXT PRIMARY KEY, destination TEXT NOT NULL,"                              \
   " asked_at INTEGER NOT NULL, deadline INTEGER NOT NULL) STRICT, WITHOUT ROWID;"                                      \
-  "INSERT INTO transition VALUES ('outbound','sent','failed');"                                                       \
+  "INSERT INTO transition VALUES ('outbound','sent','failed');"                                                        \
   "CREATE TABLE fetch (study_uid TEXT PRIMARY KEY, source TEXT NOT NULL, revision INTEGER NOT NULL DEFAULT -1,"        \
-  " attempt INTEGER NOT NULL DEFAULT 0, not_before INTEGER NOT NULL DEFAULT 0, is_ordered INTEGER NOT NULL DEFAULT 0,"  \
+  " attempt INTEGER NOT NULL DEFAULT 0, not_before INTEGER NOT NULL DEFAULT 0, is_ordered INTEGER NOT NULL DEFAULT 0," \
   " note TEXT NOT NULL DEFAULT '') STRICT, WITHOUT ROWID;"
 
 #define COMMITMENT "INSERT INTO transition VALUES ('outbound','sent','committed'),('outbound','committed','queued');"

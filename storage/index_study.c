@@ -7,9 +7,10 @@
 #define STUDY_LIMIT 10000
 
 #define STUDY_COLUMNS                                                                                                  \
-  "SELECT study_uid, name, state, CASE WHEN state='collecting' AND status_message<>'' THEN status_message || coalesce("  \
+  "SELECT study_uid, name, state, CASE WHEN state='collecting' AND status_message<>'' THEN status_message || "         \
+  "coalesce("                                                                                                          \
   "(SELECT '; ' || note FROM fetch f WHERE f.study_uid=s.study_uid AND note<>''), '') ELSE status_message END,"        \
-  " source_aet, source_address, revision, settle_at, first_received_at," \
+  " source_aet, source_address, revision, settle_at, first_received_at,"                                               \
   " last_received_at, latest_job_id, is_locked,"                                                                       \
   " (SELECT count(*) FROM instance i WHERE i.study_uid=s.study_uid AND i.is_current),"                                 \
   " (SELECT count(DISTINCT i.series_uid) FROM instance i WHERE i.study_uid=s.study_uid AND i.is_current AND"           \

@@ -135,8 +135,7 @@ bool lvn_letters_read(const struct lvn_letters *letters, const char *name, json_
   char path[LVN_PATH_BYTES];
   LVN_AUTOFREE uint8_t *data = NULL;
   size_t bytes = 0;
-  if (!lvn_path_join(path, letters->folder, name, err) ||
-      !lvn_file_read(path, LETTER_BYTES_MAX, &data, &bytes, err)) {
+  if (!lvn_path_join(path, letters->folder, name, err) || !lvn_file_read(path, LETTER_BYTES_MAX, &data, &bytes, err)) {
     return false;
   }
   *ret_content = json_loadb((const char *)data, bytes, 0, NULL);

@@ -27,8 +27,8 @@ LVN_MUST_CHECK bool lvn_letters_open(const char *state_folder, struct lvn_letter
 void lvn_letters_close(struct lvn_letters *letters); /* NULL is allowed */
 const char *lvn_letters_get_folder(const struct lvn_letters *letters);
 
-/* `ret_name` and `ret_held_fd` may be NULL; with the latter the letter is held until that is closed. LVN_ERROR_CONFLICT:
- * there are LVN_LETTERS_MAX of this kind. */
+/* `ret_name` and `ret_held_fd` may be NULL; with the latter the letter is held until that is closed.
+ * LVN_ERROR_CONFLICT: there are LVN_LETTERS_MAX of this kind. */
 LVN_MUST_CHECK bool lvn_letters_put(const struct lvn_letters *letters, const char *kind, const json_t *content,
                                     char ret_name[LVN_LETTER_NAME_BYTES], int *ret_held_fd, struct lvn_error *err);
 /* Names of one kind, sorted. */

@@ -138,9 +138,10 @@ static bool finish_row(struct lvn_index *index, const struct lvn_outbox_finish *
          lvn_sql_run(index, err,
                      "UPDATE outbox SET state=?2, verdict=?3, status=?4, status_message=?5, sent_at=?6, not_before=?7,"
                      " wants_commitment=?8, commitment_at=0, transaction_uid=NULL WHERE outbox_id=?1",
-                     "ittitiii", finish->outbox_id, lvn_outbox_state_name(state), lvn_send_verdict_name(finish->verdict),
-                     finish->status, finish->status_message, state == LVN_OUTBOX_SENT ? finish->now_ms : 0,
-                     finish->not_before_ms, (int64_t)finish->wants_commitment) &&
+                     "ittitiii", finish->outbox_id, lvn_outbox_state_name(state),
+                     lvn_send_verdict_name(finish->verdict), finish->status, finish->status_message,
+                     state == LVN_OUTBOX_SENT ? finish->now_ms : 0, finish->not_before_ms,
+                     (int64_t)finish->wants_commitment) &&
          lvn_sql_integer(index, &superseded_by, 0, err,
                          "SELECT superseded_by FROM outbox JOIN job USING (job_id) WHERE outbox_id=?1", "i",
                          finish->outbox_id) &&
@@ -193,7 +194,8 @@ bool lvn_outbox_retry_unsent(struct lvn_index *index, const char *destination, i
                   "t", destination) &&
       lvn_sql_run(index, err,
                   "UPDATE outbox SET state='queued', attempt=0, not_before=0, verdict='', status=-1,"
-                  " status_message='', commitment_attempt=0, transaction_uid=NULL WHERE state='failed' AND (?1 IS NULL OR destination=?1)",
+                  " status_message='', commitment_attempt=0, transaction_uid=NULL WHERE state='failed' AND (?1 IS NULL "
+                  "OR destination=?1)",
                   "t", destination);
   return lvn_sql_scope_end(index, &scope, good, err);
 }

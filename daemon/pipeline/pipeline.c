@@ -69,6 +69,7 @@ void lvn_pipeline_stop(struct lvn_pipeline *pipeline) {
     lvn_scheduler_stop(pipeline->scheduler);
     lvn_outbox_stop(pipeline->outbox);
     lvn_commitment_module_stop(pipeline->commitment);
+    lvn_fetch_stop(pipeline->fetch);
   }
 }
 
@@ -81,10 +82,12 @@ static void give_up(void *user_data) {
 /* The first that any module has, in the order of a study's way. */
 static const char *get_problem(void *user_data) {
   const struct lvn_pipeline *pipeline = user_data;
-  const char *problems[] = {lvn_clock_step_problem(pipeline->clock_step), lvn_ingest_problem(pipeline->ingest),
-                            lvn_assembly_problem(pipeline->assembly),     lvn_scheduler_problem(pipeline->scheduler),
-                            lvn_outbox_problem(pipeline->outbox), lvn_commitment_module_problem(pipeline->commitment),         lvn_fetch_problem(pipeline->fetch),
-                            lvn_retention_problem(pipeline->retention),   lvn_control_problem(pipeline->control)};
+  const char *problems[] = {
+      lvn_clock_step_problem(pipeline->clock_step), lvn_ingest_problem(pipeline->ingest),
+      lvn_assembly_problem(pipeline->assembly),     lvn_scheduler_problem(pipeline->scheduler),
+      lvn_outbox_problem(pipeline->outbox),         lvn_commitment_module_problem(pipeline->commitment),
+      lvn_fetch_problem(pipeline->fetch),           lvn_retention_problem(pipeline->retention),
+      lvn_control_problem(pipeline->control)};
   for (size_t i = 0; i < sizeof problems / sizeof problems[0]; i++) {
     if (problems[i][0] != '\0') {
       return problems[i];
@@ -112,7 +115,8 @@ static bool create_modules(struct lvn_pipeline *p, struct lvn_error *err) {
                                                   .objects = p->needs.objects,
                                                   .spool = p->needs.spool,
                                                   .loop = p->needs.loop};
-  const struct lvn_fetch_needs fetch = {.config = p->needs.config, .index = p->needs.index};
+  const struct lvn_fetch_needs fetch = {
+      .config = p->needs.config, .index = p->needs.index, .spool = p->needs.spool, .loop = p->needs.loop};
   const struct lvn_retention_needs retention = {.config = p->needs.config,
                                                 .index = p->needs.index,
                                                 .objects = p->needs.objects,
@@ -147,6 +151,7 @@ static bool create_surface(struct lvn_pipeline *p, struct lvn_error *err) {
                                             .loop = p->needs.loop,
                                             .scheduler = p->scheduler,
                                             .outbox = p->outbox,
+                                            .fetch = p->fetch,
                                             .retention = p->retention,
                                             .watch = p->watch,
                                             .get_problem = get_problem,

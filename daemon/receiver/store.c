@@ -133,6 +133,20 @@ enum lvn_admission lvn_store_admit(void *user_data, const struct lvn_association
   return LVN_ADMIT;
 }
 
+bool lvn_store_admit_own(struct lvn_store *store, const struct lvn_config_peer *peer, const char *address,
+                         struct lvn_error *err) {
+  if (!has_free_bytes(store, store->options.config->spool_low_water_bytes)) {
+    return lvn_error_set(err, LVN_ERROR_IO, "less disk space than spool_low_water_bytes");
+  }
+  if (!lvn_spool_marker_create(store->options.spool, store->association_id, &store->marker, err)) {
+    return false;
+  }
+  store->peer = peer;
+  (void)lvn_copy(store->calling_aet, sizeof store->calling_aet, peer->aet);
+  (void)lvn_copy(store->address, sizeof store->address, address);
+  return true;
+}
+
 /* Without the file's path, which is nobody else's concern. */
 static const char *explain(void *user_data) {
   const struct lvn_store *store = user_data;

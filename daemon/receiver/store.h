@@ -40,6 +40,10 @@ void lvn_store_destroy(struct lvn_store *store);
 
 /* Who may call; `store` is the user data of an acceptor. */
 enum lvn_admission lvn_store_admit(void *store, const struct lvn_association_peer *caller);
+/* Instead: what this node itself asks the peer for (C-GET), which takes no peer's place. False: not now, as `err` says.
+ */
+LVN_MUST_CHECK bool lvn_store_admit_own(struct lvn_store *store, const struct lvn_config_peer *peer,
+                                        const char *address, struct lvn_error *err);
 /* The callbacks, with `store` as user data. */
 void lvn_store_get_handler(struct lvn_store *store, struct lvn_storage_handler *ret_handler);
 /* The peer that was admitted; NULL: none yet. Borrowed. */

@@ -57,7 +57,7 @@ ROOMS = {
     "daemon/pipeline/scheduler": MODULE + ("base/loop", "dicom/scan"),
     "daemon/pipeline/outbox": MODULE + ("base/loop", "dicom/net/services"),
     "daemon/pipeline/commitment": MODULE + ("base/loop", "dicom/net/dimse", "dicom/net/services"),
-    "daemon/pipeline/fetch": MODULE + ("base/loop", "dicom/net/services"),
+    "daemon/pipeline/fetch": MODULE + ("base/loop", "dicom/net/services", "daemon/receiver"),
     "daemon/pipeline/retention": MODULE,
     "daemon/pipeline/rebuild": MODULE + ("daemon/pipeline/retention",),
     "daemon/pipeline/watch": MODULE + MODULES + ("daemon/web",),

@@ -6,6 +6,7 @@ import signal
 import time
 
 import commitment_peer
+import dicom_io
 import harness
 import pydicom
 import pytest
@@ -20,26 +21,6 @@ QUICK = {"commitment_seconds": 3, "commitment_stay_seconds": 1, "commitment_atte
 def study(tmp_path_factory):
     return harness.phantom(tmp_path_factory.mktemp("study") / "p", "--seed", 31, "--matrix", 256, "--coverage", 40,
                            "--lesions", 1)
-
-
-def copy_of(study, folder):
-    """The same study once more, under UIDs of its own: what it is about matters to nobody here."""
-    new = {}
-    for path in sorted(study.rglob("*.dcm")):
-        d = pydicom.dcmread(path)
-
-        def rename(dataset, element):
-            if element.VR == "UI" and element.value and not str(element.value).startswith("1.2.840.10008."):
-                values = element.value if isinstance(element.value, pydicom.multival.MultiValue) else [element.value]
-                renamed = [new.setdefault(str(value), generate_uid()) for value in values]
-                element.value = renamed if len(renamed) > 1 else renamed[0]
-
-        d.walk(rename)
-        d.file_meta.MediaStorageSOPInstanceUID = d.SOPInstanceUID
-        target = folder / path.relative_to(study)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        d.save_as(target, enforce_file_format=True)
-    return folder
 
 
 def outbound(node):
@@ -238,7 +219,7 @@ def results_under_fire(study, folder, study_count, destinations, seconds, seed):
     node = harness.Node(folder / "node", port, pacs_port, sections).start()
     try:
         for i in range(study_count):
-            harness.send(copy_of(study, folder / f"s{i}"), port)
+            harness.send(dicom_io.copy_study(study, folder / f"s{i}"), port)
         until = time.monotonic() + seconds
         expected = None
         while True:

@@ -18,13 +18,13 @@ static uint16_t take_report(void *user_data, const struct lvn_commitment *report
     lvn_log_error(LVN_LOG_ERROR, "commitment-not-taken", &err, "peer=%s kind=report", call->peer.name);
     return LVN_STATUS_PROCESSING_FAILURE;
   }
-  atomic_store(&call->errand.is_ended, true);
+  lvn_errand_end(&call->errand);
   return LVN_STATUS_SUCCESS;
 }
 
 static bool stays(void *user_data) {
-  struct lvn_call *call = user_data;
-  return !atomic_load(&call->errand.is_ended);
+  const struct lvn_call *call = user_data;
+  return !lvn_errand_is_ended(&call->errand);
 }
 
 static void run(struct lvn_errand *errand) {
@@ -36,10 +36,9 @@ static void run(struct lvn_errand *errand) {
                                     .connect_seconds = call->connect_seconds,
                                     .dimse_seconds = call->answer_seconds};
   struct lvn_commitment_handler handler = {.user_data = call, .take_report = take_report};
-  call->is_answered = call->is_request
-                          ? lvn_commitment_request(&peer, &call->commitment, &handler, call->stay_seconds, stays,
-                                                   &call->status, &call->was_sent, &call->err)
-                          : lvn_commitment_report(&peer, &call->commitment, &call->status, &call->err);
+  call->is_answered = call->is_request ? lvn_commitment_request(&peer, &call->commitment, &handler, call->stay_seconds,
+                                                                stays, &call->status, &call->was_sent, &call->err)
+                                       : lvn_commitment_report(&peer, &call->commitment, &call->status, &call->err);
 }
 
 struct lvn_call *lvn_call_create(const struct lvn_config *config, const struct lvn_config_peer *peer, bool is_request,

@@ -19,8 +19,8 @@ struct lvn_call {
   unsigned connect_seconds;
   unsigned answer_seconds;
   unsigned stay_seconds;
-  struct lvn_commitment commitment;  /* owned */
-  const struct lvn_letters *letters; /* borrowed: where reports go that come on the same association */
+  struct lvn_commitment commitment;        /* owned */
+  const struct lvn_letters *letters;       /* borrowed: where reports go that come on the same association */
   char letter_name[LVN_LETTER_NAME_BYTES]; /* of a report: the request's */
   /* What came of it. */
   bool is_answered;

@@ -122,7 +122,7 @@ static void end_stay(const struct lvn_commitment_module *module, const char *pee
   lvn_call_name(peer_name, /* is_request= */ true, name);
   struct lvn_call *call = (struct lvn_call *)lvn_errands_find(module->errands, name);
   if (call != NULL && strcmp(call->commitment.transaction_uid, transaction_uid) == 0) {
-    atomic_store(&call->errand.is_ended, true);
+    lvn_errand_end(&call->errand);
   }
 }
 

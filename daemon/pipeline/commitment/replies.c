@@ -51,8 +51,7 @@ static bool judge(const struct lvn_commitment_module *module, struct lvn_commitm
     return false;
   }
   if (!found) {
-    const bool is_stored =
-        lvn_storage_stores_class(reference->sop_class_uid, module->needs.config->other_classes);
+    const bool is_stored = lvn_storage_stores_class(reference->sop_class_uid, module->needs.config->other_classes);
     reference->reason = is_stored ? LVN_COMMITMENT_NO_SUCH_INSTANCE : LVN_COMMITMENT_NO_SUCH_CLASS;
     return true;
   }
@@ -62,8 +61,8 @@ static bool judge(const struct lvn_commitment_module *module, struct lvn_commitm
   if (stat(path, &status) != 0 || (int64_t)status.st_size != held.byte_count) {
     reference->reason = LVN_COMMITMENT_NO_SUCH_INSTANCE;
   } else {
-    reference->reason = strcmp(held.sop_class_uid, reference->sop_class_uid) == 0 ? LVN_COMMITMENT_KEPT
-                                                                                   : LVN_COMMITMENT_CLASS_CONFLICT;
+    reference->reason =
+        strcmp(held.sop_class_uid, reference->sop_class_uid) == 0 ? LVN_COMMITMENT_KEPT : LVN_COMMITMENT_CLASS_CONFLICT;
   }
   return true;
 }
@@ -133,9 +132,6 @@ static bool take_letter(struct lvn_commitment_module *module, const struct lvn_f
   LVN_AUTOJSON json_t *answer = NULL;
   LVN_AUTOCOMMITMENT struct lvn_commitment request = {0};
   struct lvn_error damage = {0};
-  if (!lvn_file_exists(lvn_letters_get_folder(module->letters))) {
-    return true;
-  }
   if (!lvn_letters_read(module->letters, name, &content, &damage)) {
     if (damage.code != LVN_ERROR_DATA) { /* its association has answered and removed it */
       return true;

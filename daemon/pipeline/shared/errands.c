@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -25,6 +26,14 @@ struct lvn_errands {
   int event_fd;
   struct place places[LVN_ERRANDS_MAX];
 };
+
+void lvn_errand_end(struct lvn_errand *errand) {
+  __atomic_store_n(&errand->is_ended, 1, __ATOMIC_SEQ_CST);
+}
+
+bool lvn_errand_is_ended(const struct lvn_errand *errand) {
+  return __atomic_load_n(&errand->is_ended, __ATOMIC_SEQ_CST) != 0;
+}
 
 bool lvn_errands_create(struct lvn_errands **ret_errands, struct lvn_error *err) {
   struct lvn_errands *errands = lvn_alloc(1, sizeof *errands, err);
@@ -83,8 +92,7 @@ bool lvn_errands_start(struct lvn_errands *errands, struct lvn_errand *errand, s
     place = errands->places[i].errand == NULL ? &errands->places[i] : NULL;
   }
   if (place == NULL || lvn_errands_is_busy(errands, errand->name)) {
-    return lvn_error_set(err, LVN_ERROR_CONFLICT, "'%s' is being called already, or too many others are",
-                         errand->name);
+    return lvn_error_set(err, LVN_ERROR_CONFLICT, "'%s' is being called already, or too many others are", errand->name);
   }
   place->errands = errands;
   place->errand = errand;
@@ -119,7 +127,7 @@ void lvn_errands_destroy(struct lvn_errands *errands, double seconds) {
   const double until = lvn_clock_monotonic_seconds() + seconds;
   for (size_t i = 0; i < LVN_ERRANDS_MAX; i++) {
     if (errands->places[i].errand != NULL) {
-      atomic_store(&errands->places[i].errand->is_ended, true);
+      lvn_errand_end(errands->places[i].errand);
     }
   }
   for (;;) {

@@ -5,7 +5,6 @@
 
 #include "base/error.h"
 
-#include <stdatomic.h>
 #include <stddef.h>
 
 #ifdef __cplusplus
@@ -19,8 +18,12 @@ struct lvn_errand {
   void (*run)(struct lvn_errand *errand);     /* on its thread; every wait bounded */
   void (*destroy)(struct lvn_errand *errand); /* of one that nobody takes */
   char name[64];                              /* whom it calls: one errand a name at a time */
-  atomic_bool is_ended;                       /* by the caller: what runs may come to its end */
+  int is_ended;                               /* of lvn_errand_end() */
 };
+
+/* What runs may come to its end before its time: said by the caller, looked at on its thread. */
+void lvn_errand_end(struct lvn_errand *errand);
+bool lvn_errand_is_ended(const struct lvn_errand *errand);
 
 struct lvn_errands;
 LVN_MUST_CHECK bool lvn_errands_create(struct lvn_errands **ret_errands, struct lvn_error *err);

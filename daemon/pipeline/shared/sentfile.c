@@ -42,9 +42,9 @@ bool lvn_sentfile_append(const struct lvn_config *config, const struct lvn_outbo
   char path[LVN_PATH_BYTES];
   char sha256[LVN_SHA256_TEXT_BYTES];
   lvn_sha256_to_text(sent->sha256, sha256);
-  LVN_AUTOJSON json_t *root =
-      json_pack("{s:s, s:s, s:s, s:I, s:b}", "sop_instance_uid", sent->sop_instance_uid, "destination", sent->destination,
-                "sha256", sha256, "sent_ms", (json_int_t)sent->sent_ms, "committed", (int)sent->is_committed);
+  LVN_AUTOJSON json_t *root = json_pack("{s:s, s:s, s:s, s:I, s:b}", "sop_instance_uid", sent->sop_instance_uid,
+                                        "destination", sent->destination, "sha256", sha256, "sent_ms",
+                                        (json_int_t)sent->sent_ms, "committed", (int)sent->is_committed);
   LVN_AUTOFREE char *text = root == NULL ? NULL : json_dumps(root, JSON_COMPACT);
   if (text == NULL) {
     return lvn_error_set(err, LVN_ERROR_NOMEM, "out of memory for a note");

@@ -51,9 +51,8 @@ json_t *lvn_commitment_to_json(const struct lvn_commitment *commitment, struct l
   json_t *references = json_array();
   for (size_t i = 0; i < commitment->count; i++) {
     const struct lvn_commitment_reference *reference = &commitment->references[i];
-    (void)json_array_append_new(references,
-                                json_pack("{s:s, s:s, s:i}", "class", reference->sop_class_uid, "instance",
-                                          reference->sop_instance_uid, "reason", (int)reference->reason));
+    (void)json_array_append_new(references, json_pack("{s:s, s:s, s:i}", "class", reference->sop_class_uid, "instance",
+                                                      reference->sop_instance_uid, "reason", (int)reference->reason));
   }
   json_t *root = json_pack("{s:s, s:o}", "transaction", commitment->transaction_uid, "references", references);
   if (root == NULL || json_array_size(references) != commitment->count) {
@@ -282,8 +281,8 @@ bool lvn_commitment_send_report(struct lvn_dimse *dimse, const struct lvn_commit
   return true;
 }
 
-static bool open(const struct lvn_scu_peer *peer, unsigned roles, const struct lvn_dimse_service *services,
-                 size_t service_count, struct lvn_dimse **ret_dimse, struct lvn_error *err) {
+static bool associate(const struct lvn_scu_peer *peer, unsigned roles, const struct lvn_dimse_service *services,
+                      size_t service_count, struct lvn_dimse **ret_dimse, struct lvn_error *err) {
   const struct lvn_association_target target = lvn_scu_target(peer);
   const struct lvn_association_offer offer = {.abstract_syntax = LVN_COMMITMENT_CLASS,
                                               .transfer_syntaxes = uncompressed,
@@ -295,8 +294,8 @@ static bool open(const struct lvn_scu_peer *peer, unsigned roles, const struct l
 bool lvn_commitment_report(const struct lvn_scu_peer *peer, const struct lvn_commitment *report, uint16_t *ret_status,
                            struct lvn_error *err) {
   struct lvn_dimse *dimse = NULL;
-  const bool good = open(peer, LVN_ROLE_SCP, NULL, 0, &dimse, err) &&
-                    lvn_commitment_send_report(dimse, report, ret_status, err);
+  const bool good =
+      associate(peer, LVN_ROLE_SCP, NULL, 0, &dimse, err) && lvn_commitment_send_report(dimse, report, ret_status, err);
   lvn_dimse_close(dimse);
   return good;
 }
@@ -312,8 +311,8 @@ static void stay(struct lvn_dimse *dimse, const struct lvn_commitment_handler *h
   }
 }
 
-static bool ask(struct lvn_dimse *dimse, const struct lvn_commitment *request, uint16_t *ret_status,
-                bool *ret_was_sent, struct lvn_error *err) {
+static bool ask(struct lvn_dimse *dimse, const struct lvn_commitment *request, uint16_t *ret_status, bool *ret_was_sent,
+                struct lvn_error *err) {
   struct lvn_command command = {
       .field = LVN_COMMAND_N_ACTION_RQ, .has = LVN_COMMAND_HAS_ACTION_TYPE, .action_type = ACTION_REQUEST};
   struct lvn_dimse_message response;
@@ -331,14 +330,13 @@ static bool ask(struct lvn_dimse *dimse, const struct lvn_commitment *request, u
 }
 
 bool lvn_commitment_request(const struct lvn_scu_peer *peer, const struct lvn_commitment *request,
-                            struct lvn_commitment_handler *handler, double stay_seconds,
-                            bool (*stays)(void *user_data), uint16_t *ret_status, bool *ret_was_sent,
-                            struct lvn_error *err) {
+                            struct lvn_commitment_handler *handler, double stay_seconds, bool (*stays)(void *user_data),
+                            uint16_t *ret_status, bool *ret_was_sent, struct lvn_error *err) {
   struct lvn_dimse *dimse = NULL;
   const struct lvn_dimse_service service = lvn_commitment_service(handler);
   *ret_was_sent = false;
-  const bool good = open(peer, LVN_ROLE_SCU, &service, 1, &dimse, err) &&
-                    ask(dimse, request, ret_status, ret_was_sent, err);
+  const bool good =
+      associate(peer, LVN_ROLE_SCU, &service, 1, &dimse, err) && ask(dimse, request, ret_status, ret_was_sent, err);
   if (good && *ret_status == LVN_STATUS_SUCCESS) {
     stay(dimse, handler, stay_seconds, stays);
   }

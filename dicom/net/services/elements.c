@@ -18,8 +18,8 @@ bool lvn_elements_is_explicit(const char *transfer_syntax_uid) {
 
 static void put(struct lvn_elements *elements, const void *bytes, size_t count) {
   for (size_t i = 0; i < count && !elements->is_failed; i++) {
-    elements->is_failed = !lvn_grow(&elements->bytes, &elements->capacity, elements->count, 1, ELEMENTS_BYTES_MAX,
-                                    &elements->failure);
+    elements->is_failed =
+        !lvn_grow(&elements->bytes, &elements->capacity, elements->count, 1, ELEMENTS_BYTES_MAX, &elements->failure);
     if (!elements->is_failed) {
       elements->bytes[elements->count++] = ((const uint8_t *)bytes)[i];
     }
@@ -137,11 +137,10 @@ static bool push(struct reader *reader, uint32_t sequence, bool is_item, bool is
   if (reader->frame_count == FRAMES_MAX || (length != UNDEFINED && length > rest)) {
     return say_malformed(reader, err);
   }
-  reader->frames[reader->frame_count++] =
-      (struct frame){.end = length == UNDEFINED ? SIZE_MAX : reader->at + length,
-                     .sequence = sequence,
-                     .is_item = is_item,
-                     .is_explicit = is_explicit};
+  reader->frames[reader->frame_count++] = (struct frame){.end = length == UNDEFINED ? SIZE_MAX : reader->at + length,
+                                                         .sequence = sequence,
+                                                         .is_item = is_item,
+                                                         .is_explicit = is_explicit};
   return true;
 }
 
@@ -153,8 +152,7 @@ static bool read_mark(struct reader *reader, uint32_t tag, uint32_t length, stru
     return say_malformed(reader, err);
   }
   if (tag == LVN_ELEMENTS_ITEM) {
-    return top->is_item ? say_malformed(reader, err)
-                        : push(reader, top->sequence, true, top->is_explicit, length, err);
+    return top->is_item ? say_malformed(reader, err) : push(reader, top->sequence, true, top->is_explicit, length, err);
   }
   if (top->end != SIZE_MAX || top->is_item != (tag == ITEM_END)) {
     return say_malformed(reader, err);
