@@ -49,6 +49,9 @@ bool lvn_fetch_next(struct lvn_index *index, const struct lvn_fetch_rule *rule, 
   if (!next_ordered(index, now_ms, ret_study, ret_found, err)) {
     return false;
   }
+  if (!*ret_found && rule->attempts_max == 0) {
+    return true;
+  }
   if (!*ret_found) {
     return lvn_sql_prepare(index, &statement, err,
                            COLUMNS "WHERE " WAITING
@@ -62,6 +65,9 @@ bool lvn_fetch_next(struct lvn_index *index, const struct lvn_fetch_rule *rule, 
 
 bool lvn_fetch_next_due(struct lvn_index *index, const struct lvn_fetch_rule *rule, int64_t *ret_due_ms,
                         struct lvn_error *err) {
+  if (rule->attempts_max == 0) {
+    return lvn_sql_integer(index, ret_due_ms, INT64_MAX, err, "SELECT min(not_before) FROM fetch WHERE is_ordered", "");
+  }
   return lvn_sql_integer(index, ret_due_ms, INT64_MAX, err,
                          "SELECT min(at) FROM (SELECT min(max(coalesce(f.not_before,0), s.last_received_at+?3)) AS at"
                          " FROM study s LEFT JOIN fetch f USING (study_uid) WHERE " WAITING

@@ -24,8 +24,8 @@ struct lvn_fetch_study {
 };
 struct lvn_fetch_rule { /* borrowed */
   int64_t quiet_ms;     /* that a study received nothing */
-  int64_t attempts_max;
-  const char *senders; /* AE titles of those whose studies are asked for, each between backslashes */
+  int64_t attempts_max; /* 0: what is ordered alone */
+  const char *senders;  /* AE titles of those whose studies are asked for, each between backslashes */
 };
 /* A study that an operator ordered, or one that waits, was looked at, and is due. */
 LVN_MUST_CHECK bool lvn_fetch_next(struct lvn_index *index, const struct lvn_fetch_rule *rule, int64_t now_ms,

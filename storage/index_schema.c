@@ -36,6 +36,8 @@
   "ALTER TABLE outbox ADD COLUMN commitment_attempt INTEGER NOT NULL DEFAULT 0;"                                       \
   "ALTER TABLE outbox ADD COLUMN commitment_at INTEGER NOT NULL DEFAULT 0;"                                            \
   "ALTER TABLE outbox ADD COLUMN transaction_uid TEXT;"                                                                \
+  "CREATE INDEX outbox_uncommitted ON outbox(destination, commitment_at) WHERE state='sent' AND kind='object' AND"     \
+  " wants_commitment;"                                                                                                 \
   "CREATE INDEX outbox_by_transaction ON outbox(transaction_uid) WHERE transaction_uid IS NOT NULL;"                   \
   "CREATE TABLE commitment (transaction_uid TEXT PRIMARY KEY, destination TEXT NOT NULL,"                              \
   " asked_at INTEGER NOT NULL, deadline INTEGER NOT NULL) STRICT, WITHOUT ROWID;"                                      \
