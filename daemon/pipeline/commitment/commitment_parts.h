@@ -28,6 +28,7 @@ struct lvn_commitment_module {
   struct lvn_lane lanes[LVN_LANES_MAX];
   struct lvn_trouble trouble;
   int64_t due_ms;
+  char reply_cursor[LVN_LETTER_NAME_BYTES]; /* the request that was looked at last */
   bool stops;
 };
 

@@ -169,11 +169,14 @@ static bool take_letter(const struct lvn_commitment_module *module, const char *
   return lvn_letters_remove(module->letters, name, err);
 }
 
-static bool take_reports(const struct lvn_commitment_module *module, struct lvn_error *err) {
+static bool take_reports(struct lvn_commitment_module *module, struct lvn_error *err) {
   LVN_CLEANUP(lvn_file_names_clear) struct lvn_file_names names = {0};
   bool good = lvn_letters_list(module->letters, LVN_LETTER_REPORT, &names, err);
-  for (size_t i = 0; good && i < names.count; i++) {
+  for (size_t i = 0; good && i < names.count && i < REPORTS_PER_TICK; i++) {
     good = take_letter(module, names.names[i], err);
+  }
+  if (names.count > REPORTS_PER_TICK) {
+    lvn_tick_at(&module->due_ms, lvn_tick_now_ms());
   }
   return good;
 }

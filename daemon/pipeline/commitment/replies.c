@@ -14,6 +14,7 @@
 #define HELD_MS 200                            /* until an association that may report itself is looked at again */
 #define WAITING_MS 100
 #define WAITING_MAX 4096U
+#define REQUESTS_PER_TICK 64U
 
 /* ---- what the store holds ---- */
 
@@ -159,9 +160,21 @@ bool lvn_replies_tick(struct lvn_commitment_module *module, struct lvn_error *er
       (names.count > 0 && !lvn_spool_list_new(module->needs.spool, WAITING_MAX, &waiting, err))) {
     return false;
   }
+  /* A few a time, in turn: those of a peer that is away stay, and are many where it asked for much. */
+  size_t at = 0;
+  while (at < names.count && strcmp(names.names[at], module->reply_cursor) <= 0) {
+    at++;
+  }
   bool good = true;
-  for (size_t i = 0; good && i < names.count; i++) {
-    good = take_letter(module, &waiting, names.names[i], err);
+  for (size_t i = 0; good && i < REQUESTS_PER_TICK && at < names.count; i++, at++) {
+    good = take_letter(module, &waiting, names.names[at], err);
+    (void)lvn_copy(module->reply_cursor, sizeof module->reply_cursor, names.names[at]);
+  }
+  if (at == names.count) {
+    module->reply_cursor[0] = '\0';
+  }
+  if (names.count > REQUESTS_PER_TICK) {
+    lvn_tick_at(&module->due_ms, lvn_tick_now_ms() + WAITING_MS);
   }
   return good;
 }

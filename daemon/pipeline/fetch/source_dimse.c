@@ -30,13 +30,23 @@ static void close_link(void *pointer) {
   lvn_free(link);
 }
 
+/* By which the sender of an object is known again: an address that the peer may call from. */
+static void find_address(const struct lvn_config *config, const struct lvn_config_peer *peer, char ret_address[64]) {
+  (void)lvn_copy(ret_address, 64, peer->host);
+  if (lvn_config_admit(config, peer->aet, ret_address) != peer) {
+    (void)lvn_copy(ret_address, 64, peer->addresses + strspn(peer->addresses, ", "));
+    ret_address[strcspn(ret_address, ",/ ")] = '\0'; /* of a network, its first */
+  }
+}
+
 /* Objects that come on our own association go through the same checks and the same spool as any other's. */
 static bool open_store(struct link *link, const struct lvn_fetch_route *route, struct lvn_error *err) {
+  char address[64];
   const struct lvn_store_options options = {.config = route->config, .spool = route->spool};
   link->storage = (struct lvn_storage){.max_object_bytes = route->config->max_object_bytes,
                                        .max_objects = route->config->fetch_objects_max};
-  if (!lvn_store_create(&options, &link->store, err) ||
-      !lvn_store_admit_own(link->store, route->peer, route->peer->host, err)) {
+  find_address(route->config, route->peer, address);
+  if (!lvn_store_create(&options, &link->store, err) || !lvn_store_admit_own(link->store, route->peer, address, err)) {
     return false;
   }
   lvn_store_get_handler(link->store, &link->storage.handler);
