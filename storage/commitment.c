@@ -9,11 +9,13 @@
 /* A part of the rows alone: without the hint SQLite walks over all that was ever sent. */
 #define FROM_WANTED " FROM outbox INDEXED BY outbox_uncommitted WHERE " WANTED
 
-bool lvn_commitment_want(struct lvn_index *index, const char *destination, bool wants, struct lvn_error *err) {
-  return lvn_sql_run(index, err,
-                     "UPDATE outbox SET wants_commitment=?2, commitment_attempt=0, commitment_at=0 WHERE state='sent'"
-                     " AND kind='object' AND destination=?1 AND wants_commitment<>?2",
-                     "ti", destination, (int64_t)wants);
+bool lvn_commitment_want(struct lvn_index *index, const char *destination, bool wants, int64_t now_ms,
+                         struct lvn_error *err) {
+  return lvn_sql_run(
+      index, err,
+      "UPDATE outbox SET wants_commitment=?2, wanted_at=?3, commitment_attempt=0, commitment_at=0 WHERE state='sent'"
+      " AND kind='object' AND destination=?1 AND wants_commitment<>?2",
+      "tii", destination, (int64_t)wants, now_ms);
 }
 
 bool lvn_commitment_list_wanted(struct lvn_index *index, char (*ret_names)[LVN_DESTINATION_BYTES], size_t max_count,
@@ -135,12 +137,12 @@ bool lvn_commitment_give_up(struct lvn_index *index, const char *destination, in
   const bool good =
       lvn_sql_integer(index, ret_count, 0, err,
                       "SELECT count(*)" FROM_WANTED " AND transaction_uid IS NULL AND destination=?1 AND"
-                      " sent_at<?2",
+                      " wanted_at<?2",
                       "ti", destination, before_ms) &&
       (*ret_count == 0 ||
        lvn_sql_run(index, err,
                    "UPDATE outbox SET state='failed', status_message=substr('given up: ' || status_message, 1, 500)"
-                   " WHERE " WANTED " AND transaction_uid IS NULL AND destination=?1 AND sent_at<?2",
+                   " WHERE " WANTED " AND transaction_uid IS NULL AND destination=?1 AND wanted_at<?2",
                    "ti", destination, before_ms));
   return lvn_sql_scope_end(index, &scope, good, err);
 }

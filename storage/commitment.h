@@ -13,7 +13,7 @@ extern "C" {
 #endif
 
 /* Rows of this destination are asked for from now on, those sent before too; or no longer. */
-LVN_MUST_CHECK bool lvn_commitment_want(struct lvn_index *index, const char *destination, bool wants,
+LVN_MUST_CHECK bool lvn_commitment_want(struct lvn_index *index, const char *destination, bool wants, int64_t now_ms,
                                         struct lvn_error *err);
 /* Destinations whose rows are asked for, in order of name. */
 LVN_MUST_CHECK bool lvn_commitment_list_wanted(struct lvn_index *index, char (*ret_names)[LVN_DESTINATION_BYTES],
@@ -44,7 +44,7 @@ struct lvn_commitment_close { /* borrowed */
 /* The transaction is over: its rows are free again, or, after their last attempt, failed. What is over is fine. */
 LVN_MUST_CHECK bool lvn_commitment_close(struct lvn_index *index, const struct lvn_commitment_close *close,
                                          struct lvn_error *err);
-/* Free rows that were sent before `before_ms` and could not be asked for since become failed. */
+/* Free rows that are wanted since before `before_ms` become failed: they could not be asked for. */
 LVN_MUST_CHECK bool lvn_commitment_give_up(struct lvn_index *index, const char *destination, int64_t before_ms,
                                            int64_t *ret_count, struct lvn_error *err);
 

@@ -29,10 +29,11 @@
   " INSERT INTO event(at, entity, entity_id, from_state, to_state) VALUES"                                             \
   " (CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER), 'outbound', NEW.outbox_id, OLD.state,"                \
   " NEW.state); END;"
-/* Of rows that their destination is asked to promise (storage/commitment.h): how often it was, when again, and under
- * which transaction now. A study that waits is asked for at a source (storage/fetch.h). */
+/* Of rows that their destination is asked to promise (storage/commitment.h): since when, how often it was, when again,
+ * and under which transaction now. A study that waits is asked for at a source (storage/fetch.h). */
 #define COMMITMENT_TABLES                                                                                              \
   "ALTER TABLE outbox ADD COLUMN wants_commitment INTEGER NOT NULL DEFAULT 0;"                                         \
+  "ALTER TABLE outbox ADD COLUMN wanted_at INTEGER NOT NULL DEFAULT 0;"                                                \
   "ALTER TABLE outbox ADD COLUMN commitment_attempt INTEGER NOT NULL DEFAULT 0;"                                       \
   "ALTER TABLE outbox ADD COLUMN commitment_at INTEGER NOT NULL DEFAULT 0;"                                            \
   "ALTER TABLE outbox ADD COLUMN transaction_uid TEXT;"                                                                \

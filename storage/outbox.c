@@ -137,11 +137,11 @@ static bool finish_row(struct lvn_index *index, const struct lvn_outbox_finish *
   return require_state(index, finish->outbox_id, LVN_OUTBOX_SENDING, err) &&
          lvn_sql_run(index, err,
                      "UPDATE outbox SET state=?2, verdict=?3, status=?4, status_message=?5, sent_at=?6, not_before=?7,"
-                     " wants_commitment=?8, commitment_at=0, transaction_uid=NULL WHERE outbox_id=?1",
-                     "ittitiii", finish->outbox_id, lvn_outbox_state_name(state),
+                     " wants_commitment=?8, wanted_at=?9, commitment_at=0, transaction_uid=NULL WHERE outbox_id=?1",
+                     "ittitiiii", finish->outbox_id, lvn_outbox_state_name(state),
                      lvn_send_verdict_name(finish->verdict), finish->status, finish->status_message,
                      state == LVN_OUTBOX_SENT ? finish->now_ms : 0, finish->not_before_ms,
-                     (int64_t)finish->wants_commitment) &&
+                     (int64_t)finish->wants_commitment, finish->now_ms) &&
          lvn_sql_integer(index, &superseded_by, 0, err,
                          "SELECT superseded_by FROM outbox JOIN job USING (job_id) WHERE outbox_id=?1", "i",
                          finish->outbox_id) &&

@@ -169,6 +169,14 @@ def test_the_roi_is_in_the_archive_and_a_phase_is_missing_there(site, study):
     harness.wait_until(lambda: site.node.log().count("from=qr attempt=") == 3, 10, "one more by hand")
 
 
+def test_another_application_may_have_a_study_moved_here(site, study):
+    folder, uid = study
+    harness.send(folder / "nc", site.qr_port, called="QR")
+    harness.run("movescu", "-S", "-aet", "MOVER", "-aec", "QR", "-aem", harness.NODE_AET, "-k",
+                "QueryRetrieveLevel=STUDY", "-k", f"StudyInstanceUID={uid}", "127.0.0.1", site.qr_port)
+    site.reach(uid, lambda s: s["objects"] == len(list((folder / "nc").glob("*.dcm"))), "moved by movescu")
+
+
 def test_an_archive_that_is_down_is_told_and_harms_nothing(site, study):
     folder, uid = study
     harness.send(folder / "nc", site.port, calling="CT-DOWN")

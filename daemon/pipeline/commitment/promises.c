@@ -275,7 +275,7 @@ static bool ask_destination(struct lvn_commitment_module *module, const char *na
   int64_t given_up = 0;
   if (peer == NULL || !peer->commitment) {
     lvn_log(LVN_LOG_NOTICE, "event=commitment-not-wanted destination=%s action=sent-is-enough", name);
-    return lvn_commitment_want(module->needs.index, name, false, err);
+    return lvn_commitment_want(module->needs.index, name, false, wall_ms, err);
   }
   const int64_t patience_ms = 1000 * (int64_t)config->commitment_seconds * (int64_t)config->commitment_attempts_max;
   if (!lvn_commitment_give_up(module->needs.index, name, wall_ms - patience_ms, &given_up, err)) {

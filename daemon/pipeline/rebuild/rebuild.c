@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "daemon/pipeline/retention/removal.h"
@@ -195,7 +196,8 @@ static bool restore_jobs(struct lvn_index *index, const struct lvn_config *confi
 static bool want_commitments(struct lvn_index *index, const struct lvn_config *config, struct lvn_error *err) {
   bool good = true;
   for (size_t i = 0; good && i < config->peer_count; i++) {
-    good = !config->peers[i].commitment || lvn_commitment_want(index, config->peers[i].name, true, err);
+    good = !config->peers[i].commitment ||
+           lvn_commitment_want(index, config->peers[i].name, true, lvn_clock_wall_ms(), err);
   }
   return good;
 }

@@ -102,13 +102,13 @@ static void test_commitment__what_is_not_asked_for_is_enough_when_sent(void **st
   (void)send_first(fixture, false);
   assert_int_equal(ask(fixture, "3.1", 8100), 0);
   assert_int_equal(count_expired(fixture), 1);
-  assert_good(lvn_commitment_want(fixture->index, "other", true, &fixture->err));
+  assert_good(lvn_commitment_want(fixture->index, "other", true, 8200, &fixture->err));
   assert_int_equal(count_expired(fixture), 1);
-  assert_good(lvn_commitment_want(fixture->index, "pacs", true, &fixture->err));
+  assert_good(lvn_commitment_want(fixture->index, "pacs", true, 8200, &fixture->err));
   assert_int_equal(count_expired(fixture), 0);
   assert_int_equal(ask(fixture, "3.1", 8100), 1);
   close_transaction(fixture, "3.1", false);
-  assert_good(lvn_commitment_want(fixture->index, "pacs", false, &fixture->err));
+  assert_good(lvn_commitment_want(fixture->index, "pacs", false, 8200, &fixture->err));
   assert_int_equal(count_expired(fixture), 1);
 }
 
@@ -170,6 +170,17 @@ static void test_commitment__a_destination_that_stays_away_is_given_up(void **st
   assert_int_equal(get_outbound(fixture, "2.1").state, LVN_OUTBOX_FAILED);
 }
 
+/* After a rebuild, or where the key is new: what was sent long ago has all its time. */
+static void test_commitment__time_counts_from_when_it_is_wanted(void **state) {
+  struct fixture *fixture = *state;
+  int64_t count = 0;
+  (void)send_first(fixture, false);
+  assert_good(lvn_commitment_want(fixture->index, "pacs", true, 900000, &fixture->err));
+  assert_good(lvn_commitment_give_up(fixture->index, "pacs", 900000, &count, &fixture->err));
+  assert_int_equal(count, 0);
+  assert_int_equal(ask(fixture, "3.1", 900001), 1);
+}
+
 /* An object that is sent again while a report on its first sending is on the way: that report is not about it. */
 static void test_commitment__a_new_sending_leaves_its_transaction(void **state) {
   struct fixture *fixture = *state;
@@ -229,6 +240,7 @@ int main(void) {
                                      CASE(test_commitment__silence_is_asked_again_and_then_failed),
                                      CASE(test_commitment__a_lost_object_is_sent_again_a_few_times),
                                      CASE(test_commitment__a_destination_that_stays_away_is_given_up),
+                                     CASE(test_commitment__time_counts_from_when_it_is_wanted),
                                      CASE(test_commitment__a_new_sending_leaves_its_transaction),
                                      CASE(test_commitment__a_rebuild_knows_a_promise),
                                      CASE(test_commitment__as_scp_the_current_object_counts)};
