@@ -31,6 +31,9 @@ struct lvn_config_peer {
   unsigned max_associations;
   char tls[16]; /* off, allowed, required: see lvn_config_peer_takes_tls() and lvn_config_peer_uses_tls() */
   char certificate[LVN_CONFIG_TEXT_BYTES]; /* SHA-256 fingerprints or subject; empty: any that is trusted */
+  bool commitment;                        /* asked to promise the results that were sent to it */
+  char query_from[LVN_CONFIG_TEXT_BYTES]; /* the peer that is asked for what its studies lack; empty: nobody */
+  char retrieve[8];                       /* move, get: how this one, asked, sends what was found */
 };
 
 struct lvn_config {
@@ -57,6 +60,7 @@ struct lvn_config {
   uint64_t spool_warning_bytes;              /* fewer free bytes: said in the log and by /health; 0: never */
   char other_classes[LVN_CONFIG_TEXT_BYTES]; /* as lvn_storage_stores_class() takes them */
   char other_objects[16];                    /* store, discard */
+  bool answers_commitment;                   /* tells peers that ask whether it keeps their objects */
   /* [assembly] */
   unsigned settle_seconds;       /* quiet time before a study is looked at */
   unsigned wait_warning_seconds; /* a study that waits longer for a phase or ROI is named in the log */
@@ -78,6 +82,16 @@ struct lvn_config {
   unsigned retry_count_max;
   unsigned connect_seconds;
   unsigned dimse_seconds;
+  unsigned commitment_seconds;      /* for a report, before the destination is asked again */
+  unsigned commitment_stay_seconds; /* on the association of the request, for a report that comes on it */
+  unsigned commitment_attempts_max;
+  /* [fetch] */
+  unsigned fetch_after_seconds; /* that a study waits before its archive is asked */
+  unsigned fetch_first_seconds; /* pause after the first attempt; doubled up to fetch_max_seconds */
+  unsigned fetch_max_seconds;
+  unsigned fetch_attempts_max; /* for a study as it is */
+  unsigned fetch_objects_max;  /* of one attempt */
+  uint64_t fetch_bytes_max;
   /* [retention] */
   unsigned keep_days;         /* after the results were sent; 0: for ever */
   unsigned keep_waiting_days; /* studies that never came to a result; 0: for ever */

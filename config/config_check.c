@@ -54,6 +54,21 @@ static bool check_list(const struct lvn_config *config, const struct lvn_config_
   return true;
 }
 
+/* One name, of a peer that can be called. */
+static bool check_source(const struct lvn_config *config, const struct lvn_config_peer *peer, struct lvn_error *err) {
+  const struct lvn_config_peer *source = lvn_config_find_peer(config, peer->query_from);
+  if (peer->query_from[0] == '\0') {
+    return true;
+  }
+  if (source == NULL) {
+    return lvn_error_set(err, LVN_ERROR_USAGE, "peer \"%s\": query_from names \"%s\", which is no peer of this file",
+                         peer->name, peer->query_from);
+  }
+  return (source->host[0] != '\0' && source->port != 0) ||
+         lvn_error_set(err, LVN_ERROR_USAGE, "peer \"%s\": query_from names \"%s\", which has no host or no port",
+                       peer->name, source->name);
+}
+
 static bool check_peer(const struct lvn_config *config, const struct lvn_config_peer *peer, struct lvn_error *err) {
   const struct lvn_config_peer *destinations[LVN_CONFIG_PEERS_MAX];
   struct lvn_config_network networks[LVN_CONFIG_NETWORKS_MAX];
@@ -70,11 +85,15 @@ static bool check_peer(const struct lvn_config *config, const struct lvn_config_
                          "names are not looked up)",
                          peer->name);
   }
-  if (!check_list(config, peer, err)) {
+  if (!check_list(config, peer, err) || !check_source(config, peer, err)) {
     return false;
   }
   if (peer->receives_results && (peer->host[0] == '\0' || peer->port == 0)) {
     return lvn_error_set(err, LVN_ERROR_USAGE, "peer \"%s\": receives_results, but host or port is missing",
+                         peer->name);
+  }
+  if (peer->commitment && (peer->host[0] == '\0' || peer->port == 0)) {
+    return lvn_error_set(err, LVN_ERROR_USAGE, "peer \"%s\": commitment = yes, but host or port is missing",
                          peer->name);
   }
   if (!peer->may_send) {

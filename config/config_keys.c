@@ -11,6 +11,7 @@ const struct lvn_config_section lvn_config_sections[] = {
     {"assembly", "When a study is looked at."},
     {"analysis", "How a study is analysed."},
     {"outbound", "How results are sent. A transient failure is tried again; one dead peer never holds up another."},
+    {"fetch", "What a study lacks is asked for, one study at a time, where the peer that sent it has query_from."},
     {"retention", "How long objects stay."},
     {"tls", "What this node shows of itself on TLS, and whom it believes. TLS 1.2 and 1.3; both sides show a "
             "certificate."},
@@ -80,6 +81,9 @@ const struct lvn_config_key lvn_config_keys[] = {
      "What becomes of objects of other_classes: stored with their study and not used, or answered as stored and "
      "discarded."},
 
+    {"reception", "answers_commitment", LVN_CONFIG_BOOL, NODE(answers_commitment), 0, 0, NULL, "yes", RELOADABLE,
+     "Storage commitment as SCP: a peer that asks whether this node keeps what it sent is told what the store holds."},
+
     {"assembly", "settle_seconds", LVN_CONFIG_UINT, NODE(settle_seconds), 1, 86400, NULL, "20", RELOADABLE,
      "Settling time, without a new object or an open association that adds to it, before a study is looked at."},
     {"assembly", "wait_warning_seconds", LVN_CONFIG_UINT, NODE(wait_warning_seconds), 1, 604800, NULL, "3600",
@@ -123,6 +127,30 @@ const struct lvn_config_key lvn_config_keys[] = {
      "Longest time to connect and to negotiate with a destination."},
     {"outbound", "dimse_seconds", LVN_CONFIG_UINT, NODE(dimse_seconds), 1, 3600, NULL, "60", RELOADABLE,
      "Longest wait for a destination's answer to one object."},
+    {"outbound", "commitment_seconds", LVN_CONFIG_UINT, NODE(commitment_seconds), 1, 604800, NULL, "7200", RELOADABLE,
+     "Longest wait for the report of a destination with commitment = yes before it is asked again."},
+    {"outbound", "commitment_stay_seconds", LVN_CONFIG_UINT, NODE(commitment_stay_seconds), 0, 300, NULL, "5",
+     RELOADABLE,
+     "How long the association of the request stays open for a destination that reports on it; one that opens its own "
+     "is heard at any time."},
+    {"outbound", "commitment_attempts_max", LVN_CONFIG_UINT, NODE(commitment_attempts_max), 1, 100, NULL, "10",
+     RELOADABLE,
+     "Requests, each with a sending again where the destination does not have the object, before a result that was "
+     "sent and is not committed counts as failed."},
+
+    {"fetch", "fetch_after_seconds", LVN_CONFIG_UINT, NODE(fetch_after_seconds), 0, 86400, NULL, "30", RELOADABLE,
+     "How long a study waits, after it was looked at, before its archive is asked for what is missing."},
+    {"fetch", "fetch_first_seconds", LVN_CONFIG_UINT, NODE(fetch_first_seconds), 1, 86400, NULL, "120", RELOADABLE,
+     "Pause after the first attempt for a study; doubled each time up to fetch_max_seconds."},
+    {"fetch", "fetch_max_seconds", LVN_CONFIG_UINT, NODE(fetch_max_seconds), 1, 604800, NULL, "7200", RELOADABLE,
+     "Longest pause between two attempts for a study."},
+    {"fetch", "fetch_attempts_max", LVN_CONFIG_UINT, NODE(fetch_attempts_max), 1, 100, NULL, "8", RELOADABLE,
+     "Attempts for a study; after them it waits as if there were no archive, until it is finished and opened again or "
+     "livervlm fetch asks once more."},
+    {"fetch", "fetch_objects_max", LVN_CONFIG_UINT, NODE(fetch_objects_max), 1, 1000000, NULL, "6000", RELOADABLE,
+     "Objects that one attempt asks for; it is cancelled at this number."},
+    {"fetch", "fetch_bytes_max", LVN_CONFIG_UINT64, NODE(fetch_bytes_max), 65536, 1e15, NULL, "8589934592", RELOADABLE,
+     "Bytes of a study at which an attempt is cancelled."},
 
     {"retention", "keep_days", LVN_CONFIG_UINT, NODE(keep_days), 0, 36500, NULL, "0", RELOADABLE,
      "Days a study stays after its results were sent; 0 keeps everything."},
@@ -198,5 +226,15 @@ const struct lvn_config_key lvn_config_keys[] = {
      "subject (CN=ct1.example.org,O=Hospital; as `openssl x509 -noout -subject -nameopt RFC2253` prints it). It calls "
      "and is called with this one alone, and no other peer may use it. Empty: any that is trusted and no other peer's; "
      "where it is called, one with the name of host."},
+    {"peer", "commitment", LVN_CONFIG_BOOL, PEER(commitment), 0, 0, NULL, "no", RELOADABLE,
+     "It is asked to promise each result that was sent to it (storage commitment), and retention waits for that. Its "
+     "report may come on an association that it opens itself: then may_send = yes is needed, and this node with its "
+     "port in the peer's own list."},
+    {"peer", "query_from", LVN_CONFIG_PEERS, PEER(query_from), 0, 0, NULL, "", RELOADABLE,
+     "The peer that is asked for the phases or the ROI that a study from this peer lacks: by C-FIND and C-MOVE to this "
+     "node, so that it must know ae_title as a move destination. Empty: nobody."},
+    {"peer", "retrieve", LVN_CONFIG_CHOICE, PEER(retrieve), 0, 0, "move|get", "move", RELOADABLE,
+     "How this peer, named in a query_from, sends what was found: by associations of its own (C-MOVE), or on the one "
+     "that it is asked on (C-GET)."},
 };
 const size_t lvn_config_key_count = sizeof lvn_config_keys / sizeof lvn_config_keys[0];

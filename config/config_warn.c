@@ -64,6 +64,23 @@ static void look_at_networks(struct warning *warning, const struct lvn_config_pe
   }
 }
 
+/* Answers that come on associations of the peer's own, which would be rejected. */
+static void look_at_callers(struct warning *warning, const struct lvn_config *config,
+                            const struct lvn_config_peer *peer) {
+  const struct lvn_config_peer *source =
+      peer->query_from[0] != '\0' ? lvn_config_find_peer(config, peer->query_from) : NULL;
+  if (peer->commitment && !peer->may_send) {
+    warn(warning,
+         "peer \"%s\": commitment = yes, but may_send = no: a report that it sends on an association of its own is "
+         "rejected",
+         peer->name);
+  }
+  if (source != NULL && !source->may_send && strcmp(source->retrieve, "move") == 0) {
+    warn(warning, "peer \"%s\": query_from = %s, but may_send = no there: what it sends by C-MOVE is rejected",
+         peer->name, source->name);
+  }
+}
+
 size_t lvn_config_warn(const struct lvn_config *config, lvn_config_warning_visitor visit, void *user_data) {
   struct warning warning = {.visit = visit, .user_data = user_data};
   bool has_sender = false;
@@ -76,6 +93,7 @@ size_t lvn_config_warn(const struct lvn_config *config, lvn_config_warning_visit
   }
   for (size_t i = 0; i < config->peer_count; i++) {
     look_at_networks(&warning, &config->peers[i]);
+    look_at_callers(&warning, config, &config->peers[i]);
     has_sender = has_sender || config->peers[i].may_send;
     has_destination = has_destination || config->peers[i].port != 0;
     has_tls_caller = has_tls_caller || (config->peers[i].may_send && lvn_config_peer_takes_tls(&config->peers[i]));

@@ -40,7 +40,8 @@ bool lvn_index_list_unattended(struct lvn_index *index, int64_t before_ms, size_
                        "SELECT study_uid FROM study s WHERE state IN ('collecting','failed','rejected') AND"
                        " last_received_at<?1 AND decided_at<?1 AND NOT EXISTS (SELECT 1 FROM job j JOIN outbox o USING"
                        " (job_id) WHERE j.study_uid=s.study_uid AND (o.state NOT IN ('sent','committed','cancelled') OR"
-                       " o.sent_at>=?1)) AND NOT EXISTS (SELECT 1 FROM job j WHERE j.study_uid=s.study_uid AND j.state"
+                       " (o.state='sent' AND o.wants_commitment) OR o.sent_at>=?1)) AND NOT EXISTS (SELECT 1 FROM job "
+                       "j WHERE j.study_uid=s.study_uid AND j.state"
                        " IN ('queued','running')) ORDER BY last_received_at LIMIT ?2",
                        "ii", before_ms, (int64_t)limit) ||
       !load_studies(index, statement, limit, studies, &count, err)) {
@@ -61,7 +62,7 @@ bool lvn_index_study_hindrance(struct lvn_index *index, const char *study_uid,
                          "t", study_uid) &&
          lvn_sql_integer(index, &ret_hindrance->unsent, 0, err,
                          "SELECT count(*) FROM outbox JOIN job USING (job_id) WHERE study_uid=?1 AND"
-                         " outbox.state IN ('queued','failed')",
+                         " (outbox.state IN ('queued','failed') OR (outbox.state='sent' AND wants_commitment))",
                          "t", study_uid);
 }
 

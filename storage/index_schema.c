@@ -29,6 +29,24 @@
   " INSERT INTO event(at, entity, entity_id, from_state, to_state) VALUES"                                             \
   " (CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER), 'outbound', NEW.outbox_id, OLD.state,"                \
   " NEW.state); END;"
+/* Of rows that their destination is asked to promise (storage/commitment.h): since when, how often it was, when again,
+ * and under which transaction now. A study that waits is asked for at a source (storage/fetch.h). */
+#define COMMITMENT_TABLES                                                                                              \
+  "ALTER TABLE outbox ADD COLUMN wants_commitment INTEGER NOT NULL DEFAULT 0;"                                         \
+  "ALTER TABLE outbox ADD COLUMN wanted_at INTEGER NOT NULL DEFAULT 0;"                                                \
+  "ALTER TABLE outbox ADD COLUMN commitment_attempt INTEGER NOT NULL DEFAULT 0;"                                       \
+  "ALTER TABLE outbox ADD COLUMN commitment_at INTEGER NOT NULL DEFAULT 0;"                                            \
+  "ALTER TABLE outbox ADD COLUMN transaction_uid TEXT;"                                                                \
+  "CREATE INDEX outbox_uncommitted ON outbox(destination, commitment_at) WHERE state='sent' AND kind='object' AND"     \
+  " wants_commitment;"                                                                                                 \
+  "CREATE INDEX outbox_by_transaction ON outbox(transaction_uid) WHERE transaction_uid IS NOT NULL;"                   \
+  "CREATE TABLE commitment (transaction_uid TEXT PRIMARY KEY, destination TEXT NOT NULL,"                              \
+  " asked_at INTEGER NOT NULL, deadline INTEGER NOT NULL) STRICT, WITHOUT ROWID;"                                      \
+  "INSERT INTO transition VALUES ('outbound','sent','failed');"                                                        \
+  "CREATE TABLE fetch (study_uid TEXT PRIMARY KEY, source TEXT NOT NULL, revision INTEGER NOT NULL DEFAULT -1,"        \
+  " attempt INTEGER NOT NULL DEFAULT 0, not_before INTEGER NOT NULL DEFAULT 0, is_ordered INTEGER NOT NULL DEFAULT 0," \
+  " note TEXT NOT NULL DEFAULT '') STRICT, WITHOUT ROWID;"
+
 #define COMMITMENT "INSERT INTO transition VALUES ('outbound','sent','committed'),('outbound','committed','queued');"
 
 const char *const lvn_index_schema_sql =
@@ -118,7 +136,7 @@ const char *const lvn_index_schema_sql =
     "CREATE TRIGGER job_birth AFTER INSERT ON job BEGIN"
     " INSERT INTO event(at, entity, entity_id, from_state, to_state) VALUES"
     " (CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER), 'job', NEW.job_id, '', NEW.state); "
-    "END;" OUTBOX_TRIGGERS;
+    "END;" OUTBOX_TRIGGERS COMMITMENT_TABLES;
 
 /* From the schema before to `to_version`, without the objects being read: oldest first. */
 const struct lvn_index_upgrade lvn_index_upgrades[] = {
@@ -134,5 +152,6 @@ const struct lvn_index_upgrade lvn_index_upgrades[] = {
         " WHEN state='failed' THEN 'failed' WHEN last_error<>'' THEN 'retry' ELSE '' END, last_status, last_error"
         " FROM outbound;"
         "DROP TABLE outbound;" COMMITMENT OUTBOX_TRIGGERS},
+    {6, COMMITMENT_TABLES},
 };
 const size_t lvn_index_upgrade_count = sizeof lvn_index_upgrades / sizeof lvn_index_upgrades[0];

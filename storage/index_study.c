@@ -7,7 +7,10 @@
 #define STUDY_LIMIT 10000
 
 #define STUDY_COLUMNS                                                                                                  \
-  "SELECT study_uid, name, state, status_message, source_aet, source_address, revision, settle_at, first_received_at," \
+  "SELECT study_uid, name, state, CASE WHEN state='collecting' AND status_message<>'' THEN status_message || "         \
+  "coalesce("                                                                                                          \
+  "(SELECT '; ' || note FROM fetch f WHERE f.study_uid=s.study_uid AND note<>''), '') ELSE status_message END,"        \
+  " source_aet, source_address, revision, settle_at, first_received_at,"                                               \
   " last_received_at, latest_job_id, is_locked,"                                                                       \
   " (SELECT count(*) FROM instance i WHERE i.study_uid=s.study_uid AND i.is_current),"                                 \
   " (SELECT count(DISTINCT i.series_uid) FROM instance i WHERE i.study_uid=s.study_uid AND i.is_current AND"           \
@@ -78,7 +81,8 @@ bool lvn_index_list_expired(struct lvn_index *index, int64_t before_ms, size_t l
                          STUDY_COLUMNS
                          "WHERE state='done' AND decided_at<?1 AND last_received_at<?1 AND NOT EXISTS (SELECT 1 FROM "
                          "job j JOIN outbox o USING (job_id) WHERE j.study_uid=s.study_uid AND (o.state NOT IN "
-                         "('sent','committed','cancelled') OR o.sent_at>=?1)) ORDER BY last_received_at LIMIT ?2",
+                         "('sent','committed','cancelled') OR (o.state='sent' AND o.wants_commitment) OR "
+                         "o.sent_at>=?1)) ORDER BY last_received_at LIMIT ?2",
                          "ii", before_ms, (int64_t)limit) &&
          collect_studies(index, statement, ret_studies, ret_count, err);
 }
@@ -168,6 +172,7 @@ bool lvn_index_study_objects(struct lvn_index *index, const char *study_uid, uin
 static bool delete_rows(struct lvn_index *index, const char *study_uid, struct lvn_error *err) {
   return lvn_sql_run(index, err, "DELETE FROM outbox WHERE job_id IN (SELECT job_id FROM job WHERE study_uid=?1)", "t",
                      study_uid) &&
+         lvn_sql_run(index, err, "DELETE FROM fetch WHERE study_uid=?1", "t", study_uid) &&
          lvn_sql_run(index, err, "DELETE FROM result WHERE job_id IN (SELECT job_id FROM job WHERE study_uid=?1)", "t",
                      study_uid) &&
          lvn_sql_run(index, err, "DELETE FROM job WHERE study_uid=?1", "t", study_uid) &&

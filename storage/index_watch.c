@@ -73,7 +73,13 @@ static bool shift(struct lvn_index *index, const struct lvn_index_waits *waits, 
                      waits->shift_ms, waits->now_ms + waits->job_max_ms) &&
          lvn_sql_run(index, err,
                      "UPDATE outbox SET not_before=min(not_before+?1,?2) WHERE state='queued' AND not_before>0", "ii",
-                     waits->shift_ms, waits->now_ms + waits->send_max_ms);
+                     waits->shift_ms, waits->now_ms + waits->send_max_ms) &&
+         lvn_sql_run(
+             index, err,
+             "UPDATE outbox SET commitment_at=max(commitment_at+?1,0), wanted_at=wanted_at+?1 WHERE state='sent'", "i",
+             waits->shift_ms) &&
+         lvn_sql_run(index, err, "UPDATE commitment SET deadline=deadline+?1", "i", waits->shift_ms) &&
+         lvn_sql_run(index, err, "UPDATE fetch SET not_before=not_before+?1 WHERE not_before>0", "i", waits->shift_ms);
 }
 
 bool lvn_index_shift_waits(struct lvn_index *index, const struct lvn_index_waits *waits, struct lvn_error *err) {

@@ -136,11 +136,12 @@ static bool finish_row(struct lvn_index *index, const struct lvn_outbox_finish *
   }
   return require_state(index, finish->outbox_id, LVN_OUTBOX_SENDING, err) &&
          lvn_sql_run(index, err,
-                     "UPDATE outbox SET state=?2, verdict=?3, status=?4, status_message=?5, sent_at=?6, not_before=?7"
-                     " WHERE outbox_id=?1",
-                     "ittitii", finish->outbox_id, lvn_outbox_state_name(state), lvn_send_verdict_name(finish->verdict),
-                     finish->status, finish->status_message, state == LVN_OUTBOX_SENT ? finish->now_ms : 0,
-                     finish->not_before_ms) &&
+                     "UPDATE outbox SET state=?2, verdict=?3, status=?4, status_message=?5, sent_at=?6, not_before=?7,"
+                     " wants_commitment=?8, wanted_at=?9, commitment_at=0, transaction_uid=NULL WHERE outbox_id=?1",
+                     "ittitiiii", finish->outbox_id, lvn_outbox_state_name(state),
+                     lvn_send_verdict_name(finish->verdict), finish->status, finish->status_message,
+                     state == LVN_OUTBOX_SENT ? finish->now_ms : 0, finish->not_before_ms,
+                     (int64_t)finish->wants_commitment, finish->now_ms) &&
          lvn_sql_integer(index, &superseded_by, 0, err,
                          "SELECT superseded_by FROM outbox JOIN job USING (job_id) WHERE outbox_id=?1", "i",
                          finish->outbox_id) &&
@@ -173,8 +174,8 @@ bool lvn_outbox_retry(struct lvn_index *index, int64_t outbox_id, struct lvn_err
   }
   return lvn_sql_run(index, err, "UPDATE outbox SET not_before=0 WHERE outbox_id=?1", "i", outbox_id) &&
          lvn_sql_run(index, err,
-                     "UPDATE outbox SET state='queued', attempt=0, verdict='', status=-1, status_message=''"
-                     " WHERE outbox_id=?1 AND state<>'queued'",
+                     "UPDATE outbox SET state='queued', attempt=0, verdict='', status=-1, status_message='',"
+                     " commitment_attempt=0, transaction_uid=NULL WHERE outbox_id=?1 AND state<>'queued'",
                      "i", outbox_id);
 }
 
@@ -193,7 +194,8 @@ bool lvn_outbox_retry_unsent(struct lvn_index *index, const char *destination, i
                   "t", destination) &&
       lvn_sql_run(index, err,
                   "UPDATE outbox SET state='queued', attempt=0, not_before=0, verdict='', status=-1,"
-                  " status_message='' WHERE state='failed' AND (?1 IS NULL OR destination=?1)",
+                  " status_message='', commitment_attempt=0, transaction_uid=NULL WHERE state='failed' AND (?1 IS NULL "
+                  "OR destination=?1)",
                   "t", destination);
   return lvn_sql_scope_end(index, &scope, good, err);
 }
@@ -294,8 +296,8 @@ bool lvn_outbox_get_sent(struct lvn_index *index, int64_t outbox_id, struct lvn_
                          struct lvn_error *err) {
   LVN_AUTOSTATEMENT sqlite3_stmt *statement = NULL;
   if (!lvn_sql_prepare(index, &statement, err,
-                       "SELECT job_id, sop_instance_uid, destination, sha256, sent_at FROM outbox WHERE outbox_id=?1"
-                       " AND kind='object'",
+                       "SELECT job_id, sop_instance_uid, destination, sha256, sent_at, state='committed' FROM outbox"
+                       " WHERE outbox_id=?1 AND kind='object'",
                        "i", outbox_id) ||
       !lvn_sql_step(index, statement, ret_found, err)) {
     return false;
@@ -306,6 +308,7 @@ bool lvn_outbox_get_sent(struct lvn_index *index, int64_t outbox_id, struct lvn_
     lvn_sql_copy_text(statement, 2, ret_sent->destination, sizeof ret_sent->destination);
     lvn_sql_copy_digest(statement, 3, ret_sent->sha256);
     ret_sent->sent_ms = sqlite3_column_int64(statement, 4);
+    ret_sent->is_committed = sqlite3_column_int(statement, 5) != 0;
   }
   return true;
 }

@@ -96,6 +96,7 @@ struct lvn_outbox_finish {
   int64_t now_ms;
   int64_t not_before_ms; /* of the next attempt */
   bool gives_up;         /* there is none: failed instead of queued */
+  bool wants_commitment; /* once sent, the destination is asked to promise it (storage/commitment.h) */
 };
 /* sending -> sent, queued (retry and unknown, while attempts are left) or failed. Of a superseded job, queued becomes
  * cancelled. LVN_ERROR_CONFLICT when the row is not being sent. */
@@ -144,6 +145,7 @@ struct lvn_outbox_sent {
   char destination[LVN_DESTINATION_BYTES];
   uint8_t sha256[LVN_SHA256_BYTES];
   int64_t sent_ms;
+  bool is_committed; /* and has promised to keep it */
 };
 /* What an object's row sends, to be remembered beside the results; an event is not found. */
 LVN_MUST_CHECK bool lvn_outbox_get_sent(struct lvn_index *index, int64_t outbox_id, struct lvn_outbox_sent *ret_sent,

@@ -37,7 +37,12 @@ bool lvn_index_sent_restore(struct lvn_index *index, const struct lvn_outbox_sen
                      " sent_at, verdict, status) SELECT job_id,?1,?2,?3,'sent',1,?4,?4,'stored',0 FROM result WHERE"
                      " sop_instance_uid=?1 AND job_id=?5 ON CONFLICT(sop_instance_uid, destination) DO UPDATE SET"
                      " sha256=excluded.sha256, sent_at=excluded.sent_at",
-                     "ttbii", sent->sop_instance_uid, sent->destination, sent->sha256, sent->sent_ms, sent->job_id);
+                     "ttbii", sent->sop_instance_uid, sent->destination, sent->sha256, sent->sent_ms, sent->job_id) &&
+         (!sent->is_committed ||
+          lvn_sql_run(
+              index, err,
+              "UPDATE outbox SET state='committed' WHERE sop_instance_uid=?1 AND destination=?2 AND state='sent'", "tt",
+              sent->sop_instance_uid, sent->destination));
 }
 
 bool lvn_index_restorable_job(struct lvn_index *index, const char *study_uid, int64_t *ret_job_id,

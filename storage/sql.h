@@ -10,7 +10,7 @@
 
 #include <sqlite3.h>
 
-#define LVN_INDEX_STATEMENTS_MAX 160
+#define LVN_INDEX_STATEMENTS_MAX 200
 #define LVN_INDEX_KEY_BYTES 32
 #define LVN_INDEX_OWNER_BYTES 128
 
@@ -30,7 +30,7 @@ struct lvn_index {
 };
 
 extern const char *const lvn_index_schema_sql;
-#define LVN_INDEX_SCHEMA_VERSION 5
+#define LVN_INDEX_SCHEMA_VERSION 6
 #define LVN_INDEX_OLDEST_VERSION 3 /* that can be brought up to date in place */
 
 struct lvn_index_upgrade {

@@ -76,8 +76,8 @@ static const struct question differences[] = {
      "SELECT 'a result of job ' || o.job_id || ' was sent to ' || o.destination || ', but a rebuild would not know it',"
      " '' FROM main.outbox o WHERE o.kind='object' AND o.state IN " LVN_OUTBOX_DELIVERED
      " AND NOT EXISTS (SELECT 1 FROM rebuilt.outbox r WHERE"
-     " r.sop_instance_uid=o.sop_instance_uid AND r.destination=o.destination AND r.state='sent' AND"
-     " r.sha256=o.sha256)"},
+     " r.sop_instance_uid=o.sop_instance_uid AND r.destination=o.destination AND r.state IN " LVN_OUTBOX_DELIVERED
+     " AND r.sha256=o.sha256)"},
 };
 
 static bool open_file(struct lvn_index *index, const char *path, struct lvn_error *err) {

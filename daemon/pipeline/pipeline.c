@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "daemon/pipeline/assembly/assembly.h"
+#include "daemon/pipeline/commitment/commitment.h"
 #include "daemon/pipeline/control/control.h"
 #include "daemon/pipeline/fetch/fetch.h"
 #include "daemon/pipeline/ingest/ingest.h"
@@ -28,6 +29,7 @@ struct lvn_pipeline {
   struct lvn_assembly *assembly;
   struct lvn_scheduler *scheduler;
   struct lvn_outbox *outbox;
+  struct lvn_commitment_module *commitment;
   struct lvn_fetch *fetch;
   struct lvn_retention *retention;
   struct lvn_watch *watch;
@@ -66,6 +68,8 @@ void lvn_pipeline_stop(struct lvn_pipeline *pipeline) {
     pipeline->stop_at_ms = lvn_tick_now_ms() + DRAIN_MS;
     lvn_scheduler_stop(pipeline->scheduler);
     lvn_outbox_stop(pipeline->outbox);
+    lvn_commitment_module_stop(pipeline->commitment);
+    lvn_fetch_stop(pipeline->fetch);
   }
 }
 
@@ -78,10 +82,12 @@ static void give_up(void *user_data) {
 /* The first that any module has, in the order of a study's way. */
 static const char *get_problem(void *user_data) {
   const struct lvn_pipeline *pipeline = user_data;
-  const char *problems[] = {lvn_clock_step_problem(pipeline->clock_step), lvn_ingest_problem(pipeline->ingest),
-                            lvn_assembly_problem(pipeline->assembly),     lvn_scheduler_problem(pipeline->scheduler),
-                            lvn_outbox_problem(pipeline->outbox),         lvn_fetch_problem(pipeline->fetch),
-                            lvn_retention_problem(pipeline->retention),   lvn_control_problem(pipeline->control)};
+  const char *problems[] = {
+      lvn_clock_step_problem(pipeline->clock_step), lvn_ingest_problem(pipeline->ingest),
+      lvn_assembly_problem(pipeline->assembly),     lvn_scheduler_problem(pipeline->scheduler),
+      lvn_outbox_problem(pipeline->outbox),         lvn_commitment_module_problem(pipeline->commitment),
+      lvn_fetch_problem(pipeline->fetch),           lvn_retention_problem(pipeline->retention),
+      lvn_control_problem(pipeline->control)};
   for (size_t i = 0; i < sizeof problems / sizeof problems[0]; i++) {
     if (problems[i][0] != '\0') {
       return problems[i];
@@ -104,7 +110,13 @@ static bool create_modules(struct lvn_pipeline *p, struct lvn_error *err) {
   const struct lvn_scheduler_needs scheduler = {
       .config = p->needs.config, .index = p->needs.index, .objects = p->needs.objects, .loop = p->needs.loop};
   const struct lvn_outbox_needs outbox = {.config = p->needs.config, .index = p->needs.index, .loop = p->needs.loop};
-  const struct lvn_fetch_needs fetch = {.config = p->needs.config, .index = p->needs.index};
+  const struct lvn_commitment_needs commitment = {.config = p->needs.config,
+                                                  .index = p->needs.index,
+                                                  .objects = p->needs.objects,
+                                                  .spool = p->needs.spool,
+                                                  .loop = p->needs.loop};
+  const struct lvn_fetch_needs fetch = {
+      .config = p->needs.config, .index = p->needs.index, .spool = p->needs.spool, .loop = p->needs.loop};
   const struct lvn_retention_needs retention = {.config = p->needs.config,
                                                 .index = p->needs.index,
                                                 .objects = p->needs.objects,
@@ -113,7 +125,8 @@ static bool create_modules(struct lvn_pipeline *p, struct lvn_error *err) {
                                                 .user_data = p};
   return lvn_clock_step_create(&clock_step, &p->clock_step, err) && lvn_ingest_create(&ingest, &p->ingest, err) &&
          lvn_assembly_create(&assembly, &p->assembly, err) && lvn_scheduler_create(&scheduler, &p->scheduler, err) &&
-         lvn_outbox_create(&outbox, &p->outbox, err) && lvn_fetch_create(&fetch, &p->fetch, err) &&
+         lvn_outbox_create(&outbox, &p->outbox, err) &&
+         lvn_commitment_module_create(&commitment, &p->commitment, err) && lvn_fetch_create(&fetch, &p->fetch, err) &&
          lvn_retention_create(&retention, &p->retention, err);
 }
 
@@ -138,6 +151,7 @@ static bool create_surface(struct lvn_pipeline *p, struct lvn_error *err) {
                                             .loop = p->needs.loop,
                                             .scheduler = p->scheduler,
                                             .outbox = p->outbox,
+                                            .fetch = p->fetch,
                                             .retention = p->retention,
                                             .watch = p->watch,
                                             .get_problem = get_problem,
@@ -157,6 +171,7 @@ int64_t lvn_pipeline_tick(struct lvn_pipeline *p) {
   }
   lvn_tick_at(&due_ms, lvn_scheduler_tick(p->scheduler, now_ms));
   lvn_tick_at(&due_ms, lvn_outbox_tick(p->outbox, now_ms));
+  lvn_tick_at(&due_ms, lvn_commitment_module_tick(p->commitment, now_ms));
   lvn_tick_at(&due_ms, lvn_fetch_tick(p->fetch, now_ms));
   lvn_tick_at(&due_ms, lvn_retention_tick(p->retention, now_ms));
   lvn_tick_at(&due_ms, lvn_control_tick(p->control, now_ms));
@@ -202,6 +217,7 @@ void lvn_pipeline_destroy(struct lvn_pipeline *pipeline) {
   }
   lvn_control_destroy(pipeline->control);
   lvn_watch_destroy(pipeline->watch);
+  lvn_commitment_module_destroy(pipeline->commitment);
   lvn_outbox_destroy(pipeline->outbox);
   lvn_scheduler_destroy(pipeline->scheduler);
   lvn_retention_destroy(pipeline->retention);

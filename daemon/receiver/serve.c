@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "daemon/audit/audit.h"
 #include "daemon/receiver/caller.h"
+#include "daemon/receiver/commitments.h"
 #include "dicom/net/dimse/dimse.h"
 #include "dicom/net/services/storage.h"
 #include "dicom/net/services/verification.h"
@@ -44,7 +45,10 @@ static bool serve(const struct lvn_store_options *options, struct lvn_store *sto
   struct lvn_storage storage = {.max_object_bytes = config->max_object_bytes,
                                 .max_objects = config->max_objects_per_association,
                                 .further_classes = config->other_classes};
-  const struct lvn_dimse_service services[] = {lvn_verification_service(), lvn_storage_service(&storage)};
+  struct lvn_commitments commitments;
+  lvn_commitments_init(&commitments, config, store);
+  const struct lvn_dimse_service services[] = {lvn_verification_service(), lvn_storage_service(&storage),
+                                               lvn_commitment_service(&commitments.handler)};
   struct lvn_dimse *dimse = NULL;
   lvn_store_get_handler(store, &storage.handler);
   const bool good =
@@ -52,6 +56,7 @@ static bool serve(const struct lvn_store_options *options, struct lvn_store *sto
                        services, sizeof services / sizeof services[0], &dimse, err) &&
       lvn_dimse_serve(dimse, err);
   lvn_dimse_close(dimse);
+  lvn_commitments_end(&commitments);
   return good;
 }
 

@@ -65,6 +65,14 @@ void lvn_store_destroy(struct lvn_store *store) {
   }
 }
 
+const struct lvn_config_peer *lvn_store_get_peer(const struct lvn_store *store) {
+  return store->peer;
+}
+
+const char *lvn_store_get_association_id(const struct lvn_store *store) {
+  return store->association_id;
+}
+
 void lvn_store_get_counts(const struct lvn_store *store, struct lvn_store_counts *ret_counts) {
   *ret_counts = store->counts;
 }
@@ -153,6 +161,20 @@ enum lvn_admission lvn_store_admit(void *user_data, const struct lvn_association
   lvn_log(LVN_LOG_INFO, "event=association-opened assoc=%s peer=%s address=%s tls=%s", store->association_id,
           peer->name, store->address, find_identity(store) != NULL ? "yes" : "no");
   return LVN_ADMIT;
+}
+
+bool lvn_store_admit_own(struct lvn_store *store, const struct lvn_config_peer *peer, const char *address,
+                         struct lvn_error *err) {
+  if (!has_free_bytes(store, store->options.config->spool_low_water_bytes)) {
+    return lvn_error_set(err, LVN_ERROR_IO, "less disk space than spool_low_water_bytes");
+  }
+  if (!lvn_spool_marker_create(store->options.spool, store->association_id, &store->marker, err)) {
+    return false;
+  }
+  store->peer = peer;
+  (void)lvn_copy(store->calling_aet, sizeof store->calling_aet, peer->aet);
+  (void)lvn_copy(store->address, sizeof store->address, address);
+  return true;
 }
 
 /* Without the file's path, which is nobody else's concern. */

@@ -45,8 +45,15 @@ void lvn_store_destroy(struct lvn_store *store);
 void lvn_store_set_tls_call(struct lvn_store *store, const struct lvn_tls_call *call);
 /* Who may call; `store` is the user data of an acceptor. */
 enum lvn_admission lvn_store_admit(void *store, const struct lvn_association_peer *caller);
+/* Instead: what this node itself asks the peer for (C-GET), which takes no peer's place. False: not now, as `err` says.
+ */
+LVN_MUST_CHECK bool lvn_store_admit_own(struct lvn_store *store, const struct lvn_config_peer *peer,
+                                        const char *address, struct lvn_error *err);
 /* The callbacks, with `store` as user data. */
 void lvn_store_get_handler(struct lvn_store *store, struct lvn_storage_handler *ret_handler);
+/* The peer that was admitted; NULL: none yet. Borrowed. */
+const struct lvn_config_peer *lvn_store_get_peer(const struct lvn_store *store);
+const char *lvn_store_get_association_id(const struct lvn_store *store);
 void lvn_store_get_counts(const struct lvn_store *store, struct lvn_store_counts *ret_counts);
 
 /* The line that ends the association, or the connection that never became one. `err` is read unless it is `good`. */

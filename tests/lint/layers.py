@@ -14,7 +14,7 @@ IMAGE = ("base", "model/image")
 LOOP = ("base", "base/loop")
 STORE = BASE + ("config", "storage", "base/tls")
 MODULE = STORE + ("daemon/audit", "daemon/pipeline/shared")  # a module knows no other module
-MODULES = tuple(f"daemon/pipeline/{name}" for name in ("ingest", "assembly", "scheduler", "outbox", "fetch", "retention"))
+MODULES = tuple(f"daemon/pipeline/{name}" for name in ("ingest", "assembly", "scheduler", "outbox", "commitment", "fetch", "retention"))
 ROOMS = {
     "base": (),
     "base/loop": BASE,
@@ -58,7 +58,8 @@ ROOMS = {
     "daemon/pipeline/assembly": MODULE,
     "daemon/pipeline/scheduler": MODULE + ("base/loop", "dicom/scan"),
     "daemon/pipeline/outbox": MODULE + ("base/loop", "dicom/scan", "dicom/net/services"),
-    "daemon/pipeline/fetch": MODULE,
+    "daemon/pipeline/commitment": MODULE + ("base/loop", "dicom/net/dimse", "dicom/net/services"),
+    "daemon/pipeline/fetch": MODULE + ("base/loop", "dicom/net/services", "daemon/receiver"),
     "daemon/pipeline/retention": MODULE,
     "daemon/pipeline/rebuild": MODULE + ("daemon/pipeline/retention",),
     "daemon/pipeline/watch": MODULE + MODULES + ("daemon/web",),

@@ -163,3 +163,23 @@ def _write_roi(images, mask, path):
     structures.file_meta.MediaStorageSOPInstanceUID = structures.SOPInstanceUID
     structures.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
     structures.save_as(path, enforce_file_format=True)
+
+
+def copy_study(study, folder):
+    """The same study once more, under UIDs of its own: what it is about matters to nobody here."""
+    new = {}
+    for path in sorted(study.rglob("*.dcm")):
+        d = pydicom.dcmread(path)
+
+        def rename(dataset, element):
+            if element.VR == "UI" and element.value and not str(element.value).startswith("1.2.840.10008."):
+                values = element.value if isinstance(element.value, pydicom.multival.MultiValue) else [element.value]
+                renamed = [new.setdefault(str(value), generate_uid()) for value in values]
+                element.value = renamed if len(renamed) > 1 else renamed[0]
+
+        d.walk(rename)
+        d.file_meta.MediaStorageSOPInstanceUID = d.SOPInstanceUID
+        target = folder / path.relative_to(study)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        d.save_as(target, enforce_file_format=True)
+    return folder

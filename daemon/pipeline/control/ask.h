@@ -5,6 +5,7 @@
  *   {"command":"retry","study":NAME | "job":N | "outbound":N | "failed_outbound":true}
  *   {"command":"release","study":NAME}                {"command":"rebuild-index"}
  *   {"command":"remove","study":NAME,"force":BOOL}    {"command":"copy-index"}
+ *   {"command":"fetch","study":NAME or UID,"from":PEER}
  * Answers hold "ok": true, or "ok": false with "error". A study is named by its UID or by its name in the log. */
 #ifndef LVN_DAEMON_PIPELINE_ASK_H
 #define LVN_DAEMON_PIPELINE_ASK_H

@@ -4,6 +4,7 @@
 
 #include "base/loop/loop.h"
 #include "config/config.h"
+#include "daemon/pipeline/fetch/fetch.h"
 #include "daemon/pipeline/outbox/outbox.h"
 #include "daemon/pipeline/retention/retention.h"
 #include "daemon/pipeline/scheduler/scheduler.h"
@@ -23,6 +24,7 @@ struct lvn_control_needs {
   struct lvn_loop *loop;
   struct lvn_scheduler *scheduler;
   struct lvn_outbox *outbox;
+  struct lvn_fetch *fetch;
   struct lvn_retention *retention;
   const struct lvn_watch *watch;
   const char *(*get_problem)(void *user_data); /* of the whole pipeline; empty: none */

@@ -336,6 +336,20 @@ static json_t *answer_remove(const struct lvn_control_needs *needs, const json_t
   return json_pack("{s:b, s:s, s:I}", "ok", 1, "study", study.name, "objects", (json_int_t)study.object_count);
 }
 
+static json_t *answer_fetch(const struct lvn_control_needs *needs, const json_t *request) {
+  struct lvn_error err;
+  const char *study = text_of(request, "study");
+  const char *peer_name = NULL;
+  if (study == NULL) {
+    (void)lvn_error_set(&err, LVN_ERROR_USAGE, "fetch needs a study");
+    return refuse(&err);
+  }
+  if (!lvn_fetch_study(needs->fetch, study, text_of(request, "from"), &peer_name, &err)) {
+    return refuse(&err);
+  }
+  return json_pack("{s:b, s:s}", "ok", 1, "from", peer_name);
+}
+
 /* A copy of the index for `livervlm verify-store`, and what is at work at this moment. */
 static json_t *answer_copy_index(const struct lvn_control_needs *needs, const json_t *request) {
   (void)request;
@@ -397,10 +411,12 @@ json_t *lvn_commands_answer(const struct lvn_control_needs *needs, const json_t 
   static const struct {
     const char *name;
     json_t *(*answer)(const struct lvn_control_needs *needs, const json_t *request);
-  } commands[] = {{"status", answer_status},        {"studies", answer_studies},       {"jobs", answer_jobs},
-                  {"outbound", answer_outbound},    {"retry", answer_retry},           {"release", answer_release},
-                  {"inputs", answer_inputs},        {"rebuild-index", answer_rebuild}, {"remove", answer_remove},
-                  {"copy-index", answer_copy_index}};
+  } commands[] = {{"status", answer_status}, {"studies", answer_studies},
+                  {"jobs", answer_jobs},     {"outbound", answer_outbound},
+                  {"retry", answer_retry},   {"release", answer_release},
+                  {"inputs", answer_inputs}, {"rebuild-index", answer_rebuild},
+                  {"remove", answer_remove}, {"copy-index", answer_copy_index},
+                  {"fetch", answer_fetch}};
   struct lvn_error err;
   const char *command = text_of(request, "command");
   if (command == NULL) {

@@ -107,6 +107,12 @@ static bool gives_up(const struct lvn_outbox *outbox, const struct lvn_sender_an
          (answer->said.verdict != LVN_SEND_STORED && answer->attempt >= (int64_t)outbox->needs.config->retry_count_max);
 }
 
+/* Now: the key may have changed since it was posted. */
+static bool wants_commitment(const struct lvn_config *config, const struct lvn_sender_answer *answer) {
+  const struct lvn_config_peer *peer = lvn_config_find_peer(config, answer->destination);
+  return peer != NULL && peer->commitment && answer->kind == LVN_OUTBOX_OBJECT;
+}
+
 static bool record(struct lvn_outbox *outbox, const struct lvn_sender_answer *answer, struct lvn_error *err) {
   const struct lvn_config *config = outbox->needs.config;
   int64_t now_ms = lvn_clock_wall_ms();
@@ -120,7 +126,8 @@ static bool record(struct lvn_outbox *outbox, const struct lvn_sender_answer *an
                                            .status = answer->said.status,
                                            .status_message = answer->said.message,
                                            .now_ms = now_ms,
-                                           .not_before_ms = now_ms + wait_ms};
+                                           .not_before_ms = now_ms + wait_ms,
+                                           .wants_commitment = wants_commitment(config, answer)};
   if (lvn_outbox_finish(outbox->needs.index, &finish, err)) {
     return true;
   }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "daemon/pipeline/retention/removal.h"
@@ -10,6 +11,7 @@
 #include "daemon/pipeline/shared/destinations.h"
 #include "daemon/pipeline/shared/jobfile.h"
 #include "daemon/pipeline/shared/sentfile.h"
+#include "storage/commitment.h"
 #include "storage/restore.h"
 #include "storage/spool.h"
 
@@ -194,6 +196,16 @@ static bool restore_jobs(struct lvn_index *index, const struct lvn_config *confi
   return true;
 }
 
+/* What was sent and is not noted as committed is asked for again: to promise a thing twice costs nothing. */
+static bool want_commitments(struct lvn_index *index, const struct lvn_config *config, struct lvn_error *err) {
+  bool good = true;
+  for (size_t i = 0; good && i < config->peer_count; i++) {
+    good = !config->peers[i].commitment ||
+           lvn_commitment_want(index, config->peers[i].name, true, lvn_clock_wall_ms(), err);
+  }
+  return good;
+}
+
 static bool fill(struct lvn_index *index, const struct lvn_objects *objects, const struct lvn_config *config,
                  const struct lvn_rebuild_watch *watch, struct lvn_rebuild_report *report, struct lvn_error *err) {
   struct visit visit = {0};
@@ -206,7 +218,7 @@ static bool fill(struct lvn_index *index, const struct lvn_objects *objects, con
   }
   report->unreadable = visit.unreadable;
   good = good && add_objects(index, objects, &visit, watch, report, err) && restore_jobs(index, config, report, err) &&
-         restore_studies(index, config, err) && lvn_index_commit(index, err);
+         restore_studies(index, config, err) && want_commitments(index, config, err) && lvn_index_commit(index, err);
   if (!good) {
     lvn_index_rollback(index);
   }

@@ -290,10 +290,10 @@ static bool may_remove(struct lvn_retention *retention, const struct lvn_index_s
                          study->name);
   }
   if (!force && hindrance.unsent > 0) {
-    return lvn_error_set(
-        err, LVN_ERROR_CONFLICT,
-        "%lld results of study %s have not been sent; see livervlm outbound, or remove it with --force",
-        (long long)hindrance.unsent, study->name);
+    return lvn_error_set(err, LVN_ERROR_CONFLICT,
+                         "%lld results of study %s have not been sent, or not been committed; see livervlm outbound, "
+                         "or remove it with --force",
+                         (long long)hindrance.unsent, study->name);
   }
   if (hindrance.running_job_id != 0) {
     retention->needs.end_work(retention->needs.user_data, hindrance.running_job_id);

@@ -42,9 +42,9 @@ bool lvn_sentfile_append(const struct lvn_config *config, const struct lvn_outbo
   char path[LVN_PATH_BYTES];
   char sha256[LVN_SHA256_TEXT_BYTES];
   lvn_sha256_to_text(sent->sha256, sha256);
-  LVN_AUTOJSON json_t *root =
-      json_pack("{s:s, s:s, s:s, s:I}", "sop_instance_uid", sent->sop_instance_uid, "destination", sent->destination,
-                "sha256", sha256, "sent_ms", (json_int_t)sent->sent_ms);
+  LVN_AUTOJSON json_t *root = json_pack("{s:s, s:s, s:s, s:I, s:b}", "sop_instance_uid", sent->sop_instance_uid,
+                                        "destination", sent->destination, "sha256", sha256, "sent_ms",
+                                        (json_int_t)sent->sent_ms, "committed", (int)sent->is_committed);
   LVN_AUTOFREE char *text = root == NULL ? NULL : json_dumps(root, JSON_COMPACT);
   if (text == NULL) {
     return lvn_error_set(err, LVN_ERROR_NOMEM, "out of memory for a note");
@@ -59,6 +59,7 @@ static bool read_line(const char *line, struct lvn_outbox_sent *sent) {
   const char *destination = json_string_value(json_object_get(root, "destination"));
   const char *sha256 = json_string_value(json_object_get(root, "sha256"));
   sent->sent_ms = json_integer_value(json_object_get(root, "sent_ms"));
+  sent->is_committed = json_is_true(json_object_get(root, "committed")); /* earlier releases asked nobody */
   return uid != NULL && destination != NULL && sha256 != NULL && sent->sent_ms > 0 &&
          lvn_copy(sent->sop_instance_uid, sizeof sent->sop_instance_uid, uid) &&
          lvn_copy(sent->destination, sizeof sent->destination, destination) &&

@@ -204,6 +204,10 @@ bool lvn_dimse_serve_within(struct lvn_dimse *dimse, double seconds, bool *ret_i
   return *ret_is_served || fail(dimse, err);
 }
 
+bool lvn_dimse_wait(struct lvn_dimse *dimse, double seconds) {
+  return lvn_association_wait(dimse->association, seconds);
+}
+
 bool lvn_dimse_send_request(struct lvn_dimse *dimse, const struct lvn_association_context *context,
                             struct lvn_command *command, const struct lvn_dimse_source *data, uint16_t *ret_message_id,
                             struct lvn_error *err) {

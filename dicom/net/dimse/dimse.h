@@ -69,6 +69,9 @@ LVN_MUST_CHECK bool lvn_dimse_serve(struct lvn_dimse *dimse, struct lvn_error *e
 LVN_MUST_CHECK bool lvn_dimse_serve_within(struct lvn_dimse *dimse, double seconds, bool *ret_is_served,
                                            struct lvn_error *err);
 
+/* Has the peer sent something, or gone, within so many seconds? */
+LVN_MUST_CHECK bool lvn_dimse_wait(struct lvn_dimse *dimse, double seconds);
+
 /* ---- messages ---- */
 
 /* Where the bytes of a data set come from: fills `bytes` as far as there are some, and says when they are the last. */

@@ -48,15 +48,19 @@ static size_t fill_offers(const struct lvn_scu_file *files, size_t file_count, s
   return count;
 }
 
+struct lvn_association_target lvn_scu_target(const struct lvn_scu_peer *peer) {
+  return (struct lvn_association_target){.host = peer->host,
+                                         .port = peer->port,
+                                         .called_aet = peer->called_aet,
+                                         .calling_aet = peer->calling_aet,
+                                         .connect_seconds = peer->connect_seconds,
+                                         .idle_seconds = peer->dimse_seconds,
+                                         .security = peer->security};
+}
+
 bool lvn_scu_open(const struct lvn_scu_peer *peer, const struct lvn_scu_file *files, size_t file_count,
                   struct lvn_scu **ret_scu, struct lvn_error *err) {
-  const struct lvn_association_target target = {.host = peer->host,
-                                                .port = peer->port,
-                                                .called_aet = peer->called_aet,
-                                                .calling_aet = peer->calling_aet,
-                                                .connect_seconds = peer->connect_seconds,
-                                                .idle_seconds = peer->dimse_seconds,
-                                                .security = peer->security};
+  const struct lvn_association_target target = lvn_scu_target(peer);
   static const struct lvn_scu_file echo = {.sop_class_uid = LVN_VERIFICATION_CLASS};
   struct lvn_association_offer offers[LVN_ASSOCIATION_OFFERS_MAX + 1];
   LVN_CLEANUP(lvn_scu_cleanup) struct lvn_scu *scu = lvn_alloc(1, sizeof *scu, err);

@@ -22,6 +22,9 @@ struct lvn_scu_peer {
   struct lvn_association_security security;
 };
 
+/* For services that call on their own; borrows the strings. */
+struct lvn_association_target lvn_scu_target(const struct lvn_scu_peer *peer);
+
 /* Belongs to one thread at a time. */
 struct lvn_scu;
 
