@@ -26,6 +26,7 @@ static const struct command commands[] = {
     {"jobs", lvn_cli_jobs, "the analyses: waiting, running, done, failed"},
     {"outbound", lvn_cli_outbound, "the results on their way to their destinations"},
     {"retry", lvn_cli_retry, "try a failed job or transfer again"},
+    {"send", lvn_cli_send, "send the results of a study to a peer, again or for the first time"},
     {"release", lvn_cli_release, "let a study go on that was stopped for a person to decide"},
     {"rebuild-index", lvn_cli_rebuild_index, "write the index anew from the stored objects"},
     {"verify-store", lvn_cli_verify_store, "check that every stored object and state is as it should be"},

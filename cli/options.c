@@ -60,6 +60,14 @@ static void print_help(const struct lvn_usage *usage) {
     print_option(usage->options[i].name, usage->options[i].value_name, usage->options[i].help);
   }
   print_option("help", NULL, "show this text");
+  if (usage->examples != NULL) {
+    (void)printf("\nExamples:\n");
+    for (const char *line = usage->examples; *line != '\0';) {
+      size_t length = strcspn(line, "\n");
+      (void)printf("  %.*s\n", (int)length, line);
+      line += length + (line[length] == '\n' ? 1 : 0);
+    }
+  }
 }
 
 static bool is_in_range(const struct lvn_option *option, double value) {

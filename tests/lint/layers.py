@@ -67,7 +67,7 @@ ROOMS = {
     "daemon": BASE + ("config", "daemon/supervisor", "daemon/receiver", "daemon/pipeline", "daemon/worker"),
 }
 ROOMS["cli"] = IMAGE + ("config", "model/tensor", "model/text", "model/phantom", "model/network",
-                        "dicom/net/services", "dicom/write",
+                        "dicom/scan", "dicom/net/services", "dicom/write",
                         "daemon/pipeline/control", "daemon/pipeline/rebuild")
 ROOMS["cli/engine"] = tuple(room for room in ROOMS if not room.startswith("daemon"))
 

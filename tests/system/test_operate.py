@@ -1,0 +1,125 @@
+"""What an administrator asks of a running node: where a study is, what waits and why, send it again, tell me."""
+
+import datetime
+import json
+import os
+import signal
+import subprocess
+
+import harness
+import pydicom
+import pytest
+from test_field_keeping import Site
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """One study with its result in the archive, then one that waits for a ROI."""
+    made = Site(tmp_path_factory.mktemp("site"), {"outbound": {"retry_first_seconds": 3600, "retry_max_seconds": 3600}})
+    made.start()
+    made.answered = made.study(9101)
+    made.waiting = made.study(9102, roi=False)
+    harness.send(made.answered, made.node.port)
+    made.results_are_sent(2)
+    harness.send(made.waiting, made.node.port)
+    harness.wait_until(lambda: [s["status_message"][:7] for s in made.rows("studies")] == ["", "waiting"], 60, "both studies")
+    yield made
+    made.stop()
+
+
+def image_of(study):
+    return pydicom.dcmread(next((study / "nc").glob("*.dcm")), stop_before_pixels=True)
+
+
+def found(site, text, *words):
+    done = site.node.cli("studies", "--json", "--find", text, *words)
+    return [s["study_instance_uid"] for s in json.loads(done.stdout)["studies"]]
+
+
+def test_a_study_is_found_by_what_a_caller_knows(site):
+    image = image_of(site.answered)
+    uid = image.StudyInstanceUID
+    result = next(r["sop_instance_uid"] for r in site.rows("outbound"))
+    name = site.rows("studies")[0]["name"]
+    for text in (image.AccessionNumber, image.PatientID, image.PatientID.lower(), "*" + image.PatientID[-4:], uid,
+                 image.SeriesInstanceUID, image.SOPInstanceUID, result, name):
+        assert found(site, text) == [uid], text
+    date = image.StudyDate
+    for text in (date, f"{date[:4]}-{date[4:6]}-{date[6:]}"):
+        assert uid in found(site, text), text
+    assert found(site, date, "--state", "failed") == [] == found(site, "19010101")
+    assert found(site, "PHANTOM-*") == [image_of(site.waiting).StudyInstanceUID, uid]
+    assert found(site, "PHANTOM-*", "--limit", "1") == [image_of(site.waiting).StudyInstanceUID]
+    table = site.node.cli("studies", "--find", image.AccessionNumber).stdout
+    assert image.AccessionNumber in table and image.PatientID in table and image.StudyDate in table
+    nobody = site.node.cli("studies", "--find", "NOBODY", check=False)
+    assert nobody.returncode == 1 and "no study is found by 'NOBODY'" in nobody.stderr
+
+
+def test_whose_study_it_is_stands_in_no_log_and_no_index(site):
+    image = image_of(site.answered)
+    found(site, image.AccessionNumber)
+    site.node.cli("studies", "--find", image.PatientID)
+    for path in [site.node.log_path, *site.state.glob("index.sqlite*")]:
+        data = path.read_bytes()
+        assert image.PatientID.encode() not in data and image.AccessionNumber.encode() not in data, path
+
+
+def test_lists_show_the_newest_first_with_results_and_local_times(site):
+    table = site.node.cli("studies").stdout.splitlines()
+    assert len(table) == 3 and "waiting for" in table[1] and "done" in table[2]
+    row = site.rows("studies")[0]
+    assert row["lesions"] == 1 and row["result"] != "" and row["result"] in table[2]
+    assert site.rows("studies")[1]["lesions"] is None
+    job = site.rows("jobs")[0]
+    assert 0 < job["seconds"] < 120
+    took = datetime.datetime.fromisoformat(job["finished"]) - datetime.datetime.fromisoformat(job["started"])
+    assert abs(took.total_seconds() - job["seconds"]) < 0.01
+    assert site.node.table("jobs", "--limit", "0")["more"] is False
+    assert len(site.node.table("outbound", "--limit", "1")["outbound"]) == 1
+    assert site.node.table("outbound", "--limit", "1")["more"] is True
+    assert site.node.table("outbound", "--to", "nobody")["outbound"] == []
+    assert site.node.table("outbound", "--study", row["name"])["outbound"] != []
+    assert len(site.node.table("studies", "--since", "1h")["studies"]) == 2
+    tomorrow = (datetime.datetime.now() + datetime.timedelta(days=1)).strftime("%Y-%m-%d")
+    assert site.node.table("studies", "--since", tomorrow)["studies"] == []
+    wrong = site.node.cli("studies", "--since", "yesterday", check=False)
+    assert wrong.returncode == 2 and "'yesterday' is no time" in wrong.stderr
+    sent = datetime.datetime.fromisoformat(next(r["sent"] for r in site.rows("outbound")))
+    there = harness.run(harness.BIN / "livervlm", "outbound", "--config", site.node.config, env={**os.environ, "TZ": "XYZ-5"})
+    assert (sent + datetime.timedelta(hours=5)).strftime("%Y-%m-%d %H:%M:%S") in there.stdout
+
+
+def test_a_list_is_shown_again_and_again_until_it_is_ended(site):
+    shown = subprocess.Popen([harness.BIN / "livervlm", "studies", "--watch", "--config", site.node.config],
+                             stdout=subprocess.PIPE, text=True)
+    times = []
+    for line in iter(shown.stdout.readline, ""):
+        times += [line] if "REMARK" in line else []
+        if len(times) == 2:
+            break
+    shown.send_signal(signal.SIGINT)
+    assert shown.wait(10) == -signal.SIGINT and len(times) == 2
+
+
+def test_what_was_sent_is_sent_again_and_what_sleeps_is_woken(site):
+    name = site.rows("studies")[0]["name"]
+    before = site.archive.count()
+    done = site.node.cli("send", "--study", name, "--to", "pacs")
+    assert "queued for pacs: 2 objects" in done.stdout
+    harness.wait_until(lambda: site.archive.count() == before + 2, 30, "the results once more")
+    assert len(site.rows("jobs")) == 1
+    for words, reason in ((("--to", "modality"), "has no host or no port"), (("--to", "nobody"), "there is no peer 'nobody'")):
+        refused = site.node.cli("send", "--study", name, *words, check=False)
+        assert refused.returncode != 0 and reason in refused.stderr
+    nothing = site.node.cli("send", "--study", site.rows("studies")[1]["name"], "--to", "pacs", check=False)
+    assert nothing.returncode == 1 and "has no results that could be sent" in nothing.stderr
+    site.archive.stop()
+    site.node.cli("send", "--study", name, "--to", "pacs")
+    harness.wait_until(lambda: all(r["next_attempt"] for r in site.rows("outbound")), 30, "an attempt in vain")
+    archive = site.archive
+    archive.process = subprocess.Popen(["storescp", "-aet", harness.PACS_AET, "-od", str(archive.folder),
+                                        "--unique-filenames", "--quiet", str(archive.port)])
+    harness.wait_until(lambda: harness.port_is_open(archive.port), 20, "the archive's port")
+    assert "queued again: 2" in site.node.cli("retry", "--now").stdout
+    harness.wait_until(lambda: archive.count() == before + 4, 30, "the results, an hour before their time")
