@@ -32,6 +32,7 @@ static const struct command commands[] = {
     {"verify-store", lvn_cli_verify_store, "check that every stored object and state is as it should be"},
     {"study", lvn_cli_study, "remove a study from the node"},
     {"echo", lvn_cli_echo, "verify the connection to a peer (C-ECHO)"},
+    {"test-send", lvn_cli_test_send, "send the result of a test patient to a peer"},
 };
 static const size_t command_count = sizeof commands / sizeof commands[0];
 

@@ -6,6 +6,7 @@ endif()
 install(TARGETS livervlmd livervlm RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(TARGETS lvn_worker_module lvn_engine_module LIBRARY DESTINATION lib/livervlm)
 install(FILES config/livervlm.ini.sample DESTINATION ${CMAKE_INSTALL_DATADIR}/livervlm)
+install(DIRECTORY config/monitoring/ DESTINATION ${CMAKE_INSTALL_DATADIR}/livervlm/monitoring)
 # The configuration itself is never overwritten: an administrator's copy is his.
 install(CODE "
   set(target \"\$ENV{DESTDIR}${CMAKE_INSTALL_FULL_SYSCONFDIR}/livervlm/livervlm.ini\")

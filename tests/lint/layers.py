@@ -68,7 +68,7 @@ ROOMS = {
 }
 ROOMS["cli"] = IMAGE + ("config", "model/tensor", "model/text", "model/phantom", "model/network",
                         "dicom/scan", "dicom/net/services", "dicom/write",
-                        "daemon/pipeline/control", "daemon/pipeline/rebuild")
+                        "daemon/pipeline/control", "daemon/pipeline/outbox", "daemon/pipeline/rebuild", "storage")
 ROOMS["cli/engine"] = tuple(room for room in ROOMS if not room.startswith("daemon"))
 
 # header pattern -> files that may include it

@@ -3,12 +3,16 @@
 import datetime
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
+import urllib.request
 
 import harness
 import pydicom
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from test_field_keeping import Site
 
 
@@ -29,6 +33,16 @@ def site(tmp_path_factory):
 
 def image_of(study):
     return pydicom.dcmread(next((study / "nc").glob("*.dcm")), stop_before_pixels=True)
+
+
+def web(site, page):
+    with urllib.request.urlopen(f"http://127.0.0.1:{site.node.web_port}/{page}", timeout=10) as answer:
+        return answer.read().decode()
+
+
+def samples(site):
+    """{(name, value of its label): number}"""
+    return {(s.name, *s.labels.values()): s.value for f in text_string_to_metric_families(web(site, "metrics")) for s in f.samples}
 
 
 def found(site, text, *words):
@@ -114,12 +128,68 @@ def test_what_was_sent_is_sent_again_and_what_sleeps_is_woken(site):
         assert refused.returncode != 0 and reason in refused.stderr
     nothing = site.node.cli("send", "--study", site.rows("studies")[1]["name"], "--to", "pacs", check=False)
     assert nothing.returncode == 1 and "has no results that could be sent" in nothing.stderr
+
+
+def test_a_dead_destination_is_told_of_until_it_is_back(site):
+    name = site.rows("studies")[0]["name"]
+    before = site.archive.count()
     site.archive.stop()
     site.node.cli("send", "--study", name, "--to", "pacs")
-    harness.wait_until(lambda: all(r["next_attempt"] for r in site.rows("outbound")), 30, "an attempt in vain")
+    for attempt in range(3):
+        harness.wait_until(lambda: all(r["next_attempt"] for r in site.rows("outbound")), 30, "an attempt in vain")
+        assert (site.attention("destination") == "") == (attempt < 2)
+        if attempt < 2:
+            assert "queued again: 2" in site.node.cli("retry", "--now").stdout
+    assert "pacs takes nothing: 2 objects wait, the oldest for 0 min" in site.attention("destination")
+    assert site.attention("destination") in site.node.cli("status").stdout
+    harness.wait_until(lambda: site.attention("destination") in web(site, "health"), 10, "a word in /health")
+    assert web(site, "health").startswith("ok\n")
+    assert samples(site)["livervlm_destination_waiting", "pacs"] == 2
+    assert samples(site)["livervlm_attention", "destination"] == 1
     archive = site.archive
     archive.process = subprocess.Popen(["storescp", "-aet", harness.PACS_AET, "-od", str(archive.folder),
                                         "--unique-filenames", "--quiet", str(archive.port)])
     harness.wait_until(lambda: harness.port_is_open(archive.port), 20, "the archive's port")
     assert "queued again: 2" in site.node.cli("retry", "--now").stdout
-    harness.wait_until(lambda: archive.count() == before + 4, 30, "the results, an hour before their time")
+    harness.wait_until(lambda: archive.count() == before + 2, 30, "the results, an hour before their time")
+    harness.wait_until(lambda: samples(site)["livervlm_destination_waiting", "pacs"] == 0, 10, "its end in the metrics")
+    assert site.attention("destination") == ""
+
+
+def test_every_metric_is_explained_and_those_that_rules_and_dashboard_name_exist(site):
+    families = list(text_string_to_metric_families(web(site, "metrics")))
+    assert len(families) > 20
+    for family in families:
+        assert family.documentation and family.type != "unknown" and family.samples, family.name
+    known = {sample.name for family in families for sample in family.samples}
+    values = {(sample.name, value) for family in families for sample in family.samples for value in sample.labels.values()}
+    monitoring = harness.ROOT / "config" / "monitoring"
+    for path in (monitoring / "livervlm-alerts.yml", monitoring / "livervlm-dashboard.json"):
+        text = path.read_text().replace('\\"', '"')
+        names = set(re.findall(r"livervlm_[a-z_]+", text))
+        assert len(names) > 5 and names <= known, (path, names - known)
+        for name, value in re.findall(r'(livervlm_[a-z_]+)\{[a-z]+!?="([a-z]+)"\}', text):
+            assert (name, value) in values, (path, name, value)
+    json.loads((monitoring / "livervlm-dashboard.json").read_text())
+    if shutil.which("promtool"):
+        harness.run("promtool", "check", "rules", monitoring / "livervlm-alerts.yml")
+        harness.run("promtool", "check", "metrics", input=web(site, "metrics"))
+
+
+def test_a_test_patient_is_sent_and_marked_as_one(site):
+    before = site.archive.count()
+    for _ in range(2):
+        done = site.node.cli("test-send", "pacs")
+        assert re.search(r"made and analysed in [\d.]+ s\n.*connected by C-STORE in \d+ ms\n", done.stdout), done.stdout
+        assert len(re.findall(r"\.dcm +stored, \d+ ms", done.stdout)) == 2
+    assert site.archive.count() == before + 4
+    sent = sorted(site.archive.folder.iterdir(), key=lambda p: p.stat().st_mtime)[-4:]
+    objects = [pydicom.dcmread(path) for path in sent]
+    assert len({o.SOPInstanceUID for o in objects}) == 2  # an archive keeps one test study
+    for path, item in zip(sent, objects):
+        assert (item.PatientID, str(item.PatientName), item.QualityControlSubject) == ("LIVERVLM-TEST", "TEST^LIVERVLM", "YES")
+        verdict = harness.run("dciodvfy", "-new", path, check=False)
+        assert "Error" not in verdict.stdout + verdict.stderr, verdict.stdout + verdict.stderr
+    assert len(site.rows("studies")) == 2  # the node itself has nothing of it
+    nobody = site.node.cli("test-send", "modality", check=False)
+    assert nobody.returncode == 2 and "no peer 'modality' that anything can be sent to" in nobody.stderr

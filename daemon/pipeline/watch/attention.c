@@ -122,7 +122,7 @@ static bool look_at_expiry(const struct lvn_attention_needs *needs, struct lvn_a
   int64_t lead_ms = lvn_attention_expiry_lead_ms(needs->config);
   int64_t count = 0;
   char age[32];
-  if (lead_ms == 0) {
+  if (lead_ms == 0 || lvn_retention_get_remark(needs->retention)[0] != '\0') { /* nothing is removed */
     return true;
   }
   if (!lvn_index_count_unattended(
