@@ -20,6 +20,7 @@ int lvn_cli_release(int argc, char **argv);
 int lvn_cli_rebuild_index(int argc, char **argv);
 int lvn_cli_verify_store(int argc, char **argv);
 int lvn_cli_study(int argc, char **argv);
+int lvn_cli_alert(int argc, char **argv);
 int lvn_cli_echo(int argc, char **argv);
 int lvn_cli_test_send(int argc, char **argv);
 

@@ -31,6 +31,7 @@ static const struct command commands[] = {
     {"rebuild-index", lvn_cli_rebuild_index, "write the index anew from the stored objects"},
     {"verify-store", lvn_cli_verify_store, "check that every stored object and state is as it should be"},
     {"study", lvn_cli_study, "remove a study from the node"},
+    {"alert", lvn_cli_alert, "tell by mail or command what needs attention"},
     {"echo", lvn_cli_echo, "verify the connection to a peer (C-ECHO)"},
     {"test-send", lvn_cli_test_send, "send the result of a test patient to a peer"},
 };

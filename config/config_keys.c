@@ -12,7 +12,8 @@ const struct lvn_config_section lvn_config_sections[] = {
     {"analysis", "How a study is analysed."},
     {"outbound", "How results are sent. A transient failure is tried again; one dead peer never holds up another."},
     {"retention", "How long objects stay."},
-    {"web", "Metrics (/metrics), health (/health) and console. There is no login: keep it on loopback."},
+    {"alerts", "Who is told of what needs attention, by livervlm-alert.timer."},
+    {"web", "Metrics (/metrics) and health (/health). There is no login: keep it on loopback."},
     {LVN_CONFIG_PEER_SECTION,
      "One section per peer that may send to this node or receive from it. Nobody else is served."},
 };
@@ -123,6 +124,18 @@ const struct lvn_config_key lvn_config_keys[] = {
      "refused. 0 keeps it for ever: where all liver CT is routed here and few studies get a ROI, the disk fills. Set "
      "it "
      "only where the objects are kept elsewhere too."},
+
+    {"alerts", "alert_command", LVN_CONFIG_TEXT, NODE(alert_command), 0, 0, NULL, "", RELOADABLE,
+     "Absolute path of a program that is run, without a shell, with a subject line as its argument and the text on its "
+     "standard input; LIVERVLM_ALERT in its environment is attention, over or test. It has 30 s. Empty: none."},
+    {"alerts", "alert_mail", LVN_CONFIG_TEXT, NODE(alert_mail), 0, 0, NULL, "", RELOADABLE,
+     "Mail addresses, comma-separated, that get the same text by the site's sendmail. Empty: none."},
+    {"alerts", "alert_sendmail", LVN_CONFIG_PATH, NODE(alert_sendmail), 0, 0, NULL, "/usr/sbin/sendmail", RELOADABLE,
+     "The site's sendmail, or what takes its place."},
+    {"alerts", "alert_pause_seconds", LVN_CONFIG_UINT, NODE(alert_pause_seconds), 0, 86400, NULL, "600", RELOADABLE,
+     "Shortest time between two messages; what comes meanwhile is in the next one."},
+    {"alerts", "alert_repeat_hours", LVN_CONFIG_UINT, NODE(alert_repeat_hours), 0, 8760, NULL, "24", RELOADABLE,
+     "What still needs attention is said again after so many hours; 0: never."},
 
     {"web", "web_address", LVN_CONFIG_ADDRESS, NODE(web_address), 0, 0, NULL, "127.0.0.1", RESTART,
      "Numeric address of the HTTP server."},

@@ -193,3 +193,63 @@ def test_a_test_patient_is_sent_and_marked_as_one(site):
     assert len(site.rows("studies")) == 2  # the node itself has nothing of it
     nobody = site.node.cli("test-send", "modality", check=False)
     assert nobody.returncode == 2 and "no peer 'modality' that anything can be sent to" in nobody.stderr
+
+
+HOOK = """#!/bin/sh
+{ echo "occasion=$LIVERVLM_ALERT subject=$1 arguments=$#"; cat; } >> "$(dirname "$0")/told"
+"""
+
+
+def told(folder):
+    return (folder / "told").read_text() if (folder / "told").exists() else ""
+
+
+def test_somebody_is_told_of_what_is_new_lasts_and_is_over(tmp_path):
+    hook, mailer = tmp_path / "hook", tmp_path / "sendmail"
+    hook.write_text(HOOK)
+    mailer.write_text('#!/bin/sh\n{ echo "$@"; cat; } >> "$(dirname "$0")/mailed"\n')
+    hook.chmod(0o755)
+    mailer.chmod(0o755)
+    node = harness.Node(tmp_path / "node", harness.free_port(), overrides={"alerts": {
+        "alert_command": hook, "alert_mail": "ops@example.org, pacs@example.org", "alert_sendmail": mailer,
+        "alert_pause_seconds": 0}})
+    (node.folder / "state").mkdir()
+    try:
+        node.cli("alert", "--test")
+        assert told(tmp_path).startswith("occasion=test subject=Liver-VLM: a test arguments=1\n")
+        mailed = (tmp_path / "mailed").read_text()
+        assert mailed.startswith("-i ops@example.org pacs@example.org\nTo: ops@example.org, pacs@example.org\nSubject: Liver")
+        (tmp_path / "told").unlink()
+        node.cli("alert")
+        assert told(tmp_path) == ""  # seen once: it may be a restart
+        node.cli("alert")
+        assert "occasion=attention" in told(tmp_path) and "1 thing needs attention" in told(tmp_path)
+        assert "New:\n- the node is not running" in told(tmp_path)
+        (tmp_path / "told").unlink()
+        node.cli("alert")
+        assert told(tmp_path) == ""  # it is known
+        node.start()
+        harness.wait_until(lambda: node.cli("status", check=False).returncode == 0, 30, "the pipeline")
+        node.cli("alert")
+        assert told(tmp_path) == ""
+        node.cli("alert")
+        assert "occasion=over" in told(tmp_path) and "all is well again" in told(tmp_path)
+        assert "Over:\n- the node is not running" in told(tmp_path)
+    finally:
+        node.remove()
+
+
+def test_no_shell_runs_and_what_fails_is_not_run_again_at_once(tmp_path):
+    hook = tmp_path / "hook;touch $(dirname $0)|x"
+    hook.write_text("#!/bin/sh\nexit 3\n")
+    hook.chmod(0o755)
+    node = harness.Node(tmp_path / "node", harness.free_port(), overrides={"alerts": {"alert_command": f'"{hook}"'}})
+    (node.folder / "state").mkdir()
+    failed = node.cli("alert", "--test", check=False)
+    assert failed.returncode == 1 and "ended with exit status 3" in failed.stderr and not (tmp_path / "x").exists()
+    node.cli("alert")
+    assert node.cli("alert", check=False).returncode == 1
+    assert node.cli("alert").returncode == 0  # not again within alert_pause_seconds
+    node.config.write_text(node.config.read_text().replace("alert_command", "# alert_command"))
+    nobody = node.cli("alert", check=False)
+    assert nobody.returncode == 2 and "nobody is told" in nobody.stderr
