@@ -4,8 +4,6 @@
 #include "base/sha256.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -44,78 +42,54 @@ const char *lvn_config_suggest(const char *word, const char *const *names, size_
   return best;
 }
 
-struct check {
-  const struct lvn_config *config;
-  const struct lvn_config_places *places;
-  lvn_config_fault_visitor visit;
-  void *user_data;
-};
-
-static void LVN_PRINTF(3, 4) tell(const struct check *check, unsigned line, const char *format, ...) {
-  char text[2 * LVN_CONFIG_TEXT_BYTES];
-  va_list args;
-  va_start(args, format);
-  (void)vsnprintf(text, sizeof text, format, args);
-  va_end(args);
-  check->visit(check->user_data, line, text);
-}
-
-/* The later of two keys' lines; 0 when both have their defaults. */
-static unsigned line_of(const struct check *check, const char *one, const char *other) {
-  unsigned line = 0;
-  for (size_t i = 0; i < lvn_config_key_count; i++) {
-    unsigned here = check->places->key_lines[i];
-    if (here > line && (strcmp(lvn_config_keys[i].name, one) == 0 || strcmp(lvn_config_keys[i].name, other) == 0)) {
-      line = here;
-    }
-  }
-  return line;
-}
-
-static void check_list(const struct check *check, const struct lvn_config_peer *peer, unsigned line) {
+static bool check_list(const struct lvn_config *config, const struct lvn_config_peer *peer, struct lvn_error *err) {
   const char *cursor = peer->results_to;
   char name[LVN_CONFIG_TEXT_BYTES];
   while (lvn_config_list_next(&cursor, name, sizeof name)) {
-    if (lvn_config_find_peer(check->config, name) == NULL && !check->places->has_wrong_heading) {
-      tell(check, line, "peer \"%s\": results_to names \"%s\", which is no peer of this file", peer->name, name);
+    if (lvn_config_find_peer(config, name) == NULL) {
+      return lvn_error_set(err, LVN_ERROR_USAGE, "peer \"%s\": results_to names \"%s\", which is no peer of this file",
+                           peer->name, name);
     }
   }
+  return true;
 }
 
-static void check_destinations(const struct check *check, const struct lvn_config_peer *peer, unsigned line) {
+static bool check_peer(const struct lvn_config *config, const struct lvn_config_peer *peer, struct lvn_error *err) {
   const struct lvn_config_peer *destinations[LVN_CONFIG_PEERS_MAX];
-  size_t count = lvn_config_get_destinations(check->config, peer, destinations);
-  for (size_t i = 0; i < count; i++) {
-    if ((destinations[i]->host[0] == '\0' || destinations[i]->port == 0) &&
-        !check->places->peer_is_wrong[destinations[i] - check->config->peers]) {
-      tell(check, line,
-           "peer \"%s\": its results would go to \"%s\", which has no host or no port; set them, or results_to, or "
-           "receives_results = yes at another peer",
-           peer->name, destinations[i]->name);
-    }
-  }
-}
-
-static void check_peer(const struct check *check, const struct lvn_config_peer *peer, unsigned line) {
   struct lvn_config_network networks[LVN_CONFIG_NETWORKS_MAX];
+  size_t count = 0;
   if (peer->aet[0] == '\0') {
-    tell(check, line, "peer \"%s\": aet is missing", peer->name);
+    return lvn_error_set(err, LVN_ERROR_USAGE, "peer \"%s\": aet is missing", peer->name);
   }
   if (peer->host[0] == '\0' && peer->port != 0) {
-    tell(check, line, "peer \"%s\": port without host", peer->name);
+    return lvn_error_set(err, LVN_ERROR_USAGE, "peer \"%s\": port without host", peer->name);
   }
   if (peer->may_send && lvn_config_peer_networks(peer, networks, LVN_CONFIG_NETWORKS_MAX) == 0) {
-    tell(check, line,
-         "peer \"%s\": may send, so addresses must say where it calls from (host is not numeric, and names are not "
-         "looked up)",
-         peer->name);
+    return lvn_error_set(err, LVN_ERROR_USAGE,
+                         "peer \"%s\": may send, so addresses must say where it calls from (host is not numeric, and "
+                         "names are not looked up)",
+                         peer->name);
   }
-  check_list(check, peer, line);
+  if (!check_list(config, peer, err)) {
+    return false;
+  }
   if (peer->receives_results && (peer->host[0] == '\0' || peer->port == 0)) {
-    tell(check, line, "peer \"%s\": receives_results, but host or port is missing", peer->name);
-  } else if (peer->may_send) {
-    check_destinations(check, peer, line);
+    return lvn_error_set(err, LVN_ERROR_USAGE, "peer \"%s\": receives_results, but host or port is missing",
+                         peer->name);
   }
+  if (!peer->may_send) {
+    return true;
+  }
+  count = lvn_config_get_destinations(config, peer, destinations);
+  for (size_t i = 0; i < count; i++) {
+    if (destinations[i]->host[0] == '\0' || destinations[i]->port == 0) {
+      return lvn_error_set(err, LVN_ERROR_USAGE,
+                           "peer \"%s\": its results would go to \"%s\", which has no host or no port; set them, or "
+                           "results_to, or receives_results = yes at another peer",
+                           peer->name, destinations[i]->name);
+    }
+  }
+  return true;
 }
 
 /* Two senders that cannot be told apart would share limits and destinations by chance. */
@@ -145,72 +119,107 @@ static bool collides(const struct lvn_config_peer *left, const struct lvn_config
   return false;
 }
 
-static void check_limits(const struct check *check) {
-  const struct lvn_config *config = check->config;
-  if (config->spool_low_water_bytes < config->spool_reserve_bytes) {
-    tell(check, line_of(check, "spool_low_water_bytes", "spool_reserve_bytes"),
-         "[reception] spool_low_water_bytes (%" PRIu64 ") is less than spool_reserve_bytes (%" PRIu64 ")",
-         config->spool_low_water_bytes, config->spool_reserve_bytes);
-  }
-  if (config->retry_max_seconds < config->retry_first_seconds) {
-    tell(check, line_of(check, "retry_max_seconds", "retry_first_seconds"),
-         "[outbound] retry_max_seconds (%u) is less than retry_first_seconds (%u)", config->retry_max_seconds,
-         config->retry_first_seconds);
-  }
-  if (config->total_seconds < config->idle_seconds) {
-    tell(check, line_of(check, "total_seconds", "idle_seconds"),
-         "[reception] total_seconds (%u) is less than idle_seconds (%u)", config->total_seconds, config->idle_seconds);
-  }
+static bool check_space(const struct lvn_config *config, struct lvn_error *err) {
+  return config->spool_low_water_bytes >= config->spool_reserve_bytes ||
+         lvn_error_set(err, LVN_ERROR_USAGE,
+                       "[reception] spool_low_water_bytes (%" PRIu64 ") is less than spool_reserve_bytes (%" PRIu64 ")",
+                       config->spool_low_water_bytes, config->spool_reserve_bytes);
 }
 
-static void check_classes(const struct check *check) {
-  const char *cursor = check->config->other_classes;
+static bool check_pauses(const struct lvn_config *config, struct lvn_error *err) {
+  return config->retry_max_seconds >= config->retry_first_seconds ||
+         lvn_error_set(err, LVN_ERROR_USAGE, "[outbound] retry_max_seconds (%u) is less than retry_first_seconds (%u)",
+                       config->retry_max_seconds, config->retry_first_seconds);
+}
+
+static bool check_times(const struct lvn_config *config, struct lvn_error *err) {
+  return config->total_seconds >= config->idle_seconds ||
+         lvn_error_set(err, LVN_ERROR_USAGE, "[reception] total_seconds (%u) is less than idle_seconds (%u)",
+                       config->total_seconds, config->idle_seconds);
+}
+
+static bool check_classes(const struct lvn_config *config, struct lvn_error *err) {
+  const char *cursor = config->other_classes;
   char item[LVN_CONFIG_TEXT_BYTES];
   while (lvn_config_list_next(&cursor, item, sizeof item)) {
     if (strcmp(item, "standard") != 0 && strcmp(item, "all") != 0 && !lvn_uid_is_valid(item)) {
-      tell(check, line_of(check, "other_classes", ""),
-           "[reception] other_classes names \"%s\": allowed are standard, all and SOP class UIDs, comma-separated",
-           item);
+      return lvn_error_set(err, LVN_ERROR_USAGE,
+                           "[reception] other_classes names \"%s\": allowed are standard, all and SOP class UIDs, "
+                           "comma-separated",
+                           item);
     }
   }
+  return true;
 }
 
-/* What is given to programs as their words. */
-static void check_alerts(const struct check *check) {
+static bool check_alert_command(const struct lvn_config *config, struct lvn_error *err) {
+  return config->alert_command[0] == '\0' || config->alert_command[0] == '/' ||
+         lvn_error_set(err, LVN_ERROR_USAGE, "[alerts] alert_command: '%s' is no absolute path", config->alert_command);
+}
+
+/* They become words of sendmail's command line. */
+static bool check_alert_mail(const struct lvn_config *config, struct lvn_error *err) {
   static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.!#$%&'*+/=?^_`{|}~-@";
-  const char *command = check->config->alert_command;
-  const char *cursor = check->config->alert_mail;
+  const char *cursor = config->alert_mail;
   char item[LVN_CONFIG_TEXT_BYTES];
-  if (command[0] != '\0' && command[0] != '/') {
-    tell(check, line_of(check, "alert_command", ""), "[alerts] alert_command: '%s' is no absolute path", command);
-  }
   while (lvn_config_list_next(&cursor, item, sizeof item)) {
     const char *at = strchr(item, '@');
     if (strspn(item, allowed) != strlen(item) || item[0] == '-' ||
         (at != NULL && (at == item || at[1] == '\0' || strchr(at + 1, '@') != NULL))) {
-      tell(check, line_of(check, "alert_mail", ""), "[alerts] alert_mail: '%s' is no mail address", item);
+      return lvn_error_set(err, LVN_ERROR_USAGE, "[alerts] alert_mail: '%s' is no mail address", item);
     }
   }
+  return true;
 }
 
+/* What is between keys that are no peer's, and the keys whose line is named. */
+static const struct {
+  bool (*check)(const struct lvn_config *config, struct lvn_error *err);
+  const char *key;
+  const char *other;
+} rules[] = {{check_space, "spool_low_water_bytes", "spool_reserve_bytes"},
+             {check_pauses, "retry_max_seconds", "retry_first_seconds"},
+             {check_times, "total_seconds", "idle_seconds"},
+             {check_classes, "other_classes", ""},
+             {check_alert_command, "alert_command", ""},
+             {check_alert_mail, "alert_mail", ""}};
+
+/* The later of two keys' lines; 0 when both have their defaults. */
+static unsigned line_of(const struct lvn_config_places *places, const char *key, const char *other) {
+  unsigned line = 0;
+  for (size_t i = 0; i < lvn_config_key_count; i++) {
+    const char *name = lvn_config_keys[i].name;
+    if (places->key_lines[i] > line && (strcmp(name, key) == 0 || strcmp(name, other) == 0)) {
+      line = places->key_lines[i];
+    }
+  }
+  return line;
+}
+
+static bool check_collisions(const struct lvn_config *config, const struct lvn_config_places *places, size_t peer,
+                             struct lvn_error *err) {
+  for (size_t i = 0; i < peer; i++) {
+    if (!places->peer_is_wrong[i] && collides(&config->peers[peer], &config->peers[i])) {
+      return lvn_error_set(err, LVN_ERROR_USAGE, "peer \"%s\": same AE title and address as peer \"%s\" (line %u)",
+                           config->peers[peer].name, config->peers[i].name, places->peer_lines[i]);
+    }
+  }
+  return true;
+}
+
+/* One mistake of each rule and each peer; where a line is wrong already, what follows from it is none. */
 void lvn_config_check(const struct lvn_config *config, const struct lvn_config_places *places,
                       lvn_config_fault_visitor visit, void *user_data) {
-  const struct check check = {.config = config, .places = places, .visit = visit, .user_data = user_data};
-  if (!places->is_wrong) {
-    check_limits(&check);
-    check_classes(&check);
-    check_alerts(&check);
-  }
-  for (size_t i = 0; i < config->peer_count; i++) {
-    if (places->peer_is_wrong[i]) {
-      continue;
+  struct lvn_error err = {0};
+  for (size_t i = 0; i < sizeof rules / sizeof rules[0] && !places->is_wrong; i++) {
+    if (!rules[i].check(config, &err)) {
+      visit(user_data, line_of(places, rules[i].key, rules[i].other), err.message);
     }
-    check_peer(&check, &config->peers[i], places->peer_lines[i]);
-    for (size_t j = 0; j < i; j++) {
-      if (!places->peer_is_wrong[j] && collides(&config->peers[i], &config->peers[j])) {
-        tell(&check, places->peer_lines[i], "peer \"%s\": same AE title and address as peer \"%s\" (line %u)",
-             config->peers[i].name, config->peers[j].name, places->peer_lines[j]);
-      }
+  }
+  for (size_t i = 0; i < config->peer_count && !places->has_wrong_heading; i++) {
+    if (!places->peer_is_wrong[i] &&
+        (!check_peer(config, &config->peers[i], &err) || !check_collisions(config, places, i, &err))) {
+      visit(user_data, places->peer_lines[i], err.message);
     }
   }
 }

@@ -94,10 +94,10 @@ size_t lvn_config_peer_networks(const struct lvn_config_peer *peer, struct lvn_c
 
 /* Where a file says what, and where it is wrong already. */
 struct lvn_config_places {
-  unsigned peer_lines[LVN_CONFIG_PEERS_MAX]; /* of each peer's section */
-  bool peer_is_wrong[LVN_CONFIG_PEERS_MAX];  /* a mistake was told of: no others follow from it */
-  unsigned key_lines[LVN_CONFIG_KEYS_MAX];   /* by number of the key, but for the peers'; 0: not given */
-  bool is_wrong;                             /* outside the peers */
+  const unsigned *peer_lines;               /* of each peer's section */
+  bool peer_is_wrong[LVN_CONFIG_PEERS_MAX]; /* a mistake was told of: no others follow from it */
+  unsigned key_lines[LVN_CONFIG_KEYS_MAX];  /* by number of the key, but for the peers'; 0: not given */
+  bool is_wrong;                            /* outside the peers */
   bool has_wrong_heading;
 };
 /* `line` 0: there is none to name. */

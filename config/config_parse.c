@@ -23,6 +23,7 @@ struct reading {
   const char *section; /* of lvn_config_sections; NULL before the first heading and behind a wrong one */
   struct lvn_config_peer *peer;
   unsigned line;
+  unsigned peer_lines[LVN_CONFIG_PEERS_MAX];
   struct lvn_config_places places;
   bool seen[LVN_CONFIG_KEYS_MAX]; /* by number of the key; a peer's keys start anew with each peer */
   size_t mistakes;
@@ -93,7 +94,7 @@ static bool enter_peer(struct reading *reading, const char *quoted) {
   if (config->peer_count == LVN_CONFIG_PEERS_MAX) {
     return fail(reading, "more than 64 peers", NULL);
   }
-  reading->places.peer_lines[config->peer_count] = reading->line;
+  reading->peer_lines[config->peer_count] = reading->line;
   reading->peer = &config->peers[config->peer_count++];
   reading->section = LVN_CONFIG_PEER_SECTION;
   lvn_config_set_defaults(LVN_CONFIG_PEER_SECTION, reading->peer);
@@ -269,6 +270,7 @@ static bool parse(FILE *stream, const char *name, struct reading *reading, struc
   reading->name = name;
   reading->config = config;
   reading->err = err;
+  reading->places.peer_lines = reading->peer_lines;
   lvn_config_set_defaults(NULL, config);
   bad_line = ini_parse_stream(read_line, reading, on_value, reading);
   if (ferror(stream)) {
