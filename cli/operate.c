@@ -149,6 +149,8 @@ int lvn_cli_release(int argc, char **argv) {
                                   .arguments = "STUDY",
                                   .summary = "Let a rejected study go on. When its objects name two patients, it goes "
                                              "on with the patient that most of them name; the others are left out.",
+                                  .examples = "livervlm studies --state rejected\n"
+                                              "livervlm release 7d4e69216e15",
                                   .options = options,
                                   .option_count = COUNT_OF(options),
                                   .arguments_min = 1,
@@ -195,7 +197,7 @@ int lvn_cli_rebuild_index(int argc, char **argv) {
   const struct lvn_option options[] = {LVN_OPTION_CONFIG(&config_path)};
   const struct lvn_usage usage = {
       .command = "rebuild-index",
-      .summary = "Make the index again from the stored objects, with the node running or stopped.",
+      .summary = "Rebuild the index from the stored objects, with the node running or stopped.",
       .details =
           "Finished analyses are found beside their results and are not repeated, whichever model is in use; results\n"
           "that a destination is not known to have are sent, with the same UIDs and bytes.",

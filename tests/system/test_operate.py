@@ -195,6 +195,15 @@ def test_a_test_patient_is_sent_and_marked_as_one(site):
     assert nobody.returncode == 2 and "no peer 'modality' that anything can be sent to" in nobody.stderr
 
 
+def test_echo_says_as_json_who_answers(site):
+    done = json.loads(site.node.cli("echo", "--json").stdout)["peers"]
+    assert [(p["peer"], p["answered"], p["error"]) for p in done] == [("pacs", True, "")] and done[0]["milliseconds"] < 5000
+    site.archive.stop()
+    failed = site.node.cli("echo", "--json", check=False)
+    assert failed.returncode == 1 and failed.stderr == ""
+    assert "nothing listens on that port" in json.loads(failed.stdout)["peers"][0]["error"]
+
+
 HOOK = """#!/bin/sh
 { echo "occasion=$LIVERVLM_ALERT subject=$1 arguments=$#"; cat; } >> "$(dirname "$0")/told"
 """
