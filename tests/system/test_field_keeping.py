@@ -409,6 +409,10 @@ def test_time_that_has_passed_removes_what_was_sent_and_what_waited(tmp_path):
         site.results_are_sent(2)
         clock.write_text("+35d")
         harness.wait_until(lambda: [s["state"] for s in site.rows("studies")] == ["collecting"], 60, "one study gone")
+        assert site.attention("expiry") == ""
+        clock.write_text("+948h")  # half a day before its end
+        harness.wait_until(lambda: site.attention("expiry").startswith("1 study without a result will be removed within 24 h"),
+                           30, "a word before it goes")
         clock.write_text("+45d")
         harness.wait_until(lambda: site.rows("studies") == [], 60, "the other gone")
         assert site.objects() == [] and "key=keep_waiting_days" in site.node.log()

@@ -262,3 +262,26 @@ def test_no_shell_runs_and_what_fails_is_not_run_again_at_once(tmp_path):
     node.config.write_text(node.config.read_text().replace("alert_command", "# alert_command"))
     nobody = node.cli("alert", check=False)
     assert nobody.returncode == 2 and "nobody is told" in nobody.stderr
+
+
+@pytest.mark.parametrize("calling, called, words", [
+    ("STRANGER", harness.NODE_AET, "it does not know this node's AE title: enter it there (Result: Rejected Permanent"),
+    (harness.MODALITY_AET, "OTHER", "that is not its AE title: correct aet of the peer (Result: Rejected Permanent"),
+])
+def test_a_rejection_is_said_in_words_that_help(site, tmp_path, calling, called, words):
+    other = harness.Node(tmp_path / "node", harness.free_port(), site.node.port,
+                         {"node": {"ae_title": calling}, 'peer "pacs"': {"aet": called}})
+    done = other.cli("echo", "pacs", check=False)
+    assert done.returncode == 1 and words in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_a_rejection_without_a_reason_says_where_to_look(tmp_path):
+    port = harness.free_port()
+    peer = subprocess.Popen(["storescp", "--quiet", "--refuse", str(port)])
+    try:
+        harness.wait_until(lambda: harness.port_is_open(port), 20, "the peer's port")
+        done = harness.Node(tmp_path / "node", harness.free_port(), port).cli("echo", "pacs", check=False)
+        assert "it gives no reason; its log may: does it know this node's AE title and address?" in done.stderr
+    finally:
+        peer.terminate()
+        peer.wait(10)

@@ -48,6 +48,8 @@ static const char *describe_age(int64_t age_ms, char *ret_text, size_t text_byte
   int64_t minutes = age_ms < 0 ? 0 : age_ms / 60000;
   if (minutes < 120) {
     (void)snprintf(ret_text, text_bytes, "%" PRId64 " min", minutes);
+  } else if (minutes % 60 == 0 && minutes < 2 * 24 * 60) {
+    (void)snprintf(ret_text, text_bytes, "%" PRId64 " h", minutes / 60);
   } else if (minutes < 2 * 24 * 60) {
     (void)snprintf(ret_text, text_bytes, "%" PRId64 " h %" PRId64 " min", minutes / 60, minutes % 60);
   } else {
