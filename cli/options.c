@@ -78,7 +78,8 @@ static void print_option(const char *name, const char *value_name, const char *h
   char left[128];
   (void)snprintf(left, sizeof left, "  --%s%s%s", name, value_name != NULL ? " " : "",
                  value_name != NULL ? value_name : "");
-  if (value_name != NULL && strlen(value_name) > HELP_COLUMNS - HELP_INDENT) { /* a long choice */
+  const bool is_long_choice = value_name != NULL && strlen(value_name) > HELP_COLUMNS - HELP_INDENT;
+  if (is_long_choice) {
     (void)snprintf(left, sizeof left, "  --%s WORD", name);
   }
   if (strlen(left) >= HELP_INDENT) {
@@ -87,7 +88,7 @@ static void print_option(const char *name, const char *value_name, const char *h
     (void)printf("%-*s", HELP_INDENT, left);
   }
   print_wrapped(help, HELP_INDENT);
-  if (strstr(left, " WORD") != NULL) {
+  if (is_long_choice) {
     print_choices(value_name);
   }
 }

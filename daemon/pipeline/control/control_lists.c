@@ -112,11 +112,12 @@ json_t *lvn_answer_studies(const struct lvn_control_needs *needs, const json_t *
     json_decref(rows);
     return lvn_answer_refuse(&err);
   }
-  const struct lvn_index_study *last = count == 0 ? NULL : &studies[count - 1];
-  return pack_list("studies", rows,
-                   count < filter.limit
-                       ? NULL
-                       : json_pack("{s:I, s:s}", "ms", (json_int_t)last->last_received_ms, "uid", last->study_uid));
+  json_t *next = NULL;
+  if (count > 0 && count == filter.limit) {
+    const struct lvn_index_study *last = &studies[count - 1];
+    next = json_pack("{s:I, s:s}", "ms", (json_int_t)last->last_received_ms, "uid", last->study_uid);
+  }
+  return pack_list("studies", rows, next);
 }
 
 /* How long it took, or takes so far. */

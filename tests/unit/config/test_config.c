@@ -302,10 +302,8 @@ static void test_config__all_mistakes_at_once(void **state) {
   (void)fclose(stream);
   assert_memory_equal(mistakes, err.message, strlen(err.message)); /* the first one */
   static const char *const expected[] = {"a.ini:2: unknown key 'ae_titel' in section [node]; did you mean ae_title\n",
-                                         "a.ini:3: ",
-                                         "a.ini:4: neither",
-                                         "a.ini:5: unknown section [recepton]; did you mean reception\n",
-                                         "a.ini:14: "};
+                                         "a.ini:3: ", "a.ini:4: neither",
+                                         "a.ini:5: unknown section [recepton]; did you mean reception\n", "a.ini:14: "};
   const char *at = mistakes;
   for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
     assert_memory_equal(at, expected[i], strlen(expected[i]));
