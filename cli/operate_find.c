@@ -98,10 +98,10 @@ static void cut_hyphens(const char *text, char ret_date[16]) {
 }
 
 bool lvn_operate_matches(const json_t *study, const char *wanted) {
-  static const char *const keys[] = {"accession_number", "patient_id", "study_date"};
+  static const char *const keys[] = {"accession_number", "patient_id", "study_date", "name"};
   char date[16];
   cut_hyphens(wanted, date);
-  for (size_t i = 0; i < 3; i++) {
+  for (size_t i = 0; i < 4; i++) {
     const char *value = json_string_value(json_object_get(study, keys[i]));
     const char *pattern = i == 2 && strlen(wanted) <= 10 ? date : wanted;
     if (value != NULL && value[0] != '\0' && fnmatch(pattern, value, FNM_CASEFOLD | FNM_NOESCAPE) == 0) {

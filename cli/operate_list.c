@@ -93,11 +93,11 @@ static bool collect(const struct query *query, const char *holds, const char *st
   }
 }
 
-/* What the index knows by itself, and else by whose study it is. */
+/* The index is asked for UIDs alone; anything else may be a patient's, and is compared here. */
 static bool find(const struct query *query, json_t *rows, bool *ret_more, struct lvn_error *err) {
-  const bool is_uid = strspn(query->find, "0123456789.") == strlen(query->find);
-  if (!collect(query, NULL, query->find, true, rows, ret_more, err) ||
-      (json_array_size(rows) == 0 && is_uid && !collect(query, query->find, NULL, true, rows, ret_more, err))) {
+  const bool is_uid = strchr(query->find, '.') != NULL && strspn(query->find, "0123456789.") == strlen(query->find);
+  if (is_uid && (!collect(query, NULL, query->find, true, rows, ret_more, err) ||
+                 (json_array_size(rows) == 0 && !collect(query, query->find, NULL, true, rows, ret_more, err)))) {
     return false;
   }
   return json_array_size(rows) > 0 || collect(query, NULL, NULL, false, rows, ret_more, err);

@@ -14,13 +14,14 @@ bool lvn_outbox_wake(struct lvn_index *index, int64_t *ret_count, struct lvn_err
   return lvn_sql_scope_end(index, &scope, good, err);
 }
 
-/* The rows that are there already may be in any state but in sending. */
+/* The rows that are there already may be in any state but in sending; they wait from now on. */
 static bool queue_results(struct lvn_index *index, int64_t job_id, const char *destination, int64_t now_ms,
                           int64_t *ret_count, struct lvn_error *err) {
   return lvn_sql_run(index, err,
                      "INSERT INTO outbox(job_id, sop_instance_uid, destination, sha256, created_at)"
                      " SELECT job_id, sop_instance_uid, ?2, sha256, ?3 FROM result WHERE job_id=?1"
-                     " ON CONFLICT(sop_instance_uid, destination) DO UPDATE SET not_before=0, sha256=excluded.sha256"
+                     " ON CONFLICT(sop_instance_uid, destination) DO UPDATE SET not_before=0, sha256=excluded.sha256,"
+                     " created_at=excluded.created_at"
                      " WHERE outbox.state<>'sending'",
                      "iti", job_id, destination, now_ms) &&
          lvn_sql_run(index, err,

@@ -427,7 +427,7 @@ def test_a_full_disk_is_announced_before_reception_stops(tmp_path):
         harness.wait_until(lambda: "event=disk-low" in node.log(), 60, "a warning")
         assert [line["kind"] for line in node.table("status")["attention"]] == ["disk"]
         with urllib.request.urlopen(f"http://127.0.0.1:{node.web_port}/health", timeout=10) as answer:
-            assert answer.status == 200 and answer.read().startswith(b"ok\nthe disk runs full")
+            assert answer.status == 200 and answer.read().startswith(b"ok\nthe disk is filling up")
         for host in ("evil.example", f"evil.example:{node.web_port}", "127.0.0.1.evil.example"):
             request = urllib.request.Request(f"http://127.0.0.1:{node.web_port}/metrics", headers={"Host": host})
             with pytest.raises(urllib.error.HTTPError) as answer:

@@ -113,7 +113,7 @@ def test_a_list_is_shown_again_and_again_until_it_is_ended(site):
         if len(times) == 2:
             break
     shown.send_signal(signal.SIGINT)
-    assert shown.wait(10) == -signal.SIGINT and len(times) == 2
+    assert shown.wait(60) == -signal.SIGINT and len(times) == 2
 
 
 def test_what_was_sent_is_sent_again_and_what_sleeps_is_woken(site):
@@ -140,7 +140,7 @@ def test_a_dead_destination_is_told_of_until_it_is_back(site):
         assert (site.attention("destination") == "") == (attempt < 2)
         if attempt < 2:
             assert "queued again: 2" in site.node.cli("retry", "--now").stdout
-    assert "pacs takes nothing: 2 objects wait, the oldest for 0 min" in site.attention("destination")
+    assert "pacs takes nothing: 2 objects wait, the oldest for less than 1 min" in site.attention("destination")
     assert site.attention("destination") in site.node.cli("status").stdout
     harness.wait_until(lambda: site.attention("destination") in web(site, "health"), 10, "a word in /health")
     assert web(site, "health").startswith("ok\n")

@@ -46,7 +46,9 @@ static void LVN_PRINTF(4, 5)
 /* "45 min", "2 h 5 min", "3 days" */
 static const char *describe_age(int64_t age_ms, char *ret_text, size_t text_bytes) {
   int64_t minutes = age_ms < 0 ? 0 : age_ms / 60000;
-  if (minutes < 120) {
+  if (minutes == 0) {
+    (void)snprintf(ret_text, text_bytes, "less than 1 min");
+  } else if (minutes < 120) {
     (void)snprintf(ret_text, text_bytes, "%" PRId64 " min", minutes);
   } else if (minutes % 60 == 0 && minutes < 2 * 24 * 60) {
     (void)snprintf(ret_text, text_bytes, "%" PRId64 " h", minutes / 60);

@@ -106,6 +106,7 @@ static void test_index_list__a_study_is_sent_as_often_as_it_is_asked_for(void **
   assert_good(lvn_outbox_list_destinations(fixture->index, destinations, 4, &count, &fixture->err));
   assert_int_equal(count, 2);
   assert_string_equal(destinations[0].name, "other");
+  assert_int_equal(destinations[1].oldest_ms, 9003); /* not since it was first made */
   assert_int_equal(destinations[0].waiting, 1);
   assert_int_equal(destinations[0].attempts, 0);
 }
