@@ -17,12 +17,19 @@ static void print_warning(void *user_data, const char *text) {
   (void)printf("%s: warning: %s\n", (const char *)user_data, text);
 }
 
+static void print_mistake(void *user_data, const char *text) {
+  size_t *count = user_data;
+  (void)fprintf(stderr, "livervlm check-config: %s\n", text);
+  (*count)++;
+}
+
 static int check(const struct lvn_usage *usage, const char *path, bool print, bool strict) {
   struct lvn_error err = {0};
   char dates[512] = "";
+  size_t mistakes = 0;
   LVN_AUTOFREE struct lvn_config *config = lvn_alloc(1, sizeof *config, &err);
-  if (config == NULL || !lvn_config_load(path, config, &err)) {
-    return lvn_options_fail(usage->command, &err);
+  if (config == NULL || !lvn_config_load_all(path, print_mistake, &mistakes, config, &err)) {
+    return mistakes > 0 ? LVN_EXIT_USAGE : lvn_options_fail(usage->command, &err);
   }
   if (!print && !lvn_config_check_tls(config, dates, sizeof dates, &err)) {
     (void)lvn_error_prefix(&err, "%s", path);
@@ -67,14 +74,17 @@ int lvn_cli_check_config(int argc, char **argv) {
       {"sample", NULL, LVN_OPTION_FLAG, &sample, "write the commented sample file", false, 0, 0},
       {"changes-from", "OLD", LVN_OPTION_TEXT, &running, "show what differs from the configuration OLD", false, 0, 0},
   };
-  const struct lvn_usage usage = {.command = "check-config",
-                                  .arguments = "[FILE]",
-                                  .summary =
-                                      "Read a configuration (default /etc/livervlm/livervlm.ini) as the node would; "
-                                      "exit 2 names the line at fault.",
-                                  .options = options,
-                                  .option_count = sizeof options / sizeof options[0],
-                                  .arguments_max = 1};
+  const struct lvn_usage usage = {
+      .command = "check-config",
+      .arguments = "[FILE]",
+      .summary = "Read a configuration (default /etc/livervlm/livervlm.ini) as the node would; "
+                 "exit 2 names each line at fault.",
+      .examples = "livervlm check-config --strict\n"
+                  "livervlm check-config new.ini --changes-from /etc/livervlm/livervlm.ini\n"
+                  "livervlm check-config --print | grep retention",
+      .options = options,
+      .option_count = sizeof options / sizeof options[0],
+      .arguments_max = 1};
   int first = 0;
   int code = lvn_options_parse(argc, argv, &usage, &first);
   if (code != LVN_OPTIONS_RUN) {

@@ -15,12 +15,15 @@ int lvn_cli_studies(int argc, char **argv);
 int lvn_cli_jobs(int argc, char **argv);
 int lvn_cli_outbound(int argc, char **argv);
 int lvn_cli_retry(int argc, char **argv);
+int lvn_cli_send(int argc, char **argv);
 int lvn_cli_release(int argc, char **argv);
 int lvn_cli_fetch(int argc, char **argv);
 int lvn_cli_rebuild_index(int argc, char **argv);
 int lvn_cli_verify_store(int argc, char **argv);
 int lvn_cli_study(int argc, char **argv);
+int lvn_cli_alert(int argc, char **argv);
 int lvn_cli_echo(int argc, char **argv);
+int lvn_cli_test_send(int argc, char **argv);
 
 #ifdef __cplusplus
 }

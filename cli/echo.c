@@ -1,5 +1,6 @@
 /* livervlm echo: C-ECHO to the configured peers, from this machine, under the node's own AE title. */
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/memory.h"
 #include "cli/commands.h"
 #include "cli/operate.h"
@@ -10,7 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool echo_peer(const struct lvn_config *config, const struct lvn_config_peer *peer) {
+/* `rows`: the answer is added to it instead of being printed; NULL: it is printed. */
+static bool echo_peer(const struct lvn_config *config, const struct lvn_config_peer *peer, json_t *rows) {
   struct lvn_error err = {0};
   struct lvn_scu *scu = NULL;
   double start = lvn_clock_monotonic_seconds();
@@ -28,6 +30,13 @@ static bool echo_peer(const struct lvn_config *config, const struct lvn_config_p
     (void)lvn_scu_describe_security(scu, security, sizeof security);
   }
   lvn_scu_close(scu);
+  if (rows != NULL) {
+    double milliseconds = 1000.0 * (lvn_clock_monotonic_seconds() - start);
+    (void)json_array_append_new(rows,
+                                json_pack("{s:s, s:s, s:b, s:f, s:s}", "peer", peer->name, "ae_title", peer->aet,
+                                          "answered", (int)good, "milliseconds", milliseconds, "error", err.message));
+    return good;
+  }
   if (good) {
     (void)printf("%s: answered in %.0f ms, %s\n", peer->name, 1000.0 * (lvn_clock_monotonic_seconds() - start),
                  security);
@@ -39,7 +48,8 @@ static bool echo_peer(const struct lvn_config *config, const struct lvn_config_p
   return good;
 }
 
-static int echo_all(const struct lvn_usage *usage, const struct lvn_config *config, int count, char **names) {
+static int echo_all(const struct lvn_usage *usage, const struct lvn_config *config, int count, char **names,
+                    json_t *rows) {
   bool good = true;
   size_t asked = 0;
   for (int i = 0; i < count; i++) {
@@ -47,12 +57,12 @@ static int echo_all(const struct lvn_usage *usage, const struct lvn_config *conf
     if (peer == NULL || peer->port == 0) {
       return lvn_options_complain(usage, "the configuration has no peer '%s' with a port", names[i]);
     }
-    good = echo_peer(config, peer) && good;
+    good = echo_peer(config, peer, rows) && good;
     asked++;
   }
   for (size_t i = 0; count == 0 && i < config->peer_count; i++) {
     if (config->peers[i].port != 0) {
-      good = echo_peer(config, &config->peers[i]) && good;
+      good = echo_peer(config, &config->peers[i], rows) && good;
       asked++;
     }
   }
@@ -64,16 +74,19 @@ static int echo_all(const struct lvn_usage *usage, const struct lvn_config *conf
 
 int lvn_cli_echo(int argc, char **argv) {
   const char *config_path = LVN_OPERATE_CONFIG;
+  bool as_json = false;
   int first = 0;
   struct lvn_error err = {0};
   const struct lvn_option options[] = {
-      {"config", "FILE", LVN_OPTION_TEXT, &config_path, "the node's configuration (" LVN_OPERATE_CONFIG ")", false, 0,
-       0},
+      LVN_OPTION_CONFIG(&config_path),
+      LVN_OPTION_JSON(&as_json),
   };
   const struct lvn_usage usage = {.command = "echo",
                                   .arguments = "[PEER]…",
                                   .summary = "Ask peers of the configuration (all with a port, or those named) whether "
                                              "they answer a C-ECHO.",
+                                  .examples = "livervlm echo          every peer with a port\n"
+                                              "livervlm echo ARCHIVE",
                                   .options = options,
                                   .option_count = sizeof options / sizeof options[0],
                                   .arguments_max = LVN_CONFIG_PEERS_MAX};
@@ -87,5 +100,10 @@ int lvn_cli_echo(int argc, char **argv) {
     return lvn_options_fail(usage.command, &err);
   }
   lvn_tls_set_current(tls);
-  return echo_all(&usage, config, argc - first, argv + first);
+  LVN_AUTOJSON json_t *answer = as_json ? json_pack("{s:[]}", "peers") : NULL;
+  code = echo_all(&usage, config, argc - first, argv + first, json_object_get(answer, "peers"));
+  if (as_json && code != LVN_EXIT_USAGE) {
+    lvn_operate_print_json(answer);
+  }
+  return code;
 }

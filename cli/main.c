@@ -27,11 +27,14 @@ static const struct command commands[] = {
     {"outbound", lvn_cli_outbound, "the results on their way to their destinations"},
     {"retry", lvn_cli_retry, "try a failed job or transfer again"},
     {"fetch", lvn_cli_fetch, "ask an archive for what a study lacks"},
+    {"send", lvn_cli_send, "send the results of a study to a peer, again or for the first time"},
     {"release", lvn_cli_release, "let a study go on that was stopped for a person to decide"},
-    {"rebuild-index", lvn_cli_rebuild_index, "write the index anew from the stored objects"},
+    {"rebuild-index", lvn_cli_rebuild_index, "rebuild the index from the stored objects"},
     {"verify-store", lvn_cli_verify_store, "check that every stored object and state is as it should be"},
-    {"study", lvn_cli_study, "remove a study from the node"},
+    {"study", lvn_cli_study, "remove a study from the node, with its results"},
+    {"alert", lvn_cli_alert, "tell by mail or command what needs attention"},
     {"echo", lvn_cli_echo, "verify the connection to a peer (C-ECHO)"},
+    {"test-send", lvn_cli_test_send, "send the result of a test patient to a peer"},
 };
 static const size_t command_count = sizeof commands / sizeof commands[0];
 
@@ -41,7 +44,7 @@ static void print_help(void) {
   for (size_t i = 0; i < command_count; i++) {
     (void)printf("  %-15s %s\n", commands[i].name, commands[i].summary);
   }
-  (void)printf("\nlivervlm COMMAND --help explains a command; livervlm --version names the version.\n"
+  (void)printf("\nlivervlm COMMAND --help explains a command, with examples; livervlm --version names the version.\n"
                "Research use only. Not a medical device.\n");
 }
 

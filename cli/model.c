@@ -1,6 +1,7 @@
 /* livervlm model: what packages there are, and whether they are what they claim. */
 #include "cli/model.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/memory.h"
 #include "cli/commands.h"
 #include "cli/engine.h"
@@ -24,31 +25,52 @@ static int parse_one_folder(int argc, char **argv, const struct lvn_usage *usage
   return code;
 }
 
-/* One line; false when the package is not what its manifest says. */
-static bool print_package(const char *folder, const char *name, const char *current, const char *previous) {
+struct listing {
+  const char *folder;
+  char current[LVN_MODELS_NAME_BYTES];
+  char previous[LVN_MODELS_NAME_BYTES];
+  json_t *rows; /* NULL: printed, a line each */
+  bool all_good;
+};
+
+static void show_package(const struct listing *listing, const char *name, const char *use, bool is_signed,
+                         const char *trained_on, const char *fault) {
+  if (listing->rows != NULL) {
+    (void)json_array_append_new(listing->rows,
+                                json_pack("{s:s, s:s, s:b, s:s, s:s}", "name", name, "use", use, "signed",
+                                          (int)is_signed, "trained_on", trained_on, "fault", fault));
+  } else if (fault[0] != '\0') {
+    (void)printf("%-30s %-9s damaged: %s\n", name, use, fault);
+  } else {
+    (void)printf("%-30s %-9s %-8s %s\n", name, use, is_signed ? "signed" : "unsigned", trained_on);
+  }
+}
+
+/* False when the package is not what its manifest says. */
+static bool list_package(const struct listing *listing, const char *name) {
   struct lvn_error err = {0};
   struct lvn_package package = {0};
   char path[LVN_PATH_BYTES];
   char signature[LVN_PATH_BYTES];
-  const char *use = strcmp(name, current) == 0 ? "current" : strcmp(name, previous) == 0 ? "previous" : "";
-  if (!lvn_path_join(path, folder, name, &err) || !lvn_path_join(signature, path, LVN_PACKAGE_SIGNATURE, &err) ||
-      !lvn_package_open(path, &package, &err)) {
-    (void)printf("%-30s %-9s damaged: %s\n", name, use, err.message);
+  const char *use = strcmp(name, listing->current) == 0    ? "current"
+                    : strcmp(name, listing->previous) == 0 ? "previous"
+                                                           : "";
+  if (!lvn_path_join(path, listing->folder, name, &err) ||
+      !lvn_path_join(signature, path, LVN_PACKAGE_SIGNATURE, &err) || !lvn_package_open(path, &package, &err)) {
+    show_package(listing, name, use, false, "", err.message);
     return false;
   }
-  (void)printf("%-30s %-9s %-8s %s\n", name, use, lvn_file_exists(signature) ? "signed" : "unsigned",
-               package.trained_on);
+  show_package(listing, name, use, lvn_file_exists(signature), package.trained_on, "");
   lvn_package_clear(&package);
   return true;
 }
 
-static bool list_folder(const char *folder, bool *ret_all_good, struct lvn_error *err) {
+static bool list_folder(struct listing *listing, struct lvn_error *err) {
   LVN_CLEANUP(lvn_file_names_clear) struct lvn_file_names names = {0};
-  char current[LVN_MODELS_NAME_BYTES];
-  char previous[LVN_MODELS_NAME_BYTES];
+  const char *folder = listing->folder;
   if (!lvn_file_list(folder, PACKAGES_MAX, &names, err) ||
-      !lvn_models_read_link(folder, LVN_MODELS_CURRENT, current, err) ||
-      !lvn_models_read_link(folder, LVN_MODELS_PREVIOUS, previous, err)) {
+      !lvn_models_read_link(folder, LVN_MODELS_CURRENT, listing->current, err) ||
+      !lvn_models_read_link(folder, LVN_MODELS_PREVIOUS, listing->previous, err)) {
     return false;
   }
   for (size_t i = 0; i < names.count; i++) {
@@ -57,7 +79,7 @@ static bool list_folder(const char *folder, bool *ret_all_good, struct lvn_error
     bool is_link = strcmp(names.names[i], LVN_MODELS_CURRENT) == 0 || strcmp(names.names[i], LVN_MODELS_PREVIOUS) == 0;
     if (!is_link && names.names[i][0] != '.' && lvn_path_join(path, folder, names.names[i], err) &&
         lvn_path_join(manifest, path, LVN_PACKAGE_MANIFEST, err) && lvn_file_exists(manifest)) {
-      *ret_all_good = print_package(folder, names.names[i], current, previous) && *ret_all_good;
+      listing->all_good = list_package(listing, names.names[i]) && listing->all_good;
     }
   }
   return true;
@@ -66,11 +88,12 @@ static bool list_folder(const char *folder, bool *ret_all_good, struct lvn_error
 static int list(int argc, char **argv) {
   LVN_CLEANUP(lvn_cli_model_place_clear) struct lvn_cli_model_place place = {0};
   struct lvn_error err = {0};
-  bool all_good = true;
-  const struct lvn_option options[] = {LVN_MODEL_PLACE_OPTIONS(&place)};
+  bool as_json = false;
+  const struct lvn_option options[] = {LVN_MODEL_PLACE_OPTIONS(&place), LVN_OPTION_JSON(&as_json)};
   const struct lvn_usage usage = {.command = "model list",
                                   .arguments = "[DIR]",
                                   .summary = "List the packages in the models' folder, or in DIR, and which is in use.",
+                                  .examples = "livervlm model list",
                                   .options = options,
                                   .option_count = sizeof options / sizeof options[0],
                                   .arguments_max = 1};
@@ -80,10 +103,19 @@ static int list(int argc, char **argv) {
     return code;
   }
   place.models_folder = first < argc ? argv[first] : place.models_folder;
-  if (!lvn_cli_model_place_read(&place, &err) || !list_folder(place.models_folder, &all_good, &err)) {
+  LVN_AUTOJSON json_t *answer = as_json ? json_pack("{s:[]}", "models") : NULL;
+  struct listing listing = {.rows = json_object_get(answer, "models"), .all_good = true};
+  if (!lvn_cli_model_place_read(&place, &err)) {
     return lvn_options_fail(usage.command, &err);
   }
-  return all_good ? LVN_EXIT_OK : LVN_EXIT_FAILED;
+  listing.folder = place.models_folder;
+  if (!list_folder(&listing, &err)) {
+    return lvn_options_fail(usage.command, &err);
+  }
+  if (as_json) {
+    lvn_operate_print_json(answer);
+  }
+  return listing.all_good ? LVN_EXIT_OK : LVN_EXIT_FAILED;
 }
 
 static int show(int argc, char **argv) {
@@ -94,6 +126,7 @@ static int show(int argc, char **argv) {
   const struct lvn_usage usage = {.command = "model show",
                                   .arguments = "PKG",
                                   .summary = "Show what a model package says of itself.",
+                                  .examples = "livervlm model show package",
                                   .options = options,
                                   .option_count = 1,
                                   .arguments_min = 1,
@@ -135,6 +168,7 @@ static int sign(int argc, char **argv) {
   const struct lvn_usage usage = {.command = "model sign",
                                   .arguments = "PKG",
                                   .summary = "Sign a package's manifest into manifest.sig.",
+                                  .examples = "livervlm model sign package --key private.pem",
                                   .options = options,
                                   .option_count = 1,
                                   .arguments_min = 1,
@@ -158,6 +192,7 @@ static int rollback(int argc, char **argv) {
   const struct lvn_option options[] = {LVN_MODEL_PLACE_OPTIONS(&place)};
   const struct lvn_usage usage = {.command = "model rollback",
                                   .summary = "Put the package before the current one back to use.",
+                                  .examples = "livervlm model rollback",
                                   .options = options,
                                   .option_count = sizeof options / sizeof options[0]};
   int first = 0;

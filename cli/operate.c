@@ -1,4 +1,4 @@
-/* livervlm status, studies, jobs, outbound, retry, release, rebuild-index: asked of the running pipeline. */
+/* livervlm status, retry, send, release, rebuild-index: asked of the running pipeline. */
 #include "cli/operate.h"
 
 #include <stdio.h>
@@ -12,10 +12,7 @@
 #include "cli/owner.h"
 #include "cli/progress.h"
 #include "daemon/pipeline/rebuild/rebuild.h"
-#define OPTION_CONFIG(target)                                                                                          \
-  { "config", "FILE", LVN_OPTION_TEXT, target, "the node's configuration (" LVN_OPERATE_CONFIG ")", false, 0, 0 }
-#define OPTION_JSON(target)                                                                                            \
-  { "json", NULL, LVN_OPTION_FLAG, target, "the whole answer as JSON", false, 0, 0 }
+
 #define COUNT_OF(array) (sizeof(array) / sizeof(array)[0])
 
 int lvn_cli_status(int argc, char **argv) {
@@ -24,9 +21,11 @@ int lvn_cli_status(int argc, char **argv) {
   int first = 0;
   struct lvn_error err = {0};
   LVN_AUTOJSON json_t *answer = NULL;
-  const struct lvn_option options[] = {OPTION_CONFIG(&config_path), OPTION_JSON(&as_json)};
+  const struct lvn_option options[] = {LVN_OPTION_CONFIG(&config_path), LVN_OPTION_JSON(&as_json)};
   const struct lvn_usage usage = {.command = "status",
                                   .summary = "Show what the running node holds, does and waits for.",
+                                  .examples = "livervlm status\n"
+                                              "livervlm status --json | jq .attention",
                                   .options = options,
                                   .option_count = COUNT_OF(options)};
   int code = lvn_options_parse(argc, argv, &usage, &first);
@@ -40,131 +39,104 @@ int lvn_cli_status(int argc, char **argv) {
   return LVN_EXIT_OK;
 }
 
-struct list {
-  const char *command;
-  const char *summary;
-  const char *states;
-  const struct lvn_operate_column *columns;
-  size_t column_count;
+struct retry {
+  const char *study;
+  uint64_t job;
+  uint64_t outbound;
+  bool failed_outbound;
+  const char *to;
+  bool now;
 };
 
-static int show_list(int argc, char **argv, const struct list *list) {
-  const char *config_path = LVN_OPERATE_CONFIG;
-  const char *state = NULL;
-  bool as_json = false;
-  int first = 0;
-  struct lvn_error err = {0};
-  LVN_AUTOJSON json_t *answer = NULL;
-  const struct lvn_option options[] = {
-      OPTION_CONFIG(&config_path),
-      {"state", list->states, LVN_OPTION_CHOICE, &state, "only those in this state", false, 0, 0},
-      OPTION_JSON(&as_json),
-  };
-  const struct lvn_usage usage = {
-      .command = list->command, .summary = list->summary, .options = options, .option_count = COUNT_OF(options)};
-  int code = lvn_options_parse(argc, argv, &usage, &first);
-  if (code != LVN_OPTIONS_RUN) {
-    return code;
+static json_t *pack_retry(const struct retry *retry) {
+  json_t *request = json_pack("{s:s, s:s*, s:s*}", "command", "retry", "study", retry->study, "to", retry->to);
+  if (retry->job != 0) {
+    (void)json_object_set_new(request, "job", json_integer((json_int_t)retry->job));
   }
-  if (!lvn_operate_ask(config_path, json_pack("{s:s, s:s*}", "command", list->command, "state", state), &answer,
-                       &err)) {
-    return lvn_options_fail(usage.command, &err);
+  if (retry->outbound != 0) {
+    (void)json_object_set_new(request, "outbound", json_integer((json_int_t)retry->outbound));
   }
-  if (as_json) {
-    lvn_operate_print_json(answer);
-  } else {
-    lvn_operate_print_table(json_object_get(answer, list->command), list->columns, list->column_count);
-  }
-  return LVN_EXIT_OK;
-}
-
-int lvn_cli_studies(int argc, char **argv) {
-  static const struct lvn_operate_column columns[] = {
-      {"name", "STUDY"},
-      {"state", "STATE"},
-      {"objects", "OBJECTS"},
-      {"ct_series", "CT"},
-      {"rois", "ROI"},
-      {"source", "FROM"},
-      {"job", "JOB"},
-      {"last_received", "LAST OBJECT"},
-      {"status_message", "REMARK"},
-  };
-  static const struct list list = {"studies", "List the studies, oldest first, and what each waits for.",
-                                   "collecting|ready|processing|done|failed|rejected", columns, COUNT_OF(columns)};
-  return show_list(argc, argv, &list);
-}
-
-int lvn_cli_jobs(int argc, char **argv) {
-  static const struct lvn_operate_column columns[] = {
-      {"job", "JOB"},         {"study", "STUDY"},   {"state", "STATE"},       {"outcome", "OUTCOME"},
-      {"attempt", "ATTEMPT"}, {"version", "MODEL"}, {"finished", "FINISHED"}, {"error", "ERROR"},
-  };
-  static const struct list list = {"jobs", "List the analyses, newest first.", "queued|running|done|failed|cancelled",
-                                   columns, COUNT_OF(columns)};
-  return show_list(argc, argv, &list);
-}
-
-int lvn_cli_outbound(int argc, char **argv) {
-  static const struct lvn_operate_column columns[] = {
-      {"outbound", "OBJECT"}, {"job", "JOB"},         {"study", "STUDY"},           {"destination", "TO"},
-      {"kind", "KIND"},       {"state", "STATE"},     {"attempt", "ATTEMPT"},       {"next_attempt", "NEXT ATTEMPT"},
-      {"sent", "SENT"},       {"verdict", "VERDICT"}, {"status_message", "ANSWER"},
-  };
-  static const struct list list = {"outbound", "List outgoing objects and their destinations, newest first.",
-                                   "queued|sending|sent|committed|failed|cancelled", columns, COUNT_OF(columns)};
-  return show_list(argc, argv, &list);
-}
-
-static json_t *pack_retry(const char *study, uint64_t job, uint64_t outbound, bool failed_outbound, const char *to) {
-  json_t *request = json_pack("{s:s, s:s*, s:s*}", "command", "retry", "study", study, "to", to);
-  if (job != 0) {
-    (void)json_object_set_new(request, "job", json_integer((json_int_t)job));
-  }
-  if (outbound != 0) {
-    (void)json_object_set_new(request, "outbound", json_integer((json_int_t)outbound));
-  }
-  if (failed_outbound) {
+  if (retry->failed_outbound) {
     (void)json_object_set_new(request, "failed_outbound", json_true());
+  }
+  if (retry->now) {
+    (void)json_object_set_new(request, "now", json_true());
   }
   return request;
 }
 
 int lvn_cli_retry(int argc, char **argv) {
   const char *config_path = LVN_OPERATE_CONFIG;
-  const char *study = NULL;
-  uint64_t job = 0;
-  uint64_t outbound = 0;
-  bool failed_outbound = false;
-  const char *to = NULL;
+  struct retry retry = {0};
   int first = 0;
   struct lvn_error err = {0};
   LVN_AUTOJSON json_t *answer = NULL;
   const struct lvn_option options[] = {
-      OPTION_CONFIG(&config_path),
-      {"study", "STUDY", LVN_OPTION_TEXT, &study, "analyse this study again", false, 0, 0},
-      {"job", "N", LVN_OPTION_UINT64, &job, "queue this failed job again", false, 1, 9e15},
-      {"outbound", "N", LVN_OPTION_UINT64, &outbound, "send this object now, or once more", false, 1, 9e15},
-      {"failed-outbound", NULL, LVN_OPTION_FLAG, &failed_outbound,
+      LVN_OPTION_CONFIG(&config_path),
+      {"study", "STUDY", LVN_OPTION_TEXT, &retry.study, "analyse this study again", false, 0, 0},
+      {"job", "N", LVN_OPTION_UINT64, &retry.job, "queue this failed job again", false, 1, 9e15},
+      {"outbound", "N", LVN_OPTION_UINT64, &retry.outbound, "send this object now, or once more", false, 1, 9e15},
+      {"failed-outbound", NULL, LVN_OPTION_FLAG, &retry.failed_outbound,
        "send everything that failed, or waits for its next attempt, now", false, 0, 0},
-      {"to", "PEER", LVN_OPTION_TEXT, &to, "the same, of what goes to this peer", false, 0, 0},
+      {"to", "PEER", LVN_OPTION_TEXT, &retry.to, "the same, of what goes to this peer", false, 0, 0},
+      {"now", NULL, LVN_OPTION_FLAG, &retry.now,
+       "analyse and send now what waits for its next attempt; what failed for good stays so", false, 0, 0},
   };
   const struct lvn_usage usage = {
       .command = "retry",
       .summary = "Retry what failed or waits: a study, a job, an outgoing object, all that goes to a peer.",
+      .examples = "livervlm retry --to ARCHIVE          the archive is back: send what waits for it or failed\n"
+                  "livervlm retry --study 7d4e69216e15  analyse a study again\n"
+                  "livervlm retry --now                 do not wait for the next attempt",
       .options = options,
       .option_count = COUNT_OF(options)};
   int code = lvn_options_parse(argc, argv, &usage, &first);
   if (code != LVN_OPTIONS_RUN) {
     return code;
   }
-  if ((study != NULL) + (job != 0) + (outbound != 0) + (int)failed_outbound + (to != NULL) != 1) {
-    return lvn_options_complain(&usage, "one of --study, --job, --outbound, --failed-outbound, --to is needed");
+  if ((retry.study != NULL) + (retry.job != 0) + (retry.outbound != 0) + (int)retry.failed_outbound +
+          (retry.to != NULL) + (int)retry.now !=
+      1) {
+    return lvn_options_complain(&usage, "one of --study, --job, --outbound, --failed-outbound, --to, --now is needed");
   }
-  if (!lvn_operate_ask(config_path, pack_retry(study, job, outbound, failed_outbound, to), &answer, &err)) {
+  if (!lvn_operate_ask(config_path, pack_retry(&retry), &answer, &err)) {
     return lvn_options_fail(usage.command, &err);
   }
   (void)printf("queued again: %" JSON_INTEGER_FORMAT "\n", json_integer_value(json_object_get(answer, "count")));
+  return LVN_EXIT_OK;
+}
+
+int lvn_cli_send(int argc, char **argv) {
+  const char *config_path = LVN_OPERATE_CONFIG;
+  const char *study = NULL;
+  const char *to = NULL;
+  int first = 0;
+  struct lvn_error err = {0};
+  LVN_AUTOJSON json_t *answer = NULL;
+  const struct lvn_option options[] = {
+      LVN_OPTION_CONFIG(&config_path),
+      {"study", "STUDY", LVN_OPTION_TEXT, &study, "its UID, or its name in the log", true, 0, 0},
+      {"to", "PEER", LVN_OPTION_TEXT, &to, "name of a [peer] with host and port", true, 0, 0},
+  };
+  const struct lvn_usage usage = {
+      .command = "send",
+      .summary = "Send the results of a study to a peer, also those that it was sent before.",
+      .details =
+          "The objects are the same, with the same UIDs; nothing is analysed again (livervlm retry --study does).",
+      .examples = "livervlm send --study 7d4e69216e15 --to ARCHIVE  the archive lost it\n"
+                  "livervlm outbound --study 7d4e69216e15           what became of it",
+      .options = options,
+      .option_count = COUNT_OF(options)};
+  int code = lvn_options_parse(argc, argv, &usage, &first);
+  if (code != LVN_OPTIONS_RUN) {
+    return code;
+  }
+  if (!lvn_operate_ask(config_path, json_pack("{s:s, s:s, s:s}", "command", "send", "study", study, "to", to), &answer,
+                       &err)) {
+    return lvn_options_fail(usage.command, &err);
+  }
+  (void)printf("queued for %s: %" JSON_INTEGER_FORMAT " objects\n", to,
+               json_integer_value(json_object_get(answer, "count")));
   return LVN_EXIT_OK;
 }
 
@@ -173,11 +145,13 @@ int lvn_cli_release(int argc, char **argv) {
   int first = 0;
   struct lvn_error err = {0};
   LVN_AUTOJSON json_t *answer = NULL;
-  const struct lvn_option options[] = {OPTION_CONFIG(&config_path)};
+  const struct lvn_option options[] = {LVN_OPTION_CONFIG(&config_path)};
   const struct lvn_usage usage = {.command = "release",
                                   .arguments = "STUDY",
                                   .summary = "Let a rejected study go on. When its objects name two patients, it goes "
                                              "on with the patient that most of them name; the others are left out.",
+                                  .examples = "livervlm studies --state rejected\n"
+                                              "livervlm release 7d4e69216e15",
                                   .options = options,
                                   .option_count = COUNT_OF(options),
                                   .arguments_min = 1,
@@ -229,13 +203,14 @@ int lvn_cli_rebuild_index(int argc, char **argv) {
   int first = 0;
   struct lvn_error err = {0};
   struct lvn_rebuild_report report = {0};
-  const struct lvn_option options[] = {OPTION_CONFIG(&config_path)};
+  const struct lvn_option options[] = {LVN_OPTION_CONFIG(&config_path)};
   const struct lvn_usage usage = {
       .command = "rebuild-index",
-      .summary = "Make the index again from the stored objects, with the node running or stopped.",
+      .summary = "Rebuild the index from the stored objects, with the node running or stopped.",
       .details =
           "Finished analyses are found beside their results and are not repeated, whichever model is in use; results\n"
           "that a destination is not known to have are sent, with the same UIDs and bytes.",
+      .examples = "livervlm rebuild-index",
       .options = options,
       .option_count = COUNT_OF(options)};
   int code = lvn_options_parse(argc, argv, &usage, &first);

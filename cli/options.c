@@ -32,14 +32,64 @@ int lvn_options_refuse(const char *command, const struct lvn_error *err) {
   return err->code == LVN_ERROR_DATA || err->code == LVN_ERROR_CONFLICT ? LVN_EXIT_USAGE : code;
 }
 
+#define HELP_COLUMNS 98
+#define HELP_INDENT 30
+
+/* Breaks lines at blanks, or where the text does before an indented or empty line; the first one begins at `indent`
+ * already. */
+static void print_wrapped(const char *text, size_t indent) {
+  size_t column = indent;
+  while (*text != '\0') {
+    size_t word = strcspn(text, " \n");
+    if (column > indent && column + 1 + word > HELP_COLUMNS) {
+      (void)printf("\n%*s", (int)indent, "");
+      column = indent;
+    } else if (column > indent) {
+      (void)printf(" ");
+      column++;
+    }
+    (void)printf("%.*s", (int)word, text);
+    column += word;
+    text += word;
+    if (*text == '\n' && (text[1] == '\n' || text[1] == ' ')) {
+      (void)printf("\n%*s", (int)indent, "");
+      column = indent;
+    }
+    text += *text != '\0' ? 1 : 0;
+  }
+  (void)printf("\n");
+}
+
+static void print_choices(const char *choices) {
+  char text[1024];
+  size_t used = 0;
+  for (; *choices != '\0' && used + 2 < sizeof text; choices++) {
+    text[used++] = *choices == '|' ? ',' : *choices;
+    if (*choices == '|') {
+      text[used++] = ' ';
+    }
+  }
+  text[used] = '\0';
+  (void)printf("%*s", HELP_INDENT, "");
+  print_wrapped(text, HELP_INDENT);
+}
+
 static void print_option(const char *name, const char *value_name, const char *help) {
-  char left[80];
+  char left[128];
   (void)snprintf(left, sizeof left, "  --%s%s%s", name, value_name != NULL ? " " : "",
                  value_name != NULL ? value_name : "");
-  if (strlen(left) > 29) {
-    (void)printf("%s\n%30s%s\n", left, "", help);
+  const bool is_long_choice = value_name != NULL && strlen(value_name) > HELP_COLUMNS - HELP_INDENT;
+  if (is_long_choice) {
+    (void)snprintf(left, sizeof left, "  --%s WORD", name);
+  }
+  if (strlen(left) >= HELP_INDENT) {
+    (void)printf("%s\n%*s", left, HELP_INDENT, "");
   } else {
-    (void)printf("%-30s%s\n", left, help);
+    (void)printf("%-*s", HELP_INDENT, left);
+  }
+  print_wrapped(help, HELP_INDENT);
+  if (is_long_choice) {
+    print_choices(value_name);
   }
 }
 
@@ -50,16 +100,26 @@ static void print_help(const struct lvn_usage *usage) {
       (void)printf(" --%s %s", usage->options[i].name, usage->options[i].value_name);
     }
   }
-  (void)printf(" [OPTION]…%s%s\n\n%s\n", usage->arguments_max > 0 ? " " : "",
-               usage->arguments_max > 0 ? usage->arguments : "", usage->summary);
+  (void)printf(" [OPTION]…%s%s\n\n", usage->arguments_max > 0 ? " " : "",
+               usage->arguments_max > 0 ? usage->arguments : "");
+  print_wrapped(usage->summary, 0);
   if (usage->details != NULL) {
-    (void)printf("\n%s\n", usage->details);
+    (void)printf("\n");
+    print_wrapped(usage->details, 0);
   }
   (void)printf("\n");
   for (size_t i = 0; i < usage->option_count; i++) {
     print_option(usage->options[i].name, usage->options[i].value_name, usage->options[i].help);
   }
   print_option("help", NULL, "show this text");
+  if (usage->examples != NULL) {
+    (void)printf("\nExamples:\n");
+    for (const char *line = usage->examples; *line != '\0';) {
+      size_t length = strcspn(line, "\n");
+      (void)printf("  %.*s\n", (int)length, line);
+      line += length + (line[length] == '\n' ? 1 : 0);
+    }
+  }
 }
 
 static bool is_in_range(const struct lvn_option *option, double value) {

@@ -51,6 +51,7 @@ struct lvn_usage {
   const char *arguments; /* "DIR [FILE]…"; NULL or "" when there are none */
   const char *summary;   /* one sentence */
   const char *details;   /* further paragraphs, or NULL */
+  const char *examples;  /* command lines, one a line, as they are typed; what follows two blanks explains it */
   const struct lvn_option *options;
   size_t option_count;
   size_t arguments_min; /* number of arguments that are no options */

@@ -185,6 +185,8 @@ int lvn_cli_phantom(int argc, char **argv) {
                  "displacements,\nkey slices) and truth_mask_<lesion>.nrrd; beside them cases.csv, for livervlm "
                  "dataset build. Phantoms commission a site and test the "
                  "node; figures on them are\nnot clinical accuracy. A cohort of 512 x 512 pixels takes about 2 GB.",
+      .examples = "livervlm phantom --output study --class hcc --diameter 30\n"
+                  "livervlm phantom --output studies --count 5 --seed 100 --matrix 256",
       .options = options,
       .option_count = sizeof options / sizeof options[0]};
   int first = 0;

@@ -109,6 +109,10 @@ static bool describe_study(struct writing *writing, struct lvn_error *err) {
   uint64_t seed = writing->study->options.seed;
   (void)snprintf(writing->patient_id, TEXT_BYTES, "PHANTOM-%" PRIu64, seed);
   (void)snprintf(writing->patient_name, TEXT_BYTES, "Phantom^Seed %" PRIu64, seed);
+  if (writing->study->patient_id != NULL) {
+    (void)lvn_copy(writing->patient_id, TEXT_BYTES, writing->study->patient_id);
+    (void)lvn_copy(writing->patient_name, TEXT_BYTES, writing->study->patient_name);
+  }
   (void)snprintf(writing->study_id, TEXT_BYTES, "%" PRIu64, vary(seed, 1) % 100000);
   (void)snprintf(writing->accession, TEXT_BYTES, "PH%" PRIu64, vary(seed, 2) % 100000000);
   (void)snprintf(writing->date, sizeof writing->date, "2025%02u%02u", (unsigned)(1 + vary(seed, 3) % 12),

@@ -17,6 +17,8 @@ struct lvn_cli_phantom_study {
   enum lvn_cli_phantom_roi roi;
   enum lvn_phase roi_phase;
   unsigned threads;
+  const char *patient_id; /* borrowed; NULL: PHANTOM-<seed> */
+  const char *patient_name;
 };
 
 /* What a list of cases needs to know. */

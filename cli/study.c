@@ -52,6 +52,8 @@ static int remove_study(int argc, char **argv) {
       .arguments = "STUDY",
       .summary = "Remove a study from the node: its objects, results and entries. STUDY is its UID or its name in the "
                  "log. What was sent to an archive stays there.",
+      .examples = "livervlm study remove 7d4e69216e15        asks first\n"
+                  "livervlm study remove 7d4e69216e15 --yes",
       .options = options,
       .option_count = sizeof options / sizeof options[0],
       .arguments_min = 1,

@@ -134,6 +134,8 @@ int lvn_cli_verify_store(int argc, char **argv) {
           "Every object in the index lies in the store with its digest; every state has an end; every study has\n"
           "at most one current report; a rebuilt index would say the same. Reads every stored byte. One line a\n"
           "fault; exit 0: none, 1: faults, or it could not be checked.",
+      .examples = "livervlm verify-store\n"
+                  "livervlm verify-store --json | jq .faults",
       .options = options,
       .option_count = sizeof options / sizeof options[0]};
   int code = lvn_options_parse(argc, argv, &usage, &first);

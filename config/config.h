@@ -105,6 +105,12 @@ struct lvn_config {
   char audit_certificate[LVN_CONFIG_TEXT_BYTES]; /* as a peer's */
   char audit_file[LVN_CONFIG_TEXT_BYTES];        /* empty: none */
   uint64_t audit_queue_bytes;
+  /* [alerts] */
+  char alert_command[LVN_CONFIG_TEXT_BYTES]; /* absolute path; empty: none */
+  char alert_mail[LVN_CONFIG_TEXT_BYTES];    /* addresses, comma-separated; empty: none */
+  char alert_sendmail[LVN_CONFIG_TEXT_BYTES];
+  unsigned alert_pause_seconds;
+  unsigned alert_repeat_hours; /* 0: never */
   /* [web] */
   char web_address[64];
   uint16_t web_port;                     /* 0: off */
@@ -122,6 +128,11 @@ size_t lvn_config_warn(const struct lvn_config *config, lvn_config_warning_visit
 
 /* Read and validate a whole file. LVN_ERROR_USAGE with "FILE:LINE: what is wrong and what is allowed". */
 LVN_MUST_CHECK bool lvn_config_load(const char *path, struct lvn_config *ret_config, struct lvn_error *err);
+
+/* The same, and tells every mistake of the file in that form; `err` has the first. NULL: only that. */
+typedef void (*lvn_config_mistake_visitor)(void *user_data, const char *text);
+LVN_MUST_CHECK bool lvn_config_load_all(const char *path, lvn_config_mistake_visitor visit, void *user_data,
+                                        struct lvn_config *ret_config, struct lvn_error *err);
 
 /* The commented sample file, every key with its meaning, range and default, written from the table. */
 LVN_MUST_CHECK bool lvn_config_write_sample(FILE *stream, struct lvn_error *err);

@@ -138,23 +138,23 @@ static bool collides(const struct lvn_config_peer *left, const struct lvn_config
   return false;
 }
 
-static bool check_limits(const struct lvn_config *config, struct lvn_error *err) {
-  if (config->spool_low_water_bytes < config->spool_reserve_bytes) {
-    return lvn_error_set(err, LVN_ERROR_USAGE,
-                         "[reception] spool_low_water_bytes (%" PRIu64 ") is less than spool_reserve_bytes (%" PRIu64
-                         ")",
-                         config->spool_low_water_bytes, config->spool_reserve_bytes);
-  }
-  if (config->retry_max_seconds < config->retry_first_seconds) {
-    return lvn_error_set(err, LVN_ERROR_USAGE,
-                         "[outbound] retry_max_seconds (%u) is less than retry_first_seconds (%u)",
-                         config->retry_max_seconds, config->retry_first_seconds);
-  }
-  if (config->total_seconds < config->idle_seconds) {
-    return lvn_error_set(err, LVN_ERROR_USAGE, "[reception] total_seconds (%u) is less than idle_seconds (%u)",
-                         config->total_seconds, config->idle_seconds);
-  }
-  return true;
+static bool check_space(const struct lvn_config *config, struct lvn_error *err) {
+  return config->spool_low_water_bytes >= config->spool_reserve_bytes ||
+         lvn_error_set(err, LVN_ERROR_USAGE,
+                       "[reception] spool_low_water_bytes (%" PRIu64 ") is less than spool_reserve_bytes (%" PRIu64 ")",
+                       config->spool_low_water_bytes, config->spool_reserve_bytes);
+}
+
+static bool check_pauses(const struct lvn_config *config, struct lvn_error *err) {
+  return config->retry_max_seconds >= config->retry_first_seconds ||
+         lvn_error_set(err, LVN_ERROR_USAGE, "[outbound] retry_max_seconds (%u) is less than retry_first_seconds (%u)",
+                       config->retry_max_seconds, config->retry_first_seconds);
+}
+
+static bool check_times(const struct lvn_config *config, struct lvn_error *err) {
+  return config->total_seconds >= config->idle_seconds ||
+         lvn_error_set(err, LVN_ERROR_USAGE, "[reception] total_seconds (%u) is less than idle_seconds (%u)",
+                       config->total_seconds, config->idle_seconds);
 }
 
 static bool check_classes(const struct lvn_config *config, struct lvn_error *err) {
@@ -256,28 +256,81 @@ static bool check_peer_tls(const struct lvn_config *config, const struct lvn_con
   return true;
 }
 
-bool lvn_config_check(const struct lvn_config *config, const unsigned *peer_lines, unsigned *ret_line,
-                      struct lvn_error *err) {
-  *ret_line = 0;
-  if (!check_limits(config, err) || !check_classes(config, err) || !check_tls(config, err)) {
-    return false;
-  }
-  for (size_t i = 0; i < config->peer_count; i++) {
-    *ret_line = peer_lines[i];
-    if (!check_peer(config, &config->peers[i], err) || !check_peer_tls(config, &config->peers[i], err)) {
-      return false;
-    }
-    for (size_t j = 0; j < i; j++) {
-      if (collides(&config->peers[i], &config->peers[j])) {
-        return lvn_error_set(err, LVN_ERROR_USAGE, "peer \"%s\": same AE title and address as peer \"%s\" (line %u)",
-                             config->peers[i].name, config->peers[j].name, peer_lines[j]);
-      }
-      if (config->peers[i].certificate[0] != '\0' &&
-          strcmp(config->peers[i].certificate, config->peers[j].certificate) == 0) {
-        return lvn_error_set(err, LVN_ERROR_USAGE, "peer \"%s\": its certificate is peer \"%s\"'s (line %u)",
-                             config->peers[i].name, config->peers[j].name, peer_lines[j]);
-      }
+static bool check_alert_command(const struct lvn_config *config, struct lvn_error *err) {
+  return config->alert_command[0] == '\0' || config->alert_command[0] == '/' ||
+         lvn_error_set(err, LVN_ERROR_USAGE, "[alerts] alert_command: '%s' is no absolute path", config->alert_command);
+}
+
+/* They become words of sendmail's command line. */
+static bool check_alert_mail(const struct lvn_config *config, struct lvn_error *err) {
+  static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.!#$%&'*+/=?^_`{|}~-@";
+  const char *cursor = config->alert_mail;
+  char item[LVN_CONFIG_TEXT_BYTES];
+  while (lvn_config_list_next(&cursor, item, sizeof item)) {
+    const char *at = strchr(item, '@');
+    if (strspn(item, allowed) != strlen(item) || item[0] == '-' ||
+        (at != NULL && (at == item || at[1] == '\0' || strchr(at + 1, '@') != NULL))) {
+      return lvn_error_set(err, LVN_ERROR_USAGE, "[alerts] alert_mail: '%s' is no mail address", item);
     }
   }
   return true;
+}
+
+/* What is between keys that are no peer's, and the keys whose line is named. */
+static const struct {
+  bool (*check)(const struct lvn_config *config, struct lvn_error *err);
+  const char *key;
+  const char *other;
+} rules[] = {{check_space, "spool_low_water_bytes", "spool_reserve_bytes"},
+             {check_pauses, "retry_max_seconds", "retry_first_seconds"},
+             {check_times, "total_seconds", "idle_seconds"},
+             {check_classes, "other_classes", ""},
+             {check_tls, "tls_port", "web_tls"},
+             {check_alert_command, "alert_command", ""},
+             {check_alert_mail, "alert_mail", ""}};
+
+/* The later of two keys' lines; 0 when both have their defaults. */
+static unsigned line_of(const struct lvn_config_places *places, const char *key, const char *other) {
+  unsigned line = 0;
+  for (size_t i = 0; i < lvn_config_key_count; i++) {
+    const char *name = lvn_config_keys[i].name;
+    if (places->key_lines[i] > line && (strcmp(name, key) == 0 || strcmp(name, other) == 0)) {
+      line = places->key_lines[i];
+    }
+  }
+  return line;
+}
+
+static bool check_collisions(const struct lvn_config *config, const struct lvn_config_places *places, size_t peer,
+                             struct lvn_error *err) {
+  for (size_t i = 0; i < peer; i++) {
+    if (!places->peer_is_wrong[i] && collides(&config->peers[peer], &config->peers[i])) {
+      return lvn_error_set(err, LVN_ERROR_USAGE, "peer \"%s\": same AE title and address as peer \"%s\" (line %u)",
+                           config->peers[peer].name, config->peers[i].name, places->peer_lines[i]);
+    }
+    if (!places->peer_is_wrong[i] && config->peers[peer].certificate[0] != '\0' &&
+        strcmp(config->peers[peer].certificate, config->peers[i].certificate) == 0) {
+      return lvn_error_set(err, LVN_ERROR_USAGE, "peer \"%s\": its certificate is peer \"%s\"'s (line %u)",
+                           config->peers[peer].name, config->peers[i].name, places->peer_lines[i]);
+    }
+  }
+  return true;
+}
+
+/* One mistake of each rule and each peer; where a line is wrong already, what follows from it is none. */
+void lvn_config_check(const struct lvn_config *config, const struct lvn_config_places *places,
+                      lvn_config_fault_visitor visit, void *user_data) {
+  struct lvn_error err = {0};
+  for (size_t i = 0; i < sizeof rules / sizeof rules[0] && !places->is_wrong; i++) {
+    if (!rules[i].check(config, &err)) {
+      visit(user_data, line_of(places, rules[i].key, rules[i].other), err.message);
+    }
+  }
+  for (size_t i = 0; i < config->peer_count && !places->has_wrong_heading; i++) {
+    if (!places->peer_is_wrong[i] &&
+        (!check_peer(config, &config->peers[i], &err) || !check_peer_tls(config, &config->peers[i], &err) ||
+         !check_collisions(config, places, i, &err))) {
+      visit(user_data, places->peer_lines[i], err.message);
+    }
+  }
 }

@@ -16,8 +16,9 @@ const struct lvn_config_section lvn_config_sections[] = {
     {"tls", "What this node shows of itself on TLS, and whom it believes. TLS 1.2 and 1.3; both sides show a "
             "certificate."},
     {"audit", "Audit messages (IHE ITI-20, DICOM PS3.15 A.5): who did what with which patient's objects."},
-    {"web", "Metrics (/metrics), health (/health) and console. There is no login: keep it on loopback, or let only "
-            "clients with a trusted certificate in."},
+    {"alerts", "Who is told of what needs attention, by livervlm-alert.timer."},
+    {"web", "Metrics (/metrics) and health (/health). There is no login: keep it on loopback, or let only clients with "
+            "a trusted certificate in."},
     {LVN_CONFIG_PEER_SECTION,
      "One section per peer that may send to this node or receive from it. Nobody else is served."},
 };
@@ -184,6 +185,17 @@ const struct lvn_config_key lvn_config_keys[] = {
      "opened for each message and may be renamed by logrotate at any time. Empty: none."},
     {"audit", "queue_bytes", LVN_CONFIG_UINT64, NODE(audit_queue_bytes), 65536, 1e12, NULL, "67108864", RELOADABLE,
      "What may wait for a repository that is away. Messages above that are dropped, counted and told of."},
+    {"alerts", "alert_command", LVN_CONFIG_TEXT, NODE(alert_command), 0, 0, NULL, "", RELOADABLE,
+     "Absolute path of a program that is run, without a shell, with a subject line as its argument and the text on its "
+     "standard input; LIVERVLM_ALERT in its environment is attention, over or test. It has 30 s. Empty: none."},
+    {"alerts", "alert_mail", LVN_CONFIG_TEXT, NODE(alert_mail), 0, 0, NULL, "", RELOADABLE,
+     "Mail addresses, comma-separated, that get the same text by the site's sendmail. Empty: none."},
+    {"alerts", "alert_sendmail", LVN_CONFIG_PATH, NODE(alert_sendmail), 0, 0, NULL, "/usr/sbin/sendmail", RELOADABLE,
+     "The site's sendmail, or what takes its place."},
+    {"alerts", "alert_pause_seconds", LVN_CONFIG_UINT, NODE(alert_pause_seconds), 0, 86400, NULL, "600", RELOADABLE,
+     "Shortest time between two messages; what comes meanwhile is in the next one."},
+    {"alerts", "alert_repeat_hours", LVN_CONFIG_UINT, NODE(alert_repeat_hours), 0, 8760, NULL, "24", RELOADABLE,
+     "What still needs attention is said again after so many hours; 0: never."},
 
     {"web", "web_address", LVN_CONFIG_ADDRESS, NODE(web_address), 0, 0, NULL, "127.0.0.1", RESTART,
      "Numeric address of the HTTP server. One that is not this machine's loopback needs web_tls = mutual."},

@@ -90,14 +90,25 @@ LVN_MUST_CHECK bool lvn_config_list_next(const char **cursor, char *item, size_t
 /* The networks a peer may call from: `addresses`, or else its numeric `host`. Returns how many were written. */
 size_t lvn_config_peer_networks(const struct lvn_config_peer *peer, struct lvn_config_network *networks, size_t max);
 
-/* What no single key can tell: peers that collide, lists that name nobody, limits that contradict each other.
- * `peer_lines` has the line of each peer's section. On failure *ret_line is the line to name, 0 for none. */
-LVN_MUST_CHECK bool lvn_config_check(const struct lvn_config *config, const unsigned *peer_lines, unsigned *ret_line,
-                                     struct lvn_error *err);
+#define LVN_CONFIG_KEYS_MAX 128
 
-/* As lvn_config_load() from a stream; `name` stands for it in messages. Does not close the stream. */
-LVN_MUST_CHECK bool lvn_config_parse(FILE *stream, const char *name, struct lvn_config *ret_config,
-                                     struct lvn_error *err);
+/* Where a file says what, and where it is wrong already. */
+struct lvn_config_places {
+  const unsigned *peer_lines;               /* of each peer's section */
+  bool peer_is_wrong[LVN_CONFIG_PEERS_MAX]; /* a mistake was told of: no others follow from it */
+  unsigned key_lines[LVN_CONFIG_KEYS_MAX];  /* by number of the key, but for the peers'; 0: not given */
+  bool is_wrong;                            /* outside the peers */
+  bool has_wrong_heading;
+};
+/* `line` 0: there is none to name. */
+typedef void (*lvn_config_fault_visitor)(void *user_data, unsigned line, const char *text);
+/* What no single key can tell: peers that collide, lists that name nobody, limits that contradict each other. */
+void lvn_config_check(const struct lvn_config *config, const struct lvn_config_places *places,
+                      lvn_config_fault_visitor visit, void *user_data);
+
+/* As lvn_config_load_all() from a stream; `name` stands for it in messages. Does not close the stream. */
+LVN_MUST_CHECK bool lvn_config_parse(FILE *stream, const char *name, lvn_config_mistake_visitor visit, void *user_data,
+                                     struct lvn_config *ret_config, struct lvn_error *err);
 
 #ifdef __cplusplus
 }

@@ -14,23 +14,49 @@
 #include <unistd.h>
 
 #define LINES_MAX 20000
+#define MISTAKES_MAX 100 /* a file that is no configuration has one in every line */
 
 struct reading {
   FILE *stream;
+  const char *name;
   struct lvn_config *config;
-  const char *section; /* of lvn_config_sections; NULL before the first heading */
+  const char *section; /* of lvn_config_sections; NULL before the first heading and behind a wrong one */
   struct lvn_config_peer *peer;
   unsigned line;
   unsigned peer_lines[LVN_CONFIG_PEERS_MAX];
-  bool seen[128]; /* by number of the key; a peer's keys start anew with each peer */
-  bool failed;
-  struct lvn_error *err;
+  struct lvn_config_places places;
+  bool seen[LVN_CONFIG_KEYS_MAX]; /* by number of the key; a peer's keys start anew with each peer */
+  size_t mistakes;
+  lvn_config_mistake_visitor visit; /* NULL: the first one is enough */
+  void *user_data;
+  struct lvn_error *err; /* the first mistake */
 };
 
+/* A mistake is told and the reading goes on: one look finds them all. */
+static void tell_mistake(void *user_data, unsigned line, const char *text) {
+  struct reading *reading = user_data;
+  struct lvn_error one = {0};
+  (void)lvn_error_set(&one, LVN_ERROR_USAGE, "%s", text);
+  (void)(line > 0 ? lvn_error_prefix(&one, "%s:%u", reading->name, line) : lvn_error_prefix(&one, "%s", reading->name));
+  if (reading->mistakes++ == 0) {
+    *reading->err = one;
+  }
+  if (reading->visit != NULL) {
+    reading->visit(reading->user_data, one.message);
+  }
+}
+
 static bool fail(struct reading *reading, const char *word, const char *suggestion) {
-  const char *is_near = suggestion != NULL ? "; did you mean " : "";
-  reading->failed = true;
-  return lvn_error_set(reading->err, LVN_ERROR_USAGE, "%s%s%s", word, is_near, suggestion != NULL ? suggestion : "");
+  char text[512];
+  (void)snprintf(text, sizeof text, "%s%s%s", word, suggestion != NULL ? "; did you mean " : "",
+                 suggestion != NULL ? suggestion : "");
+  tell_mistake(reading, reading->line, text);
+  if (reading->peer != NULL) {
+    reading->places.peer_is_wrong[reading->peer - reading->config->peers] = true;
+  } else {
+    reading->places.is_wrong = true;
+  }
+  return false;
 }
 
 static bool fail_unknown_section(struct reading *reading, const char *name) {
@@ -100,6 +126,8 @@ static bool enter_section(struct reading *reading, const char *heading) {
 static bool read_heading(struct reading *reading, const char *line) {
   char heading[64];
   size_t length = strcspn(line + 1, "]");
+  reading->peer = NULL;
+  reading->section = NULL;
   if (line[1 + length] != ']') {
     return fail(reading, "a section's heading ends with ]", NULL);
   }
@@ -111,19 +139,45 @@ static bool read_heading(struct reading *reading, const char *line) {
   return enter_section(reading, heading);
 }
 
+static void skip_rest_of_line(FILE *stream) {
+  int c = 0;
+  do {
+    c = fgetc(stream);
+  } while (c != EOF && c != '\n');
+}
+
+/* What inih shall not see is an empty line to it. */
+static bool check_line(struct reading *reading, char *text) {
+  bool good = true;
+  if (text[0] == '[') {
+    good = read_heading(reading, text);
+    reading->places.has_wrong_heading = reading->places.has_wrong_heading || !good;
+  } else if (text[0] != ';' && text[0] != '#' && text[0] != '\n' && text[0] != '\r' && text[0] != '\0' &&
+             strpbrk(text, "=:") == NULL) {
+    good = fail(reading, "neither a comment nor [section] nor key = value", NULL);
+  }
+  return good;
+}
+
 /* ini_reader: as fgets(), NULL ends the reading. */
 static char *read_line(char *text, int text_bytes, void *user) {
   struct reading *reading = user;
   size_t length = 0;
   size_t blanks = 0;
-  if (reading->failed || fgets(text, text_bytes, reading->stream) == NULL) {
+  if (reading->mistakes >= MISTAKES_MAX || fgets(text, text_bytes, reading->stream) == NULL) {
     return NULL;
   }
   reading->line++;
   length = strlen(text);
-  if (reading->line > LINES_MAX || (length > 0 && text[length - 1] != '\n' && !feof(reading->stream)) || length == 0) {
+  if (reading->line > LINES_MAX || length == 0) {
     (void)fail(reading, "the line is longer than 190 characters, or not text", NULL);
     return NULL;
+  }
+  if (text[length - 1] != '\n' && !feof(reading->stream)) {
+    (void)fail(reading, "the line is longer than 190 characters, or not text", NULL);
+    skip_rest_of_line(reading->stream);
+    (void)lvn_copy(text, (size_t)text_bytes, "\n");
+    return text;
   }
   if (reading->line == 1 && strncmp(text, "\xef\xbb\xbf", 3) == 0) {
     memmove(text, text + 3, length - 2);
@@ -131,8 +185,8 @@ static char *read_line(char *text, int text_bytes, void *user) {
   }
   blanks = strspn(text, " \t");
   memmove(text, text + blanks, length - blanks + 1);
-  if (text[0] == '[' && !read_heading(reading, text)) {
-    return NULL;
+  if (!check_line(reading, text)) {
+    (void)lvn_copy(text, (size_t)text_bytes, "\n");
   }
   return text;
 }
@@ -176,7 +230,7 @@ static void cut_comment(char *value) {
 static bool set_value(struct reading *reading, const char *name, const char *text) {
   char value[LVN_CONFIG_TEXT_BYTES];
   if (reading->section == NULL) {
-    return fail(reading, "a key before the first [section]", NULL);
+    return reading->places.has_wrong_heading || fail(reading, "a key before the first [section]", NULL);
   }
   if (!lvn_copy(value, sizeof value, text)) {
     return fail(reading, "the value is too long", NULL);
@@ -193,8 +247,11 @@ static bool set_value(struct reading *reading, const char *name, const char *tex
       return fail(reading, "the key was given above already", NULL);
     }
     reading->seen[i] = true;
-    reading->failed = !lvn_config_key_set(key, record, value, reading->err);
-    return !reading->failed;
+    if (reading->peer == NULL) {
+      reading->places.key_lines[i] = reading->line;
+    }
+    struct lvn_error wrong = {0};
+    return lvn_config_key_set(key, record, value, &wrong) || fail(reading, wrong.message, NULL);
   }
   return fail_unknown_key(reading, name);
 }
@@ -202,34 +259,43 @@ static bool set_value(struct reading *reading, const char *name, const char *tex
 static int on_value(void *user, const char *section, const char *name, const char *value) {
   struct reading *reading = user;
   (void)section; /* known from the heading, which inih would cut at 49 characters */
-  return !reading->failed && set_value(reading, name, value) ? 1 : 0;
+  (void)set_value(reading, name, value);
+  return 1;
 }
 
-bool lvn_config_parse(FILE *stream, const char *name, struct lvn_config *ret_config, struct lvn_error *err) {
-  LVN_AUTOFREE struct reading *reading = lvn_alloc(1, sizeof *reading, err);
-  LVN_AUTOFREE struct lvn_config *config = lvn_alloc(1, sizeof *config, err);
+static bool parse(FILE *stream, const char *name, struct reading *reading, struct lvn_config *config,
+                  struct lvn_error *err) {
   int bad_line = 0;
-  unsigned line = 0;
-  if (reading == NULL || config == NULL) {
-    return false;
-  }
   reading->stream = stream;
+  reading->name = name;
   reading->config = config;
   reading->err = err;
+  reading->places.peer_lines = reading->peer_lines;
   lvn_config_set_defaults(NULL, config);
   bad_line = ini_parse_stream(read_line, reading, on_value, reading);
-  if (reading->failed) {
-    return lvn_error_prefix(err, "%s:%u", name, reading->line);
-  }
   if (ferror(stream)) {
     return lvn_error_set_errno(err, errno, "cannot read %s", name);
   }
-  if (bad_line != 0) {
-    return lvn_error_set(err, LVN_ERROR_USAGE, "%s:%d: neither a comment nor [section] nor key = value", name,
-                         bad_line);
+  if (bad_line > 0) {
+    tell_mistake(reading, (unsigned)bad_line, "neither a comment nor [section] nor key = value");
   }
-  if (!lvn_config_check(config, reading->peer_lines, &line, err)) {
-    return line > 0 ? lvn_error_prefix(err, "%s:%u", name, line) : lvn_error_prefix(err, "%s", name);
+  if (reading->mistakes < MISTAKES_MAX) {
+    lvn_config_check(config, &reading->places, tell_mistake, reading);
+  }
+  return reading->mistakes == 0;
+}
+
+bool lvn_config_parse(FILE *stream, const char *name, lvn_config_mistake_visitor visit, void *user_data,
+                      struct lvn_config *ret_config, struct lvn_error *err) {
+  LVN_AUTOFREE struct reading *reading = lvn_alloc(1, sizeof *reading, err);
+  LVN_AUTOFREE struct lvn_config *config = lvn_alloc(1, sizeof *config, err);
+  if (reading == NULL || config == NULL) {
+    return false;
+  }
+  reading->visit = visit;
+  reading->user_data = user_data;
+  if (!parse(stream, name, reading, config, err)) {
+    return false;
   }
   *ret_config = *config;
   return true;
@@ -242,6 +308,11 @@ static void close_stream(FILE **stream) {
 }
 
 bool lvn_config_load(const char *path, struct lvn_config *ret_config, struct lvn_error *err) {
+  return lvn_config_load_all(path, NULL, NULL, ret_config, err);
+}
+
+bool lvn_config_load_all(const char *path, lvn_config_mistake_visitor visit, void *user_data,
+                         struct lvn_config *ret_config, struct lvn_error *err) {
   LVN_CLEANUP(close_stream) FILE *stream = NULL;
   LVN_AUTOCLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
   struct stat status;
@@ -256,5 +327,5 @@ bool lvn_config_load(const char *path, struct lvn_config *ret_config, struct lvn
     return lvn_error_set_errno(err, errno, "cannot open the configuration %s", path);
   }
   fd = -1; /* the stream closes it */
-  return lvn_config_parse(stream, path, ret_config, err);
+  return lvn_config_parse(stream, path, visit, user_data, ret_config, err);
 }

@@ -8,6 +8,8 @@
 #include <string.h>
 
 #include <arpa/inet.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 struct warning {
   lvn_config_warning_visitor visit;
@@ -25,19 +27,33 @@ static void LVN_PRINTF(2, 3) warn(struct warning *warning, const char *format, .
   warning->count++;
 }
 
-static void look_at_folders(struct warning *warning, const struct lvn_config *config) {
+/* The node makes the folder itself, but not the one around it. */
+static void look_at_folder(struct warning *warning, const char *key, const char *folder) {
   char parent[LVN_CONFIG_TEXT_BYTES];
-  if (!lvn_file_exists(config->model_package)) {
-    warn(warning, "model_package: there is no '%s': the worker will not start", config->model_package);
-  }
-  (void)lvn_copy(parent, sizeof parent, config->state_folder);
+  struct stat status;
+  (void)lvn_copy(parent, sizeof parent, folder);
   char *slash = strrchr(parent, '/');
   if (slash != NULL) {
     slash[slash == parent ? 1 : 0] = '\0';
   }
-  if (!lvn_file_exists(config->state_folder) && !lvn_file_exists(parent)) {
-    warn(warning, "state_folder: there is no '%s' to make it in: the node will not start", parent);
+  if (stat(folder, &status) == 0) {
+    if (!S_ISDIR(status.st_mode)) {
+      warn(warning, "%s: '%s' is no folder: the node will not start", key, folder);
+    }
+  } else if (stat(parent, &status) != 0 || !S_ISDIR(status.st_mode)) {
+    warn(warning, "%s: there is no folder '%s' to make it in: the node will not start", key, parent);
   }
+}
+
+static void look_at_folders(struct warning *warning, const struct lvn_config *config) {
+  if (!lvn_file_exists(config->model_package)) {
+    warn(warning, "model_package: there is no '%s': the worker will not start", config->model_package);
+  }
+  if (config->shadow_package[0] != '\0' && !lvn_file_exists(config->shadow_package)) {
+    warn(warning, "shadow_package: there is no '%s': no shadow will answer", config->shadow_package);
+  }
+  look_at_folder(warning, "state_folder", config->state_folder);
+  look_at_folder(warning, "run_folder", config->run_folder);
 }
 
 static bool is_loopback(const char *address) {
@@ -81,6 +97,16 @@ static void look_at_callers(struct warning *warning, const struct lvn_config *co
   }
 }
 
+static void look_at_alerts(struct warning *warning, const struct lvn_config *config) {
+  if (config->alert_command[0] != '\0' && access(config->alert_command, X_OK) != 0) {
+    warn(warning, "alert_command: '%s' is no program that can be run: nobody is told", config->alert_command);
+  }
+  if (config->alert_mail[0] != '\0' && access(config->alert_sendmail, X_OK) != 0) {
+    warn(warning, "alert_mail: there is no '%s': install a mail transport agent, or set alert_sendmail",
+         config->alert_sendmail);
+  }
+}
+
 size_t lvn_config_warn(const struct lvn_config *config, lvn_config_warning_visitor visit, void *user_data) {
   struct warning warning = {.visit = visit, .user_data = user_data};
   bool has_sender = false;
@@ -91,6 +117,7 @@ size_t lvn_config_warn(const struct lvn_config *config, lvn_config_warning_visit
     warn(&warning, "web_address: /health and /metrics have no login, and '%s' is not this machine alone",
          config->web_address);
   }
+  look_at_alerts(&warning, config);
   for (size_t i = 0; i < config->peer_count; i++) {
     look_at_networks(&warning, &config->peers[i]);
     look_at_callers(&warning, config, &config->peers[i]);

@@ -124,10 +124,16 @@ struct lvn_index_study_filter {
   enum lvn_study_state state;
   const char *study_uid; /* UID, or name as in logs; NULL: any */
   bool changed_only;     /* only studies that changed since the assembler last looked */
+  int64_t since_ms;      /* last received then or later */
+  int64_t until_ms;      /* and then or earlier; 0: any */
+  const char *holds_uid; /* UID of a series, of an object or of a result of it; NULL: any */
+  bool newest_first;     /* then, to go on behind the last one of a page: */
+  int64_t after_ms;
+  const char *after_uid; /* NULL: from the start */
   size_t limit;          /* 0: 10000 */
 };
 
-/* Oldest last reception first. lvn_free() the array. */
+/* Oldest last reception first, unless newest_first. lvn_free() the array. */
 LVN_MUST_CHECK bool lvn_index_list_studies(struct lvn_index *index, const struct lvn_index_study_filter *filter,
                                            struct lvn_index_study **ret_studies, size_t *ret_count,
                                            struct lvn_error *err);
@@ -143,6 +149,9 @@ LVN_MUST_CHECK bool lvn_index_study_retry(struct lvn_index *index, const char *s
 /* Digests of the current input objects, sorted: 32 bytes each. lvn_free() it. */
 LVN_MUST_CHECK bool lvn_index_study_inputs(struct lvn_index *index, const char *study_uid, uint8_t **ret_digests,
                                            size_t *ret_count, struct lvn_error *err);
+/* A received object of each patient and role, images first: where the identity of a study is read. As above. */
+LVN_MUST_CHECK bool lvn_index_study_samples(struct lvn_index *index, const char *study_uid, uint8_t **ret_digests,
+                                            size_t *ret_count, struct lvn_error *err);
 /* All objects of the study, current or not: what retention deletes. */
 LVN_MUST_CHECK bool lvn_index_study_objects(struct lvn_index *index, const char *study_uid, uint8_t **ret_digests,
                                             size_t *ret_count, struct lvn_error *err);

@@ -5,6 +5,12 @@
 #include "storage/index.h"
 #include "storage/sql.h"
 
+#define UNATTENDED                                                                                                     \
+  "WHERE state IN ('collecting','failed','rejected') AND last_received_at<?1 AND decided_at<?1 AND NOT EXISTS"         \
+  " (SELECT 1 FROM job j JOIN outbox o USING (job_id) WHERE j.study_uid=s.study_uid AND (o.state NOT IN"               \
+  " ('sent','committed','cancelled') OR (o.state='sent' AND o.wants_commitment) OR o.sent_at>=?1)) AND NOT EXISTS (SELECT 1 FROM job j WHERE"                     \
+  " j.study_uid=s.study_uid AND j.state IN ('queued','running'))"
+
 static bool load_studies(struct lvn_index *index, sqlite3_stmt *statement, size_t limit,
                          struct lvn_index_study *studies, size_t *count, struct lvn_error *err) {
   bool row = true;
@@ -37,19 +43,26 @@ bool lvn_index_list_unattended(struct lvn_index *index, int64_t before_ms, size_
   size_t count = 0;
   if (studies == NULL ||
       !lvn_sql_prepare(index, &statement, err,
-                       "SELECT study_uid FROM study s WHERE state IN ('collecting','failed','rejected') AND"
-                       " last_received_at<?1 AND decided_at<?1 AND NOT EXISTS (SELECT 1 FROM job j JOIN outbox o USING"
-                       " (job_id) WHERE j.study_uid=s.study_uid AND (o.state NOT IN ('sent','committed','cancelled') OR"
-                       " (o.state='sent' AND o.wants_commitment) OR o.sent_at>=?1)) AND NOT EXISTS (SELECT 1 FROM job "
-                       "j WHERE j.study_uid=s.study_uid AND j.state"
-                       " IN ('queued','running')) ORDER BY last_received_at LIMIT ?2",
-                       "ii", before_ms, (int64_t)limit) ||
+                       "SELECT study_uid FROM study s " UNATTENDED " ORDER BY last_received_at LIMIT ?2", "ii",
+                       before_ms, (int64_t)limit) ||
       !load_studies(index, statement, limit, studies, &count, err)) {
     return false;
   }
   *ret_studies = lvn_steal(&studies);
   *ret_count = count;
   return true;
+}
+
+bool lvn_index_count_unattended(struct lvn_index *index, int64_t before_ms, int64_t *ret_count, struct lvn_error *err) {
+  return lvn_sql_integer(index, ret_count, 0, err, "SELECT count(*) FROM study s " UNATTENDED, "i", before_ms);
+}
+
+bool lvn_index_count_long_waits(struct lvn_index *index, struct lvn_index_long_waits *waits, struct lvn_error *err) {
+  return lvn_sql_integer(index, &waits->studies, 0, err,
+                         "SELECT count(*) FROM study WHERE state='collecting' AND last_received_at BETWEEN ?1 AND ?2",
+                         "ii", waits->studies_since_ms, waits->studies_until_ms) &&
+         lvn_sql_integer(index, &waits->jobs, 0, err, "SELECT count(*) FROM job WHERE state='queued' AND wall_ms<=?1",
+                         "i", waits->jobs_until_ms);
 }
 
 bool lvn_index_study_hindrance(struct lvn_index *index, const char *study_uid,

@@ -14,6 +14,10 @@ LVN_MUST_CHECK bool lvn_index_list_unattended(struct lvn_index *index, int64_t b
                                               struct lvn_index_study **ret_studies, size_t *ret_count,
                                               struct lvn_error *err);
 
+/* How many those are. */
+LVN_MUST_CHECK bool lvn_index_count_unattended(struct lvn_index *index, int64_t before_ms, int64_t *ret_count,
+                                               struct lvn_error *err);
+
 struct lvn_index_hindrance {
   int64_t running_job_id; /* 0: none */
   int64_t sending;        /* results that are being sent at this moment */
@@ -34,6 +38,17 @@ LVN_MUST_CHECK bool lvn_index_newest_ms(struct lvn_index *index, int64_t *ret_wa
 /* Studies that wait for objects, and since when the oldest of them does; 0 when there is none. */
 LVN_MUST_CHECK bool lvn_index_count_waiting(struct lvn_index *index, int64_t *ret_count, int64_t *ret_oldest_ms,
                                             struct lvn_error *err);
+
+/* What waits for long: studies for a phase or a ROI, jobs for their turn or their next attempt. */
+struct lvn_index_long_waits {
+  int64_t studies_since_ms; /* given: of the last object, from ... to */
+  int64_t studies_until_ms;
+  int64_t jobs_until_ms; /* given: of the job's making */
+  int64_t studies;
+  int64_t jobs;
+};
+LVN_MUST_CHECK bool lvn_index_count_long_waits(struct lvn_index *index, struct lvn_index_long_waits *waits,
+                                               struct lvn_error *err);
 
 #ifdef __cplusplus
 }

@@ -62,16 +62,28 @@ static bool collect_studies(struct lvn_index *index, sqlite3_stmt *statement, st
   return true;
 }
 
+#define STUDY_FILTER                                                                                                   \
+  "WHERE (?1='' OR state=?1) AND (?2 IS NULL OR study_uid=?2 OR name=?2) AND (?3=0 OR change_count<>looked_change)"    \
+  " AND last_received_at>=?4 AND (?5=0 OR last_received_at<=?5) AND (?6 IS NULL OR study_uid IN"                       \
+  " (SELECT study_uid FROM series WHERE series_uid=?6 UNION SELECT study_uid FROM instance WHERE sop_instance_uid=?6"  \
+  " UNION SELECT study_uid FROM result JOIN job USING (job_id) WHERE sop_instance_uid=?6))"
+
 bool lvn_index_list_studies(struct lvn_index *index, const struct lvn_index_study_filter *filter,
                             struct lvn_index_study **ret_studies, size_t *ret_count, struct lvn_error *err) {
   LVN_AUTOSTATEMENT sqlite3_stmt *statement = NULL;
+  const char *state = lvn_study_state_name(filter->state);
   int64_t limit = filter->limit == 0 ? STUDY_LIMIT : (int64_t)filter->limit;
-  return lvn_sql_prepare(index, &statement, err,
-                         STUDY_COLUMNS "WHERE (?1='' OR state=?1) AND (?2 IS NULL OR study_uid=?2 OR name=?2) AND "
-                                       "(?3=0 OR change_count<>looked_change) ORDER BY last_received_at LIMIT ?4",
-                         "ttii", lvn_study_state_name(filter->state), filter->study_uid, (int64_t)filter->changed_only,
-                         limit) &&
-         collect_studies(index, statement, ret_studies, ret_count, err);
+  bool good =
+      filter->newest_first
+          ? lvn_sql_prepare(index, &statement, err,
+                            STUDY_COLUMNS STUDY_FILTER " AND (?7 IS NULL OR (last_received_at, study_uid) < (?8, ?7))"
+                                                       " ORDER BY last_received_at DESC, study_uid DESC LIMIT ?9",
+                            "ttiiittii", state, filter->study_uid, (int64_t)filter->changed_only, filter->since_ms,
+                            filter->until_ms, filter->holds_uid, filter->after_uid, filter->after_ms, limit)
+          : lvn_sql_prepare(index, &statement, err, STUDY_COLUMNS STUDY_FILTER " ORDER BY last_received_at LIMIT ?7",
+                            "ttiiiti", state, filter->study_uid, (int64_t)filter->changed_only, filter->since_ms,
+                            filter->until_ms, filter->holds_uid, limit);
+  return good && collect_studies(index, statement, ret_studies, ret_count, err);
 }
 
 bool lvn_index_list_expired(struct lvn_index *index, int64_t before_ms, size_t limit,
@@ -157,6 +169,16 @@ bool lvn_index_study_inputs(struct lvn_index *index, const char *study_uid, uint
   return lvn_sql_prepare(index, &statement, err,
                          "SELECT sha256 FROM instance JOIN study USING (study_uid) WHERE study_uid=?1 AND is_current"
                          " AND NOT is_own AND role<>'other' AND instance.patient_key=study.patient_key ORDER BY sha256",
+                         "t", study_uid) &&
+         lvn_index_collect_digests(index, statement, ret_digests, ret_count, err);
+}
+
+bool lvn_index_study_samples(struct lvn_index *index, const char *study_uid, uint8_t **ret_digests, size_t *ret_count,
+                             struct lvn_error *err) {
+  LVN_AUTOSTATEMENT sqlite3_stmt *statement = NULL;
+  return lvn_sql_prepare(index, &statement, err,
+                         "SELECT sha256, min(sequence) FROM instance WHERE study_uid=?1 AND is_current AND NOT is_own"
+                         " GROUP BY patient_key, role ORDER BY role='other', role",
                          "t", study_uid) &&
          lvn_index_collect_digests(index, statement, ret_digests, ret_count, err);
 }

@@ -226,13 +226,23 @@ bool lvn_outbox_sweep(struct lvn_index *index, const char *destination, int64_t 
   return true;
 }
 
-bool lvn_outbox_list(struct lvn_index *index, enum lvn_outbox_state state, size_t limit,
-                     struct lvn_outbox_row **ret_rows, size_t *ret_count, struct lvn_error *err) {
+bool lvn_outbox_list_filtered(struct lvn_index *index, const struct lvn_outbox_filter *filter,
+                              struct lvn_outbox_row **ret_rows, size_t *ret_count, struct lvn_error *err) {
   LVN_AUTOSTATEMENT sqlite3_stmt *statement = NULL;
   return lvn_sql_prepare(index, &statement, err,
-                         OUTBOX_COLUMNS "WHERE ?1='' OR o.state=?1 ORDER BY o.outbox_id DESC LIMIT ?2", "ti",
-                         lvn_outbox_state_name(state), limit == 0 ? (int64_t)LIST_LIMIT : (int64_t)limit) &&
+                         OUTBOX_COLUMNS "WHERE (?1='' OR o.state=?1) AND (?2 IS NULL OR s.study_uid=?2 OR s.name=?2)"
+                                        " AND (?3 IS NULL OR o.destination=?3) AND o.created_at>=?4 AND"
+                                        " (?5=0 OR o.outbox_id<?5) ORDER BY o.outbox_id DESC LIMIT ?6",
+                         "tttiii", lvn_outbox_state_name(filter->state), filter->study_uid, filter->destination,
+                         filter->since_ms, filter->below_id,
+                         filter->limit == 0 ? (int64_t)LIST_LIMIT : (int64_t)filter->limit) &&
          collect_rows(index, statement, ret_rows, ret_count, err);
+}
+
+bool lvn_outbox_list(struct lvn_index *index, enum lvn_outbox_state state, size_t limit,
+                     struct lvn_outbox_row **ret_rows, size_t *ret_count, struct lvn_error *err) {
+  const struct lvn_outbox_filter filter = {.state = state, .limit = limit};
+  return lvn_outbox_list_filtered(index, &filter, ret_rows, ret_count, err);
 }
 
 /* Names of destinations, at most max_count. */

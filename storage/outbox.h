@@ -111,13 +111,31 @@ LVN_MUST_CHECK bool lvn_outbox_retry(struct lvn_index *index, int64_t outbox_id,
  * this destination. */
 LVN_MUST_CHECK bool lvn_outbox_retry_unsent(struct lvn_index *index, const char *destination, int64_t *ret_count,
                                             struct lvn_error *err);
+/* Operator: what waits for its next attempt is due now; what failed stays so. */
+LVN_MUST_CHECK bool lvn_outbox_wake(struct lvn_index *index, int64_t *ret_count, struct lvn_error *err);
+/* Operator: the results of a study's latest job that has some go to this destination, also what it was sent before.
+ * LVN_ERROR_DATA when there are none. What is being sent just now is not counted. */
+LVN_MUST_CHECK bool lvn_outbox_send_study(struct lvn_index *index, const char *study_uid, const char *destination,
+                                          int64_t now_ms, int64_t *ret_count, struct lvn_error *err);
 /* Rows in sending to a destination that nobody sends to are queued again, without an attempt. */
 LVN_MUST_CHECK bool lvn_outbox_sweep(struct lvn_index *index, const char *destination, int64_t not_before_ms,
                                      size_t *ret_swept, struct lvn_error *err);
 
 /* ---- looking ---- */
 
-/* Newest first; limit 0: 10000. lvn_free() the array. */
+struct lvn_outbox_filter {
+  enum lvn_outbox_state state;
+  const char *study_uid;   /* UID, or name as in logs; NULL: any */
+  const char *destination; /* NULL: any */
+  int64_t since_ms;        /* made then or later */
+  int64_t below_id;        /* 0: from the newest on */
+  size_t limit;            /* 0: 10000 */
+};
+/* Newest first. lvn_free() the array. */
+LVN_MUST_CHECK bool lvn_outbox_list_filtered(struct lvn_index *index, const struct lvn_outbox_filter *filter,
+                                             struct lvn_outbox_row **ret_rows, size_t *ret_count,
+                                             struct lvn_error *err);
+/* The same of one state. */
 LVN_MUST_CHECK bool lvn_outbox_list(struct lvn_index *index, enum lvn_outbox_state state, size_t limit,
                                     struct lvn_outbox_row **ret_rows, size_t *ret_count, struct lvn_error *err);
 /* Peers that have something due, or rows in sending, in order of name, at most max_count. */
@@ -137,6 +155,19 @@ struct lvn_outbox_counts {
 };
 LVN_MUST_CHECK bool lvn_outbox_count(struct lvn_index *index, struct lvn_outbox_counts *ret_counts,
                                      struct lvn_error *err);
+
+/* How it stands with one destination that something still has to go to, or could not be delivered to. */
+struct lvn_outbox_destination {
+  char name[LVN_DESTINATION_BYTES];
+  int64_t waiting;                              /* rows that are queued or being sent */
+  int64_t given_up;                             /* rows that failed */
+  int64_t attempts;                             /* the most that a waiting row has had in vain; 0: none was tried */
+  int64_t oldest_ms;                            /* creation of the oldest waiting row; 0: none */
+  char status_message[LVN_INDEX_MESSAGE_BYTES]; /* of the latest row that was tried in vain; empty: none was */
+};
+/* In order of name, at most max_count. */
+LVN_MUST_CHECK bool lvn_outbox_list_destinations(struct lvn_index *index, struct lvn_outbox_destination *ret_list,
+                                                 size_t max_count, size_t *ret_count, struct lvn_error *err);
 
 /* A result that a destination has. */
 struct lvn_outbox_sent {

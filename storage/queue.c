@@ -73,9 +73,9 @@ bool lvn_queue_list(struct lvn_index *index, const struct lvn_job_filter *filter
   bool row = true;
   if (!lvn_sql_prepare(index, &statement, err,
                        JOB_COLUMNS "WHERE (?1='' OR j.state=?1) AND (?2 IS NULL OR j.study_uid=?2 OR s.name=?2)"
-                                   " ORDER BY j.job_id DESC LIMIT ?3",
-                       "tti", lvn_job_state_name(filter->state), filter->study_uid,
-                       filter->limit == 0 ? (int64_t)LIST_LIMIT : (int64_t)filter->limit)) {
+                                   " AND j.wall_ms>=?3 AND (?4=0 OR j.job_id<?4) ORDER BY j.job_id DESC LIMIT ?5",
+                       "ttiii", lvn_job_state_name(filter->state), filter->study_uid, filter->since_ms,
+                       filter->below_id, filter->limit == 0 ? (int64_t)LIST_LIMIT : (int64_t)filter->limit)) {
     return false;
   }
   for (;;) {
@@ -452,4 +452,15 @@ bool lvn_queue_retry(struct lvn_index *index, int64_t job_id, struct lvn_error *
     return false;
   }
   return lvn_sql_scope_end(index, &scope, retry_job(index, job_id, err), err);
+}
+
+bool lvn_queue_wake(struct lvn_index *index, int64_t *ret_count, struct lvn_error *err) {
+  struct lvn_sql_scope scope;
+  if (!lvn_sql_scope_begin(index, &scope, err)) {
+    return false;
+  }
+  bool good =
+      lvn_sql_integer(index, ret_count, 0, err, "SELECT count(*) FROM job WHERE state='queued' AND not_before>0", "") &&
+      lvn_sql_run(index, err, "UPDATE job SET not_before=0 WHERE state='queued'", "");
+  return lvn_sql_scope_end(index, &scope, good, err);
 }

@@ -127,6 +127,9 @@ LVN_MUST_CHECK bool lvn_queue_postpone(struct lvn_index *index, int64_t job_id, 
 /* Operator: a failed job is queued again. */
 LVN_MUST_CHECK bool lvn_queue_retry(struct lvn_index *index, int64_t job_id, struct lvn_error *err);
 
+/* Operator: what waits for its next attempt is due now. */
+LVN_MUST_CHECK bool lvn_queue_wake(struct lvn_index *index, int64_t *ret_count, struct lvn_error *err);
+
 /* ---- looking ---- */
 
 /* LVN_ERROR_DATA when there is no such job. */
@@ -140,6 +143,8 @@ LVN_MUST_CHECK bool lvn_queue_predecessor(struct lvn_index *index, int64_t job_i
 struct lvn_job_filter {
   enum lvn_job_state state;
   const char *study_uid; /* UID, or name as in logs; NULL: any */
+  int64_t since_ms;      /* made then or later */
+  int64_t below_id;      /* 0: from the newest on */
   size_t limit;          /* 0: 10000 */
 };
 /* Newest first. lvn_free() the array. */

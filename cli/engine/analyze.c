@@ -140,6 +140,8 @@ int lvn_cli_analyze(int argc, char **argv) {
       .summary = "Analyse studies from files exactly as the node does, without network or daemon.",
       .details =
           "Exit status 0: every study was analysed; 1: one is waiting for a phase or ROI, was refused, or failed.",
+      .examples = "livervlm analyze --input study --output results\n"
+                  "livervlm analyze --input images --roi roi.dcm --output results --json",
       .options = options,
       .option_count = sizeof options / sizeof options[0]};
   int first = 0;

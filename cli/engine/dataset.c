@@ -44,6 +44,7 @@ static int dataset_phantom(int argc, char **argv) {
   const struct lvn_usage usage = {.command = "dataset phantom",
                                   .summary = "Make a data set of synthetic lesions by the node's own alignment and "
                                              "crop, without DICOM files.",
+                                  .examples = "livervlm dataset phantom --output set --count 40",
                                   .options = options,
                                   .option_count = sizeof options / sizeof options[0]};
   int first = 0;

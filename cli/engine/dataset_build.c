@@ -171,6 +171,7 @@ int lvn_cli_dataset_build(int argc, char **argv) {
           "Paths are meant from the list's folder on. Started again after an interruption it goes on. Keep the key,\n"
           "the list and the report at the site; the data set names patients by keyed digests alone.\n"
           "Exit status 2: the list is wrong, or rows were left out (the report says why); the rest is built.",
+      .examples = "livervlm dataset build --cases cases.csv --output set",
       .options = options,
       .option_count = sizeof options / sizeof options[0]};
   int first = 0;

@@ -139,6 +139,8 @@ int lvn_cli_dataset_show(int argc, char **argv) {
       .arguments = "DIR [DIR …]",
       .summary = "Say what data sets hold, together: classes, folds, doubles, leaks between folds.",
       .details = "Exit status 1: a patient is in two folds, a lesion is there twice, or an image under two patients.",
+      .examples = "livervlm dataset show set\n"
+                  "livervlm dataset show training test  do they share a patient?",
       .options = options,
       .option_count = sizeof options / sizeof options[0],
       .arguments_min = 1,

@@ -305,6 +305,7 @@ int lvn_cli_evaluate(int argc, char **argv) {
   const struct lvn_usage usage = {.command = "evaluate",
                                   .summary = "Measure a model on a data set: accuracy, recall, AUC with intervals, "
                                              "calibration, conformal sets, what mean HU alone would have said.",
+                                  .examples = "livervlm evaluate --dataset set --model package --output evaluation",
                                   .options = options,
                                   .option_count = sizeof options / sizeof options[0]};
   int first = 0;

@@ -228,6 +228,7 @@ int lvn_cli_model_compare(int argc, char **argv) {
       .arguments = "[RESULTS]",
       .summary = "Compare the stored answers of the shadow package with those that were sent, class by class.",
       .details = "RESULTS is a folder of jobs; without it, the node's own. The latest pair of models is compared.",
+      .examples = "livervlm model compare",
       .options = options,
       .option_count = sizeof options / sizeof options[0],
       .arguments_max = 1};

@@ -92,6 +92,7 @@ int lvn_cli_model_import(int argc, char **argv) {
                                   .arguments = "PKG",
                                   .summary = "Copy a package into the models' folder after its signature, every file "
                                              "and its test vectors were checked.",
+                                  .examples = "livervlm model import package",
                                   .options = options,
                                   .option_count = sizeof options / sizeof options[0],
                                   .arguments_min = 1,
@@ -183,6 +184,7 @@ int lvn_cli_model_promote(int argc, char **argv) {
           "The declared figures ([acceptance] of the recipe) are compared with those of the evaluation, on the\n"
           "locked test set where the configuration names one. The package before is kept for a rollback. A node\n"
           "whose model_package is the link `current` takes the new one before its next analysis.",
+      .examples = "livervlm model promote walk-1.0.0 --evaluation evaluation",
       .options = options,
       .option_count = sizeof options / sizeof options[0],
       .arguments_min = 1,

@@ -15,6 +15,7 @@ int lvn_cli_model_verify(int argc, char **argv) {
                                   .arguments = "PKG",
                                   .summary = "Check every file of a package against its manifest, run its test "
                                              "vectors, and check its signature where a key is given.",
+                                  .examples = "livervlm model verify package --key public.pem",
                                   .options = options,
                                   .option_count = 1,
                                   .arguments_min = 1,

@@ -23,6 +23,7 @@ static int embed(int argc, char **argv) {
   const struct lvn_usage usage = {.command = "text-encoder embed",
                                   .summary = "Embed the standard prompts: four classes by six phase orders, those that "
                                              "name fewer phases, and the four simple ones.",
+                                  .examples = "livervlm text-encoder embed --encoder encoder --output embedding",
                                   .options = options,
                                   .option_count = sizeof options / sizeof options[0]};
   int first = 0;
@@ -45,6 +46,7 @@ static int show(int argc, char **argv) {
   const struct lvn_usage usage = {.command = "text-encoder show",
                                   .arguments = "DIR",
                                   .summary = "Say what encoder a Hugging Face folder holds.",
+                                  .examples = "livervlm text-encoder show encoder",
                                   .arguments_min = 1,
                                   .arguments_max = 1};
   int first = 0;

@@ -165,6 +165,7 @@ int lvn_cli_text_encoder_fetch(int argc, char **argv) {
   const struct lvn_usage usage = {.command = "text-encoder fetch",
                                   .summary = "Fetch a text encoder at a pinned revision; a file whose SHA-256 is "
                                              "another than the one in this program is refused.",
+                                  .examples = "livervlm text-encoder fetch --output encoder",
                                   .options = options,
                                   .option_count = sizeof options / sizeof options[0]};
   int first = 0;

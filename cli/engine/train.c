@@ -217,6 +217,7 @@ int lvn_cli_train(int argc, char **argv) {
                                   .summary = "Train Liver-VLM on lesion crops and seal it as a model package. Needs "
                                              "--dataset and --output.",
                                   .details = details,
+                                  .examples = "livervlm train --dataset set --output package",
                                   .options = options,
                                   .option_count = sizeof options / sizeof options[0]};
   int first = 0;

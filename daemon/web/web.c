@@ -36,7 +36,7 @@ struct lvn_web {
   pthread_mutex_t mutex;  /* guards what follows */
   char *metrics;
   char problem[256];
-  char notice[1024];
+  char notice[LVN_WEB_NOTICE_BYTES];
   double published_at;
   char hosts[256]; /* written before the server starts */
 };
@@ -120,17 +120,17 @@ static enum MHD_Result reply(struct MHD_Connection *connection, unsigned status,
 }
 
 static enum MHD_Result reply_health(struct lvn_web *web, struct MHD_Connection *connection) {
-  char line[sizeof web->notice + 16] = "ok\n";
+  char line[sizeof web->problem + sizeof web->notice + 16];
   unsigned status = MHD_HTTP_OK;
   (void)pthread_mutex_lock(&web->mutex);
   if (lvn_clock_monotonic_seconds() - web->published_at > SILENCE_MAX_SECONDS) {
     (void)snprintf(line, sizeof line, "the pipeline does not answer\n");
     status = MHD_HTTP_SERVICE_UNAVAILABLE;
   } else if (web->problem[0] != '\0') {
-    (void)snprintf(line, sizeof line, "%s\n", web->problem);
+    (void)snprintf(line, sizeof line, "%s\n%s", web->problem, web->notice);
     status = MHD_HTTP_SERVICE_UNAVAILABLE;
-  } else if (web->notice[0] != '\0') {
-    (void)snprintf(line, sizeof line, "ok; %s\n", web->notice);
+  } else {
+    (void)snprintf(line, sizeof line, "ok\n%s", web->notice);
   }
   (void)pthread_mutex_unlock(&web->mutex);
   return reply(connection, status, "text/plain; charset=utf-8", line);

@@ -26,8 +26,11 @@ LVN_MUST_CHECK bool lvn_web_start(const char *address, uint16_t port, const char
 LVN_MUST_CHECK bool lvn_web_set_tls(struct lvn_web *web, const struct lvn_web_tls *tls, struct lvn_error *err);
 void lvn_web_stop(struct lvn_web *web); /* NULL is allowed */
 
+#define LVN_WEB_NOTICE_BYTES 8192
+
 /* What is shown from now on. `problem` NULL or empty: healthy; `notice` (NULL or empty: none) is what somebody should
- * look at although the node works. When nothing is published for 20 s, /health says so. */
+ * look at although the node works, in whole lines, which stand below the first. When nothing is published for 20 s,
+ * /health says so. */
 LVN_MUST_CHECK bool lvn_web_publish(struct lvn_web *web, const char *metrics_text, const char *problem,
                                     const char *notice, struct lvn_error *err);
 

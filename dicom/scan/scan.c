@@ -504,6 +504,8 @@ bool lvn_scan_dataset(const uint8_t *data, size_t bytes, bool complete, const ch
   struct lvn_scanner scanner;
   scanner.scan = &scan;
   scanner.sink = NULL;
+  scanner.texts = NULL;
+  scanner.text_count = 0;
   lvn_scan_stream_open_memory(&scanner.stream, data, bytes);
   if (!lvn_scan_begin(&scanner, transfer_syntax_uid, err) || !lvn_scan_elements(&scanner, complete, err)) {
     return false;

@@ -48,6 +48,16 @@ LVN_MUST_CHECK bool lvn_scan_dataset(const uint8_t *data, size_t bytes, bool com
  * file checked for structure. On LVN_ERROR_DATA, too, `ret_scan` holds what was found. */
 LVN_MUST_CHECK bool lvn_scan_file(const char *path, struct lvn_scan *ret_scan, struct lvn_error *err);
 
+/* A further top-level text, as its bytes stand in the file, trimmed and cut to fit: for a person who asks, not for
+ * deciding. Empty: absent, or longer than 1 KiB. */
+struct lvn_scan_text {
+  uint32_t tag; /* 0xGGGGEEEE; the caller sets it */
+  char value[LVN_UID_BYTES];
+};
+/* As lvn_scan_file(), and fills `texts`. */
+LVN_MUST_CHECK bool lvn_scan_file_texts(const char *path, struct lvn_scan_text *texts, size_t text_count,
+                                        struct lvn_scan *ret_scan, struct lvn_error *err);
+
 /* The VR of a standard element, two characters, or NULL. */
 typedef const char *(*lvn_scan_vr_of)(uint32_t tag);
 

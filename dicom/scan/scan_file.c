@@ -211,10 +211,20 @@ static bool scan_path(struct lvn_scanner *s, const char *path, struct lvn_error 
 }
 
 bool lvn_scan_file(const char *path, struct lvn_scan *ret_scan, struct lvn_error *err) {
+  return lvn_scan_file_texts(path, NULL, 0, ret_scan, err);
+}
+
+bool lvn_scan_file_texts(const char *path, struct lvn_scan_text *texts, size_t text_count, struct lvn_scan *ret_scan,
+                         struct lvn_error *err) {
   struct lvn_scanner scanner;
   *ret_scan = (struct lvn_scan){0};
   scanner.scan = ret_scan;
   scanner.sink = NULL;
+  scanner.texts = texts;
+  scanner.text_count = text_count;
+  for (size_t i = 0; i < text_count; i++) {
+    texts[i].value[0] = '\0';
+  }
   return scan_path(&scanner, path, err);
 }
 

@@ -54,8 +54,10 @@ struct lvn_scanner {
   /* A level of defined length that has just ended: a delimiter behind it is superfluous. */
   uint64_t closed_at;
   enum lvn_scan_level_kind closed_kind;
-  struct lvn_scan_sink *sink; /* NULL: nothing is copied */
-  size_t pixels_mark;         /* bytes of the mended copy up to the pixel data's end */
+  struct lvn_scan_sink *sink;  /* NULL: nothing is copied */
+  struct lvn_scan_text *texts; /* further values that somebody asked for */
+  size_t text_count;
+  size_t pixels_mark; /* bytes of the mended copy up to the pixel data's end */
 };
 
 struct lvn_scan_sink {

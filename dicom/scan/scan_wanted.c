@@ -56,9 +56,31 @@ static enum lvn_scan_take compare_wanted(struct lvn_scanner *s, size_t which, co
   return LVN_SCAN_TAKEN;
 }
 
+/* What a person asked for decides nothing, so whatever is wrong with it is left out. */
+static void take_texts(struct lvn_scanner *s, const struct lvn_scan_element *element) {
+  struct lvn_error ignored;
+  const uint8_t *value = NULL;
+  for (size_t i = 0; i < s->text_count; i++) {
+    struct lvn_scan_text *text = &s->texts[i];
+    if (text->tag == element->tag && text->value[0] == '\0' && element->length <= 1024 &&
+        lvn_scan_stream_peek(&s->stream, element->length, &value, &ignored) == LVN_SCAN_TAKEN) {
+      size_t length = element->length < sizeof text->value ? element->length : sizeof text->value - 1;
+      size_t start = 0;
+      while (length > 0 && (value[length - 1] == ' ' || value[length - 1] == '\0')) {
+        length--;
+      }
+      while (start < length && value[start] == ' ') {
+        start++;
+      }
+      (void)snprintf(text->value, sizeof text->value, "%.*s", (int)(length - start), (const char *)value + start);
+    }
+  }
+}
+
 /* A top-level value that is wanted, up to 1 KiB of it: LO of 64 characters takes 256 bytes in UTF-8. */
 enum lvn_scan_take lvn_scan_take_wanted(struct lvn_scanner *s, const struct lvn_scan_element *element,
                                         struct lvn_error *err) {
+  take_texts(s, element);
   for (size_t which = 0; which < WANTED_COUNT; which++) {
     const uint8_t *value = NULL;
     enum lvn_scan_take taken = LVN_SCAN_TAKEN;

@@ -12,6 +12,7 @@ void put_study(DcmItem &dataset, const struct lvn_write_study &study, const char
   put(dataset, DCM_PatientID, study.patient_id);
   put(dataset, DCM_PatientBirthDate, "");
   put(dataset, DCM_PatientSex, "");
+  put(dataset, DCM_QualityControlSubject, "YES");
   put(dataset, DCM_StudyInstanceUID, study.study_instance_uid);
   put(dataset, DCM_StudyID, study.study_id);
   put(dataset, DCM_StudyDate, study.study_date);

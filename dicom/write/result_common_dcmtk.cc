@@ -30,6 +30,7 @@ const struct copied_attribute copied[] = {
     {DCM_StudyID, copy_or_empty},
     {DCM_ReferringPhysicianName, copy_or_empty},
     {DCM_IssuerOfPatientID, copy_or_omit},
+    {DCM_QualityControlSubject, copy_or_omit},
     {DCM_PatientBirthTime, copy_or_omit},
     {DCM_StudyDescription, copy_or_omit},
     {DCM_PatientAge, copy_or_omit},

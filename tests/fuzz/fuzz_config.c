@@ -41,7 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (stream == NULL) {
     return 0;
   }
-  if (lvn_config_parse(stream, "fuzz", config, &err)) {
+  if (lvn_config_parse(stream, "fuzz", NULL, NULL, config, &err)) {
     use(config, defaults);
   }
   (void)fclose(stream);

@@ -70,8 +70,8 @@ ROOMS = {
     "daemon": BASE + ("base/tls", "config", "daemon/audit", "daemon/supervisor", "daemon/receiver", "daemon/pipeline", "daemon/worker"),
 }
 ROOMS["cli"] = IMAGE + ("base/tls", "config", "model/tensor", "model/text", "model/phantom", "model/network",
-                        "dicom/net/services", "dicom/write",
-                        "daemon/pipeline/control", "daemon/pipeline/rebuild")
+                        "dicom/scan", "dicom/net/services", "dicom/write",
+                        "daemon/pipeline/control", "daemon/pipeline/outbox", "daemon/pipeline/rebuild", "storage")
 ROOMS["cli/engine"] = tuple(room for room in ROOMS if not room.startswith("daemon"))
 
 # header pattern -> files that may include it

@@ -1,5 +1,6 @@
 """The command line: help on each command, one line and exit status 2 for a mistake."""
 
+import concurrent.futures
 import re
 import subprocess
 
@@ -44,6 +45,31 @@ def test_every_command_has_help_and_refuses_an_unknown_option():
         assert done.stdout.startswith(f"usage: livervlm {command}"), command
         assert done.stderr == "", command
         assert_refused(livervlm(command, "--no-such-option"), command)
+
+
+def helps():
+    """{words: help} of every command, and of the commands of commands of each one."""
+    first = {(command,): livervlm(command, "--help").stdout for command in commands()}
+    groups = {words: text for words, text in first.items() if f"livervlm {words[0]} COMMAND" in text}
+    members = [(*words, m) for words, text in groups.items() for m in re.findall(r"^  ([a-z]+)  +\S", text, re.M)]
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:  # most load libtorch
+        texts = pool.map(lambda words: livervlm(*words, "--help").stdout, members)
+    return {**{w: t for w, t in first.items() if w not in groups}, **dict(zip(members, texts))}
+
+
+def test_every_help_has_examples_whose_options_exist_and_fits_a_terminal():
+    found = helps()
+    assert len(found) > 25
+    for words, text in found.items():
+        head, _, examples = text.partition("\nExamples:\n")
+        own = [line for line in examples.splitlines() if line.startswith(f"  livervlm {' '.join(words)}")]
+        assert own, words
+        for line in own:
+            for option in re.findall(r" (--[a-z-]+)", line):
+                assert f"  {option}" in head, (words, line)
+            for name in head.partition("\n")[0].split(" [OPTION]")[0].split()[2:]:
+                assert not name.startswith("--") or name in line, (words, line)
+        assert max(len(line) for line in text.splitlines()) <= 120, words
 
 
 def test_unknown_command():

@@ -68,7 +68,12 @@ class Site:
         return study
 
     def rows(self, command):
-        return self.node.table(command)[command]
+        """Oldest first."""
+        return self.node.table(command)[command][::-1]
+
+    def attention(self, kind):
+        """The text of this kind of line in `livervlm status`; empty when there is none."""
+        return next((line["text"] for line in self.node.table("status")["attention"] if line["kind"] == kind), "")
 
     def study_is(self, state, seconds=60, index=0):
         harness.wait_until(lambda: len(self.rows("studies")) > index and self.rows("studies")[index]["state"] == state,
@@ -383,8 +388,8 @@ def test_a_clock_that_was_set_forward_removes_nothing(tmp_path):
         count = len(site.objects())
         clock.write_text(jump)
         harness.wait_until(lambda: "event=retention-waits" in site.node.log(), 90, "a word on the clock")
-        assert "the clock moved by +" in site.node.table("status")["retention"]
-        assert "retention" in site.node.cli("status").stdout
+        assert "the clock moved by +" in site.attention("retention")
+        assert "attention    the clock moved by +" in site.node.cli("status").stdout
         assert len(site.objects()) == count and "event=expired" not in site.node.log()
         site.node.stop()  # nor after a restart
         start_with_clock(site, jump, fake_monotonic=False)
@@ -405,6 +410,10 @@ def test_time_that_has_passed_removes_what_was_sent_and_what_waited(tmp_path):
         site.results_are_sent(2)
         clock.write_text("+35d")
         harness.wait_until(lambda: [s["state"] for s in site.rows("studies")] == ["collecting"], 60, "one study gone")
+        assert site.attention("expiry") == ""
+        clock.write_text("+948h")  # half a day before its end
+        harness.wait_until(lambda: site.attention("expiry").startswith("1 study without a result will be removed within 24 h"),
+                           30, "a word before it goes")
         clock.write_text("+45d")
         harness.wait_until(lambda: site.rows("studies") == [], 60, "the other gone")
         assert site.objects() == [] and "key=keep_waiting_days" in site.node.log()
@@ -417,9 +426,9 @@ def test_a_full_disk_is_announced_before_reception_stops(tmp_path):
                         overrides={"reception": {"spool_warning_bytes": 900000000000000}}).start()
     try:
         harness.wait_until(lambda: "event=disk-low" in node.log(), 60, "a warning")
-        assert "the disk runs full" in node.table("status")["disk"]
+        assert [line["kind"] for line in node.table("status")["attention"]] == ["disk"]
         with urllib.request.urlopen(f"http://127.0.0.1:{node.web_port}/health", timeout=10) as answer:
-            assert answer.status == 200 and b"ok; the disk runs full" in answer.read()
+            assert answer.status == 200 and answer.read().startswith(b"ok\nthe disk is filling up")
         for host in ("evil.example", f"evil.example:{node.web_port}", "127.0.0.1.evil.example"):
             request = urllib.request.Request(f"http://127.0.0.1:{node.web_port}/metrics", headers={"Host": host})
             with pytest.raises(urllib.error.HTTPError) as answer:

@@ -182,7 +182,7 @@ def test_statuses_of_the_pacs(small_site):
     small_site.pacs.status = lambda attempt: 0xC001
     small_site.send(small_site.study(405)[1])
     wait_until(lambda: small_site.states("outbound").count("failed") == 2, 30, "failures")
-    small_site.waits_for_health(200, "ok; 2 results could not be delivered")
+    small_site.waits_for_health(200, "ok\n2 results could not be delivered")
     assert "2 results could not be delivered" in small_site.node.cli("status").stdout
     small_site.pacs.reset()
     small_site.node.cli("retry", "--failed-outbound")

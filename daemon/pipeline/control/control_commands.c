@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "daemon/audit/audit.h"
+#include "daemon/pipeline/control/control_answer.h"
 #include "daemon/pipeline/rebuild/rebuild.h"
 #include "daemon/pipeline/rebuild/verify.h"
 #include "daemon/pipeline/shared/jobfile.h"
@@ -17,25 +18,8 @@
 
 #define LIST_LIMIT 1000U
 
-static json_t *refuse(const struct lvn_error *err) {
-  return json_pack("{s:b, s:s, s:s}", "ok", 0, "code", lvn_error_code_name(err->code), "error", err->message);
-}
-
 static json_t *agree(void) {
   return json_pack("{s:b}", "ok", 1);
-}
-
-static const char *text_of(const json_t *object, const char *key) {
-  return json_string_value(json_object_get(object, key));
-}
-
-static json_t *time_text(int64_t wall_ms) {
-  char text[LVN_TIME_TEXT_BYTES];
-  if (wall_ms <= 0) {
-    return json_null();
-  }
-  lvn_clock_format_utc(wall_ms, text);
-  return json_string(text);
 }
 
 static json_t *pack_studies(const struct lvn_index_counts *counts) {
@@ -76,13 +60,18 @@ static json_t *pack_workers(const struct lvn_scheduler *scheduler) {
   return array;
 }
 
-static bool has_destination(const struct lvn_config *config) {
-  for (size_t i = 0; i < config->peer_count; i++) {
-    if (config->peers[i].port != 0 && config->peers[i].host[0] != '\0') {
-      return true;
-    }
+static bool has_address(const struct lvn_config_peer *peer) {
+  return peer->port != 0 && peer->host[0] != '\0';
+}
+
+static json_t *pack_attention(const struct lvn_attention *attention) {
+  json_t *array = json_array();
+  for (size_t i = 0; i < attention->count; i++) {
+    const struct lvn_attention_line *line = &attention->lines[i];
+    (void)json_array_append_new(array, json_pack("{s:s, s:s, s:s}", "kind", lvn_attention_kind_name(line->kind),
+                                                 "subject", line->subject, "text", line->text));
   }
-  return false;
+  return array;
 }
 
 static json_t *answer_status(const struct lvn_control_needs *needs, const json_t *request) {
@@ -92,114 +81,23 @@ static json_t *answer_status(const struct lvn_control_needs *needs, const json_t
   struct lvn_outbox_counts outbox;
   int64_t jobs[LVN_JOB_STATES];
   uint64_t free_bytes = 0;
-  char undelivered[256];
-  char certificates[400];
-  if (!lvn_index_count(needs->index, &counts, &err) || !lvn_queue_count(needs->index, jobs, &err) ||
-      !lvn_outbox_count(needs->index, &outbox, &err) ||
-      !lvn_watch_describe_undelivered(needs->watch, undelivered, sizeof undelivered, &err) ||
+  LVN_AUTOFREE struct lvn_attention *attention = lvn_alloc(1, sizeof *attention, &err);
+  if (attention == NULL || !lvn_index_count(needs->index, &counts, &err) ||
+      !lvn_queue_count(needs->index, jobs, &err) || !lvn_outbox_count(needs->index, &outbox, &err) ||
+      !lvn_watch_list_attention(needs->watch, attention, &err) ||
       !lvn_file_free_bytes(needs->config->state_folder, &free_bytes, &err)) {
-    return refuse(&err);
+    return lvn_answer_refuse(&err);
   }
-  json_t *root = json_pack("{s:b, s:s, s:i, s:o, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:s}", "ok", 1, "ae_title",
-                           needs->config->ae_title, "port", (int)needs->config->port, "started",
-                           time_text(lvn_watch_get_started_ms(needs->watch)), "objects", (json_int_t)counts.objects,
-                           "free_bytes", (json_int_t)free_bytes, "studies", pack_studies(&counts), "jobs",
-                           pack_jobs(jobs), "outbound", pack_outbox(&outbox), "workers", pack_workers(needs->scheduler),
-                           "oldest_outbound", time_text(outbox.oldest_ms), "last_sent", time_text(outbox.last_sent_ms),
-                           "problem", needs->get_problem(needs->user_data));
-  (void)json_object_set_new(root, "retention", json_string(lvn_retention_get_remark(needs->retention)));
-  (void)json_object_set_new(root, "undelivered", json_string(undelivered));
-  (void)json_object_set_new(root, "disk", json_string(lvn_retention_get_disk_notice(needs->retention)));
-  lvn_watch_describe_certificates(needs->watch, certificates, sizeof certificates);
-  (void)json_object_set_new(root, "certificates", json_string(certificates));
-  char audit[256];
-  lvn_audit_describe(needs->config, audit, sizeof audit);
-  (void)json_object_set_new(root, "audit", json_string(audit));
+  json_t *root = json_pack(
+      "{s:b, s:s, s:i, s:o, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:s}", "ok", 1, "ae_title", needs->config->ae_title,
+      "port", (int)needs->config->port, "started", lvn_answer_time(lvn_watch_get_started_ms(needs->watch)), "objects",
+      (json_int_t)counts.objects, "free_bytes", (json_int_t)free_bytes, "studies", pack_studies(&counts), "jobs",
+      pack_jobs(jobs), "outbound", pack_outbox(&outbox), "workers", pack_workers(needs->scheduler), "oldest_outbound",
+      lvn_answer_time(outbox.oldest_ms), "last_sent", lvn_answer_time(outbox.last_sent_ms), "problem",
+      needs->get_problem(needs->user_data));
+  (void)json_object_set_new(root, "attention", pack_attention(attention));
   (void)json_object_set_new(root, "tls_port", json_integer(needs->config->tls_port));
-  (void)json_object_set_new(root, "has_destination", json_boolean(has_destination(needs->config)));
   return root;
-}
-
-static json_t *pack_study(const struct lvn_index_study *study) {
-  return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:b, s:s, s:o, s:o}", "name", study->name,
-                   "study_instance_uid", study->study_uid, "state", lvn_study_state_name(study->state),
-                   "status_message", study->status_message, "objects", (json_int_t)study->object_count, "ct_series",
-                   (json_int_t)study->ct_series_count, "rois", (json_int_t)study->roi_count, "revision",
-                   (json_int_t)study->revision, "job", (json_int_t)study->latest_job_id, "locked",
-                   (int)study->is_locked, "source", study->source_aet, "first_received",
-                   time_text(study->first_received_ms), "last_received", time_text(study->last_received_ms));
-}
-
-static json_t *answer_studies(const struct lvn_control_needs *needs, const json_t *request) {
-  struct lvn_error err;
-  LVN_AUTOFREE struct lvn_index_study *studies = NULL;
-  size_t count = 0;
-  const char *state = text_of(request, "state");
-  struct lvn_index_study_filter filter = {.study_uid = text_of(request, "study")};
-  if ((state != NULL && !lvn_study_state_parse(state, &filter.state, &err)) ||
-      !lvn_index_list_studies(needs->index, &filter, &studies, &count, &err)) {
-    return refuse(&err);
-  }
-  json_t *array = json_array();
-  for (size_t i = 0; i < count; i++) {
-    (void)json_array_append_new(array, pack_study(&studies[i]));
-  }
-  return json_pack("{s:b, s:o}", "ok", 1, "studies", array);
-}
-
-static json_t *answer_jobs(const struct lvn_control_needs *needs, const json_t *request) {
-  struct lvn_error err;
-  LVN_AUTOFREE struct lvn_job *jobs = NULL;
-  size_t count = 0;
-  const char *state = text_of(request, "state");
-  struct lvn_job_filter filter = {.study_uid = text_of(request, "study"), .limit = LIST_LIMIT};
-  if ((state != NULL && !lvn_job_state_parse(state, &filter.state, &err)) ||
-      !lvn_queue_list(needs->index, &filter, &jobs, &count, &err)) {
-    return refuse(&err);
-  }
-  json_t *array = json_array();
-  for (size_t i = 0; i < count; i++) {
-    const struct lvn_job *job = &jobs[i];
-    char folder[LVN_PATH_BYTES] = "";
-    if (!lvn_jobfile_folder(needs->config, job->job_id, folder, &err)) {
-      folder[0] = '\0';
-    }
-    (void)json_array_append_new(
-        array,
-        json_pack("{s:I, s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:o, s:o}", "job", (json_int_t)job->job_id,
-                  "study", job->study_name, "state", lvn_job_state_name(job->state), "outcome",
-                  lvn_job_outcome_name(job->outcome), "attempt", (json_int_t)job->attempt, "model", job->model_name,
-                  "version", job->model_version, "error_code", job->error_code, "error", job->error_text, "folder",
-                  folder, "started", time_text(job->started_ms), "finished", time_text(job->finished_ms)));
-  }
-  return json_pack("{s:b, s:o}", "ok", 1, "jobs", array);
-}
-
-static json_t *answer_outbound(const struct lvn_control_needs *needs, const json_t *request) {
-  struct lvn_error err;
-  LVN_AUTOFREE struct lvn_outbox_row *rows = NULL;
-  size_t count = 0;
-  const char *name = text_of(request, "state");
-  enum lvn_outbox_state state = LVN_OUTBOX_ANY;
-  if ((name != NULL && !lvn_outbox_state_parse(name, &state, &err)) ||
-      !lvn_outbox_list(needs->index, state, LIST_LIMIT, &rows, &count, &err)) {
-    return refuse(&err);
-  }
-  json_t *array = json_array();
-  for (size_t i = 0; i < count; i++) {
-    const struct lvn_outbox_row *row = &rows[i];
-    (void)json_array_append_new(
-        array,
-        json_pack("{s:I, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:I, s:s, s:o, s:o, s:o}", "outbound",
-                  (json_int_t)row->outbox_id, "job", (json_int_t)row->job_id, "study", row->study_name, "destination",
-                  row->destination, "state", lvn_outbox_state_name(row->state), "kind", lvn_outbox_kind_name(row->kind),
-                  "path", row->path, "sop_instance_uid", row->sop_instance_uid, "attempt", (json_int_t)row->attempt,
-                  "verdict", lvn_send_verdict_name(row->verdict), "status", (json_int_t)row->status, "status_message",
-                  row->status_message, "created", time_text(row->created_ms), "next_attempt",
-                  time_text(row->state == LVN_OUTBOX_QUEUED ? row->not_before_ms : 0), "sent",
-                  time_text(row->sent_ms)));
-  }
-  return json_pack("{s:b, s:o}", "ok", 1, "outbound", array);
 }
 
 /* A study given by UID or by its name in the log. */
@@ -240,31 +138,36 @@ static bool retry_study(const struct lvn_control_needs *needs, const char *name,
                     err);
 }
 
+static bool require_peer(const struct lvn_config *config, const char *name, struct lvn_error *err) {
+  return lvn_config_find_peer(config, name) != NULL ||
+         lvn_error_set(err, LVN_ERROR_USAGE, "there is no peer '%.64s'", name);
+}
+
 /* Whatever waits for this peer, or for any. */
-static bool retry_unsent(const struct lvn_control_needs *needs, const char *destination, json_int_t *ret_count,
+static bool retry_unsent(const struct lvn_control_needs *needs, const char *destination, int64_t *ret_count,
                          struct lvn_error *err) {
-  int64_t count = 0;
-  bool is_peer = destination == NULL;
-  for (size_t i = 0; i < needs->config->peer_count && !is_peer; i++) {
-    is_peer = strcmp(needs->config->peers[i].name, destination) == 0;
-  }
-  if (!is_peer) {
-    return lvn_error_set(err, LVN_ERROR_USAGE, "there is no peer '%.64s'", destination);
-  }
-  if (!lvn_outbox_retry_unsent(needs->index, destination, &count, err)) {
+  return (destination == NULL || require_peer(needs->config, destination, err)) &&
+         lvn_outbox_retry_unsent(needs->index, destination, ret_count, err);
+}
+
+/* What waits for its next attempt, analysis or transfer. */
+static bool wake(const struct lvn_control_needs *needs, int64_t *ret_count, struct lvn_error *err) {
+  int64_t jobs = 0;
+  int64_t sends = 0;
+  if (!lvn_queue_wake(needs->index, &jobs, err) || !lvn_outbox_wake(needs->index, &sends, err)) {
     return false;
   }
-  *ret_count = (json_int_t)count;
+  *ret_count = jobs + sends;
   return true;
 }
 
 static json_t *answer_retry(const struct lvn_control_needs *needs, const json_t *request) {
   struct lvn_error err;
-  const char *study = text_of(request, "study");
+  const char *study = lvn_answer_text(request, "study");
   const json_t *job = json_object_get(request, "job");
   const json_t *outbound = json_object_get(request, "outbound");
-  const char *to = text_of(request, "to");
-  json_int_t count = 1;
+  const char *to = lvn_answer_text(request, "to");
+  int64_t count = 1;
   bool good;
   if (study != NULL) {
     good = retry_study(needs, study, &err);
@@ -272,22 +175,48 @@ static json_t *answer_retry(const struct lvn_control_needs *needs, const json_t 
     good = lvn_queue_retry(needs->index, json_integer_value(job), &err);
   } else if (json_is_integer(outbound)) {
     good = lvn_outbox_retry(needs->index, json_integer_value(outbound), &err);
+  } else if (json_is_true(json_object_get(request, "now"))) {
+    good = wake(needs, &count, &err);
   } else if (json_is_true(json_object_get(request, "failed_outbound")) || to != NULL) {
     good = retry_unsent(needs, to, &count, &err);
   } else {
-    good = lvn_error_set(&err, LVN_ERROR_USAGE, "retry needs a study, a job, an outbound object or a peer");
+    good = lvn_error_set(&err, LVN_ERROR_USAGE, "retry needs a study, a job, an outbound object, a peer or now");
   }
-  return good ? json_pack("{s:b, s:I}", "ok", 1, "count", count) : refuse(&err);
+  return good ? json_pack("{s:b, s:I}", "ok", 1, "count", (json_int_t)count) : lvn_answer_refuse(&err);
+}
+
+static bool send_study(const struct lvn_control_needs *needs, const char *name, const char *to, int64_t *ret_count,
+                       struct lvn_error *err) {
+  struct lvn_index_study study = {0};
+  if (name == NULL || to == NULL) {
+    return lvn_error_set(err, LVN_ERROR_USAGE, "send needs a study and a peer");
+  }
+  if (!require_peer(needs->config, to, err) || !find_study(needs, name, &study, err)) {
+    return false;
+  }
+  if (!has_address(lvn_config_find_peer(needs->config, to))) {
+    return lvn_error_set(err, LVN_ERROR_USAGE, "peer '%.64s' has no host or no port: nothing can be sent to it", to);
+  }
+  return lvn_outbox_send_study(needs->index, study.study_uid, to, lvn_clock_wall_ms(), ret_count, err) ||
+         lvn_error_prefix(err, "study %s", study.name);
+}
+
+static json_t *answer_send(const struct lvn_control_needs *needs, const json_t *request) {
+  struct lvn_error err;
+  int64_t count = 0;
+  return send_study(needs, lvn_answer_text(request, "study"), lvn_answer_text(request, "to"), &count, &err)
+             ? json_pack("{s:b, s:I}", "ok", 1, "count", (json_int_t)count)
+             : lvn_answer_refuse(&err);
 }
 
 static json_t *answer_release(const struct lvn_control_needs *needs, const json_t *request) {
   struct lvn_error err;
-  const char *study = text_of(request, "study");
+  const char *study = lvn_answer_text(request, "study");
   if (study == NULL) {
     (void)lvn_error_set(&err, LVN_ERROR_USAGE, "release needs a study");
-    return refuse(&err);
+    return lvn_answer_refuse(&err);
   }
-  return lvn_index_study_release(needs->index, study, &err) ? agree() : refuse(&err);
+  return lvn_index_study_release(needs->index, study, &err) ? agree() : lvn_answer_refuse(&err);
 }
 
 /* The old index could not be opened again: the supervisor starts this role anew until it can. */
@@ -306,14 +235,14 @@ static json_t *answer_rebuild(const struct lvn_control_needs *needs, const json_
   struct lvn_rebuild_report report;
   if (lvn_scheduler_count_running(needs->scheduler) > 0 || lvn_outbox_count_busy(needs->outbox) > 0) {
     (void)lvn_error_set(&err, LVN_ERROR_CONFLICT, "an analysis or a send is running; ask again when it has ended");
-    return refuse(&err);
+    return lvn_answer_refuse(&err);
   }
   bool good = lvn_rebuild(needs->index, needs->objects, needs->config, &report, &err) &&
               needs->forget_index(needs->user_data, &err);
   if (!good) {
     lvn_log_error(LVN_LOG_ERROR, "rebuild-failed", &err, "action=old-index-kept");
     end_without_index(needs);
-    return refuse(&err);
+    return lvn_answer_refuse(&err);
   }
   lvn_log(LVN_LOG_NOTICE, "event=index-rebuilt objects=%zu unreadable=%zu jobs=%zu results=%zu", report.objects,
           report.unreadable, report.jobs, report.results);
@@ -325,13 +254,13 @@ static json_t *answer_rebuild(const struct lvn_control_needs *needs, const json_
 static json_t *answer_remove(const struct lvn_control_needs *needs, const json_t *request) {
   struct lvn_error err;
   struct lvn_index_study study;
-  const char *name = text_of(request, "study");
+  const char *name = lvn_answer_text(request, "study");
   if (name == NULL) {
     (void)lvn_error_set(&err, LVN_ERROR_USAGE, "remove needs a study");
-    return refuse(&err);
+    return lvn_answer_refuse(&err);
   }
   if (!lvn_retention_remove(needs->retention, name, json_is_true(json_object_get(request, "force")), &study, &err)) {
-    return refuse(&err);
+    return lvn_answer_refuse(&err);
   }
   return json_pack("{s:b, s:s, s:I}", "ok", 1, "study", study.name, "objects", (json_int_t)study.object_count);
 }
@@ -358,12 +287,12 @@ static json_t *answer_copy_index(const struct lvn_control_needs *needs, const js
   LVN_AUTOFREE struct lvn_outbox_row *rows = NULL;
   size_t count = 0;
   if (!lvn_path_join(path, needs->config->state_folder, LVN_VERIFY_COPY, &err)) {
-    return refuse(&err);
+    return lvn_answer_refuse(&err);
   }
   (void)unlink(path); /* an earlier one that was not taken away */
   if (!lvn_index_copy(needs->index, path, &err) ||
       !lvn_outbox_list(needs->index, LVN_OUTBOX_SENDING, LIST_LIMIT, &rows, &count, &err)) {
-    return refuse(&err);
+    return lvn_answer_refuse(&err);
   }
   struct lvn_scheduler_worker workers[LVN_SCHEDULER_WORKERS_MAX];
   size_t worker_count = lvn_scheduler_list_workers(needs->scheduler, workers);
@@ -387,15 +316,15 @@ static json_t *answer_inputs(const struct lvn_control_needs *needs, const json_t
   struct lvn_error err;
   LVN_AUTOFREE uint8_t *digests = NULL;
   size_t count = 0;
-  const char *name = text_of(request, "study");
+  const char *name = lvn_answer_text(request, "study");
   struct lvn_index_study study = {0};
   if (name == NULL) {
     (void)lvn_error_set(&err, LVN_ERROR_USAGE, "inputs needs a study");
-    return refuse(&err);
+    return lvn_answer_refuse(&err);
   }
   if (!find_study(needs, name, &study, &err) ||
       !lvn_index_study_inputs(needs->index, study.study_uid, &digests, &count, &err)) {
-    return refuse(&err);
+    return lvn_answer_refuse(&err);
   }
   json_t *paths = json_array();
   for (size_t i = 0; i < count; i++) {
@@ -411,17 +340,17 @@ json_t *lvn_commands_answer(const struct lvn_control_needs *needs, const json_t 
   static const struct {
     const char *name;
     json_t *(*answer)(const struct lvn_control_needs *needs, const json_t *request);
-  } commands[] = {{"status", answer_status}, {"studies", answer_studies},
-                  {"jobs", answer_jobs},     {"outbound", answer_outbound},
+  } commands[] = {{"status", answer_status}, {"studies", lvn_answer_studies},
+                  {"jobs", lvn_answer_jobs}, {"outbound", lvn_answer_outbound},
                   {"retry", answer_retry},   {"release", answer_release},
                   {"inputs", answer_inputs}, {"rebuild-index", answer_rebuild},
                   {"remove", answer_remove}, {"copy-index", answer_copy_index},
-                  {"fetch", answer_fetch}};
+                  {"send", answer_send},     {"fetch", answer_fetch}};
   struct lvn_error err;
-  const char *command = text_of(request, "command");
+  const char *command = lvn_answer_text(request, "command");
   if (command == NULL) {
     (void)lvn_error_set(&err, LVN_ERROR_USAGE, "a request is {\"command\": …}");
-    return refuse(&err);
+    return lvn_answer_refuse(&err);
   }
   for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
     if (strcmp(commands[i].name, command) == 0) {
@@ -429,5 +358,5 @@ json_t *lvn_commands_answer(const struct lvn_control_needs *needs, const json_t 
     }
   }
   (void)lvn_error_set(&err, LVN_ERROR_USAGE, "unknown command '%.40s'", command);
-  return refuse(&err);
+  return lvn_answer_refuse(&err);
 }

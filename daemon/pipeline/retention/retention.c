@@ -344,7 +344,7 @@ static void watch_disk(struct lvn_retention *retention) {
     return;
   }
   (void)snprintf(retention->disk_notice, sizeof retention->disk_notice,
-                 "the disk runs full: %.1f GiB are free; below %.1f GiB nothing more is received",
+                 "the disk is filling up: %.1f GiB are free; below %.1f GiB nothing more is received",
                  (double)free_bytes / 1073741824.0, (double)config->spool_low_water_bytes / 1073741824.0);
   if (retention->disk_warned_at > 0 && now - retention->disk_warned_at < DISK_WARNING_SECONDS) {
     return;

@@ -4,6 +4,7 @@
 
 #include "daemon/pipeline/ingest/ingest.h"
 #include "daemon/pipeline/scheduler/scheduler.h"
+#include "daemon/pipeline/watch/attention.h"
 #include "storage/outbox.h"
 #include "storage/queue.h"
 
@@ -12,6 +13,8 @@ extern "C" {
 #endif
 
 struct lvn_metrics {
+  const struct lvn_config *config;       /* borrowed, as is */
+  const struct lvn_attention *attention; /* this */
   struct lvn_index_counts index;
   int64_t jobs[LVN_JOB_STATES];
   struct lvn_outbox_counts outbox;

@@ -14,10 +14,10 @@
 
 #define PUBLISH_MS 1000
 #define MINUTE_MS 60000
+#define DAY_MS (INT64_C(24) * 3600 * 1000)
 #define EVENTS_PER_TICK 200U
 #define PROBLEM_BYTES 256
 #define CERTIFICATE_BYTES 400
-#define DAY_MS 86400000
 #define LOOK_MS 2000
 
 struct lvn_watch {
@@ -60,33 +60,6 @@ int64_t lvn_watch_get_started_ms(const struct lvn_watch *watch) {
   return watch->started_ms;
 }
 
-bool lvn_watch_describe_undelivered(const struct lvn_watch *watch, char *ret_text, size_t text_bytes,
-                                    struct lvn_error *err) {
-  struct lvn_outbox_counts counts;
-  if (!lvn_outbox_count(watch->needs.index, &counts, err)) {
-    return false;
-  }
-  int64_t count = counts.rows[LVN_OUTBOX_FAILED];
-  ret_text[0] = '\0';
-  if (count > 0) {
-    (void)snprintf(ret_text, text_bytes,
-                   "%" PRId64 " result%s could not be delivered (livervlm outbound --state failed says why,"
-                   " livervlm retry --failed-outbound sends again)",
-                   count, count == 1 ? "" : "s");
-  }
-  return true;
-}
-
-void lvn_watch_describe_certificates(const struct lvn_watch *watch, char *ret_text, size_t text_bytes) {
-  (void)watch;
-  struct lvn_tls *tls = lvn_tls_hold_current();
-  ret_text[0] = '\0';
-  if (tls != NULL) {
-    (void)lvn_tls_describe_end(tls, lvn_clock_wall_ms(), ret_text, text_bytes);
-  }
-  lvn_tls_release(tls);
-}
-
 /* Once a day, and as soon as it is another sentence. */
 static void warn_of_certificates(struct lvn_watch *watch, int64_t now_ms) {
   char text[CERTIFICATE_BYTES];
@@ -95,7 +68,7 @@ static void warn_of_certificates(struct lvn_watch *watch, int64_t now_ms) {
     return;
   }
   watch->next_look_ms = now_ms + LOOK_MS;
-  lvn_watch_describe_certificates(watch, text, sizeof text);
+  lvn_attention_describe_certificates(text, sizeof text);
   if (text[0] != '\0' && (strcmp(text, watch->certificates) != 0 || now_ms >= watch->next_certificates_ms)) {
     lvn_log(LVN_LOG_WARNING, "event=certificate-ends reason=%s", lvn_log_quote(quoted, sizeof quoted, text));
     watch->next_certificates_ms = now_ms + DAY_MS;
@@ -122,33 +95,43 @@ static void log_events(struct lvn_watch *watch) {
   }
 }
 
-/* Names, once, each study that has waited longer than it should: it passes this minute's window only once. */
-static void warn_of_waiting(struct lvn_watch *watch, int64_t now_ms) {
+/* Names, once, each study that passes a time in this minute: its last object came `age_ms` ago. */
+static void name_studies(const struct lvn_watch *watch, enum lvn_study_state state, int64_t age_ms, const char *event) {
   struct lvn_error err;
   LVN_AUTOFREE struct lvn_index_study *studies = NULL;
   size_t count = 0;
-  const struct lvn_index_study_filter filter = {.state = LVN_STUDY_COLLECTING};
-  int64_t limit_ms = now_ms - 1000 * (int64_t)watch->needs.config->wait_warning_seconds;
+  int64_t limit_ms = lvn_clock_wall_ms() - age_ms;
+  const struct lvn_index_study_filter filter = {
+      .state = state, .since_ms = limit_ms - MINUTE_MS + 1, .until_ms = limit_ms};
+  if (limit_ms <= MINUTE_MS) {
+    return;
+  }
   if (!lvn_index_list_studies(watch->needs.index, &filter, &studies, &count, &err)) {
     lvn_log_error(LVN_LOG_ERROR, "studies-unreadable", &err, "action=ignored");
     return;
   }
   for (size_t i = 0; i < count; i++) {
     char reason[LVN_INDEX_MESSAGE_BYTES + 64];
-    if (studies[i].last_received_ms <= limit_ms && studies[i].last_received_ms > limit_ms - MINUTE_MS) {
-      lvn_log(LVN_LOG_WARNING, "event=study-waits-long study=%s reason=%s", studies[i].name,
-              lvn_log_quote(reason, sizeof reason, studies[i].status_message));
-    }
+    lvn_log(LVN_LOG_WARNING, "event=%s study=%s reason=%s", event, studies[i].name,
+            lvn_log_quote(reason, sizeof reason, studies[i].status_message));
   }
 }
 
-static void find_problem(const struct lvn_watch *watch, const struct lvn_metrics *metrics,
-                         char ret_problem[PROBLEM_BYTES]) {
+static void warn_of_waiting(const struct lvn_watch *watch) {
+  const struct lvn_config *config = watch->needs.config;
+  static const enum lvn_study_state kept[] = {LVN_STUDY_COLLECTING, LVN_STUDY_FAILED, LVN_STUDY_REJECTED};
+  int64_t lead_ms = lvn_attention_expiry_lead_ms(config);
+  name_studies(watch, LVN_STUDY_COLLECTING, 1000 * (int64_t)config->wait_warning_seconds, "study-waits-long");
+  for (size_t i = 0; lead_ms > 0 && i < sizeof kept / sizeof kept[0]; i++) {
+    name_studies(watch, kept[i], (int64_t)config->keep_waiting_days * DAY_MS - lead_ms, "study-expires-soon");
+  }
+}
+
+static void find_problem(const struct lvn_watch *watch, uint64_t free_bytes, char ret_problem[PROBLEM_BYTES]) {
   (void)lvn_copy(ret_problem, PROBLEM_BYTES, watch->needs.get_problem(watch->needs.user_data));
-  if (ret_problem[0] == '\0' && metrics->free_bytes < watch->needs.config->spool_low_water_bytes) {
-    (void)snprintf(ret_problem, PROBLEM_BYTES, "only %" PRIu64 " MiB free for received objects",
-                   metrics->free_bytes >> 20);
-  } else if (ret_problem[0] == '\0' && metrics->scheduler.workers == 0 &&
+  if (ret_problem[0] == '\0' && free_bytes < watch->needs.config->spool_low_water_bytes) {
+    (void)snprintf(ret_problem, PROBLEM_BYTES, "only %" PRIu64 " MiB free for received objects", free_bytes >> 20);
+  } else if (ret_problem[0] == '\0' && lvn_scheduler_get_counts(watch->needs.scheduler).workers == 0 &&
              lvn_tick_now_ms() - watch->started_at_ms > MINUTE_MS) {
     (void)lvn_copy(ret_problem, PROBLEM_BYTES, "no analysis worker is connected");
   }
@@ -162,37 +145,57 @@ static int64_t get_certificate_end_ms(void) {
   return end_ms;
 }
 
+bool lvn_watch_list_attention(const struct lvn_watch *watch, struct lvn_attention *ret_attention,
+                              struct lvn_error *err) {
+  uint64_t free_bytes = 0;
+  char problem[PROBLEM_BYTES];
+  if (!lvn_file_free_bytes(watch->needs.config->state_folder, &free_bytes, err)) {
+    return false;
+  }
+  find_problem(watch, free_bytes, problem);
+  const struct lvn_attention_needs needs = {.config = watch->needs.config,
+                                            .index = watch->needs.index,
+                                            .retention = watch->needs.retention,
+                                            .problem = problem,
+                                            .now_ms = lvn_clock_wall_ms()};
+  return lvn_attention_list(&needs, ret_attention, err);
+}
+
+/* The problem decides over 200 or 503 and stands first; each other line follows. */
+static bool publish_texts(const struct lvn_watch *watch, const struct lvn_metrics *metrics, struct lvn_error *err) {
+  const struct lvn_attention *attention = metrics->attention;
+  const char *problem = "";
+  char notice[LVN_WEB_NOTICE_BYTES] = "";
+  size_t used = 0;
+  LVN_AUTOFREE char *text = lvn_metrics_text(metrics, err);
+  if (text == NULL) {
+    return false;
+  }
+  for (size_t i = 0; i < attention->count; i++) {
+    if (attention->lines[i].kind == LVN_ATTENTION_PROBLEM) {
+      problem = attention->lines[i].text;
+    } else if (used < sizeof notice) {
+      used += (size_t)snprintf(notice + used, sizeof notice - used, "%s\n", attention->lines[i].text);
+    }
+  }
+  return lvn_web_publish(watch->needs.web, text, problem, notice, err);
+}
+
 static bool publish(const struct lvn_watch *watch, struct lvn_error *err) {
   const struct lvn_watch_needs *needs = &watch->needs;
-  const char *disk_notice = lvn_retention_get_disk_notice(needs->retention);
-  struct lvn_metrics metrics = {.ingest = lvn_ingest_get_counts(needs->ingest),
+  LVN_AUTOFREE struct lvn_attention *attention = lvn_alloc(1, sizeof *attention, err);
+  struct lvn_metrics metrics = {.config = needs->config,
+                                .attention = attention,
+                                .ingest = lvn_ingest_get_counts(needs->ingest),
                                 .scheduler = lvn_scheduler_get_counts(needs->scheduler),
                                 .settle = lvn_assembly_get_stage(needs->assembly),
                                 .send = lvn_outbox_get_stage(needs->outbox),
                                 .certificate_end_ms = get_certificate_end_ms(),
                                 .started_ms = watch->started_ms};
-  char problem[PROBLEM_BYTES];
-  char undelivered[256];
-  char certificates[CERTIFICATE_BYTES];
-  char notice[1024] = "";
-  if (!lvn_index_count(needs->index, &metrics.index, err) || !lvn_queue_count(needs->index, metrics.jobs, err) ||
-      !lvn_outbox_count(needs->index, &metrics.outbox, err) ||
-      !lvn_file_free_bytes(needs->config->state_folder, &metrics.free_bytes, err) ||
-      !lvn_watch_describe_undelivered(watch, undelivered, sizeof undelivered, err)) {
-    return false;
-  }
-  LVN_AUTOFREE char *text = lvn_metrics_text(&metrics, err);
-  if (text == NULL) {
-    return false;
-  }
-  find_problem(watch, &metrics, problem);
-  lvn_watch_describe_certificates(watch, certificates, sizeof certificates);
-  const char *parts[] = {undelivered, disk_notice, certificates};
-  for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
-    const size_t used = strlen(notice);
-    (void)snprintf(notice + used, sizeof notice - used, "%s%s", used > 0 && parts[i][0] != '\0' ? "; " : "", parts[i]);
-  }
-  return lvn_web_publish(needs->web, text, problem, notice, err);
+  return attention != NULL && lvn_index_count(needs->index, &metrics.index, err) &&
+         lvn_queue_count(needs->index, metrics.jobs, err) && lvn_outbox_count(needs->index, &metrics.outbox, err) &&
+         lvn_file_free_bytes(needs->config->state_folder, &metrics.free_bytes, err) &&
+         lvn_watch_list_attention(watch, attention, err) && publish_texts(watch, &metrics, err);
 }
 
 int64_t lvn_watch_tick(struct lvn_watch *watch, int64_t now_ms) {
@@ -200,7 +203,7 @@ int64_t lvn_watch_tick(struct lvn_watch *watch, int64_t now_ms) {
   watch->due_ms = LVN_TICK_NEVER;
   log_events(watch);
   if (now_ms >= watch->next_minute_ms) {
-    warn_of_waiting(watch, lvn_clock_wall_ms());
+    warn_of_waiting(watch);
     watch->next_minute_ms = now_ms + MINUTE_MS;
   }
   warn_of_certificates(watch, now_ms);

@@ -9,6 +9,7 @@
 #include "daemon/pipeline/outbox/outbox.h"
 #include "daemon/pipeline/retention/retention.h"
 #include "daemon/pipeline/scheduler/scheduler.h"
+#include "daemon/pipeline/watch/attention.h"
 #include "daemon/web/web.h"
 #include "storage/index.h"
 
@@ -37,11 +38,9 @@ int64_t lvn_watch_tick(struct lvn_watch *watch, int64_t now_ms);
 LVN_MUST_CHECK bool lvn_watch_forget(struct lvn_watch *watch, struct lvn_error *err);
 
 int64_t lvn_watch_get_started_ms(const struct lvn_watch *watch); /* wall clock */
-/* One line about a certificate that ends soon or has ended, empty when there is none. */
-void lvn_watch_describe_certificates(const struct lvn_watch *watch, char *ret_text, size_t text_bytes);
-/* One line about the results that were given up, empty when there are none. */
-LVN_MUST_CHECK bool lvn_watch_describe_undelivered(const struct lvn_watch *watch, char *ret_text, size_t text_bytes,
-                                                   struct lvn_error *err);
+/* What an administrator should know now. */
+LVN_MUST_CHECK bool lvn_watch_list_attention(const struct lvn_watch *watch, struct lvn_attention *ret_attention,
+                                             struct lvn_error *err);
 
 #ifdef __cplusplus
 }

@@ -46,6 +46,24 @@ bool propose_all(T_ASC_Parameters *parameters, const lvn_association_offer *offe
   return true;
 }
 
+// What a reason of PS3.8 9.3.4 means for whoever set the peers up; nullptr: nothing beyond its own words.
+const char *plain_rejection(T_ASC_RejectParametersReason reason) {
+  switch (reason) {
+  case ASC_REASON_SU_CALLINGAETITLENOTRECOGNIZED:
+    return "it does not know this node's AE title: enter it there";
+  case ASC_REASON_SU_CALLEDAETITLENOTRECOGNIZED:
+    return "that is not its AE title: correct aet of the peer";
+  case ASC_REASON_SU_NOREASON:
+    return "it gives no reason; its log may: does it know this node's AE title and address?";
+  case ASC_REASON_SP_PRES_TEMPORARYCONGESTION:
+    return "it is busy";
+  case ASC_REASON_SP_PRES_LOCALLIMITEXCEEDED:
+    return "it has as many associations open as it allows";
+  default:
+    return nullptr;
+  }
+}
+
 bool explain_rejection(const lvn_association_target &target, T_ASC_Parameters *parameters, lvn_error *err) {
   T_ASC_RejectParameters rejection;
   (void)ASC_getRejectParameters(parameters, &rejection);
@@ -53,6 +71,9 @@ bool explain_rejection(const lvn_association_target &target, T_ASC_Parameters *p
   ASC_printRejectParameters(text, &rejection);
   for (char &c : text) {
     c = c == '\n' ? ' ' : c;
+  }
+  if (const char *plain = plain_rejection(rejection.reason)) {
+    text = OFString(plain) + " (" + text + ")";
   }
   // A transient rejection is a busy peer: worth another try.
   const bool transient = rejection.result == ASC_RESULT_REJECTEDTRANSIENT;

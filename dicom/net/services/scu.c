@@ -93,6 +93,21 @@ bool lvn_scu_echo(struct lvn_scu *scu, struct lvn_error *err) {
                        (unsigned)response.command.status);
 }
 
+/* Those that this node sends, as a peer's setup names them; of others the UID. */
+static const char *name_class(const char *sop_class_uid) {
+  static const struct {
+    const char *uid;
+    const char *name;
+  } classes[] = {{"1.2.840.10008.5.1.4.1.1.88.34", "Comprehensive 3D SR (1.2.840.10008.5.1.4.1.1.88.34)"},
+                 {"1.2.840.10008.5.1.4.1.1.7", "Secondary Capture (1.2.840.10008.5.1.4.1.1.7)"}};
+  for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++) {
+    if (strcmp(classes[i].uid, sop_class_uid) == 0) {
+      return classes[i].name;
+    }
+  }
+  return sop_class_uid;
+}
+
 /* The file's own coding, or one that it can be encoded in. */
 static const struct lvn_association_context *find_context(const struct lvn_scu *scu, const char *sop_class_uid,
                                                           const char *syntax) {
@@ -128,8 +143,9 @@ bool lvn_scu_store(struct lvn_scu *scu, const struct lvn_scu_file *file, uint16_
   }
   const struct lvn_association_context *context = find_context(scu, file->sop_class_uid, scan.transfer_syntax_uid);
   if (context == NULL) {
-    return lvn_error_set(err, LVN_ERROR_DATA, "the peer accepts no presentation context for SOP class %s",
-                         file->sop_class_uid);
+    return lvn_error_set(err, LVN_ERROR_DATA,
+                         "the peer does not take %s: enable that storage class there (no presentation context)",
+                         name_class(file->sop_class_uid));
   }
   (void)lvn_copy(request.sop_class_uid, sizeof request.sop_class_uid, file->sop_class_uid);
   (void)lvn_copy(request.sop_instance_uid, sizeof request.sop_instance_uid, scan.sop_instance_uid);

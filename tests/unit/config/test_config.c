@@ -16,7 +16,7 @@ static bool parse(const char *text, struct lvn_config *config, struct lvn_error 
   FILE *stream = fmemopen((void *)(uintptr_t)text, strlen(text), "r");
   bool done = false;
   assert_non_null(stream);
-  done = lvn_config_parse(stream, "a.ini", config, err);
+  done = lvn_config_parse(stream, "a.ini", NULL, NULL, config, err);
   (void)fclose(stream);
   return done;
 }
@@ -160,7 +160,7 @@ static void test_config__warns_of_what_will_not_serve(void **state) {
             &config, &err));
   assert_int_equal(lvn_config_warn(&config, collect, all), 4);
   assert_non_null(strstr(all, "model_package: there is no '/no-such/package'"));
-  assert_non_null(strstr(all, "state_folder: there is no '/no-such'"));
+  assert_non_null(strstr(all, "state_folder: there is no folder '/no-such'"));
   assert_non_null(strstr(all, "web_address: "));
   assert_non_null(strstr(all, "peer \"A\": addresses: '10.1.2.21/24'"));
   assert_true(parse("[node]\nstate_folder = /tmp\n[analysis]\nmodel_package = /tmp\n", &config, &err));
@@ -278,6 +278,70 @@ static void test_config__destinations(void **state) {
   assert_int_equal(lvn_config_get_destinations(&config, &config.peers[1], to), 1);
   assert_string_equal(to[0]->name, "CT1");
   assert_int_equal(lvn_config_get_destinations(&config, NULL, to), 1);
+}
+
+#define MISTAKES_BYTES 4096
+static void collect_mistake(void *user_data, const char *text) {
+  char *mistakes = user_data;
+  size_t used = strlen(mistakes);
+  (void)snprintf(mistakes + used, MISTAKES_BYTES - used, "%s\n", text);
+}
+
+static void test_config__all_mistakes_at_once(void **state) {
+  static const char text[] = "[node]\nae_titel = A\nport = 0\nno key here\n[recepton]\nidle_seconds = 5\n"
+                             "[reception]\nspool_low_water_bytes = 1G\nspool_reserve_bytes = 2G\n"
+                             "[peer \"A\"]\naet = A\nhost = 10.0.0.1\nport = 104\nmay_send = perhaps\n"
+                             "[peer \"B\"]\naet = B\nhost = 10.0.0.2\nport = 104\n";
+  char mistakes[MISTAKES_BYTES] = "";
+  struct lvn_config config;
+  struct lvn_error err = {0};
+  (void)state;
+  FILE *stream = fmemopen((void *)(uintptr_t)text, sizeof text - 1, "r");
+  assert_non_null(stream);
+  assert_false(lvn_config_parse(stream, "a.ini", collect_mistake, mistakes, &config, &err));
+  (void)fclose(stream);
+  assert_memory_equal(mistakes, err.message, strlen(err.message)); /* the first one */
+  static const char *const expected[] = {"a.ini:2: unknown key 'ae_titel' in section [node]; did you mean ae_title\n",
+                                         "a.ini:3: ", "a.ini:4: neither",
+                                         "a.ini:5: unknown section [recepton]; did you mean reception\n", "a.ini:14: "};
+  const char *at = mistakes;
+  for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
+    assert_memory_equal(at, expected[i], strlen(expected[i]));
+    at = strchr(at, '\n') + 1;
+  }
+  assert_string_equal(at, ""); /* what follows from a mistake is none */
+}
+
+static void test_config__one_mistake_of_each_rule_and_peer(void **state) {
+  static const char text[] = "[reception]\nidle_seconds = 50\ntotal_seconds = 40\nother_classes = none\n"
+                             "[peer \"A\"]\nhost = 10.0.0.1\n[peer \"B\"]\naet = B\nhost = 10.0.0.2\n"
+                             "[peer \"C\"]\naet = C\nhost = 10.0.0.3\nport = 104\n";
+  char mistakes[MISTAKES_BYTES] = "";
+  struct lvn_config config;
+  struct lvn_error err = {0};
+  (void)state;
+  FILE *stream = fmemopen((void *)(uintptr_t)text, sizeof text - 1, "r");
+  assert_non_null(stream);
+  assert_false(lvn_config_parse(stream, "a.ini", collect_mistake, mistakes, &config, &err));
+  (void)fclose(stream);
+  assert_non_null(strstr(mistakes, "a.ini:3: [reception] total_seconds"));
+  assert_non_null(strstr(mistakes, "a.ini:4: [reception] other_classes"));
+  assert_non_null(strstr(mistakes, "a.ini:5: peer \"A\": aet is missing"));
+  assert_non_null(strstr(mistakes, "a.ini:7: peer \"B\": its results would go to"));
+  assert_null(strstr(mistakes, "peer \"C\""));
+}
+
+static void test_config__limits_name_their_line(void **state) {
+  struct lvn_config config;
+  struct lvn_error err = {0};
+  (void)state;
+  assert_false(
+      parse("[reception]\nspool_low_water_bytes = 1G\nidle_seconds = 5\nspool_reserve_bytes = 2G\n", &config, &err));
+  assert_memory_equal(err.message, "a.ini:4: [reception] spool_low_water_bytes", 42);
+  assert_false(parse("[alerts]\nalert_mail = ops@example.org, -oQ/tmp\n", &config, &err));
+  assert_memory_equal(err.message, "a.ini:2: [alerts] alert_mail: '-oQ/tmp' is no mail address", 59);
+  assert_false(parse("[alerts]\nalert_command = notify me\n", &config, &err));
+  assert_memory_equal(err.message, "a.ini:2: [alerts] alert_command: 'notify me' is no absolute path", 64);
 }
 
 static char *read_sample(size_t *ret_bytes) {
@@ -415,6 +479,9 @@ int main(void) {
       cmocka_unit_test(test_config__networks),
       cmocka_unit_test(test_config__destinations),
       cmocka_unit_test(test_config__sample),
+      cmocka_unit_test(test_config__all_mistakes_at_once),
+      cmocka_unit_test(test_config__one_mistake_of_each_rule_and_peer),
+      cmocka_unit_test(test_config__limits_name_their_line),
       cmocka_unit_test(test_config__print_names_every_key),
       cmocka_unit_test(test_config__changes),
       cmocka_unit_test(test_config__load_reports_the_file),

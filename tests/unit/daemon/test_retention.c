@@ -197,7 +197,7 @@ static void test_retention__warns_of_a_disk_that_runs_full(void **state) {
   assert_string_equal(lvn_retention_get_disk_notice(retention), "");
   config.spool_warning_bytes = UINT64_MAX;
   look();
-  assert_non_null(strstr(lvn_retention_get_disk_notice(retention), "the disk runs full"));
+  assert_non_null(strstr(lvn_retention_get_disk_notice(retention), "the disk is filling up"));
   config.spool_warning_bytes = 1;
   look();
   assert_string_equal(lvn_retention_get_disk_notice(retention), "");

@@ -54,14 +54,14 @@ static void test_web__pages(void **state) {
   assert_non_null(strstr(answer, "livervlm_objects 7"));
   ask("GET /health HTTP/1.0\r\n\r\n", answer, sizeof answer);
   assert_non_null(strstr(answer, " 200 "));
-  assert_true(lvn_web_publish(web, "", "disk nearly full", "2 results are missing", &err));
+  assert_true(lvn_web_publish(web, "", "disk nearly full", "2 results are missing\n", &err));
   ask("GET /health HTTP/1.0\r\n\r\n", answer, sizeof answer);
   assert_non_null(strstr(answer, " 503 "));
   assert_non_null(strstr(answer, "disk nearly full"));
-  assert_true(lvn_web_publish(web, "", "", "2 results are missing", &err));
+  assert_true(lvn_web_publish(web, "", "", "2 results are missing\n", &err));
   ask("GET /health HTTP/1.0\r\n\r\n", answer, sizeof answer);
   assert_non_null(strstr(answer, " 200 "));
-  assert_non_null(strstr(answer, "ok; 2 results are missing"));
+  assert_non_null(strstr(answer, "ok\n2 results are missing\n"));
   ask("GET /etc/passwd HTTP/1.0\r\n\r\n", answer, sizeof answer);
   assert_non_null(strstr(answer, " 404 "));
   ask("DELETE /metrics HTTP/1.0\r\n\r\n", answer, sizeof answer);
