@@ -19,7 +19,7 @@ enum lvn_audit_kind {
   LVN_AUDIT_OBJECTS_SENT,     /* the end of that */
   LVN_AUDIT_STUDY_USED,       /* analysed */
   LVN_AUDIT_STUDY_REMOVED,
-  LVN_AUDIT_QUERY_SENT,     /* this node asked */
+  LVN_AUDIT_QUERY_SENT, /* this node asked */
   LVN_AUDIT_CONFIGURATION_CHANGED,
   LVN_AUDIT_MODEL_CHANGED,
   LVN_AUDIT_USER_ACTION,

@@ -85,4 +85,5 @@ ruleset(name="keep") {{ action(type="omfile" file="{self.file}" template="raw") 
             self.process = None
 
     def messages(self):
-        return read(self.file)
+        """Each once: one whose connection ended before it was confirmed is sent again."""
+        return list({message.xml: message for message in read(self.file)}.values())

@@ -35,7 +35,7 @@ class Hospital:
         self.echo_port = harness.free_port()
         self.overrides = {
             "node": {"tls_port": self.tls_port},
-            "reception": {"negotiate_seconds": 5, "max_associations": 256},
+            "reception": {"negotiate_seconds": 30, "max_associations": 256},
             "tls": {"certificate": self.node_pair.certificate, "private_key": self.node_pair.key,
                     "trusted_certificates": self.authority.certificate},
             "web": {"web_tls": "on"},
@@ -135,10 +135,16 @@ def test_half_open_handshakes_delay_nobody(hospital):
     held = [socket.create_connection(("127.0.0.1", hospital.tls_port)) for _ in range(50)]
     for number, connection in enumerate(held):  # some of them in the middle of a ClientHello
         connection.sendall(b"\x16\x03\x01\x02\x00\x01"[:number % 7])
-    started = time.monotonic()
-    assert hospital.echo(hospital.scanner).returncode == 0
-    assert time.monotonic() - started < 1
+    seconds = []
+    while len(seconds) < 5 and min(seconds, default=9) >= 1:  # a busy machine is not the node's fault
+        started = time.monotonic()
+        assert hospital.echo(hospital.scanner).returncode == 0
+        seconds.append(time.monotonic() - started)
+    assert min(seconds) < 1, seconds
     for connection in held:
+        connection.setblocking(False)
+        with pytest.raises(BlockingIOError):  # it was held all the time
+            connection.recv(1)
         connection.close()
 
 
