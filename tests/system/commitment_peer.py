@@ -59,6 +59,7 @@ class Archive:
         self.port = port or harness.free_port()
         self.stored, self.requests, self.answers = [], [], []
         self.by_association = {}
+        self.has_lost = False
         self.server = None
 
     def start(self):
@@ -140,7 +141,8 @@ def lying(archive, transaction, references):
 
 def forgetful(archive, transaction, references):
     """The first time it has lost what it acknowledged."""
-    if len(archive.answers) == 0:
+    is_first, archive.has_lost = not archive.has_lost, True
+    if is_first:
         archive.report(transaction, references[1:], [(*references[0], 0x0112)])
     else:
         archive.report(transaction, references)

@@ -13,7 +13,7 @@ import pytest
 from pydicom.uid import generate_uid
 
 CT_CLASS = "1.2.840.10008.5.1.4.1.1.2"
-QUICK = {"commitment_seconds": 3, "commitment_stay_seconds": 1, "commitment_attempts_max": 2, "retry_first_seconds": 1,
+QUICK = {"commitment_seconds": 60, "commitment_stay_seconds": 1, "commitment_attempts_max": 2, "retry_first_seconds": 1,
          "retry_max_seconds": 2, "connect_seconds": 5}
 
 
@@ -77,7 +77,7 @@ class Site:
         """All of it is sent once more, to an archive of another mood."""
         for memory in (self.archive.stored, self.archive.requests, self.archive.answers):
             memory.clear()
-        self.archive.behave, self.archive.status = behave, status
+        self.archive.behave, self.archive.status, self.archive.has_lost = behave, status, False
         for row in self.rows("archive"):
             self.node.cli("retry", "--outbound", row["outbound"])
         harness.wait_until(lambda: self.archive.requests, 30, "a request")
@@ -112,15 +112,17 @@ def test_what_an_archive_promises_is_committed(behave, site):
 
 @pytest.mark.parametrize("behave", [commitment_peer.silent, commitment_peer.lying], ids=lambda f: f.__name__)
 def test_what_is_not_promised_ends_as_failed_and_says_so(behave, site):
+    site.configure(commitment_seconds=2)
     site.again(behave)
     site.reach("failed")
-    assert all(row["status_message"].startswith("stored, but not committed: ") for row in site.rows("archive"))
+    assert all("stored, but not committed: " in row["status_message"] for row in site.rows("archive"))
     assert len({transaction for transaction, _ in site.archive.requests}) >= 2
     refused = site.node.cli("study", "remove", site.node.table("studies")["studies"][0]["name"], check=False)
     assert refused.returncode != 0, "a study whose results nobody has promised stays"
 
 
 def test_a_request_that_is_refused_is_repeated_and_then_failed(site):
+    site.configure(commitment_seconds=60)
     site.again(commitment_peer.silent, status=0x0110)
     site.reach("failed")
     assert all("0x0110" in row["status_message"] for row in site.rows("archive"))
@@ -129,7 +131,6 @@ def test_a_request_that_is_refused_is_repeated_and_then_failed(site):
 
 
 def test_reports_that_mean_nothing_are_answered_and_change_nothing(site):
-    site.configure(commitment_seconds=60)
     site.again(commitment_peer.silent)
     site.reach("sent")
     rows = len(site.rows("archive"))
@@ -231,6 +232,8 @@ def results_under_fire(study, folder, study_count, destinations, seconds, seed):
                 break
             assert time.monotonic() < until, f"{[(r['state'], r['status_message']) for r in open_rows]}"
             time.sleep(dice.uniform(0.5, 1.5))
+            if not rows:
+                continue  # nothing to promise yet: an analysis that is killed would only take longer
             if dice.random() < 0.3:
                 archive.stop()
                 time.sleep(dice.uniform(0.1, 1.0))
@@ -252,7 +255,7 @@ def results_under_fire(study, folder, study_count, destinations, seconds, seed):
 
 
 def test_results_are_committed_or_plainly_failed_whatever_dies(study, tmp_path):
-    found = results_under_fire(study, tmp_path, 1, 4, 90, 5)
+    found = results_under_fire(study, tmp_path, 1, 4, 240, 5)
     assert len(found) >= 8 and set(found) <= {"committed", "failed"}
     assert found.count("committed") >= len(found) - 2
 
