@@ -326,6 +326,7 @@ def test_a_study_is_removed_with_what_was_made_of_it(tmp_path):
         listed.write_text(json.dumps({"at_ms": 4102444800000, "objects": [p.name[:64] for p in kept], "jobs": [1]}))
         site.node.start()
         harness.wait_until(lambda: not listed.exists(), 90, "the list worked off")
+        harness.wait_until(lambda: site.node.cli("status", check=False).returncode == 0, 60, "the pipeline")
         assert site.objects() == [] and site.rows("studies") == [] and site.faults() == []
     finally:
         site.stop()
