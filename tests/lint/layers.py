@@ -18,6 +18,7 @@ MODULES = tuple(f"daemon/pipeline/{name}" for name in ("ingest", "assembly", "sc
 ROOMS = {
     "base": (),
     "base/loop": BASE,
+    "base/http": BASE,
     "config": BASE,
     "storage": BASE,
     "model/image": BASE,
@@ -41,6 +42,7 @@ ROOMS = {
     "dicom/net/association": BASE + ("dicom/scan", "dicom/net/transport"),
     "dicom/net/dimse": BASE + ("dicom/net/association",),
     "dicom/net/services": BASE + ("dicom/scan", "dicom/load", "dicom/net/dimse"),
+    "dicom/web": BASE + ("base/http",),
     "dicom/read": IMAGE + ("dicom/scan", "dicom/load"),
     "dicom/write": IMAGE + ("dicom/scan", "dicom/load", "analysis/findings"),
     "analysis": IMAGE + ("model/tensor", "model/draw", "model/registration", "model/network", "dicom/scan",
@@ -51,11 +53,11 @@ ROOMS = {
     "daemon/receiver": LOOP + ("config", "storage", "dicom/scan", "dicom/net/association", "dicom/net/dimse",
                                "dicom/net/services"),
     "daemon/supervisor": LOOP + ("config",),
-    "daemon/pipeline/shared": STORE + ("dicom/scan",),
+    "daemon/pipeline/shared": STORE + ("base/http", "dicom/scan"),
     "daemon/pipeline/ingest": MODULE,
     "daemon/pipeline/assembly": MODULE,
     "daemon/pipeline/scheduler": MODULE + ("base/loop", "dicom/scan"),
-    "daemon/pipeline/outbox": MODULE + ("base/loop", "dicom/net/services"),
+    "daemon/pipeline/outbox": MODULE + ("base/loop", "base/http", "dicom/net/services", "dicom/web"),
     "daemon/pipeline/fetch": MODULE,
     "daemon/pipeline/retention": MODULE,
     "daemon/pipeline/rebuild": MODULE + ("daemon/pipeline/retention",),
@@ -68,7 +70,8 @@ ROOMS = {
 }
 ROOMS["cli"] = IMAGE + ("config", "model/tensor", "model/text", "model/phantom", "model/network",
                         "dicom/net/services", "dicom/write",
-                        "daemon/pipeline/control", "daemon/pipeline/rebuild")
+                        "daemon/pipeline/control", "daemon/pipeline/rebuild", "daemon/pipeline/shared",
+                        "base/http", "dicom/web")
 ROOMS["cli/engine"] = tuple(room for room in ROOMS if not room.startswith("daemon"))
 
 # header pattern -> files that may include it
@@ -76,8 +79,8 @@ GUARDED = (
     (r"dcmtk/", r"^dicom/.*_dcmtk\.(cc|hh)$", "DCMTK belongs in dicom/**/*_dcmtk.cc"),
     (r"(torch|ATen|c10)/", r"^(model/.*_torch\.(cc|hh)|cmake/torch_pch\.cc)$", "torch belongs in model/**/*_torch.cc"),
     (r"sqlite3\.h$", r"^storage/", "SQLite belongs in storage/"),
-    (r"openssl/", r"^(base/sha256\.c|model/network/|model/train/|cli/engine/|analysis/dataset/pseudonym\.c)",
-     "OpenSSL belongs in base/sha256.c, the model package's signature and pseudonyms"),
+    (r"openssl/", r"^(base/sha256\.c|base/http/hmac\.c|model/network/|model/train/|cli/engine/|analysis/dataset/pseudonym\.c)",
+     "OpenSSL belongs in base/sha256.c, base/http/hmac.c, the model package's signature and pseudonyms"),
     (r"csv\.h$", r"^analysis/dataset/", "libcsv belongs in analysis/dataset"),
     (r"zip\.h$", r"^model/tensor/", "libzip belongs in model/tensor"),
     (r"ini\.h$", r"^(config/|model/(train|experiment|phantom)/)",
@@ -86,7 +89,8 @@ GUARDED = (
     (r"cairo", r"^(analysis/|model/(draw|report)/)", "Cairo belongs in analysis/, model/draw and model/report"),
     (r"gsl/", r"^model/stats/", "GSL belongs in model/stats"),
     (r"systemd/", r"^(base/loop|daemon/supervisor)/", "libsystemd belongs in base/loop and the supervisor"),
-    (r"curl/", r"^cli/engine/", "curl belongs in cli/engine/"),
+    (r"curl/", r"^(base/http|cli/engine)/", "curl belongs in base/http/ and cli/engine/"),
+    (r"expat\.h$", r"^dicom/web/", "expat belongs in dicom/web/"),
 )
 BASE_MAY = re.compile(r"^(openssl/\w+\.h|[a-z0-9_]+\.h|(sys|arpa|netinet|net|linux)/[a-z0-9_]+\.h|[a-z_]+)$")
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
@@ -201,6 +205,7 @@ SELF_TEST.update({
     "daemon/worker/i.c": "#include <cairo/cairo.h>\n",
     "model/evaluation/j.c": "#include <gsl/gsl_cdf.h>\n",
     "daemon/pipeline/k.c": "#include <curl/curl.h>\n",
+    "storage/k.c": "#include <expat.h>\n",
     "daemon/worker/l.c": "#include <systemd/sd-event.h>\n",
     "base/l.c": "#include <poppler/glib.h>\n",
     "dicom/net/services/m.h": '#include "scan.h"\n',
