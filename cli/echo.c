@@ -1,32 +1,49 @@
-/* livervlm echo: C-ECHO to the configured peers, from this machine, under the node's own AE title. */
+/* livervlm echo: C-ECHO, or a search by QIDO-RS, to the configured peers, from this machine, as the node would. */
 #include "base/clock.h"
 #include "base/memory.h"
 #include "cli/commands.h"
 #include "cli/operate.h"
 #include "cli/options.h"
 #include "config/config.h"
+#include "daemon/pipeline/shared/web_server.h"
 #include "dicom/net/services/scu.h"
+#include "dicom/web/qido.h"
 
 #include <stdio.h>
 #include <string.h>
 
-static bool echo_peer(const struct lvn_config *config, const struct lvn_config_peer *peer) {
-  struct lvn_error err = {0};
+static bool echo_dimse(const struct lvn_config *config, const struct lvn_config_peer *peer, struct lvn_error *err) {
   struct lvn_scu *scu = NULL;
-  double start = lvn_clock_monotonic_seconds();
   const struct lvn_scu_peer address = {.host = peer->host,
                                        .port = peer->port,
                                        .called_aet = peer->aet,
                                        .calling_aet = config->ae_title,
                                        .connect_seconds = config->connect_seconds,
                                        .dimse_seconds = config->dimse_seconds};
-  bool good = lvn_scu_open(&address, NULL, 0, &scu, &err) && lvn_scu_echo(scu, &err);
+  bool good = lvn_scu_open(&address, NULL, 0, &scu, err) && lvn_scu_echo(scu, err);
   lvn_scu_close(scu);
+  return good;
+}
+
+static bool echo_dicomweb(const struct lvn_config *config, const struct lvn_config_peer *peer, struct lvn_error *err) {
+  struct lvn_http *http = NULL;
+  const struct lvn_http_server server = lvn_web_server_of_peer(peer, config->connect_seconds, config->dimse_seconds);
+  bool good = lvn_http_open(&server, &http, err) && lvn_qido_echo(http, err);
+  lvn_http_close(http);
+  return good;
+}
+
+static bool echo_peer(const struct lvn_config *config, const struct lvn_config_peer *peer) {
+  struct lvn_error err = {0};
+  const bool is_web = lvn_config_is_dicomweb(peer);
+  double start = lvn_clock_monotonic_seconds();
+  bool good = is_web ? echo_dicomweb(config, peer, &err) : echo_dimse(config, peer, &err);
   if (good) {
-    (void)printf("%s: answered in %.0f ms\n", peer->name, 1000.0 * (lvn_clock_monotonic_seconds() - start));
+    (void)printf("%s: answered in %.0f ms%s\n", peer->name, 1000.0 * (lvn_clock_monotonic_seconds() - start),
+                 is_web ? " (QIDO-RS)" : "");
   } else {
-    /* The message begins with the AE title, which most peers are named by. */
-    const bool is_named = strcmp(peer->name, peer->aet) == 0;
+    /* The message of DIMSE begins with the AE title, which most peers are named by. */
+    const bool is_named = !is_web && strcmp(peer->name, peer->aet) == 0;
     (void)fprintf(stderr, "livervlm echo: %s%s%s\n", is_named ? "" : peer->name, is_named ? "" : ": ", err.message);
   }
   return good;
@@ -37,20 +54,20 @@ static int echo_all(const struct lvn_usage *usage, const struct lvn_config *conf
   size_t asked = 0;
   for (int i = 0; i < count; i++) {
     const struct lvn_config_peer *peer = lvn_config_find_peer(config, names[i]);
-    if (peer == NULL || peer->port == 0) {
-      return lvn_options_complain(usage, "the configuration has no peer '%s' with a port", names[i]);
+    if (peer == NULL || !lvn_config_is_reachable(peer)) {
+      return lvn_options_complain(usage, "the configuration has no peer '%s' with a port or a url", names[i]);
     }
     good = echo_peer(config, peer) && good;
     asked++;
   }
   for (size_t i = 0; count == 0 && i < config->peer_count; i++) {
-    if (config->peers[i].port != 0) {
+    if (lvn_config_is_reachable(&config->peers[i])) {
       good = echo_peer(config, &config->peers[i]) && good;
       asked++;
     }
   }
   if (asked == 0) {
-    return lvn_options_complain(usage, "the configuration has no peer with a port");
+    return lvn_options_complain(usage, "the configuration has no peer with a port or a url");
   }
   return good ? LVN_EXIT_OK : LVN_EXIT_FAILED;
 }
@@ -65,8 +82,8 @@ int lvn_cli_echo(int argc, char **argv) {
   };
   const struct lvn_usage usage = {.command = "echo",
                                   .arguments = "[PEER]…",
-                                  .summary = "Ask peers of the configuration (all with a port, or those named) whether "
-                                             "they answer a C-ECHO.",
+                                  .summary = "Ask peers of the configuration (all with a port or a url, or those "
+                                             "named) whether they answer a C-ECHO, or a search by QIDO-RS.",
                                   .options = options,
                                   .option_count = sizeof options / sizeof options[0],
                                   .arguments_max = LVN_CONFIG_PEERS_MAX};

@@ -54,12 +54,47 @@ static bool check_list(const struct lvn_config *config, const struct lvn_config_
   return true;
 }
 
+static bool check_web(const struct lvn_config_peer *peer, struct lvn_error *err) {
+  const bool has_login = peer->user[0] != '\0' || peer->token_file[0] != '\0';
+  if (lvn_config_is_dicomweb(peer) && peer->url[0] == '\0') {
+    return lvn_error_set(err, LVN_ERROR_USAGE, "peer \"%s\": protocol = dicomweb, but url is missing", peer->name);
+  }
+  if (has_login && !lvn_config_is_private_url(peer->url)) {
+    return lvn_error_set(err, LVN_ERROR_USAGE, "peer \"%s\": a login needs https (or a server on this machine)",
+                         peer->name);
+  }
+  if (peer->user[0] != '\0' && (peer->password_file[0] == '\0' || peer->token_file[0] != '\0')) {
+    return lvn_error_set(err, LVN_ERROR_USAGE, "peer \"%s\": user goes with password_file, and without token_file",
+                         peer->name);
+  }
+  if (peer->https_key[0] != '\0' && peer->https_certificate[0] == '\0') {
+    return lvn_error_set(err, LVN_ERROR_USAGE, "peer \"%s\": https_key without https_certificate", peer->name);
+  }
+  return true;
+}
+
+static bool check_webhook(const struct lvn_config_webhook *webhook, struct lvn_error *err) {
+  if (webhook->url[0] == '\0' || webhook->secret_file[0] == '\0') {
+    return lvn_error_set(err, LVN_ERROR_USAGE, "webhook \"%s\": %s is missing", webhook->name,
+                         webhook->url[0] == '\0' ? "url" : "secret_file");
+  }
+  if ((webhook->token_file[0] != '\0' || webhook->include_identity) && !lvn_config_is_private_url(webhook->url)) {
+    return lvn_error_set(err, LVN_ERROR_USAGE, "webhook \"%s\": %s needs https (or a server on this machine)",
+                         webhook->name, webhook->include_identity ? "include_identity" : "token_file");
+  }
+  return true;
+}
+
 static bool check_peer(const struct lvn_config *config, const struct lvn_config_peer *peer, struct lvn_error *err) {
   const struct lvn_config_peer *destinations[LVN_CONFIG_PEERS_MAX];
   struct lvn_config_network networks[LVN_CONFIG_NETWORKS_MAX];
   size_t count = 0;
-  if (peer->aet[0] == '\0') {
-    return lvn_error_set(err, LVN_ERROR_USAGE, "peer \"%s\": aet is missing", peer->name);
+  if (peer->aet[0] == '\0' && (peer->may_send || !lvn_config_is_dicomweb(peer))) {
+    return lvn_error_set(err, LVN_ERROR_USAGE, "peer \"%s\": aet is missing%s", peer->name,
+                         lvn_config_is_dicomweb(peer) ? " (one that never calls this node: may_send = no)" : "");
+  }
+  if (!check_web(peer, err)) {
+    return false;
   }
   if (peer->host[0] == '\0' && peer->port != 0) {
     return lvn_error_set(err, LVN_ERROR_USAGE, "peer \"%s\": port without host", peer->name);
@@ -73,7 +108,7 @@ static bool check_peer(const struct lvn_config *config, const struct lvn_config_
   if (!check_list(config, peer, err)) {
     return false;
   }
-  if (peer->receives_results && (peer->host[0] == '\0' || peer->port == 0)) {
+  if (peer->receives_results && !lvn_config_is_reachable(peer)) {
     return lvn_error_set(err, LVN_ERROR_USAGE, "peer \"%s\": receives_results, but host or port is missing",
                          peer->name);
   }
@@ -82,7 +117,7 @@ static bool check_peer(const struct lvn_config *config, const struct lvn_config_
   }
   count = lvn_config_get_destinations(config, peer, destinations);
   for (size_t i = 0; i < count; i++) {
-    if (destinations[i]->host[0] == '\0' || destinations[i]->port == 0) {
+    if (!lvn_config_is_reachable(destinations[i])) {
       return lvn_error_set(err, LVN_ERROR_USAGE,
                            "peer \"%s\": its results would go to \"%s\", which has no host or no port; set them, or "
                            "results_to, or receives_results = yes at another peer",
@@ -152,8 +187,8 @@ static bool check_classes(const struct lvn_config *config, struct lvn_error *err
   return true;
 }
 
-bool lvn_config_check(const struct lvn_config *config, const unsigned *peer_lines, unsigned *ret_line,
-                      struct lvn_error *err) {
+bool lvn_config_check(const struct lvn_config *config, const unsigned *peer_lines, const unsigned *webhook_lines,
+                      unsigned *ret_line, struct lvn_error *err) {
   *ret_line = 0;
   if (!check_limits(config, err) || !check_classes(config, err)) {
     return false;
@@ -168,6 +203,12 @@ bool lvn_config_check(const struct lvn_config *config, const unsigned *peer_line
         return lvn_error_set(err, LVN_ERROR_USAGE, "peer \"%s\": same AE title and address as peer \"%s\" (line %u)",
                              config->peers[i].name, config->peers[j].name, peer_lines[j]);
       }
+    }
+  }
+  for (size_t i = 0; i < config->webhook_count; i++) {
+    *ret_line = webhook_lines[i];
+    if (!check_webhook(&config->webhooks[i], err)) {
+      return false;
     }
   }
   return true;

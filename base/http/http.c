@@ -56,16 +56,15 @@ static void start_curl(void) {
 
 /* ---- secrets ---- */
 
-static void wipe(char **text) {
-  if (*text != NULL) {
-    explicit_bzero(*text, strlen(*text));
-    lvn_free(*text);
-    *text = NULL;
+void lvn_http_forget_secret(char *secret) {
+  if (secret != NULL) {
+    explicit_bzero(secret, strlen(secret));
+    lvn_free(secret);
   }
 }
 
 /* The first line. Only its owner may read the file, or root's group, as packages install such files. */
-static bool read_secret(const char *path, char **ret_secret, struct lvn_error *err) {
+bool lvn_http_read_secret(const char *path, char **ret_secret, struct lvn_error *err) {
   LVN_AUTOCLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
   struct stat status;
   if (fd < 0 || fstat(fd, &status) != 0) {
@@ -83,7 +82,7 @@ static bool read_secret(const char *path, char **ret_secret, struct lvn_error *e
   text[count > 0 ? count : 0] = '\0';
   text[strcspn(text, "\r\n")] = '\0';
   if (count <= 0 || text[0] == '\0' || strlen(text) == LVN_HTTP_SECRET_BYTES - 1) {
-    wipe(&text);
+    lvn_http_forget_secret(text);
     return lvn_error_set(err, LVN_ERROR_USAGE, "the secret '%s' is empty, or not one line", path);
   }
   *ret_secret = text;
@@ -95,8 +94,8 @@ static bool is_given(const char *text) {
 }
 
 static bool read_secrets(struct lvn_http *http, const struct lvn_http_server *server, struct lvn_error *err) {
-  return (!is_given(server->password_file) || read_secret(server->password_file, &http->password, err)) &&
-         (!is_given(server->token_file) || read_secret(server->token_file, &http->token, err));
+  return (!is_given(server->password_file) || lvn_http_read_secret(server->password_file, &http->password, err)) &&
+         (!is_given(server->token_file) || lvn_http_read_secret(server->token_file, &http->token, err));
 }
 
 /* ---- what libcurl calls ---- */
@@ -327,8 +326,8 @@ bool lvn_http_open(const struct lvn_http_server *server, struct lvn_http **ret_h
 void lvn_http_close(struct lvn_http *http) {
   if (http != NULL) {
     curl_easy_cleanup(http->curl);
-    wipe(&http->password);
-    wipe(&http->token);
+    lvn_http_forget_secret(http->password);
+    lvn_http_forget_secret(http->token);
     lvn_free(http);
   }
 }

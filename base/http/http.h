@@ -78,6 +78,11 @@ void lvn_http_answer_clear(struct lvn_http_answer *answer);
 /* Of the last request: did its last byte leave? Then the server may have done it, whatever came back. */
 bool lvn_http_was_sent(const struct lvn_http *http);
 
+/* The first line of a file that nobody else may read, as lvn_http_open() reads its secrets. Wiped and freed by
+ * lvn_http_forget_secret(), which takes NULL too. */
+LVN_MUST_CHECK bool lvn_http_read_secret(const char *path, char **ret_secret, struct lvn_error *err);
+void lvn_http_forget_secret(char *secret);
+
 /* Is `content_type` of this media type, whatever parameters it has? */
 bool lvn_http_is_type(const char *content_type, const char *media_type);
 /* The value of a parameter of a header's value ("boundary" of a Content-Type), unquoted. */

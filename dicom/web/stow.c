@@ -126,15 +126,14 @@ bool lvn_stow_store(struct lvn_http *http, const struct lvn_stow_object *object,
   char content_type[160];
   char begin[256];
   char end[BOUNDARY_BYTES + 16];
-  const char *syntax = object->transfer_syntax_uid == NULL ? "" : object->transfer_syntax_uid;
   *ret_answer = (struct lvn_stow_answer){.retry_after_seconds = -1};
   if (!make_boundary(boundary, err)) {
     return false;
   }
   (void)snprintf(content_type, sizeof content_type, "multipart/related; type=\"application/dicom\"; boundary=%s",
                  boundary);
-  int begin_bytes = snprintf(begin, sizeof begin, "--%s\r\nContent-Type: application/dicom%s%s\r\n\r\n", boundary,
-                             syntax[0] == '\0' ? "" : ";transfer-syntax=", syntax);
+  /* No transfer-syntax parameter: the file says it, and servers refuse a type that is not just application/dicom. */
+  int begin_bytes = snprintf(begin, sizeof begin, "--%s\r\nContent-Type: application/dicom\r\n\r\n", boundary);
   int end_bytes = snprintf(end, sizeof end, "\r\n--%s--\r\n", boundary);
   const struct lvn_http_request request = {.method = "POST",
                                            .path = "studies",

@@ -13,7 +13,6 @@ extern "C" {
 struct lvn_stow_object { /* borrowed */
   const char *path;      /* a Part 10 file; streamed */
   const char *sop_instance_uid;
-  const char *transfer_syntax_uid; /* NULL or empty: not said */
 };
 
 enum lvn_stow_outcome {

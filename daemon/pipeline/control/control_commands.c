@@ -77,7 +77,7 @@ static json_t *pack_workers(const struct lvn_scheduler *scheduler) {
 
 static bool has_destination(const struct lvn_config *config) {
   for (size_t i = 0; i < config->peer_count; i++) {
-    if (config->peers[i].port != 0 && config->peers[i].host[0] != '\0') {
+    if (lvn_config_is_reachable(&config->peers[i])) {
       return true;
     }
   }

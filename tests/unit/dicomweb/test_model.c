@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -131,15 +132,14 @@ static void test_model__what_is_none_is_refused(void **state) {
 }
 
 static void test_model__deep_xml_is_refused(void **state) {
-  char body[20000] = "<NativeDicomModel>";
+  static char body[20000];
+  int length = snprintf(body, sizeof body, "<NativeDicomModel>");
   (void)state;
-  for (int i = 0; i < 100; i++) {
-    (void)strcat(body, "<DicomAttribute tag=\"00081198\" vr=\"SQ\"><Item>");
+  for (int i = 0; i < 200; i++) {
+    length += snprintf(body + length, sizeof body - (size_t)length, "%s",
+                       i < 100 ? "<DicomAttribute tag=\"00081198\" vr=\"SQ\"><Item>" : "</Item></DicomAttribute>");
   }
-  for (int i = 0; i < 100; i++) {
-    (void)strcat(body, "</Item></DicomAttribute>");
-  }
-  (void)strcat(body, "</NativeDicomModel>");
+  (void)snprintf(body + length, sizeof body - (size_t)length, "</NativeDicomModel>");
   assert_null(parse("application/dicom+xml", body));
 }
 

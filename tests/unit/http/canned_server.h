@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/memory.h"
 #include "tests/unit/scratch.h"
 
 struct canned {
@@ -101,14 +102,14 @@ static inline void canned_stop(void) {
 static inline char *canned_request(size_t number) {
   struct lvn_error err;
   char path[SCRATCH_BYTES + 32];
-  uint8_t *data = NULL;
+  LVN_AUTOFREE uint8_t *data = NULL;
   size_t bytes = 0;
   (void)snprintf(path, sizeof path, "%s/request-%zu", canned_folder, number);
   for (int i = 0; i < 100 && !lvn_file_exists(path); i++) {
     lvn_clock_sleep_seconds(0.02);
   }
   assert_true(lvn_file_read(path, 8U << 20, &data, &bytes, &err));
-  return (char *)data;
+  return lvn_strdup((const char *)data, &err);
 }
 
 #endif
