@@ -316,3 +316,20 @@ bool lvn_outbox_next_sent(struct lvn_index *index, int64_t after_id, int64_t *re
                          " AND outbox_id>?1",
                          "i", after_id);
 }
+
+bool lvn_outbox_list_old_events(struct lvn_index *index, int64_t sent_before_ms, int64_t ended_before_ms,
+                                struct lvn_outbox_row **ret_rows, size_t *ret_count, struct lvn_error *err) {
+  LVN_AUTOSTATEMENT sqlite3_stmt *statement = NULL;
+  return lvn_sql_prepare(index, &statement, err,
+                         OUTBOX_COLUMNS "WHERE o.kind='event' AND (o.state='sent' AND o.created_at<?1 OR o.state IN"
+                                        " ('sent','failed','cancelled') AND o.created_at<?2) LIMIT 1000",
+                         "ii", sent_before_ms, ended_before_ms) &&
+         collect_rows(index, statement, ret_rows, ret_count, err);
+}
+
+bool lvn_outbox_remove_event(struct lvn_index *index, int64_t outbox_id, struct lvn_error *err) {
+  return lvn_sql_run(index, err,
+                     "DELETE FROM outbox WHERE outbox_id=?1 AND kind='event' AND state IN"
+                     " ('sent','failed','cancelled')",
+                     "i", outbox_id);
+}

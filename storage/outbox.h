@@ -152,6 +152,33 @@ LVN_MUST_CHECK bool lvn_outbox_get_sent(struct lvn_index *index, int64_t outbox_
 LVN_MUST_CHECK bool lvn_outbox_next_sent(struct lvn_index *index, int64_t after_id, int64_t *ret_outbox_id,
                                          struct lvn_error *err);
 
+/* ---- events about deliveries, and their own end ---- */
+
+/* How the results of a job stand with one destination. */
+struct lvn_outbox_delivery {
+  int64_t event_id; /* of the event log: the latest change that was asked for */
+  int64_t job_id;
+  char study_uid[LVN_UID_BYTES];
+  char study_name[LVN_INDEX_STUDY_NAME_BYTES];
+  char destination[LVN_DESTINATION_BYTES];
+  int64_t delivered; /* objects in this state */
+  int64_t failed;
+  int64_t pending;
+  char status_message[LVN_INDEX_MESSAGE_BYTES]; /* of one that failed */
+};
+/* Of which an object was sent or given up by an event after after_id and up to last_id, oldest first. lvn_free() the
+ * array. */
+LVN_MUST_CHECK bool lvn_outbox_list_deliveries(struct lvn_index *index, int64_t after_id, int64_t last_id, size_t limit,
+                                               struct lvn_outbox_delivery **ret_deliveries, size_t *ret_count,
+                                               struct lvn_error *err);
+/* Rows of events that were sent and made before sent_before_ms, or that otherwise ended and were made before
+ * ended_before_ms; at most 1000. lvn_free() the array. */
+LVN_MUST_CHECK bool lvn_outbox_list_old_events(struct lvn_index *index, int64_t sent_before_ms, int64_t ended_before_ms,
+                                               struct lvn_outbox_row **ret_rows, size_t *ret_count,
+                                               struct lvn_error *err);
+/* Only of an event that ended. */
+LVN_MUST_CHECK bool lvn_outbox_remove_event(struct lvn_index *index, int64_t outbox_id, struct lvn_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -6,6 +6,7 @@
 #include "daemon/pipeline/control/control.h"
 #include "daemon/pipeline/fetch/fetch.h"
 #include "daemon/pipeline/ingest/ingest.h"
+#include "daemon/pipeline/notify/notify.h"
 #include "daemon/pipeline/outbox/outbox.h"
 #include "daemon/pipeline/retention/retention.h"
 #include "daemon/pipeline/scheduler/scheduler.h"
@@ -29,6 +30,7 @@ struct lvn_pipeline {
   struct lvn_scheduler *scheduler;
   struct lvn_outbox *outbox;
   struct lvn_fetch *fetch;
+  struct lvn_notify *notify;
   struct lvn_retention *retention;
   struct lvn_watch *watch;
   struct lvn_control *control;
@@ -53,11 +55,17 @@ static void end_work(void *user_data, int64_t job_id) {
   lvn_scheduler_end_job(pipeline->scheduler, job_id);
 }
 
+static size_t count_workers(void *user_data) {
+  const struct lvn_pipeline *pipeline = user_data;
+  return lvn_scheduler_get_counts(pipeline->scheduler).workers;
+}
+
 static bool forget_index(void *user_data, struct lvn_error *err) {
   const struct lvn_pipeline *pipeline = user_data;
   lvn_scheduler_forget(pipeline->scheduler);
   lvn_outbox_forget(pipeline->outbox);
   lvn_clock_step_forget(pipeline->clock_step);
+  lvn_notify_forget(pipeline->notify);
   return lvn_watch_forget(pipeline->watch, err);
 }
 
@@ -81,7 +89,8 @@ static const char *get_problem(void *user_data) {
   const char *problems[] = {lvn_clock_step_problem(pipeline->clock_step), lvn_ingest_problem(pipeline->ingest),
                             lvn_assembly_problem(pipeline->assembly),     lvn_scheduler_problem(pipeline->scheduler),
                             lvn_outbox_problem(pipeline->outbox),         lvn_fetch_problem(pipeline->fetch),
-                            lvn_retention_problem(pipeline->retention),   lvn_control_problem(pipeline->control)};
+                            lvn_retention_problem(pipeline->retention),   lvn_control_problem(pipeline->control),
+                            lvn_notify_problem(pipeline->notify)};
   for (size_t i = 0; i < sizeof problems / sizeof problems[0]; i++) {
     if (problems[i][0] != '\0') {
       return problems[i];
@@ -105,6 +114,11 @@ static bool create_modules(struct lvn_pipeline *p, struct lvn_error *err) {
       .config = p->needs.config, .index = p->needs.index, .objects = p->needs.objects, .loop = p->needs.loop};
   const struct lvn_outbox_needs outbox = {.config = p->needs.config, .index = p->needs.index, .loop = p->needs.loop};
   const struct lvn_fetch_needs fetch = {.config = p->needs.config, .index = p->needs.index};
+  const struct lvn_notify_needs notify = {.config = p->needs.config,
+                                          .index = p->needs.index,
+                                          .objects = p->needs.objects,
+                                          .count_workers = count_workers,
+                                          .user_data = p};
   const struct lvn_retention_needs retention = {.config = p->needs.config,
                                                 .index = p->needs.index,
                                                 .objects = p->needs.objects,
@@ -114,7 +128,7 @@ static bool create_modules(struct lvn_pipeline *p, struct lvn_error *err) {
   return lvn_clock_step_create(&clock_step, &p->clock_step, err) && lvn_ingest_create(&ingest, &p->ingest, err) &&
          lvn_assembly_create(&assembly, &p->assembly, err) && lvn_scheduler_create(&scheduler, &p->scheduler, err) &&
          lvn_outbox_create(&outbox, &p->outbox, err) && lvn_fetch_create(&fetch, &p->fetch, err) &&
-         lvn_retention_create(&retention, &p->retention, err);
+         lvn_notify_create(&notify, &p->notify, err) && lvn_retention_create(&retention, &p->retention, err);
 }
 
 /* Those that look at the others. */
@@ -158,6 +172,7 @@ int64_t lvn_pipeline_tick(struct lvn_pipeline *p) {
   lvn_tick_at(&due_ms, lvn_scheduler_tick(p->scheduler, now_ms));
   lvn_tick_at(&due_ms, lvn_outbox_tick(p->outbox, now_ms));
   lvn_tick_at(&due_ms, lvn_fetch_tick(p->fetch, now_ms));
+  lvn_tick_at(&due_ms, lvn_notify_tick(p->notify, now_ms));
   lvn_tick_at(&due_ms, lvn_retention_tick(p->retention, now_ms));
   lvn_tick_at(&due_ms, lvn_control_tick(p->control, now_ms));
   lvn_tick_at(&due_ms, lvn_watch_tick(p->watch, now_ms));
@@ -206,6 +221,7 @@ void lvn_pipeline_destroy(struct lvn_pipeline *pipeline) {
   lvn_scheduler_destroy(pipeline->scheduler);
   lvn_retention_destroy(pipeline->retention);
   lvn_fetch_destroy(pipeline->fetch);
+  lvn_notify_destroy(pipeline->notify);
   lvn_assembly_destroy(pipeline->assembly);
   lvn_ingest_destroy(pipeline->ingest);
   lvn_clock_step_destroy(pipeline->clock_step);

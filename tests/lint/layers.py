@@ -14,7 +14,7 @@ IMAGE = ("base", "model/image")
 LOOP = ("base", "base/loop")
 STORE = BASE + ("config", "storage")
 MODULE = STORE + ("daemon/pipeline/shared",)  # a module knows no other module
-MODULES = tuple(f"daemon/pipeline/{name}" for name in ("ingest", "assembly", "scheduler", "outbox", "fetch", "retention"))
+MODULES = tuple(f"daemon/pipeline/{name}" for name in ("ingest", "assembly", "scheduler", "outbox", "fetch", "notify", "retention"))
 ROOMS = {
     "base": (),
     "base/loop": BASE,
@@ -59,6 +59,7 @@ ROOMS = {
     "daemon/pipeline/scheduler": MODULE + ("base/loop", "dicom/scan"),
     "daemon/pipeline/outbox": MODULE + ("base/loop", "base/http", "dicom/net/services", "dicom/web"),
     "daemon/pipeline/fetch": MODULE,
+    "daemon/pipeline/notify": MODULE + ("base/http", "dicom/scan"),
     "daemon/pipeline/retention": MODULE,
     "daemon/pipeline/rebuild": MODULE + ("daemon/pipeline/retention",),
     "daemon/pipeline/watch": MODULE + MODULES + ("daemon/web",),
@@ -79,8 +80,8 @@ GUARDED = (
     (r"dcmtk/", r"^dicom/.*_dcmtk\.(cc|hh)$", "DCMTK belongs in dicom/**/*_dcmtk.cc"),
     (r"(torch|ATen|c10)/", r"^(model/.*_torch\.(cc|hh)|cmake/torch_pch\.cc)$", "torch belongs in model/**/*_torch.cc"),
     (r"sqlite3\.h$", r"^storage/", "SQLite belongs in storage/"),
-    (r"openssl/", r"^(base/sha256\.c|base/http/hmac\.c|model/network/|model/train/|cli/engine/|analysis/dataset/pseudonym\.c)",
-     "OpenSSL belongs in base/sha256.c, base/http/hmac.c, the model package's signature and pseudonyms"),
+    (r"openssl/", r"^(base/sha256\.c|base/http/(hmac|certificate)\.c|model/network/|model/train/|cli/engine/|analysis/dataset/pseudonym\.c)",
+     "OpenSSL belongs in base/sha256.c, base/http/, the model package's signature and pseudonyms"),
     (r"csv\.h$", r"^analysis/dataset/", "libcsv belongs in analysis/dataset"),
     (r"zip\.h$", r"^model/tensor/", "libzip belongs in model/tensor"),
     (r"ini\.h$", r"^(config/|model/(train|experiment|phantom)/)",

@@ -1,8 +1,11 @@
 """DICOMweb: results by STOW-RS to Orthanc over HTTPS and to a server that refuses, and servers that are not trusted."""
 
+import hashlib
+import hmac
 import json
 import re
 import ssl
+import time
 
 import pytest
 from certificates import Authority, secret
@@ -54,13 +57,17 @@ def test_results_by_stow(tmp_path, authority):
         return 409, DICOM_JSON, store_answer("00081198", uid, **{"00081197": 0xC000})
 
     flaky = Server(answer)
+    # Out of order at first.
+    ris = Server(lambda request: (500 if len(ris.requests) == 1 else 204, {}, b""))
     node = Node(tmp_path / "node", port, overrides={
         "outbound": {"retry_first_seconds": 1, "retry_max_seconds": 1},
         'peer "modality"': {"results_to": "cloud, flaky"},
         'peer "cloud"': {"protocol": "dicomweb", "url": front.url + "/dicom-web/",
                          "may_send": "no", "https_ca_file": authority.certificate, "user": "node",
                          "password_file": secret(tmp_path / "password", "pass word")},
-        'peer "flaky"': {"protocol": "dicomweb", "url": flaky.url, "may_send": "no"}}).start()
+        'peer "flaky"': {"protocol": "dicomweb", "url": flaky.url, "may_send": "no"},
+        'webhook "ris"': {"url": ris.url + "/hook", "secret_file": secret(tmp_path / "secret", "shared secret"),
+                          "events": "result-sent, result-failed"}}).start()
     try:
         assert "(QIDO-RS)" in node.cli("echo", "cloud").stdout
         study = phantom(tmp_path / "study", "--seed", 3, "--matrix", 256, "--coverage", 60, "--lesions", 1)
@@ -68,9 +75,10 @@ def test_results_by_stow(tmp_path, authority):
 
         def ended():
             rows = node.table("outbound")["outbound"]
-            return rows if all(row["state"] in ("sent", "failed") for row in rows) else None
+            return rows if rows and all(row["state"] in ("sent", "failed") for row in rows) else None
 
         rows = wait_until(ended, 120, "what became of the results", interval=0.5)
+        wait_until(lambda: len(ris.requests) >= 3, 30, "events")
         cloud = [row for row in rows if row["destination"] == "cloud"]
         assert cloud and all((row["state"], row["verdict"], row["status"]) == ("sent", "stored", 200) for row in cloud)
         reports, captures = orthanc.results_of_study(study_uid_of(study))
@@ -83,11 +91,32 @@ def test_results_by_stow(tmp_path, authority):
         assert len(busy) == len(cloud) and "503 service unavailable" in busy[0]  # the rest of the batch was not tried
         assert len(flaky.requests) == 1 + len(cloud)
         assert "pass word" not in node.log()
+        check_events(ris.requests, study)
+        assert wait_until(lambda: [row["state"] for row in node.table("outbound")["outbound"] if row["kind"] == "event"] ==
+                          ["sent", "sent"], 30, "events are told")
     finally:
         node.remove()
         front.stop()
         orthanc.stop()
         flaky.stop()
+        ris.stop()
+
+
+def check_events(requests, study):
+    """Each is signed and fresh, was told again under the same identity after it failed, and says nothing of the patient."""
+    told = {}
+    for request in requests:
+        timestamp, body = request.headers["Livervlm-Timestamp"], request.body
+        expected = hmac.new(b"shared secret", timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
+        assert request.headers["Livervlm-Signature"] == f"sha256={expected}"
+        assert abs(time.time() - int(timestamp)) < 60
+        event = json.loads(body)
+        told.setdefault(event["id"], []).append(int(request.headers["Livervlm-Attempt"]))
+        assert study_uid_of(study).encode() not in body and b"study_instance_uid" not in body and b"patient" not in body
+    events = {json.loads(request.body)["id"]: json.loads(request.body) for request in requests}
+    assert sorted((e["event"], e["destination"]) for e in events.values()) == [("result-failed", "flaky"),
+                                                                               ("result-sent", "cloud")]
+    assert sorted(told.values()) == [[1], [1, 2]]
 
 
 def echo(folder, url, **keys):

@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "daemon/pipeline/outbox/notes.h"
 #include "daemon/pipeline/outbox/sender.h"
+#include "daemon/pipeline/shared/destinations.h"
 
 /* DESIGN: a row in sending belongs to the lane of its destination, or to an answer that the index could not take yet.
  * Answers are kept in memory until it has them. A row in sending to a destination whose lane is idle, and of which no
@@ -198,18 +199,18 @@ static bool has_answers(const struct lvn_outbox *outbox, const char *destination
 static const struct lvn_outbox_transport *find_route(const struct lvn_outbox *outbox, const char *destination,
                                                      struct lvn_outbox_route *ret_route) {
   const struct lvn_config *config = outbox->needs.config;
-  const size_t prefix = strlen(LVN_OUTBOX_WEBHOOK_PREFIX);
+  const size_t prefix = strlen(LVN_WEBHOOK_PREFIX);
   *ret_route =
       (struct lvn_outbox_route){.connect_seconds = config->connect_seconds, .answer_seconds = config->dimse_seconds};
   (void)lvn_copy(ret_route->calling_aet, sizeof ret_route->calling_aet, config->ae_title);
-  if (strncmp(destination, LVN_OUTBOX_WEBHOOK_PREFIX, prefix) == 0) {
+  if (strncmp(destination, LVN_WEBHOOK_PREFIX, prefix) == 0) {
     const struct lvn_config_webhook *webhook = lvn_config_find_webhook(config, destination + prefix);
     if (webhook == NULL) {
       return NULL;
     }
     ret_route->webhook = *webhook;
     (void)lvn_copy(ret_route->peer.name, sizeof ret_route->peer.name, destination);
-    (void)lvn_copy(ret_route->peer.protocol, sizeof ret_route->peer.protocol, LVN_OUTBOX_WEBHOOK);
+    (void)lvn_copy(ret_route->peer.protocol, sizeof ret_route->peer.protocol, LVN_WEBHOOK_PROTOCOL);
   } else {
     const struct lvn_config_peer *peer = lvn_config_find_peer(config, destination);
     if (peer == NULL) {

@@ -11,13 +11,10 @@
 extern "C" {
 #endif
 
-/* Destinations of events are named "webhook:NAME", which no peer is. */
-#define LVN_OUTBOX_WEBHOOK "webhook"
-#define LVN_OUTBOX_WEBHOOK_PREFIX LVN_OUTBOX_WEBHOOK ":"
 #define LVN_OUTBOX_DESTINATIONS_MAX (LVN_CONFIG_PEERS_MAX + LVN_CONFIG_WEBHOOKS_MAX)
 
 struct lvn_outbox_route {
-  struct lvn_config_peer peer;       /* the destination; of a webhook its name, and as protocol LVN_OUTBOX_WEBHOOK */
+  struct lvn_config_peer peer;       /* the destination; of a webhook its name, and as protocol LVN_WEBHOOK_PROTOCOL */
   struct lvn_config_webhook webhook; /* of a webhook */
   char calling_aet[LVN_AET_BYTES];
   unsigned connect_seconds;

@@ -9,6 +9,7 @@
 #include "base/http/hmac.h"
 #include "base/memory.h"
 #include "daemon/pipeline/outbox/transport.h"
+#include "daemon/pipeline/shared/destinations.h"
 #include "daemon/pipeline/shared/web_server.h"
 
 #define EVENT_BYTES_MAX 65536U
@@ -21,7 +22,7 @@ struct link {
 };
 
 static bool serves(const struct lvn_config_peer *peer) {
-  return strcmp(peer->protocol, LVN_OUTBOX_WEBHOOK) == 0;
+  return strcmp(peer->protocol, LVN_WEBHOOK_PROTOCOL) == 0;
 }
 
 static void close_link(void *pointer) {
