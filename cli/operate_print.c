@@ -95,7 +95,8 @@ void lvn_operate_print_status(const json_t *answer) {
     (void)printf("%-12s none is connected: studies wait\n", "worker");
   }
   if (!json_is_true(json_object_get(answer, "has_destination"))) {
-    (void)printf("%-12s no peer has a host and a port, or a url: results are kept here and sent to nobody\n", "attention");
+    (void)printf("%-12s no peer has a host and a port, or a url: results are kept here and sent to nobody\n",
+                 "attention");
   }
   if (strcmp(text_or_dash(answer, "retention"), "-") != 0) {
     (void)printf("%-12s %s\n", "retention", text_or_dash(answer, "retention"));

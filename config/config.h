@@ -97,6 +97,11 @@ struct lvn_config {
   unsigned retry_count_max;
   unsigned connect_seconds;
   unsigned dimse_seconds;
+  /* [workflow] */
+  char workitem_manager[64]; /* name of a peer; empty: no workitems are taken */
+  char workitem_code[64];    /* VALUE^SCHEME */
+  unsigned poll_seconds;
+  unsigned workitem_seconds_max;
   /* [retention] */
   unsigned keep_days;         /* after the results were sent; 0: for ever */
   unsigned keep_waiting_days; /* studies that never came to a result; 0: for ever */

@@ -187,10 +187,34 @@ static bool check_classes(const struct lvn_config *config, struct lvn_error *err
   return true;
 }
 
+static bool check_workflow(const struct lvn_config *config, struct lvn_error *err) {
+  const struct lvn_config_peer *manager = lvn_config_find_peer(config, config->workitem_manager);
+  const char *caret = strchr(config->workitem_code, '^');
+  bool has_destination = false;
+  if (config->workitem_manager[0] == '\0') {
+    return true;
+  }
+  if (manager == NULL || !lvn_config_is_dicomweb(manager)) {
+    return lvn_error_set(err, LVN_ERROR_USAGE,
+                         "[workflow] workitem_manager names \"%s\", which is no peer with protocol "
+                         "= dicomweb",
+                         config->workitem_manager);
+  }
+  if (caret == NULL || caret == config->workitem_code || caret[1] == '\0') {
+    return lvn_error_set(err, LVN_ERROR_USAGE, "[workflow] workitem_code is written VALUE^SCHEME");
+  }
+  for (size_t i = 0; i < config->peer_count; i++) {
+    has_destination = has_destination || config->peers[i].receives_results;
+  }
+  return has_destination || lvn_error_set(err, LVN_ERROR_USAGE,
+                                          "[workflow] workitem_manager is set, but no peer has receives_results = yes: "
+                                          "the results of workitems would go nowhere");
+}
+
 bool lvn_config_check(const struct lvn_config *config, const unsigned *peer_lines, const unsigned *webhook_lines,
                       unsigned *ret_line, struct lvn_error *err) {
   *ret_line = 0;
-  if (!check_limits(config, err) || !check_classes(config, err)) {
+  if (!check_limits(config, err) || !check_classes(config, err) || !check_workflow(config, err)) {
     return false;
   }
   for (size_t i = 0; i < config->peer_count; i++) {

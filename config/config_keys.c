@@ -12,6 +12,7 @@ const struct lvn_config_section lvn_config_sections[] = {
     {"assembly", "When a study is looked at."},
     {"analysis", "How a study is analysed."},
     {"outbound", "How results are sent. A transient failure is tried again; one dead peer never holds up another."},
+    {"workflow", "Workitems that a manager schedules for this node (UPS-RS, IHE AI Workflow for Imaging)."},
     {"retention", "How long objects stay."},
     {"web", "Metrics (/metrics), health (/health) and console. There is no login: keep it on loopback."},
     {LVN_CONFIG_PEER_SECTION,
@@ -120,6 +121,18 @@ const struct lvn_config_key lvn_config_keys[] = {
      "Longest time to connect and to negotiate with a destination."},
     {"outbound", "dimse_seconds", LVN_CONFIG_UINT, NODE(dimse_seconds), 1, 3600, NULL, "60", RELOADABLE,
      "Longest wait for a destination's answer to one object."},
+
+    {"workflow", "workitem_manager", LVN_CONFIG_PEERS, NODE(workitem_manager), 0, 0, NULL, "", RELOADABLE,
+     "Name of the peer, with protocol = dicomweb, behind whose url /workitems lies; empty: no workitems are taken. "
+     "Results go to the peers with receives_results = yes."},
+    {"workflow", "workitem_code", LVN_CONFIG_TEXT, NODE(workitem_code), 0, 0, NULL, "LIVER_LESION^99LVN", RELOADABLE,
+     "Scheduled Workitem Code of the workitems that are this node's: code value, ^ and coding scheme."},
+    {"workflow", "poll_seconds", LVN_CONFIG_UINT, NODE(poll_seconds), 1, 3600, NULL, "20", RELOADABLE,
+     "Pause between two searches for workitems."},
+    {"workflow", "workitem_seconds_max", LVN_CONFIG_UINT, NODE(workitem_seconds_max), 60, 604800, NULL, "7200",
+     RELOADABLE,
+     "A workitem that was claimed and has no delivered result after this time is cancelled, with what its study waits "
+     "for as the reason."},
 
     {"retention", "keep_days", LVN_CONFIG_UINT, NODE(keep_days), 0, 36500, NULL, "0", RELOADABLE,
      "Days a study stays after its results were sent; 0 keeps everything."},

@@ -233,6 +233,14 @@ bool lvn_outbox_list(struct lvn_index *index, enum lvn_outbox_state state, size_
          collect_rows(index, statement, ret_rows, ret_count, err);
 }
 
+bool lvn_outbox_list_of_job(struct lvn_index *index, int64_t job_id, struct lvn_outbox_row **ret_rows,
+                            size_t *ret_count, struct lvn_error *err) {
+  LVN_AUTOSTATEMENT sqlite3_stmt *statement = NULL;
+  return lvn_sql_prepare(index, &statement, err,
+                         OUTBOX_COLUMNS "WHERE o.job_id=?1 AND o.kind='object' ORDER BY o.outbox_id", "i", job_id) &&
+         collect_rows(index, statement, ret_rows, ret_count, err);
+}
+
 /* Names of destinations, at most max_count. */
 static bool list_names(struct lvn_index *index, sqlite3_stmt *statement, char (*ret_names)[LVN_DESTINATION_BYTES],
                        size_t max_count, size_t *ret_count, struct lvn_error *err) {

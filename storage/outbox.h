@@ -119,6 +119,9 @@ LVN_MUST_CHECK bool lvn_outbox_sweep(struct lvn_index *index, const char *destin
 /* Newest first; limit 0: 10000. lvn_free() the array. */
 LVN_MUST_CHECK bool lvn_outbox_list(struct lvn_index *index, enum lvn_outbox_state state, size_t limit,
                                     struct lvn_outbox_row **ret_rows, size_t *ret_count, struct lvn_error *err);
+/* The results of a job, oldest first. lvn_free() the array. */
+LVN_MUST_CHECK bool lvn_outbox_list_of_job(struct lvn_index *index, int64_t job_id, struct lvn_outbox_row **ret_rows,
+                                           size_t *ret_count, struct lvn_error *err);
 /* Peers that have something due, or rows in sending, in order of name, at most max_count. */
 LVN_MUST_CHECK bool lvn_outbox_list_due(struct lvn_index *index, int64_t now_ms,
                                         char (*ret_names)[LVN_DESTINATION_BYTES], size_t max_count, size_t *ret_count,

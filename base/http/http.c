@@ -27,6 +27,8 @@ struct lvn_http {
   char url[LVN_HTTP_URL_BYTES]; /* without a slash at its end */
   char reason[CURL_ERROR_SIZE];
   unsigned idle_seconds;
+  bool (*is_cancelled)(void *user_data);
+  void *user_data;
   char *password; /* wiped at the end, as the token */
   char *token;
   /* Of the request that runs. */
@@ -227,6 +229,11 @@ static int on_progress(void *user_data, curl_off_t down_all, curl_off_t down, cu
     http->moved = down + up;
     http->moved_seconds = now;
   }
+  if (http->is_cancelled != NULL && http->is_cancelled(http->user_data)) {
+    (void)lvn_error_set(http->err, LVN_ERROR_TIMEOUT, "%s: this node stops", http->url);
+    http->is_failed = true;
+    return 1;
+  }
   if (now - http->moved_seconds <= http->idle_seconds) {
     return 0;
   }
@@ -305,6 +312,8 @@ bool lvn_http_open(const struct lvn_http_server *server, struct lvn_http **ret_h
   }
   http->fd = -1;
   http->idle_seconds = server->idle_seconds;
+  http->is_cancelled = server->is_cancelled;
+  http->user_data = server->user_data;
   bool fits = lvn_copy(http->url, sizeof http->url, server->url);
   for (size_t length = strlen(http->url); length > 0 && http->url[length - 1] == '/'; length--) {
     http->url[length - 1] = '\0';

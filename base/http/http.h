@@ -29,6 +29,9 @@ struct lvn_http_server {
   const char *token_file;   /* bearer token */
   unsigned connect_seconds; /* up to the end of the TLS handshake */
   unsigned idle_seconds;    /* without a byte in either direction */
+  /* Asked about once a second while a request runs: true ends it with LVN_ERROR_TIMEOUT. NULL: never. */
+  bool (*is_cancelled)(void *user_data);
+  void *user_data;
 };
 
 struct lvn_http;

@@ -13,6 +13,7 @@
 #include "daemon/pipeline/shared/tick.h"
 #include "daemon/pipeline/watch/clock_step.h"
 #include "daemon/pipeline/watch/watch.h"
+#include "daemon/pipeline/workflow/workflow.h"
 
 /* DESIGN: every module ticks whenever something happened or is due, each idempotent and driven by the index alone, so
  * nothing is lost when an event is missed or the process is killed between two ticks. This file alone knows all of
@@ -31,6 +32,7 @@ struct lvn_pipeline {
   struct lvn_outbox *outbox;
   struct lvn_fetch *fetch;
   struct lvn_notify *notify;
+  struct lvn_workflow *workflow;
   struct lvn_retention *retention;
   struct lvn_watch *watch;
   struct lvn_control *control;
@@ -74,6 +76,7 @@ void lvn_pipeline_stop(struct lvn_pipeline *pipeline) {
     pipeline->stop_at_ms = lvn_tick_now_ms() + DRAIN_MS;
     lvn_scheduler_stop(pipeline->scheduler);
     lvn_outbox_stop(pipeline->outbox);
+    lvn_workflow_stop(pipeline->workflow);
   }
 }
 
@@ -90,7 +93,7 @@ static const char *get_problem(void *user_data) {
                             lvn_assembly_problem(pipeline->assembly),     lvn_scheduler_problem(pipeline->scheduler),
                             lvn_outbox_problem(pipeline->outbox),         lvn_fetch_problem(pipeline->fetch),
                             lvn_retention_problem(pipeline->retention),   lvn_control_problem(pipeline->control),
-                            lvn_notify_problem(pipeline->notify)};
+                            lvn_notify_problem(pipeline->notify),         lvn_workflow_problem(pipeline->workflow)};
   for (size_t i = 0; i < sizeof problems / sizeof problems[0]; i++) {
     if (problems[i][0] != '\0') {
       return problems[i];
@@ -114,6 +117,12 @@ static bool create_modules(struct lvn_pipeline *p, struct lvn_error *err) {
       .config = p->needs.config, .index = p->needs.index, .objects = p->needs.objects, .loop = p->needs.loop};
   const struct lvn_outbox_needs outbox = {.config = p->needs.config, .index = p->needs.index, .loop = p->needs.loop};
   const struct lvn_fetch_needs fetch = {.config = p->needs.config, .index = p->needs.index};
+  const struct lvn_workflow_needs workflow = {.config = p->needs.config,
+                                              .index = p->needs.index,
+                                              .spool = p->needs.spool,
+                                              .loop = p->needs.loop,
+                                              .holds_study = holds_study,
+                                              .user_data = p};
   const struct lvn_notify_needs notify = {.config = p->needs.config,
                                           .index = p->needs.index,
                                           .objects = p->needs.objects,
@@ -128,7 +137,8 @@ static bool create_modules(struct lvn_pipeline *p, struct lvn_error *err) {
   return lvn_clock_step_create(&clock_step, &p->clock_step, err) && lvn_ingest_create(&ingest, &p->ingest, err) &&
          lvn_assembly_create(&assembly, &p->assembly, err) && lvn_scheduler_create(&scheduler, &p->scheduler, err) &&
          lvn_outbox_create(&outbox, &p->outbox, err) && lvn_fetch_create(&fetch, &p->fetch, err) &&
-         lvn_notify_create(&notify, &p->notify, err) && lvn_retention_create(&retention, &p->retention, err);
+         lvn_notify_create(&notify, &p->notify, err) && lvn_workflow_create(&workflow, &p->workflow, err) &&
+         lvn_retention_create(&retention, &p->retention, err);
 }
 
 /* Those that look at the others. */
@@ -172,6 +182,7 @@ int64_t lvn_pipeline_tick(struct lvn_pipeline *p) {
   lvn_tick_at(&due_ms, lvn_scheduler_tick(p->scheduler, now_ms));
   lvn_tick_at(&due_ms, lvn_outbox_tick(p->outbox, now_ms));
   lvn_tick_at(&due_ms, lvn_fetch_tick(p->fetch, now_ms));
+  lvn_tick_at(&due_ms, lvn_workflow_tick(p->workflow, now_ms));
   lvn_tick_at(&due_ms, lvn_notify_tick(p->notify, now_ms));
   lvn_tick_at(&due_ms, lvn_retention_tick(p->retention, now_ms));
   lvn_tick_at(&due_ms, lvn_control_tick(p->control, now_ms));
@@ -221,6 +232,7 @@ void lvn_pipeline_destroy(struct lvn_pipeline *pipeline) {
   lvn_scheduler_destroy(pipeline->scheduler);
   lvn_retention_destroy(pipeline->retention);
   lvn_fetch_destroy(pipeline->fetch);
+  lvn_workflow_destroy(pipeline->workflow);
   lvn_notify_destroy(pipeline->notify);
   lvn_assembly_destroy(pipeline->assembly);
   lvn_ingest_destroy(pipeline->ingest);

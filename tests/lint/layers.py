@@ -14,7 +14,8 @@ IMAGE = ("base", "model/image")
 LOOP = ("base", "base/loop")
 STORE = BASE + ("config", "storage")
 MODULE = STORE + ("daemon/pipeline/shared",)  # a module knows no other module
-MODULES = tuple(f"daemon/pipeline/{name}" for name in ("ingest", "assembly", "scheduler", "outbox", "fetch", "notify", "retention"))
+MODULES = tuple(f"daemon/pipeline/{name}" for name in ("ingest", "assembly", "scheduler", "outbox", "fetch", "notify", "workflow",
+                                                     "retention"))
 ROOMS = {
     "base": (),
     "base/loop": BASE,
@@ -60,6 +61,7 @@ ROOMS = {
     "daemon/pipeline/outbox": MODULE + ("base/loop", "base/http", "dicom/net/services", "dicom/web"),
     "daemon/pipeline/fetch": MODULE,
     "daemon/pipeline/notify": MODULE + ("base/http", "dicom/scan"),
+    "daemon/pipeline/workflow": MODULE + ("base/loop", "base/http", "dicom/scan", "dicom/web"),
     "daemon/pipeline/retention": MODULE,
     "daemon/pipeline/rebuild": MODULE + ("daemon/pipeline/retention",),
     "daemon/pipeline/watch": MODULE + MODULES + ("daemon/web",),

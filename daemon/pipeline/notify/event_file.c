@@ -122,6 +122,8 @@ bool lvn_event_queue_files(const struct lvn_event_place *place, struct lvn_error
     if (end != NULL && end[5] == '\0' && (size_t)(end - at) <= sizeof webhook) {
       (void)snprintf(webhook, sizeof webhook, "%.*s", (int)(end - at - 1), at + 1);
       good = queue(place, paths.names[i], webhook, err);
+    } else if (strstr(paths.names[i], ".tmp-") != NULL) {
+      (void)unlink(paths.names[i]); /* half of one, left by a kill */
     }
   }
   lvn_file_names_clear(&paths);

@@ -402,6 +402,12 @@ static void test_config__web_mistakes(void **state) {
       {"[peer \"A\"]\nmay_send = no\nprotocol = dicomweb\nurl = https://a/b\nhttps_key = /k\n",
        "without https_certificate"},
       {"[peer \"A\"]\nmay_send = no\nprotocol = dicomwep\nurl = https://a/b\n", "allowed: dimse or dicomweb"},
+      {"[workflow]\nworkitem_manager = A\n", "which is no peer with protocol = dicomweb"},
+      {"[workflow]\nworkitem_manager = A\n[peer \"A\"]\nmay_send = no\nprotocol = dicomweb\nurl = https://a/b\n",
+       "no peer has receives_results"},
+      {"[workflow]\nworkitem_manager = A\nworkitem_code = X\n[peer \"A\"]\nmay_send = no\nprotocol = dicomweb\n"
+       "url = https://a/b\nreceives_results = yes\n",
+       "workitem_code is written VALUE^SCHEME"},
       {"[webhook \"A\"]\nurl = https://a/b\n", "secret_file is missing"},
       {"[webhook \"A\"]\nsecret_file = /s\n", "url is missing"},
       {"[webhook \"A\"]\nurl = http://a/b\nsecret_file = /s\ninclude_identity = yes\n", "include_identity needs https"},
