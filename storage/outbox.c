@@ -289,7 +289,9 @@ bool lvn_outbox_count(struct lvn_index *index, struct lvn_outbox_counts *ret_cou
       return false;
     }
   }
-  if (!lvn_sql_integer(index, &counts.oldest_ms, 0, err,
+  if (!lvn_sql_integer(index, &counts.failed_events, 0, err,
+                       "SELECT count(*) FROM outbox WHERE state='failed' AND kind='event'", "") ||
+      !lvn_sql_integer(index, &counts.oldest_ms, 0, err,
                        "SELECT min(created_at) FROM outbox WHERE state IN ('queued','sending')", "") ||
       !lvn_sql_integer(index, &counts.last_sent_ms, 0, err, "SELECT max(sent_at) FROM outbox", "")) {
     return false;

@@ -134,6 +134,7 @@ LVN_MUST_CHECK bool lvn_outbox_next_due(struct lvn_index *index, int64_t now_ms,
 
 struct lvn_outbox_counts {
   int64_t rows[LVN_OUTBOX_STATES]; /* by state */
+  int64_t failed_events;           /* of the failed ones */
   int64_t oldest_ms;               /* creation of the oldest row that still has to be sent; 0: none */
   int64_t last_sent_ms;            /* 0: never */
 };

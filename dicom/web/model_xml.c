@@ -68,9 +68,13 @@ static json_t *add_dataset(struct reading *reading, json_t *array) {
 
 static json_t *add_attribute(struct reading *reading, json_t *dataset, const XML_Char **attributes) {
   const char *tag = find_attribute(attributes, "tag");
-  json_t *attribute = json_pack("{s:s,s:[]}", "vr", find_attribute(attributes, "vr"), "Value");
-  if (strlen(tag) != 8 || attribute == NULL || json_object_set_new(dataset, tag, attribute) != 0) {
+  if (strlen(tag) != 8) {
     fail(reading, "an attribute without a tag");
+    return NULL;
+  }
+  json_t *attribute = json_pack("{s:s,s:[]}", "vr", find_attribute(attributes, "vr"), "Value");
+  if (json_object_set_new(dataset, tag, attribute) != 0) {
+    fail(reading, "no memory, or a name that is no text");
     return NULL;
   }
   return attribute;

@@ -13,7 +13,7 @@
 /* An array of data sets. 204, and 404 of what is below a study, are none. */
 static bool search(struct lvn_http *http, const char *path, json_t **ret_datasets, bool *ret_is_cut,
                    struct lvn_error *err) {
-  struct lvn_http_answer answer;
+  struct lvn_http_answer answer = {0};
   const struct lvn_http_request request = {.method = "GET",
                                            .path = path,
                                            .accept = LVN_DICOM_JSON,

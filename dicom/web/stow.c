@@ -121,7 +121,7 @@ static void judge(struct lvn_http *http, const struct lvn_stow_object *object,
 
 bool lvn_stow_store(struct lvn_http *http, const struct lvn_stow_object *object, unsigned total_seconds,
                     struct lvn_stow_answer *ret_answer, struct lvn_error *err) {
-  struct lvn_http_answer answer;
+  struct lvn_http_answer answer = {0};
   char boundary[BOUNDARY_BYTES];
   char content_type[160];
   char begin[256];

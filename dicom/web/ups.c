@@ -69,7 +69,7 @@ static bool take_found(const struct lvn_http_answer *answer, const char *code, c
 
 bool lvn_ups_search(struct lvn_http *http, const char *code, const char *scheme, size_t max_count,
                     char (**ret_uids)[LVN_UID_BYTES], size_t *ret_count, struct lvn_error *err) {
-  struct lvn_http_answer answer;
+  struct lvn_http_answer answer = {0};
   char path[PATH_BYTES];
   char code_text[100];
   char scheme_text[100];
@@ -100,7 +100,7 @@ bool lvn_ups_search(struct lvn_http *http, const char *code, const char *scheme,
 
 bool lvn_ups_get(struct lvn_http *http, const char *uid, json_t **ret_workitem, enum lvn_ups_outcome *ret_outcome,
                  struct lvn_error *err) {
-  struct lvn_http_answer answer;
+  struct lvn_http_answer answer = {0};
   LVN_AUTOJSON json_t *found = NULL;
   char path[PATH_BYTES];
   (void)snprintf(path, sizeof path, "workitems/%s", uid);
@@ -148,7 +148,7 @@ static bool send_dataset(struct lvn_http *http, const char *method, const char *
 bool lvn_ups_change_state(struct lvn_http *http, const char *uid, const char *state, const char *transaction_uid,
                           const char *requester, enum lvn_ups_outcome *ret_outcome, char *ret_message,
                           size_t message_bytes, struct lvn_error *err) {
-  struct lvn_http_answer answer;
+  struct lvn_http_answer answer = {0};
   LVN_AUTOJSON json_t *dataset = json_object();
   char path[PATH_BYTES];
   char escaped[64];
@@ -170,7 +170,7 @@ bool lvn_ups_change_state(struct lvn_http *http, const char *uid, const char *st
 
 bool lvn_ups_update(struct lvn_http *http, const char *uid, const char *transaction_uid, json_t *changes,
                     enum lvn_ups_outcome *ret_outcome, struct lvn_error *err) {
-  struct lvn_http_answer answer;
+  struct lvn_http_answer answer = {0};
   char path[PATH_BYTES];
   /* Editions of the standard and servers differ in where they want it: in the query, or in the data set as in DIMSE. */
   (void)snprintf(path, sizeof path, "workitems/%s?transaction-uid=%s", uid, transaction_uid);

@@ -89,7 +89,7 @@ static bool check_status(const struct lvn_http_answer *answer, struct lvn_error 
 
 bool lvn_wado_retrieve_url(struct lvn_http *http, const char *url, const struct lvn_wado_limits *limits,
                            const struct lvn_wado_handler *handler, size_t *ret_count, struct lvn_error *err) {
-  struct lvn_http_answer answer;
+  struct lvn_http_answer answer = {0};
   struct retrieval retrieval = {.handler = handler, .limits = limits};
   const struct lvn_http_request request = {.method = "GET",
                                            .path = url,

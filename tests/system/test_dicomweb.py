@@ -67,18 +67,18 @@ def test_results_by_stow(tmp_path, authority):
                          "password_file": secret(tmp_path / "password", "pass word")},
         'peer "flaky"': {"protocol": "dicomweb", "url": flaky.url, "may_send": "no"},
         'webhook "ris"': {"url": ris.url + "/hook", "secret_file": secret(tmp_path / "secret", "shared secret"),
-                          "events": "result-sent, result-failed"}}).start()
+                          "https_certificate": authority.issue("ending", client=True)[2]}}).start()
     try:
         assert "(QIDO-RS)" in node.cli("echo", "cloud").stdout
         study = phantom(tmp_path / "study", "--seed", 3, "--matrix", 256, "--coverage", 60, "--lesions", 1)
         send(study, port)
 
         def ended():
-            rows = node.table("outbound")["outbound"]
+            rows = [row for row in node.table("outbound")["outbound"] if row["kind"] == "object"]
             return rows if rows and all(row["state"] in ("sent", "failed") for row in rows) else None
 
         rows = wait_until(ended, 120, "what became of the results", interval=0.5)
-        wait_until(lambda: len(ris.requests) >= 3, 30, "events")
+        wait_until(lambda: len(ris.requests) >= 4, 30, "events")
         cloud = [row for row in rows if row["destination"] == "cloud"]
         assert cloud and all((row["state"], row["verdict"], row["status"]) == ("sent", "stored", 200) for row in cloud)
         reports, captures = orthanc.results_of_study(study_uid_of(study))
@@ -93,7 +93,7 @@ def test_results_by_stow(tmp_path, authority):
         assert "pass word" not in node.log()
         check_events(ris.requests, study)
         assert wait_until(lambda: [row["state"] for row in node.table("outbound")["outbound"] if row["kind"] == "event"] ==
-                          ["sent", "sent"], 30, "events are told")
+                          ["sent"] * 3, 30, "events are told")
     finally:
         node.remove()
         front.stop()
@@ -114,9 +114,9 @@ def check_events(requests, study):
         told.setdefault(event["id"], []).append(int(request.headers["Livervlm-Attempt"]))
         assert study_uid_of(study).encode() not in body and b"study_instance_uid" not in body and b"patient" not in body
     events = {json.loads(request.body)["id"]: json.loads(request.body) for request in requests}
-    assert sorted((e["event"], e["destination"]) for e in events.values()) == [("result-failed", "flaky"),
-                                                                               ("result-sent", "cloud")]
-    assert sorted(told.values()) == [[1], [1, 2]]
+    assert sorted((e["event"], e.get("destination")) for e in events.values()) == [
+        ("certificate-ends", None), ("result-failed", "flaky"), ("result-sent", "cloud")]
+    assert sorted(told.values()) == [[1], [1], [1, 2]]
 
 
 def echo(folder, url, **keys):

@@ -59,7 +59,7 @@ bool lvn_watch_describe_undelivered(const struct lvn_watch *watch, char *ret_tex
   if (!lvn_outbox_count(watch->needs.index, &counts, err)) {
     return false;
   }
-  int64_t count = counts.rows[LVN_OUTBOX_FAILED];
+  int64_t count = counts.rows[LVN_OUTBOX_FAILED] - counts.failed_events; /* events are no results */
   ret_text[0] = '\0';
   if (count > 0) {
     (void)snprintf(ret_text, text_bytes,
