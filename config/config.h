@@ -16,6 +16,7 @@ extern "C" {
 #define LVN_CONFIG_PEERS_MAX 64
 #define LVN_AET_BYTES 17
 #define LVN_CONFIG_TEXT_BYTES 256
+#define LVN_CONFIG_WEBHOOKS_MAX 16
 
 /* [peer "NAME"]: somebody who may send to us, receive from us, or both. */
 struct lvn_config_peer {
@@ -30,10 +31,31 @@ struct lvn_config_peer {
                                              see lvn_config_get_destinations() */
   unsigned max_associations;
   char tls[16]; /* off, allowed, required: see lvn_config_peer_takes_tls() and lvn_config_peer_uses_tls() */
-  char certificate[LVN_CONFIG_TEXT_BYTES]; /* SHA-256 fingerprints or subject; empty: any that is trusted */
-  bool commitment;                        /* asked to promise the results that were sent to it */
-  char query_from[LVN_CONFIG_TEXT_BYTES]; /* the peer that is asked for what its studies lack; empty: nobody */
-  char retrieve[8];                       /* move, get: how this one, asked, sends what was found */
+  char certificate[LVN_CONFIG_TEXT_BYTES];   /* SHA-256 fingerprints or subject; empty: any that is trusted */
+  bool commitment;                           /* asked to promise the results that were sent to it */
+  char query_from[LVN_CONFIG_TEXT_BYTES];    /* the peer that is asked for what its studies lack; empty: nobody */
+  char retrieve[8];                          /* move, get: how this one, asked, sends what was found */
+  char protocol[16];                         /* dimse, dicomweb: how it is sent to and asked */
+  char url[LVN_CONFIG_TEXT_BYTES];           /* of its DICOMweb services */
+  char https_ca_file[LVN_CONFIG_TEXT_BYTES]; /* empty, as the next four: none */
+  char https_certificate[LVN_CONFIG_TEXT_BYTES];
+  char https_key[LVN_CONFIG_TEXT_BYTES];
+  char user[64];
+  char password_file[LVN_CONFIG_TEXT_BYTES];
+  char token_file[LVN_CONFIG_TEXT_BYTES];
+};
+
+/* [webhook "NAME"]: somebody who is told what happens at this node. */
+struct lvn_config_webhook {
+  char name[64];
+  char url[LVN_CONFIG_TEXT_BYTES];
+  char secret_file[LVN_CONFIG_TEXT_BYTES]; /* its first line signs each event */
+  char events[LVN_CONFIG_TEXT_BYTES];      /* names, comma-separated; empty: all */
+  bool include_identity;
+  char https_ca_file[LVN_CONFIG_TEXT_BYTES]; /* empty, as the next three: none */
+  char https_certificate[LVN_CONFIG_TEXT_BYTES];
+  char https_key[LVN_CONFIG_TEXT_BYTES];
+  char token_file[LVN_CONFIG_TEXT_BYTES];
 };
 
 struct lvn_config {
@@ -92,6 +114,11 @@ struct lvn_config {
   unsigned fetch_attempts_max; /* for a study as it is */
   unsigned fetch_objects_max;  /* of one attempt */
   uint64_t fetch_bytes_max;
+  /* [workflow] */
+  char workitem_manager[64]; /* name of a peer; empty: no workitems are taken */
+  char workitem_code[64];    /* VALUE^SCHEME */
+  unsigned poll_seconds;
+  unsigned workitem_seconds_max;
   /* [retention] */
   unsigned keep_days;         /* after the results were sent; 0: for ever */
   unsigned keep_waiting_days; /* studies that never came to a result; 0: for ever */
@@ -119,6 +146,8 @@ struct lvn_config {
 
   size_t peer_count;
   struct lvn_config_peer peers[LVN_CONFIG_PEERS_MAX];
+  size_t webhook_count;
+  struct lvn_config_webhook webhooks[LVN_CONFIG_WEBHOOKS_MAX];
 };
 
 /* What is allowed but will not serve: a package or folder that is not there, a network that admits more than it seems,
@@ -155,6 +184,14 @@ bool lvn_config_peer_uses_tls(
     const struct lvn_config_peer *peer); /* it is called by TLS, and may call by nothing else */
 
 const struct lvn_config_peer *lvn_config_find_peer(const struct lvn_config *config, const char *name); /* or NULL */
+const struct lvn_config_webhook *lvn_config_find_webhook(const struct lvn_config *config, const char *name);
+/* Can it be sent to: has it host and port, or a URL? */
+bool lvn_config_is_reachable(const struct lvn_config_peer *peer);
+bool lvn_config_is_dicomweb(const struct lvn_config_peer *peer);
+/* The events that a webhook may be told, ended by NULL. */
+extern const char *const lvn_config_event_names[];
+/* Is the webhook told this event? */
+bool lvn_config_wants_event(const struct lvn_config_webhook *webhook, const char *event);
 /* The peer that may send with this calling AE title from this numeric address; NULL: not allowed. */
 const struct lvn_config_peer *lvn_config_admit(const struct lvn_config *config, const char *calling_aet,
                                                const char *address);

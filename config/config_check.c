@@ -64,17 +64,53 @@ static bool check_source(const struct lvn_config *config, const struct lvn_confi
     return lvn_error_set(err, LVN_ERROR_USAGE, "peer \"%s\": query_from names \"%s\", which is no peer of this file",
                          peer->name, peer->query_from);
   }
-  return (source->host[0] != '\0' && source->port != 0) ||
-         lvn_error_set(err, LVN_ERROR_USAGE, "peer \"%s\": query_from names \"%s\", which has no host or no port",
-                       peer->name, source->name);
+  return lvn_config_is_reachable(source) ||
+         lvn_error_set(err, LVN_ERROR_USAGE,
+                       "peer \"%s\": query_from names \"%s\", which has no host and port, nor a url", peer->name,
+                       source->name);
+}
+
+static bool check_web(const struct lvn_config_peer *peer, struct lvn_error *err) {
+  const bool has_login = peer->user[0] != '\0' || peer->token_file[0] != '\0';
+  if (lvn_config_is_dicomweb(peer) && peer->url[0] == '\0') {
+    return lvn_error_set(err, LVN_ERROR_USAGE, "peer \"%s\": protocol = dicomweb, but url is missing", peer->name);
+  }
+  if (has_login && !lvn_config_is_private_url(peer->url)) {
+    return lvn_error_set(err, LVN_ERROR_USAGE, "peer \"%s\": a login needs https (or a server on this machine)",
+                         peer->name);
+  }
+  if (peer->user[0] != '\0' && (peer->password_file[0] == '\0' || peer->token_file[0] != '\0')) {
+    return lvn_error_set(err, LVN_ERROR_USAGE, "peer \"%s\": user goes with password_file, and without token_file",
+                         peer->name);
+  }
+  if (peer->https_key[0] != '\0' && peer->https_certificate[0] == '\0') {
+    return lvn_error_set(err, LVN_ERROR_USAGE, "peer \"%s\": https_key without https_certificate", peer->name);
+  }
+  return true;
+}
+
+static bool check_webhook(const struct lvn_config_webhook *webhook, struct lvn_error *err) {
+  if (webhook->url[0] == '\0' || webhook->secret_file[0] == '\0') {
+    return lvn_error_set(err, LVN_ERROR_USAGE, "webhook \"%s\": %s is missing", webhook->name,
+                         webhook->url[0] == '\0' ? "url" : "secret_file");
+  }
+  if ((webhook->token_file[0] != '\0' || webhook->include_identity) && !lvn_config_is_private_url(webhook->url)) {
+    return lvn_error_set(err, LVN_ERROR_USAGE, "webhook \"%s\": %s needs https (or a server on this machine)",
+                         webhook->name, webhook->include_identity ? "include_identity" : "token_file");
+  }
+  return true;
 }
 
 static bool check_peer(const struct lvn_config *config, const struct lvn_config_peer *peer, struct lvn_error *err) {
   const struct lvn_config_peer *destinations[LVN_CONFIG_PEERS_MAX];
   struct lvn_config_network networks[LVN_CONFIG_NETWORKS_MAX];
   size_t count = 0;
-  if (peer->aet[0] == '\0') {
-    return lvn_error_set(err, LVN_ERROR_USAGE, "peer \"%s\": aet is missing", peer->name);
+  if (peer->aet[0] == '\0' && (peer->may_send || !lvn_config_is_dicomweb(peer))) {
+    return lvn_error_set(err, LVN_ERROR_USAGE, "peer \"%s\": aet is missing%s", peer->name,
+                         lvn_config_is_dicomweb(peer) ? " (one that never calls this node: may_send = no)" : "");
+  }
+  if (!check_web(peer, err)) {
+    return false;
   }
   if (peer->host[0] == '\0' && peer->port != 0) {
     return lvn_error_set(err, LVN_ERROR_USAGE, "peer \"%s\": port without host", peer->name);
@@ -88,7 +124,7 @@ static bool check_peer(const struct lvn_config *config, const struct lvn_config_
   if (!check_list(config, peer, err) || !check_source(config, peer, err)) {
     return false;
   }
-  if (peer->receives_results && (peer->host[0] == '\0' || peer->port == 0)) {
+  if (peer->receives_results && !lvn_config_is_reachable(peer)) {
     return lvn_error_set(err, LVN_ERROR_USAGE, "peer \"%s\": receives_results, but host or port is missing",
                          peer->name);
   }
@@ -101,7 +137,7 @@ static bool check_peer(const struct lvn_config *config, const struct lvn_config_
   }
   count = lvn_config_get_destinations(config, peer, destinations);
   for (size_t i = 0; i < count; i++) {
-    if (destinations[i]->host[0] == '\0' || destinations[i]->port == 0) {
+    if (!lvn_config_is_reachable(destinations[i])) {
       return lvn_error_set(err, LVN_ERROR_USAGE,
                            "peer \"%s\": its results would go to \"%s\", which has no host or no port; set them, or "
                            "results_to, or receives_results = yes at another peer",
@@ -169,6 +205,30 @@ static bool check_classes(const struct lvn_config *config, struct lvn_error *err
     }
   }
   return true;
+}
+
+static bool check_workflow(const struct lvn_config *config, struct lvn_error *err) {
+  const struct lvn_config_peer *manager = lvn_config_find_peer(config, config->workitem_manager);
+  const char *caret = strchr(config->workitem_code, '^');
+  bool has_destination = false;
+  if (config->workitem_manager[0] == '\0') {
+    return true;
+  }
+  if (manager == NULL || !lvn_config_is_dicomweb(manager)) {
+    return lvn_error_set(err, LVN_ERROR_USAGE,
+                         "[workflow] workitem_manager names \"%s\", which is no peer with protocol "
+                         "= dicomweb",
+                         config->workitem_manager);
+  }
+  if (caret == NULL || caret == config->workitem_code || caret[1] == '\0') {
+    return lvn_error_set(err, LVN_ERROR_USAGE, "[workflow] workitem_code is written VALUE^SCHEME");
+  }
+  for (size_t i = 0; i < config->peer_count; i++) {
+    has_destination = has_destination || config->peers[i].receives_results;
+  }
+  return has_destination || lvn_error_set(err, LVN_ERROR_USAGE,
+                                          "[workflow] workitem_manager is set, but no peer has receives_results = yes: "
+                                          "the results of workitems would go nowhere");
 }
 
 /* 64 hexadecimal digits, with or without colons. */
@@ -286,6 +346,7 @@ static const struct {
              {check_times, "total_seconds", "idle_seconds"},
              {check_classes, "other_classes", ""},
              {check_tls, "tls_port", "web_tls"},
+             {check_workflow, "workitem_manager", "workitem_code"},
              {check_alert_command, "alert_command", ""},
              {check_alert_mail, "alert_mail", ""}};
 
@@ -331,6 +392,11 @@ void lvn_config_check(const struct lvn_config *config, const struct lvn_config_p
         (!check_peer(config, &config->peers[i], &err) || !check_peer_tls(config, &config->peers[i], &err) ||
          !check_collisions(config, places, i, &err))) {
       visit(user_data, places->peer_lines[i], err.message);
+    }
+  }
+  for (size_t i = 0; i < config->webhook_count && !places->has_wrong_heading; i++) {
+    if (!places->webhook_is_wrong[i] && !check_webhook(&config->webhooks[i], &err)) {
+      visit(user_data, places->webhook_lines[i], err.message);
     }
   }
 }

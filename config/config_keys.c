@@ -2,6 +2,7 @@
 
 #define NODE(field) offsetof(struct lvn_config, field), sizeof(((struct lvn_config *)0)->field)
 #define PEER(field) offsetof(struct lvn_config_peer, field), sizeof(((struct lvn_config_peer *)0)->field)
+#define HOOK(field) offsetof(struct lvn_config_webhook, field), sizeof(((struct lvn_config_webhook *)0)->field)
 #define RELOADABLE true
 #define RESTART false
 
@@ -12,6 +13,7 @@ const struct lvn_config_section lvn_config_sections[] = {
     {"analysis", "How a study is analysed."},
     {"outbound", "How results are sent. A transient failure is tried again; one dead peer never holds up another."},
     {"fetch", "What a study lacks is asked for, one study at a time, where the peer that sent it has query_from."},
+    {"workflow", "Workitems that a manager schedules for this node (UPS-RS, IHE AI Workflow for Imaging)."},
     {"retention", "How long objects stay."},
     {"tls", "What this node shows of itself on TLS, and whom it believes. TLS 1.2 and 1.3; both sides show a "
             "certificate."},
@@ -21,7 +23,11 @@ const struct lvn_config_section lvn_config_sections[] = {
             "a trusted certificate in."},
     {LVN_CONFIG_PEER_SECTION,
      "One section per peer that may send to this node or receive from it. Nobody else is served."},
+    {LVN_CONFIG_WEBHOOK_SECTION,
+     "One section per receiver of events: JSON by HTTP POST, signed, sent again by the rules of [outbound]."},
 };
+const char *const lvn_config_event_names[] = {
+    "study-waits", "result-sent", "result-failed", "disk-low", "worker-down", "certificate-ends", NULL};
 const size_t lvn_config_section_count = sizeof lvn_config_sections / sizeof lvn_config_sections[0];
 
 /* Byte limits: an object of 2 GiB is a CT of some 4000 slices in one Enhanced CT instance; an unsigned 32-bit length
@@ -153,6 +159,18 @@ const struct lvn_config_key lvn_config_keys[] = {
     {"fetch", "fetch_bytes_max", LVN_CONFIG_UINT64, NODE(fetch_bytes_max), 65536, 1e15, NULL, "8589934592", RELOADABLE,
      "Bytes of a study at which an attempt is cancelled."},
 
+    {"workflow", "workitem_manager", LVN_CONFIG_PEERS, NODE(workitem_manager), 0, 0, NULL, "", RELOADABLE,
+     "Name of the peer, with protocol = dicomweb, behind whose url /workitems lies; empty: no workitems are taken. "
+     "Results go to the peers with receives_results = yes."},
+    {"workflow", "workitem_code", LVN_CONFIG_TEXT, NODE(workitem_code), 0, 0, NULL, "LIVER_LESION^99LVN", RELOADABLE,
+     "Scheduled Workitem Code of the workitems that are this node's: code value, ^ and coding scheme."},
+    {"workflow", "poll_seconds", LVN_CONFIG_UINT, NODE(poll_seconds), 1, 3600, NULL, "20", RELOADABLE,
+     "Pause between two searches for workitems."},
+    {"workflow", "workitem_seconds_max", LVN_CONFIG_UINT, NODE(workitem_seconds_max), 60, 604800, NULL, "7200",
+     RELOADABLE,
+     "A workitem that was claimed and has no delivered result after this time is cancelled, with what its study waits "
+     "for as the reason."},
+
     {"retention", "keep_days", LVN_CONFIG_UINT, NODE(keep_days), 0, 36500, NULL, "0", RELOADABLE,
      "Days a study stays after its results were sent; 0 keeps everything."},
     {"retention", "keep_waiting_days", LVN_CONFIG_UINT, NODE(keep_waiting_days), 0, 36500, NULL, "0", RELOADABLE,
@@ -248,5 +266,42 @@ const struct lvn_config_key lvn_config_keys[] = {
     {"peer", "retrieve", LVN_CONFIG_CHOICE, PEER(retrieve), 0, 0, "move|get", "move", RELOADABLE,
      "How this peer, named in a query_from, sends what was found: by associations of its own (C-MOVE), or on the one "
      "that it is asked on (C-GET)."},
+    {"peer", "protocol", LVN_CONFIG_CHOICE, PEER(protocol), 0, 0, "dimse|dicomweb", "dimse", RELOADABLE,
+     "How this node sends to it: dimse is C-STORE to host and port, dicomweb is STOW-RS to url. What it sends to this "
+     "node comes by C-STORE in either case."},
+    {"peer", "url", LVN_CONFIG_URL, PEER(url), 0, 0, NULL, "", RELOADABLE,
+     "Base of its DICOMweb services, behind which /studies follows. The server's certificate is always checked; "
+     "no proxy is used and no redirect followed."},
+    {"peer", "https_ca_file", LVN_CONFIG_PATH, PEER(https_ca_file), 0, 0, NULL, "", RELOADABLE,
+     "PEM file of the authorities that its certificate may come from; without it, those of this machine."},
+    {"peer", "https_certificate", LVN_CONFIG_PATH, PEER(https_certificate), 0, 0, NULL, "", RELOADABLE,
+     "PEM file of this node's certificate for it, with the chain."},
+    {"peer", "https_key", LVN_CONFIG_PATH, PEER(https_key), 0, 0, NULL, "", RELOADABLE,
+     "PEM file of the certificate's key; without it, the key is in https_certificate."},
+    {"peer", "user", LVN_CONFIG_TEXT, PEER(user), 0, 0, NULL, "", RELOADABLE,
+     "Login by user and password (HTTP Basic); needs https, or a server on this machine."},
+    {"peer", "password_file", LVN_CONFIG_PATH, PEER(password_file), 0, 0, NULL, "", RELOADABLE,
+     "File whose first line is the password. Nobody but its owner may read it (or root's group, where root owns it)."},
+    {"peer", "token_file", LVN_CONFIG_PATH, PEER(token_file), 0, 0, NULL, "", RELOADABLE,
+     "File whose first line is a bearer token, instead of user and password; read anew for each connection, so that "
+     "another program may renew it."},
+
+    {"webhook", "url", LVN_CONFIG_URL, HOOK(url), 0, 0, NULL, "", RELOADABLE, "Where events are posted to. Required."},
+    {"webhook", "secret_file", LVN_CONFIG_PATH, HOOK(secret_file), 0, 0, NULL, "", RELOADABLE,
+     "File whose first line is the key of the signature (HMAC-SHA-256), which the receiver knows too. Nobody but its "
+     "owner may read it. Required."},
+    {"webhook", "events", LVN_CONFIG_EVENTS, HOOK(events), 0, 0, NULL, "", RELOADABLE,
+     "The events that it is told; empty: all."},
+    {"webhook", "include_identity", LVN_CONFIG_BOOL, HOOK(include_identity), 0, 0, NULL, "no", RELOADABLE,
+     "Events of a study name its Study Instance UID and Patient ID. Without it, a study has the short name that the "
+     "log and livervlm studies use, and nothing of the patient leaves."},
+    {"webhook", "https_ca_file", LVN_CONFIG_PATH, HOOK(https_ca_file), 0, 0, NULL, "", RELOADABLE,
+     "PEM file of the authorities that its certificate may come from; without it, those of this machine."},
+    {"webhook", "https_certificate", LVN_CONFIG_PATH, HOOK(https_certificate), 0, 0, NULL, "", RELOADABLE,
+     "PEM file of this node's certificate for it, with the chain."},
+    {"webhook", "https_key", LVN_CONFIG_PATH, HOOK(https_key), 0, 0, NULL, "", RELOADABLE,
+     "PEM file of the certificate's key; without it, the key is in https_certificate."},
+    {"webhook", "token_file", LVN_CONFIG_PATH, HOOK(token_file), 0, 0, NULL, "", RELOADABLE,
+     "File whose first line is a bearer token that it wants beside the signature."},
 };
 const size_t lvn_config_key_count = sizeof lvn_config_keys / sizeof lvn_config_keys[0];

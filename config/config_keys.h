@@ -20,6 +20,8 @@ enum lvn_config_kind {
   LVN_CONFIG_ADDRESSES, /* comma-separated addresses and CIDR networks */
   LVN_CONFIG_PATH,      /* absolute */
   LVN_CONFIG_PEERS,     /* comma-separated names of peers */
+  LVN_CONFIG_URL,       /* http or https, without user, query and fragment; or empty */
+  LVN_CONFIG_EVENTS,    /* comma-separated names of events */
   LVN_CONFIG_CHOICE,    /* one of the words of `choices` */
   LVN_CONFIG_BOOL,
   LVN_CONFIG_UINT16,
@@ -29,7 +31,7 @@ enum lvn_config_kind {
   LVN_CONFIG_REAL
 };
 
-/* The value lies `offset` bytes into struct lvn_config, or into struct lvn_config_peer for section "peer". */
+/* The value lies `offset` bytes into struct lvn_config, or into the record of a section that has a name. */
 struct lvn_config_key {
   const char *section;
   const char *name;
@@ -50,6 +52,9 @@ struct lvn_config_section {
 };
 
 #define LVN_CONFIG_PEER_SECTION "peer"
+#define LVN_CONFIG_WEBHOOK_SECTION "webhook"
+/* Is it written [SECTION "NAME"], as often as there are names? */
+bool lvn_config_is_named(const char *section);
 #define LVN_CONFIG_NETWORKS_MAX 128 /* more items do not fit into the text of `addresses` */
 
 extern const struct lvn_config_key lvn_config_keys[];
@@ -67,7 +72,7 @@ void lvn_config_key_format(const struct lvn_config_key *key, const void *record,
 /* What the key accepts, in words: "1 to 65535", "auto, cpu or cuda". */
 void lvn_config_key_describe(const struct lvn_config_key *key, char *text, size_t text_bytes);
 
-/* Put every key of `section` (NULL: all but the peers') to its default. */
+/* Put every key of `section` (NULL: all but those of named sections) to its default. */
 void lvn_config_set_defaults(const char *section, void *record);
 
 /* The nearest of `count` names, when it is near enough to be a slip of the hand; else NULL. */
@@ -87,17 +92,22 @@ LVN_MUST_CHECK bool lvn_config_network_overlaps(const struct lvn_config_network 
  * the end. Items longer than the buffer are cut. */
 LVN_MUST_CHECK bool lvn_config_list_next(const char **cursor, char *item, size_t item_bytes);
 
+/* Is what goes there hidden from the network: https, or http to this machine? */
+bool lvn_config_is_private_url(const char *url);
+
 /* The networks a peer may call from: `addresses`, or else its numeric `host`. Returns how many were written. */
 size_t lvn_config_peer_networks(const struct lvn_config_peer *peer, struct lvn_config_network *networks, size_t max);
 
-#define LVN_CONFIG_KEYS_MAX 128
+#define LVN_CONFIG_KEYS_MAX 256
 
 /* Where a file says what, and where it is wrong already. */
 struct lvn_config_places {
-  const unsigned *peer_lines;               /* of each peer's section */
+  const unsigned *peer_lines; /* of each peer's section */
+  const unsigned *webhook_lines;
   bool peer_is_wrong[LVN_CONFIG_PEERS_MAX]; /* a mistake was told of: no others follow from it */
   unsigned key_lines[LVN_CONFIG_KEYS_MAX];  /* by number of the key, but for the peers'; 0: not given */
-  bool is_wrong;                            /* outside the peers */
+  bool webhook_is_wrong[LVN_CONFIG_WEBHOOKS_MAX];
+  bool is_wrong; /* outside the named sections */
   bool has_wrong_heading;
 };
 /* `line` 0: there is none to name. */

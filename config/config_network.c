@@ -133,6 +133,50 @@ const struct lvn_config_peer *lvn_config_find_peer(const struct lvn_config *conf
   return NULL;
 }
 
+const struct lvn_config_webhook *lvn_config_find_webhook(const struct lvn_config *config, const char *name) {
+  for (size_t i = 0; i < config->webhook_count; i++) {
+    if (strcmp(config->webhooks[i].name, name) == 0) {
+      return &config->webhooks[i];
+    }
+  }
+  return NULL;
+}
+
+bool lvn_config_is_dicomweb(const struct lvn_config_peer *peer) {
+  return strcmp(peer->protocol, "dicomweb") == 0;
+}
+
+bool lvn_config_is_reachable(const struct lvn_config_peer *peer) {
+  return lvn_config_is_dicomweb(peer) ? peer->url[0] != '\0' : peer->host[0] != '\0' && peer->port != 0;
+}
+
+bool lvn_config_is_private_url(const char *url) {
+  static const char *const local[] = {"localhost", "127.0.0.1", "[::1]"};
+  if (strncmp(url, "http://", 7) != 0) {
+    return strncmp(url, "https://", 8) == 0;
+  }
+  for (size_t i = 0; i < sizeof local / sizeof local[0]; i++) {
+    size_t length = strlen(local[i]);
+    if (strncmp(url + 7, local[i], length) == 0 && strchr(":/", url[7 + length]) != NULL) {
+      return true; /* strchr() finds the NUL, too */
+    }
+  }
+  return false;
+}
+
+bool lvn_config_wants_event(const struct lvn_config_webhook *webhook, const char *event) {
+  const char *cursor = webhook->events;
+  char item[64];
+  bool is_empty = true;
+  while (lvn_config_list_next(&cursor, item, sizeof item)) {
+    is_empty = false;
+    if (strcmp(item, event) == 0) {
+      return true;
+    }
+  }
+  return is_empty;
+}
+
 const struct lvn_config_peer *lvn_config_admit(const struct lvn_config *config, const char *calling_aet,
                                                const char *address) {
   struct lvn_config_network caller;

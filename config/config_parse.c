@@ -21,11 +21,13 @@ struct reading {
   const char *name;
   struct lvn_config *config;
   const char *section; /* of lvn_config_sections; NULL before the first heading and behind a wrong one */
-  struct lvn_config_peer *peer;
+  void *record;        /* where the section's keys are */
+  bool *is_wrong;      /* what a mistake in the section marks */
   unsigned line;
   unsigned peer_lines[LVN_CONFIG_PEERS_MAX];
+  unsigned webhook_lines[LVN_CONFIG_WEBHOOKS_MAX];
   struct lvn_config_places places;
-  bool seen[LVN_CONFIG_KEYS_MAX]; /* by number of the key; a peer's keys start anew with each peer */
+  bool seen[LVN_CONFIG_KEYS_MAX]; /* by number of the key; those of a named section start anew with each name */
   size_t mistakes;
   lvn_config_mistake_visitor visit; /* NULL: the first one is enough */
   void *user_data;
@@ -51,11 +53,7 @@ static bool fail(struct reading *reading, const char *word, const char *suggesti
   (void)snprintf(text, sizeof text, "%s%s%s", word, suggestion != NULL ? "; did you mean " : "",
                  suggestion != NULL ? suggestion : "");
   tell_mistake(reading, reading->line, text);
-  if (reading->peer != NULL) {
-    reading->places.peer_is_wrong[reading->peer - reading->config->peers] = true;
-  } else {
-    reading->places.is_wrong = true;
-  }
+  *reading->is_wrong = true;
   return false;
 }
 
@@ -70,23 +68,48 @@ static bool fail_unknown_section(struct reading *reading, const char *name) {
   return fail(reading, message, lvn_config_suggest(name, names, count));
 }
 
-static bool is_peer_name(const char *name) {
+static bool is_name(const char *name) {
   static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.";
   size_t length = strlen(name);
   return length >= 1 && length <= 40 && strspn(name, allowed) == length;
 }
 
+/* The name of [SECTION "NAME"], copied. */
+static bool read_name(struct reading *reading, const char *section, const char *quoted, char *ret_name,
+                      size_t name_bytes) {
+  char message[128];
+  size_t length = strlen(quoted);
+  if (length < 3 || quoted[0] != '"' || quoted[length - 1] != '"' || length - 2 >= name_bytes) {
+    (void)snprintf(message, sizeof message, "a %s's section is written [%s \"NAME\"]", section, section);
+    return fail(reading, message, NULL);
+  }
+  memcpy(ret_name, quoted + 1, length - 2);
+  ret_name[length - 2] = '\0';
+  if (!is_name(ret_name)) {
+    (void)snprintf(message, sizeof message, "a %s's name has 1 to 40 letters, digits, hyphens, underscores or dots",
+                   section);
+    return fail(reading, message, NULL);
+  }
+  return true;
+}
+
+static void begin_record(struct reading *reading, const char *section, void *record, bool *is_wrong) {
+  reading->section = section;
+  reading->record = record;
+  reading->is_wrong = is_wrong;
+  lvn_config_set_defaults(section, record);
+  for (size_t i = 0; i < lvn_config_key_count; i++) {
+    if (strcmp(lvn_config_keys[i].section, section) == 0) {
+      reading->seen[i] = false;
+    }
+  }
+}
+
 static bool enter_peer(struct reading *reading, const char *quoted) {
   struct lvn_config *config = reading->config;
   char name[sizeof config->peers[0].name];
-  size_t length = strlen(quoted);
-  if (length < 3 || quoted[0] != '"' || quoted[length - 1] != '"' || length - 2 >= sizeof name) {
-    return fail(reading, "a peer's section is written [peer \"NAME\"]", NULL);
-  }
-  memcpy(name, quoted + 1, length - 2);
-  name[length - 2] = '\0';
-  if (!is_peer_name(name)) {
-    return fail(reading, "a peer's name has 1 to 40 letters, digits, hyphens, underscores or dots", NULL);
+  if (!read_name(reading, LVN_CONFIG_PEER_SECTION, quoted, name, sizeof name)) {
+    return false;
   }
   if (lvn_config_find_peer(config, name) != NULL) {
     return fail(reading, "a peer of this name was defined above", NULL);
@@ -95,25 +118,44 @@ static bool enter_peer(struct reading *reading, const char *quoted) {
     return fail(reading, "more than 64 peers", NULL);
   }
   reading->peer_lines[config->peer_count] = reading->line;
-  reading->peer = &config->peers[config->peer_count++];
-  reading->section = LVN_CONFIG_PEER_SECTION;
-  lvn_config_set_defaults(LVN_CONFIG_PEER_SECTION, reading->peer);
-  (void)lvn_copy(reading->peer->name, sizeof reading->peer->name, name);
-  for (size_t i = 0; i < lvn_config_key_count; i++) {
-    if (strcmp(lvn_config_keys[i].section, LVN_CONFIG_PEER_SECTION) == 0) {
-      reading->seen[i] = false;
-    }
+  bool *is_wrong = &reading->places.peer_is_wrong[config->peer_count];
+  struct lvn_config_peer *peer = &config->peers[config->peer_count++];
+  begin_record(reading, LVN_CONFIG_PEER_SECTION, peer, is_wrong);
+  (void)lvn_copy(peer->name, sizeof peer->name, name);
+  return true;
+}
+
+static bool enter_webhook(struct reading *reading, const char *quoted) {
+  struct lvn_config *config = reading->config;
+  char name[sizeof config->webhooks[0].name];
+  if (!read_name(reading, LVN_CONFIG_WEBHOOK_SECTION, quoted, name, sizeof name)) {
+    return false;
   }
+  if (lvn_config_find_webhook(config, name) != NULL) {
+    return fail(reading, "a webhook of this name was defined above", NULL);
+  }
+  if (config->webhook_count == LVN_CONFIG_WEBHOOKS_MAX) {
+    return fail(reading, "more than 16 webhooks", NULL);
+  }
+  reading->webhook_lines[config->webhook_count] = reading->line;
+  bool *is_wrong = &reading->places.webhook_is_wrong[config->webhook_count];
+  struct lvn_config_webhook *webhook = &config->webhooks[config->webhook_count++];
+  begin_record(reading, LVN_CONFIG_WEBHOOK_SECTION, webhook, is_wrong);
+  (void)lvn_copy(webhook->name, sizeof webhook->name, name);
   return true;
 }
 
 /* `heading` is what stands between the brackets. */
 static bool enter_section(struct reading *reading, const char *heading) {
   size_t word = strcspn(heading, " \t\"");
+  const char *rest = heading + word + strspn(heading + word, " \t");
   if (word == strlen(LVN_CONFIG_PEER_SECTION) && strncmp(heading, LVN_CONFIG_PEER_SECTION, word) == 0) {
-    return enter_peer(reading, heading + word + strspn(heading + word, " \t"));
+    return enter_peer(reading, rest);
   }
-  reading->peer = NULL;
+  if (word == strlen(LVN_CONFIG_WEBHOOK_SECTION) && strncmp(heading, LVN_CONFIG_WEBHOOK_SECTION, word) == 0) {
+    return enter_webhook(reading, rest);
+  }
+  reading->record = reading->config;
   for (size_t i = 0; i < lvn_config_section_count; i++) {
     if (strcmp(lvn_config_sections[i].name, heading) == 0) {
       reading->section = lvn_config_sections[i].name;
@@ -126,7 +168,8 @@ static bool enter_section(struct reading *reading, const char *heading) {
 static bool read_heading(struct reading *reading, const char *line) {
   char heading[64];
   size_t length = strcspn(line + 1, "]");
-  reading->peer = NULL;
+  reading->record = reading->config;
+  reading->is_wrong = &reading->places.is_wrong;
   reading->section = NULL;
   if (line[1 + length] != ']') {
     return fail(reading, "a section's heading ends with ]", NULL);
@@ -239,7 +282,6 @@ static bool set_value(struct reading *reading, const char *name, const char *tex
   unquote(value);
   for (size_t i = 0; i < lvn_config_key_count; i++) {
     const struct lvn_config_key *key = &lvn_config_keys[i];
-    void *record = reading->peer != NULL ? (void *)reading->peer : (void *)reading->config;
     if (strcmp(key->section, reading->section) != 0 || strcmp(key->name, name) != 0) {
       continue;
     }
@@ -247,11 +289,11 @@ static bool set_value(struct reading *reading, const char *name, const char *tex
       return fail(reading, "the key was given above already", NULL);
     }
     reading->seen[i] = true;
-    if (reading->peer == NULL) {
+    if (reading->record == reading->config) {
       reading->places.key_lines[i] = reading->line;
     }
     struct lvn_error wrong = {0};
-    return lvn_config_key_set(key, record, value, &wrong) || fail(reading, wrong.message, NULL);
+    return lvn_config_key_set(key, reading->record, value, &wrong) || fail(reading, wrong.message, NULL);
   }
   return fail_unknown_key(reading, name);
 }
@@ -270,7 +312,10 @@ static bool parse(FILE *stream, const char *name, struct reading *reading, struc
   reading->name = name;
   reading->config = config;
   reading->err = err;
+  reading->record = config;
+  reading->is_wrong = &reading->places.is_wrong;
   reading->places.peer_lines = reading->peer_lines;
+  reading->places.webhook_lines = reading->webhook_lines;
   lvn_config_set_defaults(NULL, config);
   bad_line = ini_parse_stream(read_line, reading, on_value, reading);
   if (ferror(stream)) {

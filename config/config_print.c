@@ -30,10 +30,10 @@ static void print_comment(FILE *stream, const char *text) {
 }
 
 static void print_sample_section(FILE *stream, const struct lvn_config_section *section) {
-  bool is_peer = strcmp(section->name, LVN_CONFIG_PEER_SECTION) == 0;
+  const char *heading = strcmp(section->name, LVN_CONFIG_PEER_SECTION) == 0 ? ";[%s \"PACS\"]\n" : ";[%s \"EVENTS\"]\n";
   (void)fprintf(stream, "\n");
   print_comment(stream, section->help);
-  (void)fprintf(stream, is_peer ? ";[%s \"PACS\"]\n" : "[%s]\n", section->name);
+  (void)fprintf(stream, lvn_config_is_named(section->name) ? heading : "[%s]\n", section->name);
   for (size_t i = 0; i < lvn_config_key_count; i++) {
     const struct lvn_config_key *key = &lvn_config_keys[i];
     char allowed[160];
@@ -61,7 +61,10 @@ bool lvn_config_write_sample(FILE *stream, struct lvn_error *err) {
   (void)fprintf(stream, "\n# Example: a CT scanner that may send, and a PACS that receives the results.\n"
                         ";[peer \"CT1\"]\n;aet = CT1\n;addresses = 192.0.2.21, 192.0.2.22\n"
                         ";results_to = ARCHIVE\n\n"
-                        ";[peer \"ARCHIVE\"]\n;aet = ARCHIVE\n;host = 192.0.2.10\n;port = 104\n");
+                        ";[peer \"ARCHIVE\"]\n;aet = ARCHIVE\n;host = 192.0.2.10\n;port = 104\n\n"
+                        "# Example: an archive that takes results by DICOMweb.\n"
+                        ";[peer \"CLOUD\"]\n;protocol = dicomweb\n;url = https://archive.example.org/dicom-web\n"
+                        ";token_file = /etc/livervlm/cloud.token\n;may_send = no\n");
   return finish(stream, err);
 }
 
@@ -80,45 +83,66 @@ static void print_record(FILE *stream, const char *section, const char *peer_nam
 
 bool lvn_config_print(const struct lvn_config *config, FILE *stream, struct lvn_error *err) {
   for (size_t i = 0; i < lvn_config_section_count; i++) {
-    if (strcmp(lvn_config_sections[i].name, LVN_CONFIG_PEER_SECTION) != 0) {
+    if (!lvn_config_is_named(lvn_config_sections[i].name)) {
       print_record(stream, lvn_config_sections[i].name, NULL, config);
     }
   }
   for (size_t i = 0; i < config->peer_count; i++) {
     print_record(stream, LVN_CONFIG_PEER_SECTION, config->peers[i].name, &config->peers[i]);
   }
+  for (size_t i = 0; i < config->webhook_count; i++) {
+    print_record(stream, LVN_CONFIG_WEBHOOK_SECTION, config->webhooks[i].name, &config->webhooks[i]);
+  }
   return finish(stream, err);
 }
 
-static void print_record_changes(FILE *stream, const char *peer_name, const void *before, const void *after) {
+/* `section` NULL: all without a name. */
+static void print_record_changes(FILE *stream, const char *section, const char *name, const void *before,
+                                 const void *after) {
   for (size_t i = 0; i < lvn_config_key_count; i++) {
     const struct lvn_config_key *key = &lvn_config_keys[i];
-    bool is_of_peer = strcmp(key->section, LVN_CONFIG_PEER_SECTION) == 0;
     char old[LVN_CONFIG_TEXT_BYTES];
     char new[LVN_CONFIG_TEXT_BYTES];
-    if (is_of_peer != (peer_name != NULL)) {
+    if (section == NULL ? lvn_config_is_named(key->section) : strcmp(key->section, section) != 0) {
       continue;
     }
     lvn_config_key_format(key, before, old, sizeof old);
     lvn_config_key_format(key, after, new, sizeof new);
     if (strcmp(old, new) != 0) {
-      (void)fprintf(stream, "%s%s%s.%s: %s -> %s (%s)\n", key->section, peer_name != NULL ? "." : "",
-                    peer_name != NULL ? peer_name : "", key->name, old, new,
+      (void)fprintf(stream, "%s%s%s.%s: %s -> %s (%s)\n", key->section, name != NULL ? "." : "",
+                    name != NULL ? name : "", key->name, old, new,
                     key->reloadable ? "effective now" : "needs a restart");
+    }
+  }
+}
+
+static void print_webhook_changes(FILE *stream, const struct lvn_config *before, const struct lvn_config *after) {
+  for (size_t i = 0; i < before->webhook_count; i++) {
+    const struct lvn_config_webhook *webhook = &before->webhooks[i];
+    const struct lvn_config_webhook *same = lvn_config_find_webhook(after, webhook->name);
+    if (same == NULL) {
+      (void)fprintf(stream, "webhook.%s: removed (effective now)\n", webhook->name);
+    } else {
+      print_record_changes(stream, LVN_CONFIG_WEBHOOK_SECTION, webhook->name, webhook, same);
+    }
+  }
+  for (size_t i = 0; i < after->webhook_count; i++) {
+    if (lvn_config_find_webhook(before, after->webhooks[i].name) == NULL) {
+      (void)fprintf(stream, "webhook.%s: added (effective now)\n", after->webhooks[i].name);
     }
   }
 }
 
 bool lvn_config_print_changes(const struct lvn_config *before, const struct lvn_config *after, FILE *stream,
                               struct lvn_error *err) {
-  print_record_changes(stream, NULL, before, after);
+  print_record_changes(stream, NULL, NULL, before, after);
   for (size_t i = 0; i < before->peer_count; i++) {
     const struct lvn_config_peer *peer = &before->peers[i];
     const struct lvn_config_peer *same = lvn_config_find_peer(after, peer->name);
     if (same == NULL) {
       (void)fprintf(stream, "peer.%s: removed (effective now)\n", peer->name);
     } else {
-      print_record_changes(stream, peer->name, peer, same);
+      print_record_changes(stream, LVN_CONFIG_PEER_SECTION, peer->name, peer, same);
     }
   }
   for (size_t i = 0; i < after->peer_count; i++) {
@@ -126,5 +150,6 @@ bool lvn_config_print_changes(const struct lvn_config *before, const struct lvn_
       (void)fprintf(stream, "peer.%s: added (effective now)\n", after->peers[i].name);
     }
   }
+  print_webhook_changes(stream, before, after);
   return finish(stream, err);
 }

@@ -76,6 +76,48 @@ static bool is_absolute_path(const char *text) {
   return text[0] == '/' && strstr(text, "/../") == NULL && is_printable(text);
 }
 
+/* RFC 3986, of what a server's base can be: an authority without a user, a path. */
+static bool is_url(const char *text) {
+  const char *authority = strncmp(text, "https://", 8) == 0 ? text + 8 : text + 7;
+  char host[LVN_CONFIG_TEXT_BYTES];
+  if (text[0] == '\0') {
+    return true;
+  }
+  if ((authority == text + 7 && strncmp(text, "http://", 7) != 0) || strpbrk(text, " @?#\\\"<>") != NULL ||
+      !is_printable(text)) {
+    return false;
+  }
+  size_t length = strcspn(authority, "/");
+  if (length == 0 || length >= sizeof host) {
+    return false;
+  }
+  memcpy(host, authority, length);
+  host[length] = '\0';
+  char *port = host[0] == '[' ? strchr(host, ']') : host;
+  port = port == NULL ? NULL : strchr(port, ':');
+  if (port != NULL) {
+    *port++ = '\0';
+    if (strspn(port, "0123456789") != strlen(port) || strlen(port) == 0 || strlen(port) > 5) {
+      return false;
+    }
+  }
+  return host[0] == '[' ? strchr(host, ']') != NULL : host[0] != '\0' && is_host(host);
+}
+
+static bool are_events(const char *text) {
+  char item[64];
+  while (lvn_config_list_next(&text, item, sizeof item)) {
+    const char *const *name = lvn_config_event_names;
+    while (*name != NULL && strcmp(*name, item) != 0) {
+      name++;
+    }
+    if (*name == NULL) {
+      return false;
+    }
+  }
+  return true;
+}
+
 static bool is_choice(const char *choices, const char *text) {
   size_t length = strlen(text);
   for (const char *at = choices; length > 0;) {
@@ -145,6 +187,10 @@ static bool is_text_of_kind(const struct lvn_config_key *key, const char *text) 
     return are_addresses(text);
   case LVN_CONFIG_PATH:
     return is_absolute_path(text) && (key->maximum < 1 || (double)strlen(text) <= key->maximum);
+  case LVN_CONFIG_URL:
+    return is_url(text);
+  case LVN_CONFIG_EVENTS:
+    return are_events(text);
   case LVN_CONFIG_CHOICE:
     return is_choice(key->choices, text);
   default:
@@ -252,6 +298,16 @@ static void describe_choices(const char *choices, char *text, size_t text_bytes)
   text[used] = '\0';
 }
 
+static void describe_events(char *text, size_t text_bytes) {
+  size_t used = 0;
+  for (const char *const *name = lvn_config_event_names; *name != NULL && used < text_bytes; name++) {
+    used += (size_t)snprintf(text + used, text_bytes - used, "%s, ", *name);
+  }
+  if (used < text_bytes) {
+    (void)snprintf(text + used, text_bytes - used, "comma-separated");
+  }
+}
+
 void lvn_config_key_describe(const struct lvn_config_key *key, char *text, size_t text_bytes) {
   switch (key->kind) {
   case LVN_CONFIG_AET:
@@ -273,6 +329,12 @@ void lvn_config_key_describe(const struct lvn_config_key *key, char *text, size_
   case LVN_CONFIG_PEERS:
     (void)snprintf(text, text_bytes, "names of peers, comma-separated");
     break;
+  case LVN_CONFIG_URL:
+    (void)snprintf(text, text_bytes, "https://HOST[:PORT][/PATH] without user name and query; http:// too");
+    break;
+  case LVN_CONFIG_EVENTS:
+    describe_events(text, text_bytes);
+    break;
   case LVN_CONFIG_CHOICE:
     describe_choices(key->choices, text, text_bytes);
     break;
@@ -289,12 +351,15 @@ void lvn_config_key_describe(const struct lvn_config_key *key, char *text, size_
   }
 }
 
+bool lvn_config_is_named(const char *section) {
+  return strcmp(section, LVN_CONFIG_PEER_SECTION) == 0 || strcmp(section, LVN_CONFIG_WEBHOOK_SECTION) == 0;
+}
+
 void lvn_config_set_defaults(const char *section, void *record) {
   struct lvn_error err;
   for (size_t i = 0; i < lvn_config_key_count; i++) {
     const struct lvn_config_key *key = &lvn_config_keys[i];
-    bool is_of_peer = strcmp(key->section, LVN_CONFIG_PEER_SECTION) == 0;
-    if (section == NULL ? is_of_peer : strcmp(key->section, section) != 0) {
+    if (section == NULL ? lvn_config_is_named(key->section) : strcmp(key->section, section) != 0) {
       continue;
     }
     /* An empty default of a required key fails its own rule; the zeroed record already holds it. */
@@ -305,7 +370,7 @@ void lvn_config_set_defaults(const char *section, void *record) {
 void lvn_config_keep_fixed(const struct lvn_config *running, struct lvn_config *fresh) {
   for (size_t i = 0; i < lvn_config_key_count; i++) {
     const struct lvn_config_key *key = &lvn_config_keys[i];
-    if (!key->reloadable && strcmp(key->section, LVN_CONFIG_PEER_SECTION) != 0) {
+    if (!key->reloadable && !lvn_config_is_named(key->section)) {
       memcpy((char *)fresh + key->offset, (const char *)running + key->offset, key->bytes);
     }
   }

@@ -107,6 +107,32 @@ static void look_at_alerts(struct warning *warning, const struct lvn_config *con
   }
 }
 
+/* The node runs as a user of its own, who may see what this one does not: only what is there is looked at. */
+static void look_at_web(struct warning *warning, const char *section, const char *name, const char *url,
+                        const char *const files[], size_t file_count) {
+  if (url[0] != '\0' && !lvn_config_is_private_url(url)) {
+    warn(warning, "%s \"%s\": url is not https: what is sent can be read and changed on the way", section, name);
+  }
+  for (size_t i = 0; i < file_count; i++) {
+    if (files[i][0] != '\0' && !lvn_file_exists(files[i])) {
+      warn(warning, "%s \"%s\": there is no '%s': nothing can be sent", section, name, files[i]);
+    }
+  }
+}
+
+static void look_at_peer(struct warning *warning, const struct lvn_config_peer *peer) {
+  const char *const files[] = {peer->https_ca_file, peer->https_certificate, peer->https_key, peer->password_file,
+                               peer->token_file};
+  look_at_networks(warning, peer);
+  look_at_web(warning, "peer", peer->name, peer->url, files, sizeof files / sizeof files[0]);
+}
+
+static void look_at_webhook(struct warning *warning, const struct lvn_config_webhook *webhook) {
+  const char *const files[] = {webhook->https_ca_file, webhook->https_certificate, webhook->https_key,
+                               webhook->secret_file, webhook->token_file};
+  look_at_web(warning, "webhook", webhook->name, webhook->url, files, sizeof files / sizeof files[0]);
+}
+
 size_t lvn_config_warn(const struct lvn_config *config, lvn_config_warning_visitor visit, void *user_data) {
   struct warning warning = {.visit = visit, .user_data = user_data};
   bool has_sender = false;
@@ -119,11 +145,14 @@ size_t lvn_config_warn(const struct lvn_config *config, lvn_config_warning_visit
   }
   look_at_alerts(&warning, config);
   for (size_t i = 0; i < config->peer_count; i++) {
-    look_at_networks(&warning, &config->peers[i]);
+    look_at_peer(&warning, &config->peers[i]);
     look_at_callers(&warning, config, &config->peers[i]);
     has_sender = has_sender || config->peers[i].may_send;
-    has_destination = has_destination || config->peers[i].port != 0;
+    has_destination = has_destination || lvn_config_is_reachable(&config->peers[i]);
     has_tls_caller = has_tls_caller || (config->peers[i].may_send && lvn_config_peer_takes_tls(&config->peers[i]));
+  }
+  for (size_t i = 0; i < config->webhook_count; i++) {
+    look_at_webhook(&warning, &config->webhooks[i]);
   }
   if (config->tls_port != 0 && !has_tls_caller) {
     warn(&warning, "tls_port: no peer that may send has tls = required or allowed, so nobody gets in there");
@@ -133,7 +162,7 @@ size_t lvn_config_warn(const struct lvn_config *config, lvn_config_warning_visit
                                            : "no peer may send, so every association will be rejected");
   }
   if (config->peer_count > 0 && !has_destination) {
-    warn(&warning, "no peer has a port: results go nowhere");
+    warn(&warning, "no peer has a port or a url: results go nowhere");
   }
   return warning.count;
 }

@@ -239,6 +239,14 @@ bool lvn_outbox_list_filtered(struct lvn_index *index, const struct lvn_outbox_f
          collect_rows(index, statement, ret_rows, ret_count, err);
 }
 
+bool lvn_outbox_list_of_job(struct lvn_index *index, int64_t job_id, struct lvn_outbox_row **ret_rows,
+                            size_t *ret_count, struct lvn_error *err) {
+  LVN_AUTOSTATEMENT sqlite3_stmt *statement = NULL;
+  return lvn_sql_prepare(index, &statement, err,
+                         OUTBOX_COLUMNS "WHERE o.job_id=?1 AND o.kind='object' ORDER BY o.outbox_id", "i", job_id) &&
+         collect_rows(index, statement, ret_rows, ret_count, err);
+}
+
 bool lvn_outbox_list(struct lvn_index *index, enum lvn_outbox_state state, size_t limit,
                      struct lvn_outbox_row **ret_rows, size_t *ret_count, struct lvn_error *err) {
   const struct lvn_outbox_filter filter = {.state = state, .limit = limit};
@@ -293,7 +301,9 @@ bool lvn_outbox_count(struct lvn_index *index, struct lvn_outbox_counts *ret_cou
       return false;
     }
   }
-  if (!lvn_sql_integer(index, &counts.oldest_ms, 0, err,
+  if (!lvn_sql_integer(index, &counts.failed_events, 0, err,
+                       "SELECT count(*) FROM outbox WHERE state='failed' AND kind='event'", "") ||
+      !lvn_sql_integer(index, &counts.oldest_ms, 0, err,
                        "SELECT min(created_at) FROM outbox WHERE state IN ('queued','sending')", "") ||
       !lvn_sql_integer(index, &counts.last_sent_ms, 0, err, "SELECT max(sent_at) FROM outbox", "")) {
     return false;
@@ -328,4 +338,21 @@ bool lvn_outbox_next_sent(struct lvn_index *index, int64_t after_id, int64_t *re
                          "SELECT min(outbox_id) FROM outbox WHERE kind='object' AND state IN " LVN_OUTBOX_DELIVERED
                          " AND outbox_id>?1",
                          "i", after_id);
+}
+
+bool lvn_outbox_list_old_events(struct lvn_index *index, int64_t sent_before_ms, int64_t ended_before_ms,
+                                struct lvn_outbox_row **ret_rows, size_t *ret_count, struct lvn_error *err) {
+  LVN_AUTOSTATEMENT sqlite3_stmt *statement = NULL;
+  return lvn_sql_prepare(index, &statement, err,
+                         OUTBOX_COLUMNS "WHERE o.kind='event' AND (o.state='sent' AND o.created_at<?1 OR o.state IN"
+                                        " ('sent','failed','cancelled') AND o.created_at<?2) LIMIT 1000",
+                         "ii", sent_before_ms, ended_before_ms) &&
+         collect_rows(index, statement, ret_rows, ret_count, err);
+}
+
+bool lvn_outbox_remove_event(struct lvn_index *index, int64_t outbox_id, struct lvn_error *err) {
+  return lvn_sql_run(index, err,
+                     "DELETE FROM outbox WHERE outbox_id=?1 AND kind='event' AND state IN"
+                     " ('sent','failed','cancelled')",
+                     "i", outbox_id);
 }

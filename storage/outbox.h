@@ -138,6 +138,9 @@ LVN_MUST_CHECK bool lvn_outbox_list_filtered(struct lvn_index *index, const stru
 /* The same of one state. */
 LVN_MUST_CHECK bool lvn_outbox_list(struct lvn_index *index, enum lvn_outbox_state state, size_t limit,
                                     struct lvn_outbox_row **ret_rows, size_t *ret_count, struct lvn_error *err);
+/* The results of a job, oldest first. lvn_free() the array. */
+LVN_MUST_CHECK bool lvn_outbox_list_of_job(struct lvn_index *index, int64_t job_id, struct lvn_outbox_row **ret_rows,
+                                           size_t *ret_count, struct lvn_error *err);
 /* Peers that have something due, or rows in sending, in order of name, at most max_count. */
 LVN_MUST_CHECK bool lvn_outbox_list_due(struct lvn_index *index, int64_t now_ms,
                                         char (*ret_names)[LVN_DESTINATION_BYTES], size_t max_count, size_t *ret_count,
@@ -150,6 +153,7 @@ LVN_MUST_CHECK bool lvn_outbox_next_due(struct lvn_index *index, int64_t now_ms,
 
 struct lvn_outbox_counts {
   int64_t rows[LVN_OUTBOX_STATES]; /* by state */
+  int64_t failed_events;           /* of the failed ones */
   int64_t oldest_ms;               /* creation of the oldest row that still has to be sent; 0: none */
   int64_t last_sent_ms;            /* 0: never */
 };
@@ -184,6 +188,33 @@ LVN_MUST_CHECK bool lvn_outbox_get_sent(struct lvn_index *index, int64_t outbox_
 /* The next object's row that was sent; 0: no more. */
 LVN_MUST_CHECK bool lvn_outbox_next_sent(struct lvn_index *index, int64_t after_id, int64_t *ret_outbox_id,
                                          struct lvn_error *err);
+
+/* ---- events about deliveries, and their own end ---- */
+
+/* How the results of a job stand with one destination. */
+struct lvn_outbox_delivery {
+  int64_t event_id; /* of the event log: the latest change that was asked for */
+  int64_t job_id;
+  char study_uid[LVN_UID_BYTES];
+  char study_name[LVN_INDEX_STUDY_NAME_BYTES];
+  char destination[LVN_DESTINATION_BYTES];
+  int64_t delivered; /* objects in this state */
+  int64_t failed;
+  int64_t pending;
+  char status_message[LVN_INDEX_MESSAGE_BYTES]; /* of one that failed */
+};
+/* Of which an object was sent or given up by an event after after_id and up to last_id, oldest first. lvn_free() the
+ * array. */
+LVN_MUST_CHECK bool lvn_outbox_list_deliveries(struct lvn_index *index, int64_t after_id, int64_t last_id, size_t limit,
+                                               struct lvn_outbox_delivery **ret_deliveries, size_t *ret_count,
+                                               struct lvn_error *err);
+/* Rows of events that were sent and made before sent_before_ms, or that otherwise ended and were made before
+ * ended_before_ms; at most 1000. lvn_free() the array. */
+LVN_MUST_CHECK bool lvn_outbox_list_old_events(struct lvn_index *index, int64_t sent_before_ms, int64_t ended_before_ms,
+                                               struct lvn_outbox_row **ret_rows, size_t *ret_count,
+                                               struct lvn_error *err);
+/* Only of an event that ended. */
+LVN_MUST_CHECK bool lvn_outbox_remove_event(struct lvn_index *index, int64_t outbox_id, struct lvn_error *err);
 
 #ifdef __cplusplus
 }

@@ -7,12 +7,14 @@
 #include "daemon/pipeline/control/control.h"
 #include "daemon/pipeline/fetch/fetch.h"
 #include "daemon/pipeline/ingest/ingest.h"
+#include "daemon/pipeline/notify/notify.h"
 #include "daemon/pipeline/outbox/outbox.h"
 #include "daemon/pipeline/retention/retention.h"
 #include "daemon/pipeline/scheduler/scheduler.h"
 #include "daemon/pipeline/shared/tick.h"
 #include "daemon/pipeline/watch/clock_step.h"
 #include "daemon/pipeline/watch/watch.h"
+#include "daemon/pipeline/workflow/workflow.h"
 
 /* DESIGN: every module ticks whenever something happened or is due, each idempotent and driven by the index alone, so
  * nothing is lost when an event is missed or the process is killed between two ticks. This file alone knows all of
@@ -31,6 +33,8 @@ struct lvn_pipeline {
   struct lvn_outbox *outbox;
   struct lvn_commitment_module *commitment;
   struct lvn_fetch *fetch;
+  struct lvn_notify *notify;
+  struct lvn_workflow *workflow;
   struct lvn_retention *retention;
   struct lvn_watch *watch;
   struct lvn_control *control;
@@ -55,11 +59,17 @@ static void end_work(void *user_data, int64_t job_id) {
   lvn_scheduler_end_job(pipeline->scheduler, job_id);
 }
 
+static size_t count_workers(void *user_data) {
+  const struct lvn_pipeline *pipeline = user_data;
+  return lvn_scheduler_get_counts(pipeline->scheduler).workers;
+}
+
 static bool forget_index(void *user_data, struct lvn_error *err) {
   const struct lvn_pipeline *pipeline = user_data;
   lvn_scheduler_forget(pipeline->scheduler);
   lvn_outbox_forget(pipeline->outbox);
   lvn_clock_step_forget(pipeline->clock_step);
+  lvn_notify_forget(pipeline->notify);
   return lvn_watch_forget(pipeline->watch, err);
 }
 
@@ -70,6 +80,7 @@ void lvn_pipeline_stop(struct lvn_pipeline *pipeline) {
     lvn_outbox_stop(pipeline->outbox);
     lvn_commitment_module_stop(pipeline->commitment);
     lvn_fetch_stop(pipeline->fetch);
+    lvn_workflow_stop(pipeline->workflow);
   }
 }
 
@@ -87,7 +98,8 @@ static const char *get_problem(void *user_data) {
       lvn_assembly_problem(pipeline->assembly),     lvn_scheduler_problem(pipeline->scheduler),
       lvn_outbox_problem(pipeline->outbox),         lvn_commitment_module_problem(pipeline->commitment),
       lvn_fetch_problem(pipeline->fetch),           lvn_retention_problem(pipeline->retention),
-      lvn_control_problem(pipeline->control)};
+      lvn_control_problem(pipeline->control),       lvn_notify_problem(pipeline->notify),
+      lvn_workflow_problem(pipeline->workflow)};
   for (size_t i = 0; i < sizeof problems / sizeof problems[0]; i++) {
     if (problems[i][0] != '\0') {
       return problems[i];
@@ -117,6 +129,17 @@ static bool create_modules(struct lvn_pipeline *p, struct lvn_error *err) {
                                                   .loop = p->needs.loop};
   const struct lvn_fetch_needs fetch = {
       .config = p->needs.config, .index = p->needs.index, .spool = p->needs.spool, .loop = p->needs.loop};
+  const struct lvn_workflow_needs workflow = {.config = p->needs.config,
+                                              .index = p->needs.index,
+                                              .spool = p->needs.spool,
+                                              .loop = p->needs.loop,
+                                              .holds_study = holds_study,
+                                              .user_data = p};
+  const struct lvn_notify_needs notify = {.config = p->needs.config,
+                                          .index = p->needs.index,
+                                          .objects = p->needs.objects,
+                                          .count_workers = count_workers,
+                                          .user_data = p};
   const struct lvn_retention_needs retention = {.config = p->needs.config,
                                                 .index = p->needs.index,
                                                 .objects = p->needs.objects,
@@ -127,6 +150,7 @@ static bool create_modules(struct lvn_pipeline *p, struct lvn_error *err) {
          lvn_assembly_create(&assembly, &p->assembly, err) && lvn_scheduler_create(&scheduler, &p->scheduler, err) &&
          lvn_outbox_create(&outbox, &p->outbox, err) &&
          lvn_commitment_module_create(&commitment, &p->commitment, err) && lvn_fetch_create(&fetch, &p->fetch, err) &&
+         lvn_notify_create(&notify, &p->notify, err) && lvn_workflow_create(&workflow, &p->workflow, err) &&
          lvn_retention_create(&retention, &p->retention, err);
 }
 
@@ -173,6 +197,8 @@ int64_t lvn_pipeline_tick(struct lvn_pipeline *p) {
   lvn_tick_at(&due_ms, lvn_outbox_tick(p->outbox, now_ms));
   lvn_tick_at(&due_ms, lvn_commitment_module_tick(p->commitment, now_ms));
   lvn_tick_at(&due_ms, lvn_fetch_tick(p->fetch, now_ms));
+  lvn_tick_at(&due_ms, lvn_workflow_tick(p->workflow, now_ms));
+  lvn_tick_at(&due_ms, lvn_notify_tick(p->notify, now_ms));
   lvn_tick_at(&due_ms, lvn_retention_tick(p->retention, now_ms));
   lvn_tick_at(&due_ms, lvn_control_tick(p->control, now_ms));
   lvn_tick_at(&due_ms, lvn_watch_tick(p->watch, now_ms));
@@ -222,6 +248,8 @@ void lvn_pipeline_destroy(struct lvn_pipeline *pipeline) {
   lvn_scheduler_destroy(pipeline->scheduler);
   lvn_retention_destroy(pipeline->retention);
   lvn_fetch_destroy(pipeline->fetch);
+  lvn_workflow_destroy(pipeline->workflow);
+  lvn_notify_destroy(pipeline->notify);
   lvn_assembly_destroy(pipeline->assembly);
   lvn_ingest_destroy(pipeline->ingest);
   lvn_clock_step_destroy(pipeline->clock_step);

@@ -59,3 +59,69 @@ bool lvn_meta_format(const char *sop_class_uid, const char *sop_instance_uid, co
   *ret_bytes = header.count;
   return true;
 }
+
+/* Of the element at `at`: the bytes before its value, and the value's; false: more are needed for that. */
+static bool measure(const uint8_t *at, size_t left, size_t *ret_head, size_t *ret_value) {
+  static const char long_vrs[] = "OB OD OF OL OV OW SQ UC UN UR UT";
+  char vr[3] = {0};
+  if (left < 8) {
+    return false;
+  }
+  vr[0] = (char)at[4];
+  vr[1] = (char)at[5];
+  if (vr[0] != '\0' && vr[1] != '\0' && strstr(long_vrs, vr) != NULL) {
+    *ret_head = 12;
+    *ret_value = left < 12 ? 0 : at[8] | (size_t)at[9] << 8 | (size_t)at[10] << 16 | (size_t)at[11] << 24;
+    return left >= 12;
+  }
+  *ret_head = 8;
+  *ret_value = at[6] | (size_t)at[7] << 8;
+  return true;
+}
+
+static void take_uid(const uint8_t *value, size_t bytes, char ret_uid[LVN_UID_BYTES]) {
+  size_t length = bytes < LVN_UID_BYTES - 1 ? bytes : LVN_UID_BYTES - 1;
+  memcpy(ret_uid, value, length);
+  ret_uid[length] = '\0';
+  for (size_t end = strlen(ret_uid); end > 0 && ret_uid[end - 1] == ' '; end--) {
+    ret_uid[end - 1] = '\0';
+  }
+}
+
+static void take_element(const uint8_t *at, const uint8_t *value, size_t bytes, struct lvn_meta *meta) {
+  const unsigned element = at[2] | (unsigned)at[3] << 8;
+  if (element == 0x0002) {
+    take_uid(value, bytes, meta->sop_class_uid);
+  } else if (element == 0x0003) {
+    take_uid(value, bytes, meta->sop_instance_uid);
+  } else if (element == 0x0010) {
+    take_uid(value, bytes, meta->transfer_syntax_uid);
+  }
+}
+
+bool lvn_meta_parse(const uint8_t *data, size_t bytes, struct lvn_meta *ret_meta, bool *ret_is_whole,
+                    struct lvn_error *err) {
+  size_t at = 132;
+  *ret_meta = (struct lvn_meta){0};
+  *ret_is_whole = false;
+  if (bytes >= at && memcmp(data + 128, "DICM", 4) != 0) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "it is no Part 10 file");
+  }
+  while (bytes >= at + 2 && data[at] == 2 && data[at + 1] == 0) {
+    size_t head = 0;
+    size_t value = 0;
+    if (!measure(data + at, bytes - at, &head, &value) || bytes - at - head < value) {
+      return true;
+    }
+    take_element(data + at, data + at + head, value, ret_meta);
+    at += head + value;
+  }
+  if (bytes < at + 2) {
+    return true;
+  }
+  ret_meta->dataset_offset = at;
+  *ret_is_whole = true;
+  return (lvn_uid_is_valid(ret_meta->sop_class_uid) && lvn_uid_is_valid(ret_meta->sop_instance_uid) &&
+          lvn_uid_is_valid(ret_meta->transfer_syntax_uid)) ||
+         lvn_error_set(err, LVN_ERROR_DATA, "its meta information lacks SOP class, instance or transfer syntax");
+}

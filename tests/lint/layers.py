@@ -14,11 +14,13 @@ IMAGE = ("base", "model/image")
 LOOP = ("base", "base/loop")
 STORE = BASE + ("config", "storage", "base/tls")
 MODULE = STORE + ("daemon/audit", "daemon/pipeline/shared")  # a module knows no other module
-MODULES = tuple(f"daemon/pipeline/{name}" for name in ("ingest", "assembly", "scheduler", "outbox", "commitment", "fetch", "retention"))
+MODULES = tuple(f"daemon/pipeline/{name}" for name in ("ingest", "assembly", "scheduler", "outbox", "commitment", "fetch", "notify",
+                                                     "workflow", "retention"))
 ROOMS = {
     "base": (),
     "base/loop": BASE,
     "base/tls": BASE,
+    "base/http": BASE,
     "config": BASE + ("base/tls",),
     "storage": BASE,
     "model/image": BASE,
@@ -42,6 +44,7 @@ ROOMS = {
     "dicom/net/association": BASE + ("base/tls", "dicom/scan", "dicom/net/transport"),
     "dicom/net/dimse": BASE + ("dicom/net/association",),
     "dicom/net/services": BASE + ("dicom/scan", "dicom/load", "dicom/net/association", "dicom/net/dimse"),
+    "dicom/web": BASE + ("base/http",),
     "dicom/read": IMAGE + ("dicom/scan", "dicom/load"),
     "dicom/write": IMAGE + ("dicom/scan", "dicom/load", "analysis/findings"),
     "analysis": IMAGE + ("model/tensor", "model/draw", "model/registration", "model/network", "dicom/scan",
@@ -53,13 +56,15 @@ ROOMS = {
     "daemon/receiver": LOOP + ("config", "storage", "base/tls", "daemon/audit", "dicom/scan", "dicom/net/transport",
                                "dicom/net/association", "dicom/net/dimse", "dicom/net/services"),
     "daemon/supervisor": LOOP + ("config",),
-    "daemon/pipeline/shared": STORE + ("daemon/audit", "dicom/scan"),
+    "daemon/pipeline/shared": STORE + ("daemon/audit", "base/http", "dicom/scan"),
     "daemon/pipeline/ingest": MODULE,
     "daemon/pipeline/assembly": MODULE,
     "daemon/pipeline/scheduler": MODULE + ("base/loop", "dicom/scan"),
-    "daemon/pipeline/outbox": MODULE + ("base/loop", "dicom/scan", "dicom/net/services"),
+    "daemon/pipeline/outbox": MODULE + ("base/loop", "base/http", "dicom/scan", "dicom/net/services", "dicom/web"),
     "daemon/pipeline/commitment": MODULE + ("base/loop", "dicom/net/dimse", "dicom/net/services"),
-    "daemon/pipeline/fetch": MODULE + ("base/loop", "dicom/net/services", "daemon/receiver"),
+    "daemon/pipeline/fetch": MODULE + ("base/loop", "base/http", "dicom/net/services", "dicom/web", "daemon/receiver"),
+    "daemon/pipeline/notify": MODULE + ("base/http", "dicom/scan"),
+    "daemon/pipeline/workflow": MODULE + ("base/loop", "base/http", "dicom/scan", "dicom/web"),
     "daemon/pipeline/retention": MODULE,
     "daemon/pipeline/rebuild": MODULE + ("daemon/pipeline/retention",),
     "daemon/pipeline/watch": MODULE + MODULES + ("daemon/web",),
@@ -69,9 +74,10 @@ ROOMS = {
     "daemon/worker": LOOP + ("config", "analysis"),
     "daemon": BASE + ("base/tls", "config", "daemon/audit", "daemon/supervisor", "daemon/receiver", "daemon/pipeline", "daemon/worker"),
 }
-ROOMS["cli"] = IMAGE + ("base/tls", "config", "model/tensor", "model/text", "model/phantom", "model/network",
-                        "dicom/scan", "dicom/net/services", "dicom/write",
-                        "daemon/pipeline/control", "daemon/pipeline/outbox", "daemon/pipeline/rebuild", "storage")
+ROOMS["cli"] = IMAGE + ("base/tls", "base/http", "config", "model/tensor", "model/text", "model/phantom", "model/network",
+                        "dicom/scan", "dicom/net/services", "dicom/web", "dicom/write",
+                        "daemon/pipeline/control", "daemon/pipeline/outbox", "daemon/pipeline/rebuild",
+                        "daemon/pipeline/shared", "storage")
 ROOMS["cli/engine"] = tuple(room for room in ROOMS if not room.startswith("daemon"))
 
 # header pattern -> files that may include it
@@ -79,8 +85,8 @@ GUARDED = (
     (r"dcmtk/", r"^dicom/.*_dcmtk\.(cc|hh)$", "DCMTK belongs in dicom/**/*_dcmtk.cc"),
     (r"(torch|ATen|c10)/", r"^(model/.*_torch\.(cc|hh)|cmake/torch_pch\.cc)$", "torch belongs in model/**/*_torch.cc"),
     (r"sqlite3\.h$", r"^storage/", "SQLite belongs in storage/"),
-    (r"openssl/", r"^(base/sha256\.c|base/tls/|dicom/net/transport/tls_call\.c|model/network/|model/train/|cli/engine/|analysis/dataset/pseudonym\.c)",
-     "OpenSSL belongs in base/sha256.c, base/tls, the layer over it, the model package's signature and pseudonyms"),
+    (r"openssl/", r"^(base/sha256\.c|base/tls/|base/http/(hmac|certificate)\.c|dicom/net/transport/tls_call\.c|model/network/|model/train/|cli/engine/|analysis/dataset/pseudonym\.c)",
+     "OpenSSL belongs in base/sha256.c, base/tls, base/http, the layer over it, the model package's signature and pseudonyms"),
     (r"csv\.h$", r"^analysis/dataset/", "libcsv belongs in analysis/dataset"),
     (r"zip\.h$", r"^model/tensor/", "libzip belongs in model/tensor"),
     (r"ini\.h$", r"^(config/|model/(train|experiment|phantom)/)",
@@ -90,7 +96,8 @@ GUARDED = (
     (r"cairo", r"^(analysis/|model/(draw|report)/)", "Cairo belongs in analysis/, model/draw and model/report"),
     (r"gsl/", r"^model/stats/", "GSL belongs in model/stats"),
     (r"systemd/", r"^(base/loop|daemon/supervisor)/", "libsystemd belongs in base/loop and the supervisor"),
-    (r"curl/", r"^cli/engine/", "curl belongs in cli/engine/"),
+    (r"curl/", r"^(base/http|cli/engine)/", "curl belongs in base/http/ and cli/engine/"),
+    (r"expat\.h$", r"^dicom/web/", "expat belongs in dicom/web/"),
 )
 BASE_MAY = re.compile(r"^(openssl/\w+\.h|[a-z0-9_]+\.h|(sys|arpa|netinet|net|linux)/[a-z0-9_]+\.h|[a-z_]+)$")
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
@@ -206,6 +213,7 @@ SELF_TEST.update({
     "daemon/worker/i.c": "#include <cairo/cairo.h>\n",
     "model/evaluation/j.c": "#include <gsl/gsl_cdf.h>\n",
     "daemon/pipeline/k.c": "#include <curl/curl.h>\n",
+    "storage/k.c": "#include <expat.h>\n",
     "daemon/worker/l.c": "#include <systemd/sd-event.h>\n",
     "base/l.c": "#include <poppler/glib.h>\n",
     "dicom/net/services/m.h": '#include "scan.h"\n',

@@ -1,6 +1,7 @@
 """Real programs for the system tests: Orthanc as the PACS and the node beside it, on loopback, in folders of their own."""
 
 import atexit
+import base64
 import json
 import os
 import pathlib
@@ -62,9 +63,10 @@ def run(*command, check=True, timeout=300, **options):
 
 
 class Orthanc:
-    """The PACS. Stores what it is sent, answers by REST."""
+    """The PACS. Stores what it is sent, answers by REST. `extra` is added to its configuration; `login`
+    ("user:password") is wanted where that says so."""
 
-    def __init__(self, folder, node_port, fsync=False):
+    def __init__(self, folder, node_port, fsync=False, extra=None, login=None):
         self.folder = pathlib.Path(folder)
         self.http_port = free_port()
         self.dicom_port = free_port()
@@ -77,6 +79,8 @@ class Orthanc:
             "DicomModalities": {"livervlm": [NODE_AET, "127.0.0.1", node_port]},
             "UnknownSopClassAccepted": True, "OverwriteInstances": True,
         }
+        configuration.update(extra or {})
+        self.headers = {"Authorization": "Basic " + base64.b64encode(login.encode()).decode()} if login else {}
         self.file = self.folder / "orthanc.json"
         self.file.write_text(json.dumps(configuration))
         self.process = None
@@ -93,21 +97,24 @@ class Orthanc:
             self.process.wait(30)
             self.process = None
 
+    def open(self, path, data=None, accept=None):
+        request = urllib.request.Request(f"http://127.0.0.1:{self.http_port}{path}", data=data,
+                                         method="GET" if data is None else "POST", headers=self.headers)
+        if accept:
+            request.add_header("Accept", accept)
+        return urllib.request.urlopen(request, timeout=120)
+
     def get(self, path):
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}{path}", timeout=60) as answer:
+        with self.open(path) as answer:
             return json.loads(answer.read())
 
     def get_bytes(self, path, accept=None):
-        request = urllib.request.Request(f"http://127.0.0.1:{self.http_port}{path}")
-        if accept:
-            request.add_header("Accept", accept)
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with self.open(path, accept=accept) as answer:
             return answer.read()
 
     def post(self, path, data):
         body = data if isinstance(data, bytes) else json.dumps(data).encode()
-        request = urllib.request.Request(f"http://127.0.0.1:{self.http_port}{path}", data=body, method="POST")
-        with urllib.request.urlopen(request, timeout=120) as answer:
+        with self.open(path, data=body) as answer:
             return json.loads(answer.read())
 
     def instances_of_study(self, study_uid):

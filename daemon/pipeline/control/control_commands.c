@@ -60,10 +60,6 @@ static json_t *pack_workers(const struct lvn_scheduler *scheduler) {
   return array;
 }
 
-static bool has_address(const struct lvn_config_peer *peer) {
-  return peer->port != 0 && peer->host[0] != '\0';
-}
-
 static json_t *pack_attention(const struct lvn_attention *attention) {
   json_t *array = json_array();
   for (size_t i = 0; i < attention->count; i++) {
@@ -194,7 +190,7 @@ static bool send_study(const struct lvn_control_needs *needs, const char *name, 
   if (!require_peer(needs->config, to, err) || !find_study(needs, name, &study, err)) {
     return false;
   }
-  if (!has_address(lvn_config_find_peer(needs->config, to))) {
+  if (!lvn_config_is_reachable(lvn_config_find_peer(needs->config, to))) {
     return lvn_error_set(err, LVN_ERROR_USAGE, "peer '%.64s' has no host or no port: nothing can be sent to it", to);
   }
   return lvn_outbox_send_study(needs->index, study.study_uid, to, lvn_clock_wall_ms(), ret_count, err) ||
@@ -267,14 +263,14 @@ static json_t *answer_remove(const struct lvn_control_needs *needs, const json_t
 
 static json_t *answer_fetch(const struct lvn_control_needs *needs, const json_t *request) {
   struct lvn_error err;
-  const char *study = text_of(request, "study");
+  const char *study = lvn_answer_text(request, "study");
   const char *peer_name = NULL;
   if (study == NULL) {
     (void)lvn_error_set(&err, LVN_ERROR_USAGE, "fetch needs a study");
-    return refuse(&err);
+    return lvn_answer_refuse(&err);
   }
-  if (!lvn_fetch_study(needs->fetch, study, text_of(request, "from"), &peer_name, &err)) {
-    return refuse(&err);
+  if (!lvn_fetch_study(needs->fetch, study, lvn_answer_text(request, "from"), &peer_name, &err)) {
+    return lvn_answer_refuse(&err);
   }
   return json_pack("{s:b, s:s}", "ok", 1, "from", peer_name);
 }

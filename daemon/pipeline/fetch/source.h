@@ -46,7 +46,8 @@ struct lvn_fetch_source {
   void (*close)(void *link);
 };
 
-extern const struct lvn_fetch_source lvn_fetch_source_dimse;
+extern const struct lvn_fetch_source lvn_fetch_source_dimse;    /* C-FIND, C-MOVE or C-GET */
+extern const struct lvn_fetch_source lvn_fetch_source_dicomweb; /* QIDO-RS, WADO-RS */
 
 /* What the node asks by, ended by NULL. */
 extern const struct lvn_fetch_source *const lvn_fetch_sources[];

@@ -20,7 +20,7 @@ struct retrieval {
 };
 
 static bool serves(const struct lvn_config_peer *peer) {
-  return peer->port != 0 && peer->host[0] != '\0';
+  return !lvn_config_is_dicomweb(peer) && lvn_config_is_reachable(peer);
 }
 
 static void close_link(void *pointer) {

@@ -9,6 +9,7 @@
 #include "daemon/pipeline/outbox/notes.h"
 #include "daemon/pipeline/outbox/sender.h"
 #include "daemon/pipeline/outbox/sent.h"
+#include "daemon/pipeline/shared/destinations.h"
 
 /* DESIGN: a row in sending belongs to the lane of its destination, or to an answer that the index could not take yet.
  * Answers are kept in memory until it has them. A row in sending to a destination whose lane is idle, and of which no
@@ -32,7 +33,7 @@ struct lvn_outbox {
   struct lvn_stage stage;
   bool stops;
   int64_t due_ms;
-  char names[LVN_CONFIG_PEERS_MAX][LVN_DESTINATION_BYTES]; /* of a tick */
+  char names[LVN_OUTBOX_DESTINATIONS_MAX][LVN_DESTINATION_BYTES]; /* of a tick */
 };
 
 /* The tick that follows takes the answers. */
@@ -117,6 +118,9 @@ static bool record(struct lvn_outbox *outbox, const struct lvn_sender_answer *an
   const struct lvn_config *config = outbox->needs.config;
   int64_t now_ms = lvn_clock_wall_ms();
   int64_t wait_ms = lvn_outbox_backoff_ms(answer->attempt, config->retry_first_seconds, config->retry_max_seconds);
+  if (answer->said.retry_after_seconds * 1000 > wait_ms) {
+    wait_ms = answer->said.retry_after_seconds * 1000;
+  }
   if (answer->said.verdict == LVN_SEND_STORED) {
     lvn_notes_remember(&outbox->notes, answer->outbox_id);
   }
@@ -207,26 +211,38 @@ static bool has_answers(const struct lvn_outbox *outbox, const char *destination
 static const struct lvn_outbox_transport *find_route(const struct lvn_outbox *outbox, const char *destination,
                                                      struct lvn_outbox_route *ret_route) {
   const struct lvn_config *config = outbox->needs.config;
-  const struct lvn_config_peer *peer = lvn_config_find_peer(config, destination);
-  if (peer == NULL) {
-    return NULL;
-  }
-  *ret_route = (struct lvn_outbox_route){
-      .peer = *peer, .connect_seconds = config->connect_seconds, .answer_seconds = config->dimse_seconds};
+  const size_t prefix = strlen(LVN_WEBHOOK_PREFIX);
+  *ret_route =
+      (struct lvn_outbox_route){.connect_seconds = config->connect_seconds, .answer_seconds = config->dimse_seconds};
   (void)lvn_copy(ret_route->calling_aet, sizeof ret_route->calling_aet, config->ae_title);
-  return lvn_outbox_transport_find(outbox->needs.transports, peer);
+  if (strncmp(destination, LVN_WEBHOOK_PREFIX, prefix) == 0) {
+    const struct lvn_config_webhook *webhook = lvn_config_find_webhook(config, destination + prefix);
+    if (webhook == NULL) {
+      return NULL;
+    }
+    ret_route->webhook = *webhook;
+    (void)lvn_copy(ret_route->peer.name, sizeof ret_route->peer.name, destination);
+    (void)lvn_copy(ret_route->peer.protocol, sizeof ret_route->peer.protocol, LVN_WEBHOOK_PROTOCOL);
+  } else {
+    const struct lvn_config_peer *peer = lvn_config_find_peer(config, destination);
+    if (peer == NULL) {
+      return NULL;
+    }
+    ret_route->peer = *peer;
+  }
+  return lvn_outbox_transport_find(outbox->needs.transports, &ret_route->peer);
 }
 
 static bool fail_batch(struct lvn_outbox *outbox, const struct lvn_outbox_row *rows, size_t count, int64_t now_ms,
                        struct lvn_error *err) {
   bool good = true;
   for (size_t i = 0; good && i < count; i++) {
-    const struct lvn_outbox_finish finish = {.outbox_id = rows[i].outbox_id,
-                                             .verdict = LVN_SEND_FAILED,
-                                             .status = -1,
-                                             .status_message =
-                                                 "the configuration no longer has this peer, or it has no port",
-                                             .now_ms = now_ms};
+    const struct lvn_outbox_finish finish = {
+        .outbox_id = rows[i].outbox_id,
+        .verdict = LVN_SEND_FAILED,
+        .status = -1,
+        .status_message = "the configuration no longer has this destination, or it cannot be reached",
+        .now_ms = now_ms};
     good = lvn_outbox_finish(outbox->needs.index, &finish, err);
   }
   return good;
@@ -258,9 +274,9 @@ static bool post_batch(struct lvn_outbox *outbox, const char *destination, int64
 /* The lanes are asked before their answers are taken: an idle lane has posted all of its own. */
 static bool take_answers_and_sweep(struct lvn_outbox *outbox, struct lvn_error *err) {
   struct lvn_sender_answer answer;
-  bool is_busy[LVN_CONFIG_PEERS_MAX];
+  bool is_busy[LVN_OUTBOX_DESTINATIONS_MAX];
   size_t count = 0;
-  bool good = lvn_outbox_list_sending(outbox->needs.index, outbox->names, LVN_CONFIG_PEERS_MAX, &count, err);
+  bool good = lvn_outbox_list_sending(outbox->needs.index, outbox->names, LVN_OUTBOX_DESTINATIONS_MAX, &count, err);
   for (size_t i = 0; i < count; i++) {
     is_busy[i] = lvn_sender_is_busy(outbox->sender, outbox->names[i]);
   }
@@ -286,7 +302,7 @@ static bool post_batches(struct lvn_outbox *outbox, struct lvn_error *err) {
   struct lvn_error reason;
   size_t count = 0;
   int64_t now_ms = lvn_clock_wall_ms();
-  bool good = lvn_outbox_list_due(outbox->needs.index, now_ms, outbox->names, LVN_CONFIG_PEERS_MAX, &count, err);
+  bool good = lvn_outbox_list_due(outbox->needs.index, now_ms, outbox->names, LVN_OUTBOX_DESTINATIONS_MAX, &count, err);
   for (size_t i = 0; i < count; i++) {
     /* One destination that cannot be served holds up no other. */
     if (!lvn_sender_is_busy(outbox->sender, outbox->names[i]) && !has_answers(outbox, outbox->names[i]) &&

@@ -36,7 +36,7 @@ struct lvn_sender {
   pthread_mutex_t mutex;
   int event_fd;
   bool stop;
-  struct lane *lanes[LVN_CONFIG_PEERS_MAX];
+  struct lane *lanes[LVN_OUTBOX_DESTINATIONS_MAX];
   size_t lane_count;
   struct answer_node *first;
   struct answer_node **last;
@@ -228,10 +228,11 @@ static struct lane *find_idle_lane(struct lvn_sender *sender) {
 }
 
 static struct lane *make_lane(struct lvn_sender *sender, const struct lvn_outbox_route *route, struct lvn_error *err) {
-  if (sender->lane_count == LVN_CONFIG_PEERS_MAX) {
+  if (sender->lane_count == LVN_OUTBOX_DESTINATIONS_MAX) {
     struct lane *idle = find_idle_lane(sender);
     if (idle == NULL) {
-      (void)lvn_error_set(err, LVN_ERROR_TIMEOUT, "%d other destinations are being sent to", LVN_CONFIG_PEERS_MAX);
+      (void)lvn_error_set(err, LVN_ERROR_TIMEOUT, "%d other destinations are being sent to",
+                          LVN_OUTBOX_DESTINATIONS_MAX);
     }
     return idle;
   }

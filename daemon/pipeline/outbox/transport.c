@@ -3,7 +3,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-const struct lvn_outbox_transport *const lvn_outbox_transports[] = {&lvn_outbox_transport_cstore, NULL};
+const struct lvn_outbox_transport *const lvn_outbox_transports[] = {
+    &lvn_outbox_transport_cstore, &lvn_outbox_transport_stow, &lvn_outbox_transport_webhook, NULL};
 
 const struct lvn_outbox_transport *lvn_outbox_transport_find(const struct lvn_outbox_transport *const *table,
                                                              const struct lvn_config_peer *peer) {
@@ -21,4 +22,5 @@ void lvn_outbox_transport_say(struct lvn_outbox_answer *answer, enum lvn_send_ve
   va_end(args);
   answer->verdict = verdict;
   answer->status = status;
+  answer->retry_after_seconds = 0;
 }

@@ -11,8 +11,11 @@
 extern "C" {
 #endif
 
+#define LVN_OUTBOX_DESTINATIONS_MAX (LVN_CONFIG_PEERS_MAX + LVN_CONFIG_WEBHOOKS_MAX)
+
 struct lvn_outbox_route {
-  struct lvn_config_peer peer; /* the destination */
+  struct lvn_config_peer peer;       /* the destination; of a webhook its name, and as protocol LVN_WEBHOOK_PROTOCOL */
+  struct lvn_config_webhook webhook; /* of a webhook */
   char calling_aet[LVN_AET_BYTES];
   unsigned connect_seconds;
   unsigned answer_seconds;
@@ -21,6 +24,7 @@ struct lvn_outbox_route {
 struct lvn_outbox_answer {
   enum lvn_send_verdict verdict; /* attempts used up are the caller's business */
   int64_t status;                /* the protocol's own; -1: none */
+  int64_t retry_after_seconds;   /* the destination asked to be left alone so long; 0: it did not */
   char message[LVN_INDEX_MESSAGE_BYTES];
 };
 /* Fills all of it. */
@@ -42,6 +46,8 @@ struct lvn_outbox_transport {
 };
 
 extern const struct lvn_outbox_transport lvn_outbox_transport_cstore;
+extern const struct lvn_outbox_transport lvn_outbox_transport_stow;
+extern const struct lvn_outbox_transport lvn_outbox_transport_webhook;
 
 /* What the node sends by, ended by NULL. */
 extern const struct lvn_outbox_transport *const lvn_outbox_transports[];
@@ -53,6 +59,10 @@ const struct lvn_outbox_transport *lvn_outbox_transport_find(const struct lvn_ou
  * 0116, and 0111 (it has this object already). Retry, since it commonly passes: A7xx out of resources, 0110 processing
  * failure, 0210, 0213, FE00. The rest, A9xx and Cxxx among them, is permanent. */
 enum lvn_send_verdict lvn_outbox_transport_judge_cstore(uint16_t status);
+/* " (out of resources)", …, or "" */
+const char *lvn_outbox_transport_describe_cstore(uint16_t status);
+/* What a status of HTTP means where no object is named: 401, 408, 425, 429, 500, 502 to 504 and 507 commonly pass. */
+enum lvn_send_verdict lvn_outbox_transport_judge_http(long status);
 
 #ifdef __cplusplus
 }

@@ -30,7 +30,7 @@ enum lvn_send_verdict lvn_outbox_transport_judge_cstore(uint16_t status) {
   return (status & 0xFF00U) == 0xA700 ? LVN_SEND_RETRY : LVN_SEND_FAILED;
 }
 
-static const char *describe(uint16_t status) {
+const char *lvn_outbox_transport_describe_cstore(uint16_t status) {
   switch (status) {
   case 0x0110:
     return " (processing failure)";
@@ -55,7 +55,7 @@ static const char *describe(uint16_t status) {
 }
 
 static bool serves(const struct lvn_config_peer *peer) {
-  return peer->port != 0 && peer->host[0] != '\0';
+  return !lvn_config_is_dicomweb(peer) && lvn_config_is_reachable(peer);
 }
 
 static struct lvn_scu_file file_of(const struct lvn_outbox_row *row) {
@@ -104,7 +104,8 @@ static bool send_row(void *pointer, const struct lvn_outbox_row *row, struct lvn
   }
   if (lvn_scu_store(link->scu, &file, &status, &err)) {
     lvn_outbox_transport_say(ret_answer, lvn_outbox_transport_judge_cstore(status), status,
-                             status == 0 ? "stored" : "the peer answered 0x%04X%s", status, describe(status));
+                             status == 0 ? "stored" : "the peer answered 0x%04X%s", status,
+                             lvn_outbox_transport_describe_cstore(status));
     return true;
   }
   if (err.code == LVN_ERROR_DATA) {

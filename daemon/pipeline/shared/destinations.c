@@ -3,7 +3,7 @@
 #include <string.h>
 
 static size_t add_name(const struct lvn_config_peer *peer, const char **names, size_t count, size_t max_count) {
-  if (peer == NULL || peer->port == 0 || peer->host[0] == '\0' || count == max_count) {
+  if (peer == NULL || !lvn_config_is_reachable(peer) || count == max_count) {
     return count;
   }
   for (size_t i = 0; i < count; i++) {

@@ -10,6 +10,10 @@
 extern "C" {
 #endif
 
+/* Destinations of events are named "webhook:NAME", which no peer is. */
+#define LVN_WEBHOOK_PROTOCOL "webhook"
+#define LVN_WEBHOOK_PREFIX LVN_WEBHOOK_PROTOCOL ":"
+
 /* Names of the peers that get the results of a study that came from this address and AE title: those of the sender's
  * results_to; else the peers with receives_results; else the sender itself, when it can be reached. They belong to
  * `config`. */

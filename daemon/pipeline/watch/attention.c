@@ -80,7 +80,7 @@ static bool look_at_destinations(const struct lvn_attention_needs *needs, struct
   }
   for (size_t i = 0; i < attention->destination_count; i++) {
     const struct lvn_outbox_destination *entry = &attention->destinations[i];
-    given_up += entry->given_up;
+    given_up += strncmp(entry->name, "webhook:", 8) == 0 ? 0 : entry->given_up; /* events are no results */
     if (entry->waiting > 0 && (entry->attempts >= DEAD_ATTEMPTS || needs->now_ms - entry->oldest_ms > limit_ms)) {
       add(attention, LVN_ATTENTION_DESTINATION, entry->name,
           "%s takes nothing: %" PRId64 " object%s wait%s, the oldest for %s%s%.120s (livervlm echo %s; once it is back,"
@@ -171,7 +171,7 @@ static void look_at_security(const struct lvn_attention_needs *needs, struct lvn
 
 static bool has_destination(const struct lvn_config *config) {
   for (size_t i = 0; i < config->peer_count; i++) {
-    if (config->peers[i].port != 0 && config->peers[i].host[0] != '\0') {
+    if (lvn_config_is_reachable(&config->peers[i])) {
       return true;
     }
   }
@@ -199,7 +199,7 @@ bool lvn_attention_list(const struct lvn_attention_needs *needs, struct lvn_atte
   }
   if (!has_destination(needs->config)) {
     add(ret_attention, LVN_ATTENTION_SETUP, "",
-        "no peer has a host and a port: results are kept here and sent to nobody");
+        "no peer has a host and a port, or a url: results are kept here and sent to nobody");
   }
   return true;
 }

@@ -393,8 +393,9 @@ static void test_config__sample(void **state) {
     }
   }
   assert_true(parse(sample, &config, &err));
-  assert_int_equal(config.peer_count, 2);
+  assert_int_equal(config.peer_count, 3);
   assert_string_equal(config.peers[0].results_to, "ARCHIVE");
+  assert_true(lvn_config_is_dicomweb(&config.peers[2]));
   config.peer_count = 0;
   char *left = print(&config);
   char *right = print(&defaults);
@@ -405,23 +406,93 @@ static void test_config__sample(void **state) {
   lvn_free(committed);
 }
 
+static const char webhook[] =
+    "[webhook \"RIS\"]\nurl = https://ris.example.org/hook\nsecret_file = /etc/livervlm/hook\n"
+    "events = result-sent, disk-low\n";
+
 static void test_config__print_names_every_key(void **state) {
   static struct lvn_config config;
+  static char both[2000];
   struct lvn_error err = {0};
   char *text = NULL;
   (void)state;
-  assert_true(parse(two_peers, &config, &err));
+  (void)snprintf(both, sizeof both, "%s\n%s", two_peers, webhook);
+  assert_true(parse(both, &config, &err));
   text = print(&config);
   for (size_t i = 0; i < lvn_config_key_count; i++) {
     char expected[128];
-    bool is_peer = strcmp(lvn_config_keys[i].section, "peer") == 0;
-    (void)snprintf(expected, sizeof expected, "%s%s.%s = ", lvn_config_keys[i].section, is_peer ? ".CT1" : "",
+    const char *section = lvn_config_keys[i].section;
+    (void)snprintf(expected, sizeof expected, "%s%s.%s = ", section,
+                   strcmp(section, "peer") == 0      ? ".CT1"
+                   : strcmp(section, "webhook") == 0 ? ".RIS"
+                                                     : "",
                    lvn_config_keys[i].name);
     assert_non_null(strstr(text, expected));
   }
   assert_non_null(strstr(text, "node.ae_title = NODE 1\n"));
   assert_non_null(strstr(text, "peer.PACS.port = 104\n"));
   free(text); /* allow: from open_memstream */
+}
+
+static void test_config__webhook(void **state) {
+  static struct lvn_config config;
+  struct lvn_error err = {0};
+  (void)state;
+  assert_true(parse(webhook, &config, &err));
+  assert_int_equal(config.webhook_count, 1);
+  assert_true(lvn_config_wants_event(&config.webhooks[0], "disk-low"));
+  assert_false(lvn_config_wants_event(&config.webhooks[0], "worker-down"));
+  assert_non_null(lvn_config_find_webhook(&config, "RIS"));
+  config.webhooks[0].events[0] = '\0';
+  assert_true(lvn_config_wants_event(&config.webhooks[0], "worker-down"));
+}
+
+/* Each is refused with the line and what is wrong. */
+static void test_config__web_mistakes(void **state) {
+  static const struct {
+    const char *text;
+    const char *message;
+  } cases[] = {
+      {"[peer \"A\"]\nmay_send = no\nprotocol = dicomweb\n", "url is missing"},
+      {"[peer \"A\"]\nprotocol = dicomweb\nurl = https://a/b\n", "aet is missing (one that never calls"},
+      {"[peer \"A\"]\nmay_send = no\nprotocol = dicomweb\nurl = https://user:word@a/b\n", "allowed: https://HOST"},
+      {"[peer \"A\"]\nmay_send = no\nprotocol = dicomweb\nurl = ftp://a/b\n", "allowed: https://HOST"},
+      {"[peer \"A\"]\nmay_send = no\nprotocol = dicomweb\nurl = https://a:x/b\n", "allowed: https://HOST"},
+      {"[peer \"A\"]\nmay_send = no\nprotocol = dicomweb\nurl = https://a/b?c\n", "allowed: https://HOST"},
+      {"[peer \"A\"]\nmay_send = no\nprotocol = dicomweb\nurl = http://a/b\ntoken_file = /t\n", "a login needs https"},
+      {"[peer \"A\"]\nmay_send = no\nprotocol = dicomweb\nurl = http://localhost.evil/b\ntoken_file = /t\n",
+       "a login needs https"},
+      {"[peer \"A\"]\nmay_send = no\nprotocol = dicomweb\nurl = https://a/b\nuser = me\n", "goes with password_file"},
+      {"[peer \"A\"]\nmay_send = no\nprotocol = dicomweb\nurl = https://a/b\nhttps_key = /k\n",
+       "without https_certificate"},
+      {"[peer \"A\"]\nmay_send = no\nprotocol = dicomwep\nurl = https://a/b\n", "allowed: dimse or dicomweb"},
+      {"[workflow]\nworkitem_manager = A\n", "which is no peer with protocol = dicomweb"},
+      {"[workflow]\nworkitem_manager = A\n[peer \"A\"]\nmay_send = no\nprotocol = dicomweb\nurl = https://a/b\n",
+       "no peer has receives_results"},
+      {"[workflow]\nworkitem_manager = A\nworkitem_code = X\n[peer \"A\"]\nmay_send = no\nprotocol = dicomweb\n"
+       "url = https://a/b\nreceives_results = yes\n",
+       "workitem_code is written VALUE^SCHEME"},
+      {"[webhook \"A\"]\nurl = https://a/b\n", "secret_file is missing"},
+      {"[webhook \"A\"]\nsecret_file = /s\n", "url is missing"},
+      {"[webhook \"A\"]\nurl = http://a/b\nsecret_file = /s\ninclude_identity = yes\n", "include_identity needs https"},
+      {"[webhook \"A\"]\nurl = https://a/b\nsecret_file = /s\nevents = disk-full\n", "allowed: study-waits"},
+      {"[webhook \"A\"]\nurl = https://a/b\nsecret_file = /s\n[webhook \"A\"]\n", "of this name was defined above"},
+      {"[webhook A]\nurl = https://a/b\n", "a webhook's section is written"},
+  };
+  static struct lvn_config config;
+  (void)state;
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    struct lvn_error err = {0};
+    if (parse(cases[i].text, &config, &err) || strstr(err.message, cases[i].message) == NULL) {
+      fail_msg("case %zu: %s", i, err.message);
+    }
+  }
+  struct lvn_error err = {0};
+  assert_true(parse("[peer \"A\"]\nmay_send = no\nprotocol = dicomweb\nurl = http://[::1]:8042/dicom-web\n"
+                    "receives_results = yes\ntoken_file = /t\n[peer \"B\"]\naet = B\naddresses = 192.0.2.1\n",
+                    &config, &err));
+  assert_true(lvn_config_is_reachable(&config.peers[0]));
+  assert_false(lvn_config_is_reachable(&config.peers[1]));
 }
 
 static void test_config__changes(void **state) {
@@ -483,6 +554,8 @@ int main(void) {
       cmocka_unit_test(test_config__one_mistake_of_each_rule_and_peer),
       cmocka_unit_test(test_config__limits_name_their_line),
       cmocka_unit_test(test_config__print_names_every_key),
+      cmocka_unit_test(test_config__webhook),
+      cmocka_unit_test(test_config__web_mistakes),
       cmocka_unit_test(test_config__changes),
       cmocka_unit_test(test_config__load_reports_the_file),
   };

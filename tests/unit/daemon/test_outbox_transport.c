@@ -20,6 +20,7 @@
 #include "daemon/pipeline/outbox/outbox.h"
 #include "dicom/scan/scan.h"
 #include "storage/queue.h"
+#include "tests/unit/http/canned_server.h"
 #include "tests/unit/scratch.h"
 
 #define STUDY "1.2.3.4"
@@ -236,6 +237,7 @@ static void stop_storescp(void) {
 static int tear_down(void **state) {
   (void)state;
   stop_storescp();
+  canned_stop();
   lvn_outbox_destroy(outbox);
   lvn_loop_destroy(loop);
   lvn_index_close(index_);
@@ -390,6 +392,62 @@ static void test_outbox_transport__cstore_without_an_answer_is_unknown(void **st
   row = await(LVN_OUTBOX_OBJECT, LVN_OUTBOX_QUEUED, LVN_SEND_RETRY); /* nobody listens: nothing was sent */
 }
 
+/* ---- STOW-RS and webhooks ---- */
+
+static void add_web_peer(const struct canned *answers, size_t count) {
+  canned_start(answers, count);
+  add_peer("web", "", 0);
+  struct lvn_config_peer *peer = &config.peers[config.peer_count - 1];
+  (void)lvn_copy(peer->protocol, sizeof peer->protocol, "dicomweb");
+  (void)lvn_copy(peer->url, sizeof peer->url, canned_url);
+  lvn_outbox_destroy(outbox);
+  start_outbox(NULL); /* the node's own table */
+}
+
+static void test_outbox_transport__stow_keeps_to_retry_after(void **state) {
+  static const struct canned answers[] = {
+      {.bytes = "HTTP/1.1 503 Busy\r\nRetry-After: 100\r\nContent-Length: 0\r\n\r\n"}};
+  (void)state;
+  add_web_peer(answers, 1);
+  queue_for("web");
+  struct lvn_outbox_row row = await(LVN_OUTBOX_OBJECT, LVN_OUTBOX_QUEUED, LVN_SEND_RETRY);
+  assert_int_equal(row.status, 503);
+  assert_true(row.not_before_ms > lvn_clock_wall_ms() + 80000); /* retry_max_seconds is 1 */
+  row = await(LVN_OUTBOX_EVENT, LVN_OUTBOX_FAILED, LVN_SEND_FAILED);
+  assert_string_equal(row.status_message, "STOW-RS carries DICOM objects only");
+}
+
+static void test_outbox_transport__stow_answer_that_is_cut_is_unknown(void **state) {
+  static const struct canned answers[] = {{.bytes = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"}};
+  (void)state;
+  add_web_peer(answers, 1);
+  queue_for("web");
+  struct lvn_outbox_row row = await(LVN_OUTBOX_OBJECT, LVN_OUTBOX_QUEUED, LVN_SEND_UNKNOWN);
+  assert_non_null(strstr(row.status_message, "all of it was sent, but no answer came"));
+}
+
+static void test_outbox_transport__webhook_that_is_gone_is_given_up(void **state) {
+  static const struct canned answers[] = {{.bytes = "HTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n"}};
+  char path[LVN_PATH_BYTES];
+  (void)state;
+  canned_start(answers, 1);
+  (void)snprintf(path, sizeof path, "%s/secret", folder);
+  assert_good(lvn_file_replace(path, "key\n", 4, 0600, &err));
+  struct lvn_config_webhook *webhook = &config.webhooks[config.webhook_count++];
+  *webhook = (struct lvn_config_webhook){.name = "RIS"};
+  (void)lvn_copy(webhook->url, sizeof webhook->url, canned_url);
+  (void)lvn_copy(webhook->secret_file, sizeof webhook->secret_file, path);
+  lvn_outbox_destroy(outbox);
+  start_outbox(NULL);
+  const struct lvn_outbox_event event = {.path = event_path, .destination = "webhook:RIS", .now_ms = 1};
+  assert_good(lvn_outbox_add_event(index_, &event, &err));
+  struct lvn_outbox_row row = await(LVN_OUTBOX_EVENT, LVN_OUTBOX_FAILED, LVN_SEND_FAILED);
+  assert_string_equal(row.status_message, "the webhook answered 410 gone");
+  LVN_AUTOFREE char *request = canned_request(0);
+  assert_non_null(strstr(request, "\r\nLivervlm-Signature: sha256="));
+  assert_non_null(strstr(request, "\r\n\r\n{\"study\": 1}"));
+}
+
 int main(void) {
 #define CASE(name) cmocka_unit_test_setup_teardown(test_outbox_transport__##name, set_up, tear_down)
   const struct CMUnitTest tests[] = {
@@ -403,6 +461,9 @@ int main(void) {
       CASE(peer_that_nothing_serves_fails),
       CASE(cstore_stores_objects_and_refuses_events),
       CASE(cstore_without_an_answer_is_unknown),
+      CASE(stow_keeps_to_retry_after),
+      CASE(stow_answer_that_is_cut_is_unknown),
+      CASE(webhook_that_is_gone_is_given_up),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
