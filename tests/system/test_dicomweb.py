@@ -69,7 +69,7 @@ def test_results_by_stow(tmp_path, authority):
         'webhook "ris"': {"url": ris.url + "/hook", "secret_file": secret(tmp_path / "secret", "shared secret"),
                           "https_certificate": authority.issue("ending", client=True)[2]}}).start()
     try:
-        assert "(QIDO-RS)" in node.cli("echo", "cloud").stdout
+        assert "QIDO-RS" in node.cli("echo", "cloud").stdout
         study = phantom(tmp_path / "study", "--seed", 3, "--matrix", 256, "--coverage", 60, "--lesions", 1)
         send(study, port)
 

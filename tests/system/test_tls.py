@@ -206,7 +206,7 @@ def test_certificates_are_read_again_and_their_end_is_told(hospital):
     for port in (hospital.node.web_port, hospital.tls_port):
         harness.wait_until(lambda where=port: "CN = fresh" in s_client(where, *mine), 15, f"the new certificate at {port}")
     sentence = r"the certificate of CN=fresh,O=Test hospital ends on \d{4}-\d\d-\d\d, in \d days"
-    harness.wait_until(lambda: re.search(r"^ok; " + sentence, curl(hospital, "/health").stdout), 10, "/health")
+    harness.wait_until(lambda: re.search(r"^ok\n" + sentence, curl(hospital, "/health").stdout), 10, "/health")
     assert re.search(r"attention +" + sentence, hospital.node.cli("status").stdout)
     assert "livervlm_certificate_end_timestamp_seconds" in curl(hospital, "/metrics").stdout
     harness.wait_until(lambda: re.search(r"event=certificate-ends .*" + sentence, hospital.node.log()), 65, "the log")
