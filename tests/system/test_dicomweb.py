@@ -102,6 +102,38 @@ def test_results_by_stow(tmp_path, authority):
         ris.stop()
 
 
+def test_phases_that_are_missing_come_by_qido_and_wado(tmp_path, authority):
+    """Orthanc's plug-in has them; the workstation sends the ROI alone. The query is in the audit trail."""
+    port = free_port()
+    pacs = Orthanc(tmp_path / "pacs", port, login=LOGIN, extra={
+        "Plugins": ["/usr/share/orthanc/plugins/libOrthancDicomWeb.so"], "AuthenticationEnabled": True,
+        "RegisteredUsers": {"node": "pass word"}, "DicomWeb": {"Enable": True, "Root": "/dicom-web/"}}).start()
+    front = TlsFront(pacs.http_port, server_context(authority.issue("fetch")[2]))
+    trail = tmp_path / "audit.log"
+    node = Node(tmp_path / "node", port, overrides={
+        "fetch": {"fetch_after_seconds": 0, "fetch_first_seconds": 1}, "audit": {"file": trail},
+        'peer "modality"': {"results_to": "cloud", "query_from": "cloud"},
+        'peer "cloud"': {"protocol": "dicomweb", "url": front.url + "/dicom-web/", "may_send": "no",
+                         "https_ca_file": authority.certificate, "user": "node",
+                         "password_file": secret(tmp_path / "password", "pass word")}}).start()
+    try:
+        study = phantom(tmp_path / "study", "--seed", 4, "--matrix", 256, "--coverage", 40, "--lesions", 1)
+        images = [path for path in study.rglob("*.dcm") if path.parent.name != "roi"]
+        for path in images:
+            pacs.post("/instances", path.read_bytes())
+        send(study / "roi", port)
+        uid = study_uid_of(study)
+        wait_until(lambda: pacs.results_of_study(uid)[0], 60, "a report in the archive", interval=0.5)
+        row = next(row for row in node.table("studies")["studies"] if row["study_instance_uid"] == uid)
+        assert row["objects"] == len(images) + 1 and row["state"] == "done"
+        query = [line for line in trail.read_text().splitlines() if 'csd-code="110112"' in line]
+        assert query and uid in query[0] and "127.0.0.1" not in row["status_message"]
+    finally:
+        node.remove()
+        front.stop()
+        pacs.stop()
+
+
 def check_events(requests, study):
     """Each is signed and fresh, was told again under the same identity after it failed, and says nothing of the patient."""
     told = {}

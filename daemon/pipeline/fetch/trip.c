@@ -5,8 +5,10 @@
 #include <time.h>
 
 #include "base/memory.h"
+#include "daemon/audit/audit.h"
 
 #define SERIES_MAX 256U
+#define STUDY_ROOT_FIND "1.2.840.10008.5.1.4.1.2.2.1"
 
 /* Series that an analysis can use: phases, and what an ROI may be in. */
 static bool takes_part(const char *modality) {
@@ -69,6 +71,37 @@ static void retrieve_all(struct lvn_trip *trip, const struct lvn_fetch_source *s
   }
 }
 
+/* One element of a group below 0x100 in Implicit VR Little Endian (PS3.5 A.1). Returns the bytes written. */
+static size_t put_element(uint8_t *target, uint8_t group, uint8_t element, const char *text, char padding) {
+  const size_t length = strlen(text);
+  const size_t even = length + (length & 1U);
+  const uint8_t head[8] = {group, 0, element, 0, (uint8_t)even, (uint8_t)(even >> 8), 0, 0};
+  memcpy(target, head, sizeof head);
+  memcpy(target + sizeof head, text, length);
+  if (even > length) {
+    target[sizeof head + length] = (uint8_t)padding;
+  }
+  return sizeof head + even;
+}
+
+/* PS3.15 A.5.3.10: by the study's UID, which is all that is asked for; the matching keys of the identifier. */
+static void tell_of_query(const struct lvn_trip *trip, bool has_answered) {
+  uint8_t keys[2 * 8 + 16 + LVN_UID_BYTES + 2];
+  size_t bytes = put_element(keys, 0x08, 0x52, "SERIES", ' '); /* Query/Retrieve Level */
+  bytes += put_element(keys + bytes, 0x20, 0x0D, trip->study_uid, '\0');
+  const bool is_web = lvn_config_is_dicomweb(trip->peer);
+  const struct lvn_audit_event event = {.kind = LVN_AUDIT_QUERY_SENT,
+                                        .has_failed = !has_answered,
+                                        .description = has_answered ? NULL : trip->err.message,
+                                        .peer_aet = trip->peer->aet,
+                                        .peer_host = is_web ? trip->peer->url : trip->peer->host,
+                                        .study_uid = trip->study_uid,
+                                        .query_class = STUDY_ROOT_FIND,
+                                        .query = keys,
+                                        .query_bytes = bytes};
+  lvn_audit_write(trip->config, &event);
+}
+
 static void run(struct lvn_errand *errand) {
   struct lvn_trip *trip = (struct lvn_trip *)errand;
   const struct lvn_fetch_source *source = lvn_fetch_source_find(trip->peer);
@@ -84,7 +117,9 @@ static void run(struct lvn_errand *errand) {
   if (!source->open(&route, &link, &trip->err)) {
     return;
   }
-  if (source->find(link, trip->study_uid, SERIES_MAX, &series, &count, &trip->err)) {
+  const bool has_answered = source->find(link, trip->study_uid, SERIES_MAX, &series, &count, &trip->err);
+  tell_of_query(trip, has_answered);
+  if (has_answered) {
     const size_t wanted = choose(trip, series, count);
     __atomic_store_n(&trip->series_count, (int)wanted, __ATOMIC_SEQ_CST);
     trip->end = count == 0 ? LVN_TRIP_UNKNOWN : LVN_TRIP_NOTHING;

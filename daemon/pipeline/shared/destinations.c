@@ -15,10 +15,25 @@ static size_t add_name(const struct lvn_config_peer *peer, const char **names, s
   return count + 1;
 }
 
+/* A peer that never calls has sent nothing by itself: what is here of it was asked for, under its AE title or, where it
+ * has none, its name. */
+static const struct lvn_config_peer *find_source(const struct lvn_config *config, const char *aet,
+                                                 const char *address) {
+  const struct lvn_config_peer *source = lvn_config_admit(config, aet, address);
+  for (size_t i = 0; i < config->peer_count && source == NULL; i++) {
+    const struct lvn_config_peer *peer = &config->peers[i];
+    const char *known_as = peer->aet[0] != '\0' ? peer->aet : peer->name;
+    if (!peer->may_send && strncmp(known_as, aet, LVN_AET_BYTES - 1) == 0) {
+      source = peer;
+    }
+  }
+  return source;
+}
+
 size_t lvn_destinations(const struct lvn_config *config, const char *source_aet, const char *source_address,
                         const char **ret_names, size_t max_count) {
   const struct lvn_config_peer *peers[LVN_CONFIG_PEERS_MAX];
-  const struct lvn_config_peer *source = lvn_config_admit(config, source_aet, source_address);
+  const struct lvn_config_peer *source = find_source(config, source_aet, source_address);
   size_t peer_count = lvn_config_get_destinations(config, source, peers);
   size_t count = 0;
   for (size_t i = 0; i < peer_count; i++) {
