@@ -59,8 +59,10 @@ def test_results_by_stow(tmp_path, authority):
     flaky = Server(answer)
     # Out of order at first.
     ris = Server(lambda request: (500 if len(ris.requests) == 1 else 204, {}, b""))
+    mine, key, _ = authority.issue("mine")
     node = Node(tmp_path / "node", port, overrides={
         "outbound": {"retry_first_seconds": 1, "retry_max_seconds": 1},
+        "tls": {"certificate": mine, "private_key": key, "trusted_certificates": authority.certificate},
         'peer "modality"': {"results_to": "cloud, flaky"},
         'peer "cloud"': {"protocol": "dicomweb", "url": front.url + "/dicom-web/",
                          "may_send": "no", "https_ca_file": authority.certificate, "user": "node",
@@ -78,7 +80,7 @@ def test_results_by_stow(tmp_path, authority):
             return rows if rows and all(row["state"] in ("sent", "failed") for row in rows) else None
 
         rows = wait_until(ended, 120, "what became of the results", interval=0.5)
-        wait_until(lambda: len(ris.requests) >= 4, 30, "events")
+        wait_until(lambda: len(ris.requests) >= 5, 30, "events")
         cloud = [row for row in rows if row["destination"] == "cloud"]
         assert cloud and all((row["state"], row["verdict"], row["status"]) == ("sent", "stored", 200) for row in cloud)
         reports, captures = orthanc.results_of_study(study_uid_of(study))
@@ -93,7 +95,7 @@ def test_results_by_stow(tmp_path, authority):
         assert "pass word" not in node.log()
         check_events(ris.requests, study)
         assert wait_until(lambda: [row["state"] for row in node.table("outbound")["outbound"] if row["kind"] == "event"] ==
-                          ["sent"] * 3, 30, "events are told")
+                          ["sent"] * 4, 30, "events are told")
     finally:
         node.remove()
         front.stop()
@@ -147,8 +149,8 @@ def check_events(requests, study):
         assert study_uid_of(study).encode() not in body and b"study_instance_uid" not in body and b"patient" not in body
     events = {json.loads(request.body)["id"]: json.loads(request.body) for request in requests}
     assert sorted((e["event"], e.get("destination")) for e in events.values()) == [
-        ("certificate-ends", None), ("result-failed", "flaky"), ("result-sent", "cloud")]
-    assert sorted(told.values()) == [[1], [1], [1, 2]]
+        ("certificate-ends", None), ("certificate-ends", None), ("result-failed", "flaky"), ("result-sent", "cloud")]
+    assert sorted(told.values()) == [[1], [1], [1], [1, 2]]
 
 
 def echo(folder, url, **keys):

@@ -236,7 +236,7 @@ static bool tell_of_certificate(const struct lvn_notify *notify, const char *sec
 
 static bool tell_of_certificates(const struct lvn_notify *notify, struct lvn_error *err) {
   const struct lvn_config *config = notify->needs.config;
-  bool good = true;
+  bool good = tell_of_certificate(notify, "DICOM", "TLS", config->certificate, err);
   for (size_t i = 0; good && i < config->peer_count; i++) {
     good = tell_of_certificate(notify, "peer", config->peers[i].name, config->peers[i].https_certificate, err);
   }
