@@ -15,6 +15,7 @@
 #define ROW_TWO_TOP 496.0
 #define PANEL_LEFT 1104.0
 #define PANEL_WIDTH 312.0
+#define CAUTION_HEIGHT 85.0
 
 static const struct lvn_colour background = {0.055, 0.063, 0.078};
 static const struct lvn_colour panel = {0.094, 0.106, 0.129};
@@ -182,8 +183,9 @@ static double draw_finding(cairo_t *cr, const struct lvn_capture_request *reques
   const struct lvn_draw_style reason = {15, false, white};
   bool is_classified = request->has_probability && !request->abstained;
   double y = ROW_ONE_TOP + 26;
-  lvn_draw_text(cr, PANEL_LEFT + 16, y, PANEL_WIDTH - 32, &label,
-                is_classified ? "Most likely of four classes" : "Result");
+  char text[48];
+  (void)snprintf(text, sizeof text, "Most likely of %zu classes", lvn_classes_count(request->classes));
+  lvn_draw_text(cr, PANEL_LEFT + 16, y, PANEL_WIDTH - 32, &label, is_classified ? text : "Result");
   y += 32;
   if (is_classified) {
     return lvn_draw_paragraph(cr, PANEL_LEFT + 16, y, PANEL_WIDTH - 32, &big, 2,
@@ -195,7 +197,7 @@ static double draw_finding(cairo_t *cr, const struct lvn_capture_request *reques
                             request->abstention_reason == NULL ? "No reason was given." : request->abstention_reason);
 }
 
-static double draw_bar(cairo_t *cr, double y, const struct lvn_capture_request *request, enum lvn_class lesion_class) {
+static void draw_bar(cairo_t *cr, double y, const struct lvn_capture_request *request, enum lvn_class lesion_class) {
   bool is_top = lesion_class == request->top_class && !request->abstained;
   double part = fmin(fmax(request->probability[lesion_class], 0), 1);
   const struct lvn_draw_style name = {13.5, is_top, is_top ? white : grey};
@@ -206,7 +208,6 @@ static double draw_bar(cairo_t *cr, double y, const struct lvn_capture_request *
   lvn_draw_text_right(cr, PANEL_LEFT + PANEL_WIDTH - 92, y, 76, &value, text);
   lvn_draw_box(cr, PANEL_LEFT + 16, y + 8, PANEL_WIDTH - 32, 14, dim);
   lvn_draw_box(cr, PANEL_LEFT + 16, y + 8, (PANEL_WIDTH - 32) * part, 14, is_top ? blue : grey);
-  return y + 50;
 }
 
 static void draw_panel(cairo_t *cr, const struct lvn_capture_request *request) {
@@ -221,15 +222,25 @@ static void draw_panel(cairo_t *cr, const struct lvn_capture_request *request) {
   if (request->has_probability) {
     lvn_draw_text(cr, PANEL_LEFT + 16, y, PANEL_WIDTH - 32, &label, "Calibrated probability");
     y += 34;
-    for (unsigned k = 0; k < LVN_CLASS_COUNT; k++) {
-      y = draw_bar(cr, y, request, (enum lvn_class)k);
+    const double room = bottom - CAUTION_HEIGHT - y;
+    const double pitch = fmin(50, room / (double)lvn_classes_count(request->classes));
+    for (unsigned k = lvn_classes_first(request->classes); k < LVN_CLASS_COUNT;
+         k = lvn_classes_next(request->classes, k)) {
+      draw_bar(cr, y, request, (enum lvn_class)k);
+      y += pitch;
     }
   } else {
     lvn_draw_text(cr, PANEL_LEFT + 16, y, PANEL_WIDTH - 32, &label, "No probability is given.");
   }
-  (void)lvn_draw_paragraph(cr, PANEL_LEFT + 16, bottom - 72, PANEL_WIDTH - 32, &caution, 4,
-                           "The model knows these four classes only. Metastasis, cholangiocarcinoma and all other "
-                           "lesions are outside of them.");
+  char text[320] = "The model knows these classes only. ";
+  for (unsigned c = lvn_classes_first(~request->classes); c < LVN_CLASS_COUNT;
+       c = lvn_classes_next(~request->classes, c)) {
+    size_t used = strlen(text);
+    (void)snprintf(text + used, sizeof text - used, "%s, ", lvn_class_long_name((enum lvn_class)c));
+  }
+  size_t used = strlen(text);
+  (void)snprintf(text + used, sizeof text - used, "all other lesions are outside of them.");
+  (void)lvn_draw_paragraph(cr, PANEL_LEFT + 16, bottom - CAUTION_HEIGHT + 13, PANEL_WIDTH - 32, &caution, 4, text);
 }
 
 static void draw_footer(cairo_t *cr, const struct lvn_capture_request *request) {

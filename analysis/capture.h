@@ -35,6 +35,7 @@ struct lvn_capture_request {
   char left_edge; /* 'R', 'L', 'A', 'P', 'H' or 'F': where the picture's edges lie in the patient; 0: not said */
   char top_edge;
   bool has_probability;
+  unsigned classes; /* that the model tells apart: a bar each */
   double probability[LVN_CLASS_COUNT];
   enum lvn_class top_class;
   bool abstained;

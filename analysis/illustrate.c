@@ -48,6 +48,7 @@ static bool illustrate(const struct lvn_crop *crop, const struct lvn_classifier_
                                         .left_edge = lvn_findings_edge(grid->direction[0], true),
                                         .top_edge = lvn_findings_edge(grid->direction[1], true),
                                         .has_probability = prediction->has_probability,
+                                        .classes = prediction->classes,
                                         .top_class = prediction->top_class,
                                         .abstained = prediction->abstained,
                                         .abstention_reason =

@@ -6,6 +6,7 @@
 #include <dcmtk/dcmdata/dctk.h>
 #include <dcmtk/dcmsr/dsrdoc.h>
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 #include <stdexcept>
@@ -236,23 +237,24 @@ void check_region(DcmItem &region) {
   require(children(region, "SELECTED FROM", "IMAGE", nullptr).size() == 1, "an image region without image");
 }
 
-// Sum of the class probabilities in per cent, -1 when there are none.
-double probability_sum(DcmItem &group) {
-  const char *const names[] = {"PROB_CYST:99LVN", "PROB_FNH:99LVN", "PROB_HCC:99LVN", "PROB_HEM:99LVN"};
+// Sum of the class probabilities in per cent, -1 when there are none. `ret_classes`: the findings that they are of.
+double probability_sum(DcmItem &group, std::vector<std::string> &ret_classes) {
+  const char *const names[] = {"PROB_CYST:99LVN",       "PROB_FNH:99LVN", "PROB_HCC:99LVN",    "PROB_HEM:99LVN",
+                               "PROB_METASTASIS:99LVN", "PROB_ICC:99LVN", "PROB_ABSCESS:99LVN"};
   double sum = 0;
-  size_t found = 0;
   for (const char *name : names) {
     for (DcmItem *number : children(group, "CONTAINS", "NUM", name)) {
       Float64 value = -1;
       items_of(*number, DCM_MeasuredValueSequence)[0]->findAndGetFloat64(DCM_NumericValue, value);
       require(value >= 0 && value <= 100, "a probability outside 0 to 100 %");
-      require(children(*number, "HAS CONCEPT MOD", "CODE", "121071:DCM").size() == 1, "a probability without class");
+      const std::vector<DcmItem *> classes = children(*number, "HAS CONCEPT MOD", "CODE", "121071:DCM");
+      require(classes.size() == 1, "a probability without class");
+      ret_classes.push_back(code_of(*classes[0], DCM_ConceptCodeSequence));
       sum += value;
-      found++;
     }
   }
-  require(found == 0 || found == LVN_CLASS_COUNT, "some class probabilities are missing");
-  return found == 0 ? -1 : sum;
+  require(ret_classes.size() != 1, "some class probabilities are missing");
+  return ret_classes.empty() ? -1 : sum;
 }
 
 void check_group(DcmItem &group) {
@@ -271,7 +273,8 @@ void check_group(DcmItem &group) {
   for (DcmItem *region : regions) {
     check_region(*region);
   }
-  const double sum = probability_sum(group);
+  std::vector<std::string> classes;
+  const double sum = probability_sum(group, classes);
   const std::string finding = code_of(only_child(group, "CONTAINS", "CODE", "121071:DCM"), DCM_ConceptCodeSequence);
   const std::string outcome =
       code_of(only_child(group, "CONTAINS", "CODE", "CLASSIFICATION:99LVN"), DCM_ConceptCodeSequence);
@@ -279,6 +282,8 @@ void check_group(DcmItem &group) {
   require(sum < 0 || std::fabs(sum - 100) < 0.1, "the class probabilities do not sum to 100 %");
   require((outcome == "NOT_CLASSIFIED:99LVN") == (sum < 0), "outcome and probabilities contradict each other");
   require((outcome == "CLASSIFIED:99LVN") == (finding != "52988006:SCT"), "outcome and finding contradict each other");
+  require(outcome != "CLASSIFIED:99LVN" || std::count(classes.begin(), classes.end(), finding) == 1,
+          "the finding is none of the classes");
   require((outcome == "CLASSIFIED:99LVN") != has_reason, "outcome and abstention reason contradict each other");
 }
 

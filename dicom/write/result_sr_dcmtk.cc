@@ -96,7 +96,8 @@ void put_regions(DcmItem &group, const struct lvn_findings_lesion &lesion) {
 
 // Viewers show a NUM's name only, so each class has its own; machines read the class from the modifier.
 void put_probabilities(DcmItem &group, const struct lvn_findings_prediction &prediction) {
-  for (unsigned k = 0; k < LVN_CLASS_COUNT; k++) {
+  for (unsigned k = lvn_classes_first(prediction.classes); k < LVN_CLASS_COUNT;
+       k = lvn_classes_next(prediction.classes, k)) {
     const auto lesion_class = static_cast<enum lvn_class>(k);
     DcmItem &number = sr_number(group, lvn_code_probability(lesion_class),
                                 rounded(100 * prediction.probability[k], 0.01), LVN_CODE_PERCENT);

@@ -72,6 +72,7 @@ struct lvn_findings_lesion make_lesion(struct lvn_findings_slice *slice, const c
   lesion.slices = slice;
   lesion.slice_count = 1;
   lesion.contours = {outlines, 1};
+  lesion.prediction.classes = LVN_CLASSES_PAPER;
   lesion.prediction.has_probability = true;
   lesion.prediction.probability[LVN_CLASS_CYST] = 0.02;
   lesion.prediction.probability[LVN_CLASS_FNH] = 0.05;
@@ -274,6 +275,39 @@ void test_write_result__report_says_what_was_found(void **state) {
   assert_string_equal(string_of(value, DCM_NumericValue).c_str(), "90");
   assert_string_equal(string_of(dataset, DCM_PatientID).c_str(), "PHANTOM-1");
   assert_string_equal(string_of(dataset, DCM_StudyInstanceUID).c_str(), "1.2.3.4");
+}
+
+// A model of other classes than the paper's: a probability each, and the finding by its own code.
+void test_write_result__classes_are_the_models(void **state) {
+  auto *f = static_cast<fixture *>(*state);
+  struct lvn_findings_prediction &prediction = f->lesions[0].prediction;
+  DcmFileFormat file;
+  assert_true(lvn_classes_parse("CYST, HCC, METASTASIS, ICC, ABSCESS", &prediction.classes));
+  std::fill_n(prediction.probability, LVN_CLASS_COUNT, 0.0);
+  prediction.probability[LVN_CLASS_METASTASIS] = 0.75;
+  prediction.probability[LVN_CLASS_ICC] = 0.25;
+  prediction.top_class = LVN_CLASS_METASTASIS;
+  write(f);
+  assert_true(file.loadFile(f->findings.objects[3].path).good());
+  DcmItem &group = content(*file.getDataset(), "125007", 0);
+  assert_string_equal(
+      string_of(item_at(content(group, "121071", 0), DCM_ConceptCodeSequence, 0), DCM_CodeValue).c_str(), "94381002");
+  const std::pair<const char *, const char *> expected[] = {{"PROB_CYST", "85057007"},
+                                                            {"PROB_HCC", "109841003"},
+                                                            {"PROB_METASTASIS", "94381002"},
+                                                            {"PROB_ICC", "109842005"},
+                                                            {"PROB_ABSCESS", "27916005"}};
+  for (const auto &[name, code] : expected) {
+    assert_string_equal(
+        string_of(item_at(content(content(group, name, 0), "121071", 0), DCM_ConceptCodeSequence, 0), DCM_CodeValue)
+            .c_str(),
+        code);
+  }
+  assert_int_equal(count_content(group, "PROB_FNH") + count_content(group, "PROB_HEM"), 0);
+  check_damage(f, 3, "none of the classes", [](DcmItem &dataset) {
+    DcmItem &finding = item_at(content(content(dataset, "125007", 0), "121071", 0), DCM_ConceptCodeSequence, 0);
+    assert_true(finding.putAndInsertString(DCM_CodeValue, "93469006").good());
+  });
 }
 
 std::vector<std::string> instances_of_series(DcmItem &dataset, const char *series_uid) {
@@ -535,7 +569,8 @@ int main() {
       CASE(foreign_text_becomes_ascii),       CASE(impossible_findings_are_refused),
       CASE(check_finds_damaged_reports),      CASE(check_finds_damaged_captures),
       CASE(check_refuses_other_files),        CASE(replaced_report_is_named),
-      CASE(capture_says_how_the_patient_lay), CASE(each_lesion_names_its_own_series),
+      CASE(classes_are_the_models),           CASE(capture_says_how_the_patient_lay),
+      CASE(each_lesion_names_its_own_series),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
 }
