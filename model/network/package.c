@@ -60,7 +60,7 @@ void lvn_package_recipe_default(struct lvn_package_recipe *ret_recipe) {
                                             .temperature = 1.0,
                                             .min_margin = 0.1,
                                             .least_diameter_mm = 8.0,
-                                            .least_pixels_across = 6.0,
+                                            .least_pixels_across = 4.0,
                                             .max_feature_distance = INFINITY,
                                             .max_permutation_disagreement = 0.5,
                                             .conformal_limit = NAN,

@@ -144,7 +144,7 @@ const struct lvn_recipe_key lvn_recipe_keys[] = {
          "Least distance of the two best probabilities for an answer."),
     REAL("validation", "least_diameter_mm", least_diameter_mm, 0.0, 100.0, "8", NULL,
          "Long axis of the outline: smaller lesions get no answer [LI-RADS: under 10 mm hardly to be told]."),
-    REAL("validation", "least_pixels_across", least_pixels_across, 0.0, 200.0, "6", NULL,
+    REAL("validation", "least_pixels_across", least_pixels_across, 0.0, 200.0, "4", NULL,
          "The same in pixels of the images that it was drawn on."),
     REAL(
         "validation", "abstain_quantile", abstain_quantile, 0.5, 1.0, "0.99", NULL,

@@ -69,7 +69,7 @@ static void gather(const struct request *request, const struct lvn_phantom *phan
   *facts = (struct lvn_gate_facts){.long_axis_mm = measure.long_axis_mm,
                                    .pixels_across = measure.long_axis_mm / mask->grid.spacing_mm[0],
                                    .least_diameter_mm = 8.0,
-                                   .least_pixels_across = 6.0,
+                                   .least_pixels_across = 4.0,
                                    .aorta_hu = {NAN, NAN, NAN}};
   struct lvn_crop crop = {0};
   lvn_crop_options_default(&options);
