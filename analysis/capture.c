@@ -239,7 +239,8 @@ static void draw_panel(cairo_t *cr, const struct lvn_capture_request *request) {
     (void)snprintf(text + used, sizeof text - used, "%s, ", lvn_class_long_name((enum lvn_class)c));
   }
   size_t used = strlen(text);
-  (void)snprintf(text + used, sizeof text - used, "all other lesions are outside of them.");
+  (void)snprintf(text + used, sizeof text - used, "%s other lesions are outside of them.",
+                 lvn_classes_first(~request->classes) < LVN_CLASS_COUNT ? "and all" : "All");
   (void)lvn_draw_paragraph(cr, PANEL_LEFT + 16, bottom - CAUTION_HEIGHT + 13, PANEL_WIDTH - 32, &caution, 4, text);
 }
 

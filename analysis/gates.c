@@ -20,6 +20,8 @@
 #define RING_RISE_MIN_HU 8.0
 #define RING_FALL_MAX_HU 8.0
 #define FAT_SHARE_MAX 0.25
+/* Coarse pixels lengthen a long axis; an outline that is no disc has less area than its long axis would. */
+#define BY_AREA_SHARE 0.9
 /* Lesions that hang from the liver's edge have some of it on one side. */
 #define LIVER_SHARE_MIN 0.05
 
@@ -101,11 +103,12 @@ static bool has_no_lesion(const struct lvn_gate_facts *facts, char *sentence, si
 }
 
 static bool is_small(const struct lvn_gate_facts *facts, char *sentence, size_t bytes) {
-  if (facts->long_axis_mm < facts->least_diameter_mm) {
+  const double shown_mm = fmin(facts->long_axis_mm, facts->by_area_mm);
+  if (facts->long_axis_mm < facts->least_diameter_mm || facts->by_area_mm < BY_AREA_SHARE * facts->least_diameter_mm) {
     (void)snprintf(sentence, bytes,
                    "The outlined region is %.1f mm across, too small to be told: the model answers from "
                    "%.0f mm on.",
-                   facts->long_axis_mm, facts->least_diameter_mm);
+                   shown_mm, facts->least_diameter_mm);
     return true;
   }
   (void)snprintf(sentence, bytes,

@@ -14,6 +14,7 @@ extern "C" {
 /* All that the gates look at. NAN: not known, and no gate closes for it but where it says so. */
 struct lvn_gate_facts {
   double long_axis_mm; /* of the outline, on its largest slice */
+  double by_area_mm;   /* diameter of a disc of that slice's area: pixels do not make it longer */
   double pixels_across;
   double least_diameter_mm; /* the package's */
   double least_pixels_across;

@@ -29,6 +29,7 @@ static void gather_facts(const struct lvn_case *study_case, const struct lvn_cas
                          struct lvn_gate_facts *facts) {
   const double *spacing = source->roi->mask.grid.spacing_mm;
   *facts = (struct lvn_gate_facts){.long_axis_mm = source->measure.long_axis_mm,
+                                   .by_area_mm = source->measure.by_area_mm,
                                    .pixels_across = source->measure.long_axis_mm / fmax(spacing[0], spacing[1]),
                                    .least_diameter_mm = info->least_diameter_mm,
                                    .least_pixels_across = info->least_pixels_across};

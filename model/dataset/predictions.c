@@ -61,7 +61,7 @@ static bool parse_count(const char *text, unsigned *ret_value) {
 
 static bool parse_line(char *line, unsigned classes, struct lvn_slice_prediction *item) {
   const size_t field_count = FIELDS_FIXED + lvn_classes_count(classes);
-  char *fields[FIELDS_FIXED + LVN_CLASS_COUNT];
+  char *fields[FIELDS_FIXED + LVN_CLASS_COUNT] = {NULL};
   unsigned key = 0;
   size_t count = 0;
   for (char *at = line; at != NULL && count < field_count; count++) {

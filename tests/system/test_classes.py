@@ -3,6 +3,7 @@ it answers by its own list everywhere."""
 
 import csv
 import json
+import shutil
 
 import pydicom
 import pytest
@@ -97,6 +98,33 @@ def test_report_has_their_codes(folder):
     finding = [item for item in group.ContentSequence if item.ValueType == "CODE" and code_of(item) == "121071"]
     wanted = "52988006" if prediction["abstained"] else CLASSES[prediction["top_class"]]
     assert finding[0].ConceptCodeSequence[0].CodeValue == wanted
+
+
+@pytest.mark.parametrize("classes, words", [
+    (["CYST", "FNH", "HCC", "HEM", "TUMOUR"], "class 'TUMOUR' is not known"),
+    (["FNH", "CYST", "HCC", "HEM", "METASTASIS"], "out of order"),
+    (["CYST", "CYST", "HCC", "HEM", "METASTASIS"], "repeated"),
+    (["CYST", "FNH", "HCC", "HEM"], "prototypes"),
+    (None, "prototypes"),  # the paper's four
+])
+def test_package_whose_list_is_wrong_is_refused(folder, tmp_path, classes, words):
+    done = verify_with(folder / "model", tmp_path / "model", classes)
+    assert done.returncode == 2 and words in done.stderr
+
+
+def test_package_without_a_list_has_the_papers_four(tmp_path):
+    done = verify_with(harness.PACKAGE, tmp_path / "model", None)
+    assert done.returncode == 0, done.stderr
+
+
+def verify_with(package, copy, classes):
+    shutil.copytree(package, copy)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    del manifest["classes"]
+    if classes is not None:
+        manifest["classes"] = classes
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    return harness.run(str(harness.BIN / "livervlm"), "model", "verify", str(copy), check=False)
 
 
 def code_of(item):

@@ -67,6 +67,7 @@ static void gather(const struct request *request, const struct lvn_phantom *phan
         fmax(extent_mm, (measure.last_voxel[axis] - measure.first_voxel[axis] + 1U) * mask->grid.spacing_mm[axis]);
   }
   *facts = (struct lvn_gate_facts){.long_axis_mm = measure.long_axis_mm,
+                                   .by_area_mm = measure.by_area_mm,
                                    .pixels_across = measure.long_axis_mm / mask->grid.spacing_mm[0],
                                    .least_diameter_mm = 8.0,
                                    .least_pixels_across = 4.0,
@@ -105,11 +106,12 @@ static void tell(const struct request *request, const struct lvn_phantom *phanto
       }
     }
     const struct lvn_roi_gate *around = &facts.surroundings;
-    (void)printf("%llu,%s,\"%s\",%.1f,%.1f,%.1f,%.0f,%.0f,%.0f,%.3f,%.3f,%.3f,%d,%.1f,%.2f,%.2f,%.2f,%.1f,%.1f,%s\n",
-                 (unsigned long long)phantom->options.seed, kind_of(lesion), lesion->subtype, lesion->diameter_mm,
-                 facts.long_axis_mm, facts.pixels_across, facts.mean_hu[0], facts.mean_hu[1], facts.mean_hu[2],
-                 facts.same_share[0], facts.same_share[1], facts.same_share[2], around->is_judged, around->contrast_hu,
-                 around->odd_share, around->fat_share, around->liver_share, around->rise_hu, around->fall_hu, closed);
+    (void)printf(
+        "%llu,%s,\"%s\",%.1f,%.1f,%.1f,%.1f,%.0f,%.0f,%.0f,%.3f,%.3f,%.3f,%d,%.1f,%.2f,%.2f,%.2f,%.1f,%.1f,%s\n",
+        (unsigned long long)phantom->options.seed, kind_of(lesion), lesion->subtype, lesion->diameter_mm,
+        facts.long_axis_mm, facts.by_area_mm, facts.pixels_across, facts.mean_hu[0], facts.mean_hu[1], facts.mean_hu[2],
+        facts.same_share[0], facts.same_share[1], facts.same_share[2], around->is_judged, around->contrast_hu,
+        around->odd_share, around->fat_share, around->liver_share, around->rise_hu, around->fall_hu, closed);
     (void)fflush(stdout);
   }
   lvn_mask_clear(&mask);
@@ -146,8 +148,9 @@ int main(int argc, char **argv) {
     request.shown[phase] = lvn_phase_from_name(name);
     at += length + (at[length] == ',' ? 1 : 0);
   }
-  (void)printf("seed,kind,subtype,diameter_mm,long_axis_mm,pixels_across,nc_hu,art_hu,pv_hu,same_nc_art,same_nc_pv,"
-               "same_art_pv,is_judged,contrast_hu,odd_share,fat_share,liver_share,rise_hu,fall_hu,closed\n");
+  (void)printf(
+      "seed,kind,subtype,diameter_mm,long_axis_mm,by_area_mm,pixels_across,nc_hu,art_hu,pv_hu,same_nc_art,same_nc_pv,"
+      "same_art_pv,is_judged,contrast_hu,odd_share,fat_share,liver_share,rise_hu,fall_hu,closed\n");
   for (unsigned long i = 0; i < strtoul(argv[3], NULL, 10); i++) {
     struct lvn_phantom_options options = request.options;
     struct lvn_phantom phantom = {0};

@@ -14,6 +14,7 @@
 /* An HCC of 30 mm in a normal liver; every case below changes what it needs to. */
 static struct lvn_gate_facts a_lesion(void) {
   return (struct lvn_gate_facts){.long_axis_mm = 30.0,
+                                 .by_area_mm = 28.0,
                                  .pixels_across = 40.0,
                                  .least_diameter_mm = 8.0,
                                  .least_pixels_across = 6.0,
@@ -90,6 +91,9 @@ static void test_gates__each_closes_for_its_own(void **state) {
   f.long_axis_mm = 7.9;
   expect(&f, LVN_GATE_SMALL, "under the floor");
   f = a_lesion();
+  f.long_axis_mm = 8.6, f.by_area_mm = 6.7;
+  expect(&f, LVN_GATE_SMALL, "5 mm, drawn wide, on coarse pixels");
+  f = a_lesion();
   f.pixels_across = 5.5;
   expect(&f, LVN_GATE_SMALL, "few pixels");
   f = a_lesion();
@@ -119,7 +123,7 @@ static void test_gates__leave_real_scans_alone(void **state) {
   f.surroundings.liver_share = 0.12, f.surroundings.fat_share = 0.2;
   expect(&f, LVN_GATE_COUNT, "hangs on the edge, drawn wide");
   f = a_lesion();
-  f.long_axis_mm = 8.2, f.pixels_across = 6.1;
+  f.long_axis_mm = 8.2, f.by_area_mm = 7.4, f.pixels_across = 6.1;
   expect(&f, LVN_GATE_COUNT, "small, thick pixels");
   f = a_lesion();
   f.aorta_hu[0] = f.aorta_hu[1] = f.aorta_hu[2] = NAN;
