@@ -117,6 +117,7 @@ struct lvn_findings_prediction {
   double map_share_limit;          /* below it the map points elsewhere */
   bool abstained;
   char abstention_reason[160]; /* one sentence; empty unless abstained */
+  const char *abstention_code; /* the same as a word for machines: "small", "unlike", …; NULL unless abstained */
 };
 
 /* The region against the tissue about it. */
@@ -125,7 +126,12 @@ struct lvn_findings_surroundings {
   double contrast_hu;
   double odd_share;
   double fat_share;
+  double liver_share; /* NAN: not known; so below */
+  double rise_hu;
+  double fall_hu;
 };
+
+#define LVN_FINDINGS_GATES_MAX 8
 
 struct lvn_findings_lesion {
   const char *tracking_id;
@@ -150,7 +156,10 @@ struct lvn_findings_lesion {
   struct lvn_findings_prediction prediction;                /* filled when the outcome is done */
   struct lvn_findings_surroundings surroundings;
   char doubt[160]; /* why no model's class is believed here, one sentence; empty: nothing speaks against one */
-  float *heat;     /* Grad-CAM of the top class on the key slice, 0 to 1; NULL: none */
+  const char *doubt_code;
+  const char *gates[LVN_FINDINGS_GATES_MAX]; /* codes of all that speaks against one before a model is asked */
+  size_t gate_count;
+  float *heat;                /* Grad-CAM of the top class on the key slice, 0 to 1; NULL: none */
   struct lvn_picture capture; /* rgb NULL: none */
 };
 

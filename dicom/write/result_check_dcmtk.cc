@@ -295,6 +295,8 @@ void check_group(DcmItem &group) {
   require(outcome != "CLASSIFIED:99LVN" || std::count(classes.begin(), classes.end(), finding) == 1,
           "the finding is none of the classes");
   require((outcome == "CLASSIFIED:99LVN") == (finding != "52988006:SCT"), "outcome and finding contradict each other");
+  require(outcome != "CLASSIFIED:99LVN" || std::count(classes.begin(), classes.end(), finding) == 1,
+          "the finding is none of the classes");
   require((outcome == "CLASSIFIED:99LVN") != has_reason, "outcome and abstention reason contradict each other");
 }
 

@@ -9,10 +9,19 @@
 #include <string.h>
 
 const char *lvn_figure_name(size_t figure) {
-  static const char *const names[LVN_FIGURE_COUNT] = {"accuracy",   "balanced_accuracy", "macro_auc",  "recall_CYST",
-                                                      "recall_FNH", "recall_HCC",        "recall_HEM", "auc_CYST",
-                                                      "auc_FNH",    "auc_HCC",           "auc_HEM"};
+  static const char *const names[LVN_FIGURE_COUNT] = {
+      "accuracy",   "balanced_accuracy", "macro_auc",      "recall_CYST",    "recall_FNH", "recall_HCC",
+      "recall_HEM", "recall_METASTASIS", "recall_ICC",     "recall_ABSCESS", "auc_CYST",   "auc_FNH",
+      "auc_HCC",    "auc_HEM",           "auc_METASTASIS", "auc_ICC",        "auc_ABSCESS"};
   return names[figure];
+}
+
+size_t lvn_figure_next(unsigned classes, size_t figure) {
+  size_t next = figure + 1;
+  while (next >= 3 && next < LVN_FIGURE_COUNT && !lvn_classes_have(classes, (unsigned)((next - 3) % LVN_CLASS_COUNT))) {
+    next++;
+  }
+  return next;
 }
 
 double lvn_figure_get(const struct lvn_figures *figures, size_t figure) {
@@ -26,7 +35,7 @@ static void print_folds(FILE *stream, const struct lvn_evaluation *e) {
     return;
   }
   (void)fprintf(stream, "\nper slice, mean of %zu folds +- population deviation, as the paper has it\n", e->fold_count);
-  for (size_t f = 0; f < LVN_FIGURE_COUNT; f++) {
+  for (size_t f = 0; f < LVN_FIGURE_COUNT; f = lvn_figure_next(e->classes, f)) {
     (void)fprintf(stream, "%-21s %.3f +- %.3f\n", lvn_figure_name(f), e->paper[f].mean, e->paper[f].deviation);
   }
 }
@@ -38,26 +47,33 @@ static void print_comparison(FILE *stream, const struct lvn_evaluation_subject *
   }
   (void)fprintf(stream, "\nagainst %s %s, per lesion, paired bootstrap over patients\n", subject->other->name,
                 subject->other->version);
-  for (size_t f = 0; f < LVN_FIGURE_COUNT; f++) {
+  for (size_t f = 0; f < LVN_FIGURE_COUNT; f = lvn_figure_next(subject->answers->classes, f)) {
     (void)fprintf(stream, "%-21s %+.3f  (95 %% %+.3f to %+.3f, p %.3f)\n", lvn_figure_name(f),
                   lvn_figure_get(&c->difference, f), lvn_figure_get(&c->bootstrap.low, f),
                   lvn_figure_get(&c->bootstrap.high, f), lvn_figure_get(&c->bootstrap_p, f));
   }
 }
 
+static int width_of(enum lvn_class lesion_class) {
+  size_t width = strlen(lvn_class_name(lesion_class));
+  return width > 5 ? (int)width : 5;
+}
+
 static void print_classes(FILE *stream, const struct lvn_evaluation *e) {
   const struct lvn_level_result *lesion = &e->level[LVN_LEVEL_LESION];
-  (void)fprintf(stream, "\ntruth   recall  answered    AUC  abstained  answers ");
-  for (int c = 0; c < LVN_CLASS_COUNT; c++) {
-    (void)fprintf(stream, "%6s", lvn_class_name((enum lvn_class)c));
+  (void)fprintf(stream, "\ntruth       recall  answered    AUC  abstained  answers ");
+  for (unsigned c = lvn_classes_first(e->classes); c < LVN_CLASS_COUNT; c = lvn_classes_next(e->classes, c)) {
+    (void)fprintf(stream, " %*s", width_of((enum lvn_class)c), lvn_class_name((enum lvn_class)c));
   }
   (void)fprintf(stream, "\n");
-  for (int truth = 0; truth < LVN_CLASS_COUNT; truth++) {
-    (void)fprintf(stream, "%-5s   %6.3f  %8.3f  %5.3f  %9zu          ", lvn_class_name((enum lvn_class)truth),
+  for (unsigned truth = lvn_classes_first(e->classes); truth < LVN_CLASS_COUNT;
+       truth = lvn_classes_next(e->classes, truth)) {
+    (void)fprintf(stream, "%-10s  %6.3f  %8.3f  %5.3f  %9zu          ", lvn_class_name((enum lvn_class)truth),
                   lesion->figures.recall[truth], e->recall_answered[truth], lesion->figures.auc[truth],
                   e->abstained[truth]);
-    for (int answer = 0; answer < LVN_CLASS_COUNT; answer++) {
-      (void)fprintf(stream, "%6zu", lesion->confusion[truth][answer]);
+    for (unsigned answer = lvn_classes_first(e->classes); answer < LVN_CLASS_COUNT;
+         answer = lvn_classes_next(e->classes, answer)) {
+      (void)fprintf(stream, " %*zu", width_of((enum lvn_class)answer), lesion->confusion[truth][answer]);
     }
     (void)fprintf(stream, "\n");
   }

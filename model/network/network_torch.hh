@@ -26,10 +26,10 @@ public:
   // channels in the order lvn_permutation[order].
   torch::Tensor prepare(const torch::Tensor &hounsfield, size_t order) const;
   NetworkOutput forward(const torch::Tensor &input) const;
-  // [n,4] of joint vectors against the order's prototypes.
+  // [n,classes] of joint vectors against the order's prototypes.
   torch::Tensor cosine(const torch::Tensor &joint, size_t order) const;
 
-  // The encoder's explanation of one image: map [features,h,w] to [4,h,w].
+  // The encoder's explanation of one image: map [features,h,w] to [classes,h,w].
   torch::Tensor explain(const torch::Tensor &map, size_t order) const;
 
   // Takes over the temperature alone.
@@ -51,7 +51,7 @@ private:
   const ImageEncoderKind *kind_ = nullptr;
   std::unique_ptr<RunningEncoder> encoder_;
   torch::Tensor weight_, bias_;
-  torch::Tensor prototypes_; // [6,4,joint], unit length
+  torch::Tensor prototypes_; // [6,classes,joint], unit length
   OutlierScorer outliers_;
 };
 

@@ -56,6 +56,7 @@ LVN_MUST_CHECK bool lvn_outlier_rule_parse(const char *text, struct lvn_outlier_
 
 /* How the input is made, what runs on it, and how its output is read. */
 struct lvn_package_recipe {
+  unsigned classes;                           /* what it tells apart; packages that do not say: the paper's four */
   char encoder[LVN_IMAGE_ENCODER_NAME_BYTES]; /* of the image: its row in the table of encoders */
   size_t joint_size;
   struct lvn_crop_options crop;
@@ -67,6 +68,8 @@ struct lvn_package_recipe {
   double temperature; /* fitted on held-out lesions */
   /* Abstain beyond these. */
   double min_margin;
+  double least_diameter_mm;   /* of a lesion's outline, its long axis */
+  double least_pixels_across; /* the same in pixels of the images that it was drawn on */
   double max_feature_distance;
   double max_permutation_disagreement;
   double conformal_limit;          /* a class is in the set where 1 - probability is at most this; NAN: no sets */

@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 
 namespace lvn {
 
@@ -35,7 +36,7 @@ std::string path_in(const lvn_train_options &options, const char *name) {
 }
 
 // Convolutions and FC weights as float16; what is small or sensitive (normalisation, biases, prototypes) stays float32.
-lvn_tensor_set collect_weights(LiverVlm &model, bool enriched) {
+lvn_tensor_set collect_weights(LiverVlm &model, bool enriched, unsigned classes) {
   lvn_tensor_set set;
   const torch::NoGradGuard no_grad;
   auto rounded = [](const torch::Tensor &t) { return t.dim() > 1 ? t.to(torch::kFloat16) : t; };
@@ -52,6 +53,11 @@ lvn_tensor_set collect_weights(LiverVlm &model, bool enriched) {
     }
   }
   set.add("prototypes", model->prototypes());
+  if (classes != LVN_CLASSES_PAPER) {
+    char names[LVN_CLASSES_TEXT_BYTES];
+    lvn_classes_format(classes, names);
+    set.note("classes", names); // of the embeddings, which a later training may take
+  }
   if (enriched) {
     set.add("text.enriched", model->prompts);
   } else {
@@ -78,7 +84,8 @@ LesionOutput run_lesion(const Network &network, const TrainingData &data, const 
   const NetworkOutput output = network.forward(network.prepare(hounsfield, 0));
   const torch::Tensor cosine = network.cosine(output.joint, 0).mean(0).to(torch::kFloat64).contiguous();
   LesionOutput result;
-  std::memcpy(result.cosine.data(), cosine.data_ptr<double>(), sizeof result.cosine);
+  result.cosine.fill(-std::numeric_limits<double>::infinity());
+  std::copy_n(cosine.data_ptr<double>(), cosine.numel(), result.cosine.begin());
   result.features = output.features.mean(0);
   result.label = static_cast<size_t>(lesion.label);
   return result;
@@ -124,7 +131,7 @@ struct HeldOut {
   double ece = 0.0;
 };
 
-// std::array rows lie like C's double[4] rows.
+// std::array rows lie like C's rows.
 const double (*rows(const std::vector<std::array<double, LVN_CLASS_COUNT>> &values))[LVN_CLASS_COUNT] {
   return reinterpret_cast<const double(*)[LVN_CLASS_COUNT]>(values.data());
 }
@@ -177,6 +184,7 @@ lvn_package_recipe package_recipe(const lvn_recipe &recipe, double scale) {
   lvn_package_recipe result;
   lvn_package_recipe_default(&result);
   const auto statistics = normalisation(recipe.normalisation);
+  result.classes = lvn_recipe_classes(&recipe);
   (void)lvn_copy(result.encoder, sizeof result.encoder, recipe.encoder);
   result.mean = statistics.first;
   result.std = statistics.second;
@@ -186,6 +194,8 @@ lvn_package_recipe package_recipe(const lvn_recipe &recipe, double scale) {
   result.window_high_hu = recipe.window_high_hu;
   result.scale = scale;
   result.min_margin = recipe.abstain_margin;
+  result.least_diameter_mm = recipe.least_diameter_mm;
+  result.least_pixels_across = recipe.least_pixels_across;
   return result;
 }
 
@@ -280,12 +290,12 @@ void finish_package(const lvn_train_options &options, LiverVlm &model, const Tra
   }
   const std::string weights = path_in(options, LVN_PACKAGE_WEIGHTS);
   lvn_package_recipe recipe = package_recipe(*options.recipe, model->scale());
-  lvn_tensor_set set = collect_weights(model, options.recipe->prompts == LVN_PROMPTS_ENRICHED);
+  lvn_tensor_set set = collect_weights(model, options.recipe->prompts == LVN_PROMPTS_ENRICHED, recipe.classes);
   set.write(weights);
   Network network = load_network(weights, recipe);
   const bool any_outlier = std::any_of(data.lesions.begin(), data.lesions.end(), is_outlier);
   add_feature_statistics(run_lesions(network, data, false, any_outlier ? kStatisticsWithOutliers : kStatisticsLesions),
-                         set);
+                         lvn_classes_count(recipe.classes), set);
   set.write(weights);
   network = load_network(weights, recipe);
   std::vector<LesionOutput> outputs = run_lesions(network, data, true, data.lesions.size());

@@ -71,6 +71,10 @@ const struct lvn_recipe_key lvn_recipe_keys[] = {
     TEXT("package", "trained_on", trained_on, "", "One line that results show; empty: the data set's own."),
     TEXT("package", "licence", licence, "unstated", "Of the weights."),
 
+    TEXT("network", "classes", classes, "CYST, FNH, HCC, HEM",
+         "What the model tells apart: names of known diseases (CYST, FNH, HCC, HEM, METASTASIS, ICC, ABSCESS), "
+         "separated "
+         "by commas. Lesions of other diseases are outliers to it [paper: these four]."),
     ENCODER("network", "encoder", encoder, "resnet18", "Of the image [paper 3.1, table 9]."),
     COUNT("network", "joint_size", joint_size, 64, 1024, "512", NULL,
           "Of the space that images and prompts share [the paper is silent; MedCLIP has 512]."),
@@ -138,6 +142,10 @@ const struct lvn_recipe_key lvn_recipe_keys[] = {
           "[paper table 1: five given ones]."),
     REAL("validation", "abstain_margin", abstain_margin, 0.0, 1.0, "0.1", NULL,
          "Least distance of the two best probabilities for an answer."),
+    REAL("validation", "least_diameter_mm", least_diameter_mm, 0.0, 100.0, "8", NULL,
+         "Long axis of the outline: smaller lesions get no answer [LI-RADS: under 10 mm hardly to be told]."),
+    REAL("validation", "least_pixels_across", least_pixels_across, 0.0, 200.0, "4", NULL,
+         "The same in pixels of the images that it was drawn on."),
     REAL(
         "validation", "abstain_quantile", abstain_quantile, 0.5, 1.0, "0.99", NULL,
         "Of the held-out lesions' outlier score: beyond it there is no answer; 0.95: 5 % of the lesions of the classes "

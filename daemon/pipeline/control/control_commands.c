@@ -267,14 +267,14 @@ static json_t *answer_remove(const struct lvn_control_needs *needs, const json_t
 
 static json_t *answer_fetch(const struct lvn_control_needs *needs, const json_t *request) {
   struct lvn_error err;
-  const char *study = text_of(request, "study");
+  const char *study = lvn_answer_text(request, "study");
   const char *peer_name = NULL;
   if (study == NULL) {
     (void)lvn_error_set(&err, LVN_ERROR_USAGE, "fetch needs a study");
-    return refuse(&err);
+    return lvn_answer_refuse(&err);
   }
-  if (!lvn_fetch_study(needs->fetch, study, text_of(request, "from"), &peer_name, &err)) {
-    return refuse(&err);
+  if (!lvn_fetch_study(needs->fetch, study, lvn_answer_text(request, "from"), &peer_name, &err)) {
+    return lvn_answer_refuse(&err);
   }
   return json_pack("{s:b, s:s}", "ok", 1, "from", peer_name);
 }

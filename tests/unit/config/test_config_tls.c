@@ -19,7 +19,7 @@ static bool parse(const char *text) {
   FILE *stream = fmemopen((void *)(uintptr_t)text, strlen(text), "r");
   assert_non_null(stream);
   memset(&err, 0, sizeof err);
-  const bool good = lvn_config_parse(stream, "a.ini", &config, &err);
+  const bool good = lvn_config_parse(stream, "a.ini", NULL, NULL, &config, &err);
   (void)fclose(stream);
   return good;
 }

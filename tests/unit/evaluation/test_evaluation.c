@@ -31,7 +31,7 @@ static void assert_near(double found, double expected) {
 }
 
 static void fill_row(double row[LVN_CLASS_COUNT], size_t top, double p) {
-  for (size_t c = 0; c < LVN_CLASS_COUNT; c++) {
+  for (size_t c = 0; c < LVN_CLASS_PAPER_COUNT; c++) {
     row[c] = c == top ? p : (1.0 - p) / 3.0;
   }
 }
@@ -42,7 +42,7 @@ static void fill_row(double row[LVN_CLASS_COUNT], size_t top, double p) {
 static struct lvn_case_predictions make_answers(size_t wrong) {
   struct lvn_error err = {0};
   struct lvn_case_predictions answers = {
-      .lesion_count = LESIONS, .slice_count = 2 * LESIONS, .feature_count = FEATURES};
+      .classes = LVN_CLASSES_PAPER, .lesion_count = LESIONS, .slice_count = 2 * LESIONS, .feature_count = FEATURES};
   answers.lesions = lvn_alloc(LESIONS, sizeof *answers.lesions, &err);
   answers.slices = lvn_alloc(answers.slice_count, sizeof *answers.slices, &err);
   answers.features = lvn_alloc(LESIONS * FEATURES, sizeof *answers.features, &err);
@@ -125,7 +125,7 @@ static void test_evaluation__uncertainty(void **state) {
   assert_true(lvn_evaluation_run(&answers, &options, &e, &err));
   assert_int_equal(e.unlike.beyond, 5); /* the wrong ones */
   assert_near(e.unlike.wrong_auc, 1.0);
-  for (size_t c = 0; c < LVN_CLASS_COUNT; c++) {
+  for (size_t c = 0; c < LVN_CLASS_PAPER_COUNT; c++) {
     assert_true(e.unlike.unseen_class_auc[c] > 0.95); /* its mean is 10 away from the others' */
     assert_true(e.roc[c].count >= 2);
   }
@@ -199,7 +199,7 @@ static void test_evaluation__compares_two_models(void **state) {
   assert_true(comparison.bootstrap.low.accuracy > 0.0 && comparison.bootstrap_p.accuracy < 0.05);
   assert_int_equal(comparison.fold_count, 5);
   assert_true(isnan(comparison.paired_t.p)); /* the same in every fold: no variance */
-  for (size_t c = 0; c < LVN_CLASS_COUNT; c++) {
+  for (size_t c = 0; c < LVN_CLASS_PAPER_COUNT; c++) {
     assert_true(isnan(comparison.delong[c].p) || comparison.delong_holm[c] >= comparison.delong[c].p);
   }
   bad.lesions[3].lesion_id[0] = 'x';
@@ -309,7 +309,7 @@ static void test_evaluation__files(void **state) {
   assert_true(json_is_null(json_object_get(json, "nearest_mean_accuracy")));
   assert_int_equal(lines_of("lesions.csv"), LESIONS + 1);
   assert_int_equal(lines_of("slices.csv"), 2 * LESIONS + 1);
-  assert_int_equal(lines_of("figures.csv"), 1 + LVN_LEVEL_COUNT * (LVN_FIGURE_COUNT + 13) + LVN_FIGURE_COUNT);
+  assert_int_equal(lines_of("figures.csv"), 1 + LVN_LEVEL_COUNT * (11 + 13) + 11);
   lvn_dataset_close(dataset);
   lvn_evaluation_clear(&e);
   lvn_case_predictions_clear(&answers);
