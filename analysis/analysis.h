@@ -24,6 +24,7 @@ struct lvn_analysis_request {
   int64_t replaced_wall_ms;
   const char *ae_title;
   const char *station_name;
+  const char *objects; /* kinds of result objects; NULL: LVN_RESULT_OBJECTS */
   double max_registration_error_mm;
   /* A second model that answers too, into shadow.json; borrowed, NULL: none. Whatever becomes of it, the results are
    * those of the first model alone. */
@@ -32,7 +33,7 @@ struct lvn_analysis_request {
   size_t more_writer_count;
 };
 
-#define LVN_ANALYSIS_OBJECTS_MAX 64
+#define LVN_ANALYSIS_OBJECTS_MAX 192
 
 struct lvn_analysis_result {
   enum lvn_analysis_outcome outcome;

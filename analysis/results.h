@@ -19,6 +19,9 @@ LVN_MUST_CHECK bool lvn_results_write(const struct lvn_result_writer *writers, s
                                       struct lvn_findings *findings, const struct lvn_result_request *request,
                                       struct lvn_error *err);
 
+/* document.dcm: an encapsulated PDF of one page a lesion, which shows its capture and says the same in text. */
+LVN_MUST_CHECK bool lvn_result_write_pdf(struct lvn_findings *findings, const struct lvn_result_request *request,
+                                         struct lvn_error *err);
 /* analysis.json (schema: docs/analysis-json.md). */
 LVN_MUST_CHECK bool lvn_result_write_analysis(struct lvn_findings *findings, const struct lvn_result_request *request,
                                               struct lvn_error *err);

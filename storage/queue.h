@@ -112,6 +112,9 @@ struct lvn_job_finish { /* all borrowed */
   size_t result_count;
   const char *const *destinations; /* peer names; each result goes to each */
   size_t destination_count;
+  /* NULL: each result goes to each destination. */
+  bool (*goes_to)(const void *user_data, const char *destination, const char *sop_class_uid);
+  const void *user_data; /* of goes_to */
   int64_t now_ms;
 };
 

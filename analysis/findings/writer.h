@@ -18,10 +18,18 @@ struct lvn_result_request {
   const char *ae_title;
   const char *station_name;
   const char *software_version; /* of the node */
+  const char *objects;          /* kinds of result objects to write, comma-separated; NULL: LVN_RESULT_OBJECTS */
 };
+
+#define LVN_RESULT_OBJECTS "sr, sc"
+
+/* Is the word `kind` in the list? */
+LVN_MUST_CHECK bool lvn_result_is_wanted(const struct lvn_result_request *request, const char *kind);
 
 struct lvn_result_writer {
   const char *name;    /* for messages */
+  const char *kind;    /* written only when the request's list has this word; NULL: always */
+  bool is_further;     /* where it cannot be made, the rest is written without it, and says so */
   bool when_done_only; /* not for a study that waits or was refused */
   /* Into the request's folder, each file by lvn_file_replace()'s rules, so that a crash leaves no half of one; tells
    * result objects by lvn_findings_add_object(). False stops the analysis. */

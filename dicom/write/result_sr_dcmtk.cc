@@ -169,7 +169,7 @@ void put_group(DcmItem &measurements, const Work &work, size_t lesion_index) {
   put_algorithm(group, work.findings, lesion);
   sr_code(group, sr_modifies, LVN_CODE_FINDING_SITE, *lvn_code_get(LVN_CODE_LIVER));
   put_regions(group, lesion);
-  if (lesion.capture.rgb != nullptr) {
+  if (is_written(work.findings, result_uid(work.request.job_key, "capture", lesion_index))) {
     sr_image(group, sr_contains, LVN_CODE_ILLUSTRATION_OF_ROI, UID_SecondaryCaptureImageStorage,
              result_uid(work.request.job_key, "capture", lesion_index), 0);
   }
@@ -205,6 +205,9 @@ void put_evaluations(DcmItem &root, const Work &work) {
   }
   if (findings.roi_note != nullptr && findings.roi_note[0] != '\0') {
     sr_text(evaluations, sr_contains, LVN_CODE_STUDY_NOTE, plain_text(findings.roi_note, text_max));
+  }
+  if (findings.not_made[0] != '\0') {
+    sr_text(evaluations, sr_contains, LVN_CODE_STUDY_NOTE, plain_text(findings.not_made, text_max));
   }
   if (work.request.replaced_key != nullptr) {
     char when[LVN_TIME_TEXT_BYTES];
@@ -245,11 +248,12 @@ void put_evidence(DcmDataset &dataset, const Work &work, const std::string &stud
     }
   }
   for (size_t i = 0; i < work.findings.lesion_count; i++) {
-    if (work.findings.lesions[i].capture.rgb != nullptr) {
+    if (is_written(work.findings, result_uid(work.request.job_key, "capture", i))) {
       evidence.add(result_uid(work.request.job_key, "capture-series", 0), UID_SecondaryCaptureImageStorage,
                    result_uid(work.request.job_key, "capture", i));
     }
   }
+  add_further_evidence(evidence, work);
   evidence.put_into(dataset, DCM_CurrentRequestedProcedureEvidenceSequence, study);
 }
 

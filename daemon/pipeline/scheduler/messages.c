@@ -5,7 +5,7 @@
 #include "base/memory.h"
 #include "dicom/scan/scan.h"
 
-#define RESULTS_MAX 64U
+#define RESULTS_MAX 192U
 #define REPORT_CLASS "1.2.840.10008.5.1.4.1.1.88.34" /* Comprehensive 3D SR */
 
 const char *lvn_message_text(const json_t *object, const char *key) {
