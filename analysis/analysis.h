@@ -21,7 +21,7 @@ struct lvn_analysis_request {
   /* Job key and time of the earlier report of this study, in the destinations' hands, that the new one replaces; NULL:
    * there is none. */
   const char *replaced_key;
-  int64_t replaced_wall_ms;
+  int64_t replaced_wall_ms; /* as in struct lvn_result_request */
   const char *ae_title;
   const char *station_name;
   const char *objects; /* kinds of result objects; NULL: LVN_RESULT_OBJECTS */

@@ -106,7 +106,7 @@ static void say_origin(struct page *page, const struct lvn_findings *findings,
   char when[LVN_TIME_TEXT_BYTES];
   lvn_clock_format_people(request->wall_ms, when);
   page->y += 6;
-  if (request->replaced_key != NULL) {
+  if (request->replaced_wall_ms != 0) {
     char replaced[LVN_TIME_TEXT_BYTES];
     lvn_clock_format_people(request->replaced_wall_ms, replaced);
     say(page, &strong, 2, "This replaces the results of %s: the study's objects, or the model, have changed since.",

@@ -14,7 +14,8 @@ struct lvn_result_request {
   const char *job_key;      /* UIDs are derived from this text: the same job writes the same UIDs */
   int64_t wall_ms;          /* content time: fixed per job too */
   const char *replaced_key; /* job key of the report that this one replaces, or NULL */
-  int64_t replaced_wall_ms; /* its content time */
+  /* Its content time; without one, that of the earlier results that were sent without their report. 0: none. */
+  int64_t replaced_wall_ms;
   const char *ae_title;
   const char *station_name;
   const char *software_version; /* of the node */

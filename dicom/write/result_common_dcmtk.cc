@@ -144,7 +144,7 @@ void add_further_evidence(Evidence &evidence, const Work &work) {
 
 std::string replacement_note(const struct lvn_result_request &request) {
   char when[LVN_TIME_TEXT_BYTES];
-  if (request.replaced_key == nullptr) {
+  if (request.replaced_wall_ms == 0) {
     return "";
   }
   lvn_clock_format_people(request.replaced_wall_ms, when);

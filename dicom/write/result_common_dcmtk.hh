@@ -55,7 +55,7 @@ bool is_written(const struct lvn_findings &findings, const std::string &sop_inst
 class Evidence;
 void add_further_evidence(Evidence &evidence, const Work &work);
 
-// "This replaces that of …", where an earlier report was sent; else empty.
+// "This replaces the results of …", where earlier ones were sent; else empty.
 std::string replacement_note(const struct lvn_result_request &request);
 
 // Throws for findings that cannot be.

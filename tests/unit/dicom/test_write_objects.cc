@@ -360,6 +360,16 @@ std::vector<std::string> selected(DcmItem &dataset) {
   return found;
 }
 
+std::string described(DcmItem &dataset) {
+  for (size_t i = 0; i < count_of(dataset, DCM_ContentSequence); i++) {
+    DcmItem &item = item_at(dataset, DCM_ContentSequence, static_cast<signed long>(i));
+    if (string_of(item_at(item, DCM_ConceptNameCodeSequence, 0), DCM_CodeValue) == "113012") {
+      return string_of(item, DCM_TextValue);
+    }
+  }
+  return "";
+}
+
 void test_write_objects__key_objects_name_the_report(void **state) {
   auto *f = static_cast<fixture *>(*state);
   DcmFileFormat file;
@@ -369,6 +379,11 @@ void test_write_objects__key_objects_name_the_report(void **state) {
   load(f, alone, file);
   assert_true(
       (selected(*file.getDataset()) == std::vector<std::string>{"IMAGE 1.2.3.13", "IMAGE 1.2.3.10", "IMAGE 1.2.3.12"}));
+  const std::string plain = described(*file.getDataset());
+  f->request.replaced_wall_ms = f->request.wall_ms - 60000; // results that were sent without a report
+  load(f, write(f, lvn_result_write_key_objects), file);
+  assert_null(std::strstr(plain.c_str(), "This replaces"));
+  assert_non_null(std::strstr(described(*file.getDataset()).c_str(), "This replaces the results of 2026-11-22"));
   f->findings.object_count = 0;
   const size_t report = write(f, lvn_result_write_report);
   const std::string report_uid = f->findings.objects[report].sop_instance_uid;
