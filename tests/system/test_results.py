@@ -127,7 +127,23 @@ def oblique(study, folder):
     return Made(folder, study, disc, series, roi_objects.segmentation(disc, "BINARY"))
 
 
+def points_in_space(study, folder):
+    disc = study.disc_of(study.series["pv"])
+    return Made(folder, study, disc, study.series, roi_objects.report_3d(disc, names_images=True))
+
+
+def label_map(study, folder):
+    disc = study.disc_of(study.series["pv"])
+    return Made(folder, study, disc, study.series, roi_objects.segmentation(disc, "LABELMAP"))
+
+
+def graphics(study, folder):
+    disc = study.disc_of(study.series["pv"])
+    return Made(folder, study, disc, study.series, roi_objects.presentation_state(disc))
+
+
 FORMS = {"segmentation": segmentation, "holes and gaps": holes_and_gaps, "planar report": planar_report,
+         "points in space": points_in_space, "label map": label_map, "presentation state": graphics,
          "multi-frame": multi_frame, "oblique": oblique}
 _made = {}
 
