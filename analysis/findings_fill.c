@@ -93,6 +93,9 @@ static bool fill_slices(const struct lvn_case *c, const struct lvn_case_lesion *
   lesion->slice_count = source->crop.slice_count;
   lesion->key_slice = source->crop.key_slice;
   lesion->crop_side_mm = source->crop.side_mm;
+  lesion->heat_side = LVN_CROP_SIDE;
+  memcpy(lesion->heat_first_index, source->crop.first_index, sizeof lesion->heat_first_index);
+  memcpy(lesion->heat_step_index, source->crop.step_index, sizeof lesion->heat_step_index);
   return lesion->slice_count == 0 ||
          lvn_contour_trace(&source->roi->mask, source->crop.slices[lesion->key_slice].fixed_slice_index,
                            &lesion->contours, err);

@@ -8,6 +8,7 @@ const struct lvn_result_writer lvn_result_writers[] = {
     {"segmentation", "seg", true, true, lvn_result_write_segmentations},
     {"segmentation of the other phases", "seg_phases", true, true, lvn_result_write_phase_segmentations},
     {"presentation state", "gsps", true, true, lvn_result_write_presentations},
+    {"parametric map", "pmap", true, true, lvn_result_write_maps},
     {"PDF document", "pdf", true, true, lvn_result_write_pdf},
     {"report", "sr", false, true, lvn_result_write_report},
     {"key object selection", "kos", true, true, lvn_result_write_key_objects},

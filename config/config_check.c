@@ -154,7 +154,8 @@ bool lvn_config_takes_result(const struct lvn_config_peer *peer, const char *sop
     const char *kind;
   } kinds[] = {{"1.2.840.10008.5.1.4.1.1.88.34", "sr"},  {"1.2.840.10008.5.1.4.1.1.7", "sc"},
                {"1.2.840.10008.5.1.4.1.1.66.4", "seg"},  {"1.2.840.10008.5.1.4.1.1.88.59", "kos"},
-               {"1.2.840.10008.5.1.4.1.1.104.1", "pdf"}, {"1.2.840.10008.5.1.4.1.1.11.1", "gsps"}};
+               {"1.2.840.10008.5.1.4.1.1.104.1", "pdf"}, {"1.2.840.10008.5.1.4.1.1.11.1", "gsps"},
+               {"1.2.840.10008.5.1.4.1.1.30", "pmap"}};
   for (size_t i = 0; peer->result_objects[0] != '\0' && i < sizeof kinds / sizeof kinds[0]; i++) {
     if (strcmp(kinds[i].sop_class_uid, sop_class_uid) == 0) {
       return has_item(peer->result_objects, kinds[i].kind);

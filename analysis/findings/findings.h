@@ -158,8 +158,11 @@ struct lvn_findings_lesion {
   struct lvn_findings_lesion_phase phases[LVN_PHASE_COUNT]; /* the delayed one only where it was asked for */
   struct lvn_findings_prediction prediction;                /* filled when the outcome is done */
   struct lvn_findings_surroundings surroundings;
-  char doubt[160]; /* why no model's class is believed here, one sentence; empty: nothing speaks against one */
-  float *heat;     /* Grad-CAM of the top class on the key slice, 0 to 1; NULL: none */
+  char doubt[160];    /* why no model's class is believed here, one sentence; empty: nothing speaks against one */
+  float *heat;        /* Grad-CAM of the top class on the key slice, 0 to 1; NULL: none */
+  uint32_t heat_side; /* its samples a row, and a column */
+  double heat_first_index[2]; /* of its first sample's centre on the series' grid, axis 0 and 1 */
+  double heat_step_index[2];
   struct lvn_picture capture; /* rgb NULL: none */
 };
 

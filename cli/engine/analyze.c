@@ -132,7 +132,7 @@ int lvn_cli_analyze(int argc, char **argv) {
       {"output", "DIR", LVN_OPTION_TEXT, &chosen.output, "where analysis.json, SR and captures go", true, 0, 0},
       {"model", "PKG", LVN_OPTION_TEXT, &chosen.model, "model package (default: the one shipped)", false, 0, 0},
       {"result-objects", "LIST", LVN_OPTION_TEXT, &chosen.objects,
-       "of sr, sc, seg, seg_phases, kos, pdf and gsps, comma-separated (default: sr,sc)", false, 0, 0},
+       "of sr, sc, seg, seg_phases, kos, pdf, gsps and pmap, comma-separated (default: sr,sc)", false, 0, 0},
       {"device", "auto|cpu|cuda", LVN_OPTION_CHOICE, &chosen.device, "where the network runs", false, 0, 0},
       {"threads", "N", LVN_OPTION_UINT, &chosen.threads, "0: all cores", false, 0, 256},
       {"order-ensemble", NULL, LVN_OPTION_FLAG, &chosen.permutation_ensemble, "mean over the six phase orders", false,

@@ -1,5 +1,6 @@
 /* The results that go back to the PACS: one Comprehensive 3D SR (TID 1500) per study and one secondary capture per
- * lesion; where they are asked for, segmentations, a key object selection, presentation states and a PDF. Patient and
+ * lesion; where they are asked for, segmentations, a key object selection, presentation states, parametric
+ * maps and a PDF. Patient and
  * study modules are copied from a CT object of the study. Results are preliminary and unverified.
  */
 #ifndef LVN_DICOM_WRITE_RESULT_H
@@ -34,6 +35,9 @@ LVN_MUST_CHECK bool lvn_result_write_phase_segmentations(struct lvn_findings *fi
  * whose stored values mean different HU get one each, since a presentation state has one Modality LUT. */
 LVN_MUST_CHECK bool lvn_result_write_presentations(struct lvn_findings *findings,
                                                    const struct lvn_result_request *request, struct lvn_error *err);
+/* pmap-NN.dcm for each lesion that has a Grad-CAM: the map of its top class on the key slice (PS3.3 A.75). */
+LVN_MUST_CHECK bool lvn_result_write_maps(struct lvn_findings *findings, const struct lvn_result_request *request,
+                                          struct lvn_error *err);
 /* key-objects.dcm: the images to look at (TID 2010); names the report and the captures where they were written, so it
  * comes after them. */
 LVN_MUST_CHECK bool lvn_result_write_key_objects(struct lvn_findings *findings,

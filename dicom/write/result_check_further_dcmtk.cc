@@ -223,6 +223,33 @@ void check_document(DcmItem &dataset) {
           "the document is no PDF");
 }
 
+void check_map(DcmItem &dataset) {
+  const Float32 *values = nullptr;
+  unsigned long count = 0;
+  require_value(dataset, DCM_Modality, "OT");
+  require_value(dataset, DCM_ContentQualification, "RESEARCH");
+  require_value(dataset, DCM_NumberOfFrames, "1");
+  require_filled(dataset, DCM_FrameOfReferenceUID);
+  require_filled(dataset, DCM_BodyPartExamined);
+  const size_t pixels = static_cast<size_t>(number_of(dataset, DCM_Rows)) * number_of(dataset, DCM_Columns);
+  require(dataset.findAndGetFloat32Array(DCM_FloatPixelData, values, &count).good() && pixels > 0 && count == pixels,
+          "the map's length does not fit rows and columns");
+  require(std::all_of(values, values + count, [](Float32 value) { return value >= 0 && value <= 1; }),
+          "the map leaves 0 to 1");
+  const std::vector<DcmItem *> shared = items_of(dataset, DCM_SharedFunctionalGroupsSequence);
+  require(shared.size() == 1, "shared functional groups");
+  const std::vector<DcmItem *> mapping = items_of(*shared[0], DCM_RealWorldValueMappingSequence);
+  require(mapping.size() == 1 && items_of(*mapping[0], DCM_QuantityDefinitionSequence).size() == 1,
+          "real world value mapping");
+  require(code_of(*items_of(*mapping[0], DCM_QuantityDefinitionSequence)[0], DCM_ConceptCodeSequence) == "130403:DCM",
+          "the map's quantity");
+  const std::vector<DcmItem *> frames = items_of(dataset, DCM_PerFrameFunctionalGroupsSequence);
+  require(frames.size() == 1 && items_of(*frames[0], DCM_DerivationImageSequence).size() == 1 &&
+              items_of(*frames[0], DCM_PlanePositionSequence).size() == 1,
+          "per-frame functional groups");
+  (void)referenced_images(dataset, DCM_ReferencedInstanceSequence);
+}
+
 } // namespace
 
 bool check_further(const std::string &sop_class_uid, DcmItem &dataset) {
@@ -232,7 +259,8 @@ bool check_further(const std::string &sop_class_uid, DcmItem &dataset) {
   } rows[] = {{UID_SegmentationStorage, check_segmentation},
               {UID_KeyObjectSelectionDocumentStorage, check_key_objects},
               {UID_GrayscaleSoftcopyPresentationStateStorage, check_presentation},
-              {UID_EncapsulatedPDFStorage, check_document}};
+              {UID_EncapsulatedPDFStorage, check_document},
+              {UID_ParametricMapStorage, check_map}};
   for (const auto &row : rows) {
     if (sop_class_uid == row.sop_class_uid) {
       row.check(dataset);

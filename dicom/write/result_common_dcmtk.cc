@@ -131,7 +131,8 @@ void add_further_evidence(Evidence &evidence, const Work &work) {
     const char *role;
   } kinds[] = {{UID_SegmentationStorage, "seg"},
                {UID_GrayscaleSoftcopyPresentationStateStorage, "gsps"},
-               {UID_EncapsulatedPDFStorage, "pdf"}};
+               {UID_EncapsulatedPDFStorage, "pdf"},
+               {UID_ParametricMapStorage, "pmap"}};
   for (size_t i = 0; i < work.findings.object_count; i++) {
     const struct lvn_result_object &object = work.findings.objects[i];
     for (const auto &kind : kinds) {

@@ -16,6 +16,7 @@ constexpr int result_seg_series_number = 9103;
 constexpr int result_key_object_series_number = 9104;
 constexpr int result_document_series_number = 9105;
 constexpr int result_presentation_series_number = 9106;
+constexpr int result_map_series_number = 9107;
 
 // Header of the template object, without its pixels.
 class ResultTemplate {

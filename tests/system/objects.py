@@ -10,12 +10,13 @@ import numpy as np
 import pydicom
 from PIL import Image, ImageDraw
 
-KINDS = "sr,sc,seg,seg_phases,kos,pdf,gsps"
+KINDS = "sr,sc,seg,seg_phases,kos,pdf,gsps,pmap"
 SEG_CLASS = "1.2.840.10008.5.1.4.1.1.66.4"
 KOS_CLASS = "1.2.840.10008.5.1.4.1.1.88.59"
 PDF_CLASS = "1.2.840.10008.5.1.4.1.1.104.1"
 GSPS_CLASS = "1.2.840.10008.5.1.4.1.1.11.1"
-FURTHER_CLASSES = (SEG_CLASS, KOS_CLASS, PDF_CLASS, GSPS_CLASS)
+PMAP_CLASS = "1.2.840.10008.5.1.4.1.1.30"
+FURTHER_CLASSES = (SEG_CLASS, KOS_CLASS, PDF_CLASS, GSPS_CLASS, PMAP_CLASS)
 DRAWN, CARRIED = "MANUAL", "SEMIAUTOMATIC"
 
 

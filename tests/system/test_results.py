@@ -164,7 +164,7 @@ def test_all_objects_are_made_in_good_form(make, form):
     assert made.analysis["objects_not_made"] == ""
     classes = [o.SOPClassUID for o in made.objects]
     assert sorted(set(classes)) == sorted([harness.SR_CLASS, harness.SC_CLASS, objects.SEG_CLASS, objects.KOS_CLASS,
-                                           objects.PDF_CLASS, objects.GSPS_CLASS])
+                                           objects.PDF_CLASS, objects.GSPS_CLASS, objects.PMAP_CLASS])
     assert [line for path in made.paths for line in objects.form_errors(path)] == []
 
 
@@ -367,6 +367,27 @@ def has_tracking_identifiers_of_the_source(made):
     assert named(made.groups()[0], "112040")[0].UID == source.TrackingUID
 
 
+def has_parametric_maps(made):
+    """On the key slice, about the lesion; the sample that the network looked at most is where the picture has it."""
+    key = made.analysis["lesions"][0]["crop"]
+    for number, result in enumerate(made.all(objects.PMAP_CLASS)):
+        shared, = result.SharedFunctionalGroupsSequence
+        mapping, = shared.RealWorldValueMappingSequence
+        quantity, = mapping.QuantityDefinitionSequence
+        assert quantity.ConceptCodeSequence[0].CodeValue == "130403"
+        assert mapping.MeasurementUnitsCodeSequence[0].CodingSchemeDesignator == "UCUM"
+        groups, = result.PerFrameFunctionalGroupsSequence
+        source = groups.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID
+        assert source == key["key_sop_instance_uid"]
+        values = result.pixel_array
+        assert values.shape == (224, 224) and 0 <= values.min() < values.max() <= 1
+        spacing = [float(v) for v in shared.PixelMeasuresSequence[0].PixelSpacing]
+        assert [224 * v for v in spacing] == pytest.approx([key["side_mm"]] * 2, rel=1e-6)
+        place = [float(v) for v in groups.PlanePositionSequence[0].ImagePositionPatient]
+        centre = [place[0] + 111.5 * spacing[1], place[1] + 111.5 * spacing[0]]
+        assert centre == pytest.approx(made.analysis["lesions"][number]["centroid_mm"][:2], abs=2)
+
+
 def has_image_references(made):
     library, = named(made.report, "111028")
     images = [i for i in content(library) if i.ValueType == "IMAGE"]
@@ -415,6 +436,7 @@ AIR = [
     ("each lesion has Tracking Identifier and UID, alike in every object", "6.5.3 Tracking Identifiers",
      has_tracking_identifiers),
     ("the Tracking UID of the source is kept", "6.5.3 Tracking Identifiers", has_tracking_identifiers_of_the_source),
+    ("parametric maps have a coded quantity and real world values", "6.5.3 Parametric Maps", has_parametric_maps),
     ("image references: Image Library, Key Object Selection with the report", "6.5.3 Image References",
      has_image_references),
     ("the evidence is complete", "6.5.3 Result tree", has_complete_evidence),
@@ -429,7 +451,7 @@ def test_ihe_air_evidence_creator(make, requirement, clause, shown):
 # ---- to real peers ----
 
 CLASSES = {harness.SR_CLASS, harness.SC_CLASS, objects.SEG_CLASS, objects.KOS_CLASS, objects.PDF_CLASS,
-           objects.GSPS_CLASS}
+           objects.GSPS_CLASS, objects.PMAP_CLASS}
 
 
 def test_each_peer_gets_the_objects_that_it_takes(make, tmp_path):
@@ -448,21 +470,21 @@ def test_each_peer_gets_the_objects_that_it_takes(make, tmp_path):
     try:
         harness.send(made.folder / "in", node_port)
         results = harness.wait_until(
-            lambda: len(pacs.instances_of_study(uid)) >= 8 and pacs.instances_of_study(uid), 120, "all objects")
+            lambda: len(pacs.instances_of_study(uid)) >= 9 and pacs.instances_of_study(uid), 120, "all objects")
         harness.wait_until(lambda: len(list((tmp_path / "got").iterdir())) == 2, 60, "two objects at the viewer")
-        assert {sop_class for _, sop_class, _ in results} == CLASSES and len(results) == 8
+        assert {sop_class for _, sop_class, _ in results} == CLASSES and len(results) == 9
         got = [pydicom.dcmread(p) for p in (tmp_path / "got").iterdir()]
         assert {g.SOPClassUID for g in got} == {harness.SC_CLASS, objects.PDF_CLASS}
         rows = rows_of(node, "outbound")
-        assert len(rows) == 10 and all(row["state"] == "sent" for row in rows), rows
+        assert len(rows) == 11 and all(row["state"] == "sent" for row in rows), rows
         stored = len(list((tmp_path / "node" / "state" / "objects").rglob("*.dcm")))
         for instance, _, _ in results:
             pacs.post("/modalities/livervlm/store", instance.encode())
-        harness.wait_until(lambda: len(list((tmp_path / "node" / "state" / "objects").rglob("*.dcm"))) == stored + 8, 30,
+        harness.wait_until(lambda: len(list((tmp_path / "node" / "state" / "objects").rglob("*.dcm"))) == stored + 9, 30,
                            "the results in the store")
         time.sleep(2)  # twice the settling time
         assert [s["state"] for s in studies_of(node)] == ["done"]
-        assert len(rows_of(node, "outbound")) == 10  # no further analysis
+        assert len(rows_of(node, "outbound")) == 11  # no further analysis
         node.verify_store()
     finally:
         node.remove()

@@ -491,6 +491,43 @@ damage remove_tag(const DcmTagKey &tag) {
   return [=](DcmItem &dataset) { assert_true(dataset.findAndDeleteElement(tag).good()); };
 }
 
+// A map of 2 x 2 samples, twice as fine as the images, on the key slice; where there is no answer there is no map.
+void test_write_objects__maps_lie_on_the_key_slice(void **state) {
+  auto *f = static_cast<fixture *>(*state);
+  float heat[4] = {0, 0.25F, 0.5F, 1};
+  DcmFileFormat file;
+  struct lvn_findings_lesion &lesion = f->lesions[1];
+  lesion.heat = heat;
+  lesion.heat_side = 2;
+  lesion.heat_first_index[0] = 2.5;
+  lesion.heat_first_index[1] = 4;
+  lesion.heat_step_index[0] = lesion.heat_step_index[1] = 0.5;
+  lesion.prediction.has_probability = true;
+  lesion.prediction.probability[LVN_CLASS_HCC] = 1;
+  const size_t map = write(f, lvn_result_write_maps);
+  load(f, map, file);
+  DcmDataset &dataset = *file.getDataset();
+  assert_int_equal(f->findings.object_count, 1);
+  assert_string_equal(f->findings.not_made, "no parametric map of lesion 1: the network's answer is not used");
+  DcmItem &frame = item_at(dataset, DCM_PerFrameFunctionalGroupsSequence, 0);
+  DcmItem &measures = item_at(item_at(dataset, DCM_SharedFunctionalGroupsSequence, 0), DCM_PixelMeasuresSequence, 0);
+  assert_string_equal(string_of(item_at(frame, DCM_PlanePositionSequence, 0), DCM_ImagePositionPatient).c_str(),
+                      "-8\\-16.4\\45");
+  assert_string_equal(string_of(measures, DCM_PixelSpacing).c_str(), "0.45\\0.4");
+  const Float32 *values = nullptr;
+  assert_true(dataset.findAndGetFloat32Array(DCM_FloatPixelData, values).good());
+  assert_memory_equal(values, heat, sizeof heat);
+  check_damage(f, map, "leaves 0 to 1", [](DcmItem &d) {
+    const Float32 hot[4] = {0, 0, 0, 1.5F};
+    d.putAndInsertFloat32Array(DCM_FloatPixelData, hot, 4);
+  });
+  check_damage(f, map, "length", [](DcmItem &d) { d.putAndInsertUint16(DCM_Rows, 3); });
+  check_damage(f, map, "mapping", [](DcmItem &d) {
+    item_at(d, DCM_SharedFunctionalGroupsSequence, 0).findAndDeleteElement(DCM_RealWorldValueMappingSequence);
+  });
+  check_damage(f, map, "ContentQualification", set_value(DCM_ContentQualification, "PRODUCT"));
+}
+
 void test_write_objects__check_finds_damaged_segmentations(void **state) {
   auto *f = static_cast<fixture *>(*state);
   const size_t seg = write(f, lvn_result_write_segmentations);
@@ -583,6 +620,7 @@ int main() {
       CASE(outlines_on_each_image),
       CASE(each_rescale_has_its_own_state),
       CASE(key_objects_name_the_report),
+      CASE(maps_lie_on_the_key_slice),
       CASE(the_report_lists_what_was_made),
       CASE(same_job_same_bytes_and_later_job_other_uids),
       CASE(check_finds_damaged_segmentations),
