@@ -3,6 +3,8 @@
 #include "base/clock.h"
 #include "dicom/write/result.h"
 
+#include <string.h>
+
 const struct lvn_result_writer lvn_result_writers[] = {
     {"secondary captures", "sc", false, true, lvn_result_write_captures},
     {"segmentation", "seg", true, true, lvn_result_write_segmentations},
@@ -16,6 +18,23 @@ const struct lvn_result_writer lvn_result_writers[] = {
     {.name = "shadow.json", .when_done_only = true, .write = lvn_result_write_shadow},
 };
 const size_t lvn_result_writer_count = sizeof lvn_result_writers / sizeof lvn_result_writers[0];
+
+bool lvn_results_check_kinds(const char *kinds, struct lvn_error *err) {
+  const char *at = kinds != NULL ? kinds : "";
+  while (*(at += strspn(at, ", ")) != '\0') {
+    size_t word = strcspn(at, ", ");
+    bool is_known = false;
+    for (size_t i = 0; i < lvn_result_writer_count; i++) {
+      const char *kind = lvn_result_writers[i].kind;
+      is_known = is_known || (kind != NULL && strlen(kind) == word && strncmp(at, kind, word) == 0);
+    }
+    if (!is_known) {
+      return lvn_error_set(err, LVN_ERROR_USAGE, "'%.*s' is no kind of result object", (int)word, at);
+    }
+    at += word;
+  }
+  return true;
+}
 
 /* A study is not without an answer because a further object of it cannot be made; what is no fault of the object (a
  * full disk) stops the analysis as ever, and is tried again. */

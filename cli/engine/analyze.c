@@ -1,6 +1,7 @@
 /* livervlm analyze: the node's whole analysis of a folder of DICOM files, without network or daemon. */
 #include "analysis/analysis.h"
 #include "analysis/intake.h"
+#include "analysis/results.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/memory.h"
@@ -109,7 +110,8 @@ static int run(const struct lvn_usage *usage, struct analyze_options *options) {
   struct lvn_error err = {0};
   char package[LVN_PATH_BYTES];
   bool all_done = true;
-  bool good = options->model != NULL || lvn_cli_default_package(package, &err);
+  bool good = lvn_results_check_kinds(options->objects, &err);
+  good = good && (options->model != NULL || lvn_cli_default_package(package, &err));
   const struct lvn_classifier_options classifier_options = {.package_folder =
                                                                 options->model != NULL ? options->model : package,
                                                             .device = options->device,

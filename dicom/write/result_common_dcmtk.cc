@@ -4,6 +4,7 @@
 #include "dicom/load/load_dcmtk.hh"
 #include "dicom/write/sr_tree_dcmtk.hh"
 
+#include <cmath>
 #include <cstring>
 #include <stdexcept>
 
@@ -163,16 +164,15 @@ std::string pixels_problem(const struct lvn_findings_series &series, uint32_t fi
   for (uint32_t slice = first_slice; slice <= last_slice; slice++) {
     const double index[3] = {0, 0, static_cast<double>(slice)};
     double corner_mm[3];
-    double square = 0;
+    double off_mm = 0;
     lvn_grid_to_patient(&grid, index, corner_mm);
     if (slice >= series.frame_count) {
       return "series " + std::to_string(series.series_number) + " has no image of some slices";
     }
     for (size_t xyz = 0; xyz < 3; xyz++) {
-      const double off = corner_mm[xyz] - series.frames[slice].position_mm[xyz];
-      square += off * off;
+      off_mm = std::fmax(off_mm, std::fabs(corner_mm[xyz] - series.frames[slice].position_mm[xyz]));
     }
-    if (!(square < 0.25 * grid.spacing_mm[0] * grid.spacing_mm[0])) {
+    if (!(off_mm < 0.5 * grid.spacing_mm[0])) {
       return "series " + std::to_string(series.series_number) +
              " was resampled, so its voxels are not the pixels of its images" +
              (series.geometry_note[0] != '\0' ? std::string(" (") + series.geometry_note + ")" : "");

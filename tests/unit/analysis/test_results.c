@@ -293,6 +293,10 @@ static void test_results__a_further_object_is_left_out(void **state) {
   assert_string_equal(findings.not_made, "no odd: it does not conform");
   assert_false(lvn_results_write(&full, 1, &findings, &request, &err));
   assert_int_equal(err.code, LVN_ERROR_IO);
+  assert_true(lvn_results_check_kinds(NULL, &err));
+  assert_true(lvn_results_check_kinds("sr, seg_phases,pmap", &err));
+  assert_false(lvn_results_check_kinds("sr,segm", &err));
+  assert_string_equal(err.message, "'segm' is no kind of result object");
 }
 
 /* The document's too, which a library writes with a date of its own. */
