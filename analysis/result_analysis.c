@@ -242,12 +242,13 @@ static json_t *whole_json(const struct lvn_findings *findings, const struct lvn_
     (void)json_array_append_new(lesions, lesion_json(findings, &findings->lesions[i]));
   }
   lvn_clock_format_utc(request->wall_ms, when);
-  return json_pack("{s:i,s:s,s:s,s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o}", "schema", 1, "study_instance_uid",
+  return json_pack("{s:i,s:s,s:s,s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "schema", 1, "study_instance_uid",
                    findings->study_instance_uid, "created", when, "outcome",
                    lvn_analysis_outcome_name(findings->outcome), "status_message", findings->status_message, "notice",
                    LVN_RESEARCH_NOTICE, "model", model_json(&findings->model), "series", series, "lesions", lesions,
                    "roi_note", lvn_findings_json_text(findings->roi_note), "timings_seconds",
-                   timings_json(&findings->timings), "objects", objects_json(findings));
+                   timings_json(&findings->timings), "objects", objects_json(findings), "objects_not_made",
+                   lvn_findings_json_text(findings->not_made));
 }
 
 bool lvn_result_write_analysis(struct lvn_findings *findings, const struct lvn_result_request *request,

@@ -21,6 +21,7 @@ enum lvn_config_kind {
   LVN_CONFIG_PATH,      /* absolute */
   LVN_CONFIG_PEERS,     /* comma-separated names of peers */
   LVN_CONFIG_CHOICE,    /* one of the words of `choices` */
+  LVN_CONFIG_CHOICES,   /* some of them, comma-separated */
   LVN_CONFIG_BOOL,
   LVN_CONFIG_UINT16,
   LVN_CONFIG_UINT,

@@ -134,7 +134,10 @@ struct lvn_code {
   X(PRELIMINARY_REPORT, "121362", "DCM", "Preliminary report")                                                         \
   X(MODEL, "MODEL", "99LVN", "Model")                                                                                  \
   X(PHASE_EVIDENCE, "PHASE_EVIDENCE", "99LVN", "Contrast phase used")                                                  \
-  X(STUDY_NOTE, "STUDY_NOTE", "99LVN", "Study remark")
+  X(STUDY_NOTE, "STUDY_NOTE", "99LVN", "Study remark")                                                                 \
+  X(FOR_REPORT_ATTACHMENT, "113020", "DCM", "For Report Attachment")                                                   \
+  X(QUANTITY, "246205007", "SCT", "Quantity")                                                                          \
+  X(KEY_OBJECT_DESCRIPTION, "113012", "DCM", "Key Object Description")
 /* clang-format on */
 
 #define LVN_CODE_ID(id, value, scheme, meaning) LVN_CODE_##id,

@@ -131,12 +131,12 @@ int setup(void **state) {
   f->lesions[2].prediction.has_probability = false;
   abstain(f->lesions[2], "The arterial phase could not be aligned.");
   f->findings.template_path = f->template_path.c_str();
-  f->findings.model = {"demo-phantom", "1.0.0", "2.25.99", "cpu", "phantoms", "", 1.4, 32};
+  f->findings.model = {"demo-phantom", "1.0.0", "2.25.99", "cpu", "phantoms", "", 1.4, 32, -100, 250};
   f->findings.series = f->series;
   f->findings.series_count = 4;
   f->findings.lesions = f->lesions;
   f->findings.lesion_count = 3;
-  f->request = {f->folder.c_str(), "job-1", 1795320000000, nullptr, 0, "LIVERVLM", "node1", "0.1.0"};
+  f->request = {f->folder.c_str(), "job-1", 1795320000000, nullptr, 0, "LIVERVLM", "node1", "0.1.0", nullptr};
   *state = f;
   return 0;
 }
