@@ -65,7 +65,7 @@ static void class_table(FILE *stream, const struct lvn_evaluation *e) {
     }
     char cell[6][CELL];
     const char *cells[7] = {
-        lvn_class_long_name((enum lvn_class)c),
+        lvn_class_title((enum lvn_class)c),
         write_count(members, cell[0]),
         lvn_markup_interval(lesion->figures.recall[c], bootstrap_of(lesion, 3 + c), cell[1]),
         lvn_markup_interval(lesion->figures.recall[c], lesion->recall_wilson[c], cell[2]),

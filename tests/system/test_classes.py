@@ -88,13 +88,15 @@ def test_report_has_their_codes(folder):
     assert list(prediction["probability"]) == list(CLASSES) and len(prediction["cosine"]) == 5
     report = pydicom.dcmread(next((folder / "results").rglob("report.dcm")))
     group = find(report, "CONTAINER", "125007")[0]
+    shown = [item for item in group.ContentSequence if item.ValueType == "NUM" and code_of(item).startswith("PROB_")]
+    assert len(shown) == 4  # viewers label the outline with each NUM of its group: the least likely belongs to the outcome
     numbers = {item.ConceptNameCodeSequence[0].CodeValue: item for item in find(group, "NUM", "PROB_")}
     assert set(numbers) == {f"PROB_{name}" for name in CLASSES}
     for name, code in CLASSES.items():
         number = numbers[f"PROB_{name}"]
         assert find(number, "CODE", "121071")[0].ConceptCodeSequence[0].CodeValue == code
         percent = float(number.MeasuredValueSequence[0].NumericValue)
-        assert percent == pytest.approx(100 * prediction["probability"][name], abs=0.01)
+        assert percent == pytest.approx(max(100 * prediction["probability"][name], 0.1), abs=0.0501)
     finding = [item for item in group.ContentSequence if item.ValueType == "CODE" and code_of(item) == "121071"]
     wanted = "52988006" if prediction["abstained"] else CLASSES[prediction["top_class"]]
     assert finding[0].ConceptCodeSequence[0].CodeValue == wanted

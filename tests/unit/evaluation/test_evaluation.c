@@ -250,11 +250,11 @@ static void test_rules__textbook(void **state) {
 }
 
 /* The files need of a data set only what its manifest says. */
-static void make_dataset(struct lvn_dataset **ret_dataset) {
+static void make_dataset(const char *name, struct lvn_dataset **ret_dataset) {
   char path[512];
   struct lvn_error err = {0};
   struct lvn_dataset_writer *writer = NULL;
-  (void)snprintf(path, sizeof path, "%s/data", root);
+  (void)snprintf(path, sizeof path, "%s/%s", root, name);
   assert_true(lvn_dataset_writer_open(path, "made up", &writer, &err));
   assert_true(lvn_dataset_writer_close(writer, &err));
   assert_true(lvn_dataset_open(path, ret_dataset, &err));
@@ -284,7 +284,7 @@ static void test_evaluation__files(void **state) {
   struct lvn_comparison comparison;
   struct lvn_dataset *dataset = NULL;
   struct lvn_package package = {.name = "made-up", .version = "1.0.0", .trained_on = "nothing"};
-  make_dataset(&dataset);
+  make_dataset("data", &dataset);
   assert_true(lvn_evaluation_run(&answers, &options, &e, &err));
   assert_true(lvn_evaluation_compare(&answers, &other, &options, &comparison, &err));
   const struct lvn_evaluation_subject subject = {.answers = &answers,
@@ -316,6 +316,42 @@ static void test_evaluation__files(void **state) {
   lvn_case_predictions_clear(&other);
 }
 
+/* Nobody reads "nan": what was not counted is said. */
+static void test_evaluation__none_answered(void **state) {
+  (void)state;
+  char path[512];
+  char text[16384] = "";
+  struct lvn_error err = {0};
+  struct lvn_case_predictions answers = make_answers(8);
+  struct lvn_evaluation e = {0};
+  struct lvn_dataset *dataset = NULL;
+  struct lvn_package package = {.name = "made-up", .version = "1.0.0", .trained_on = "nothing"};
+  make_dataset("other", &dataset);
+  for (size_t i = 0; i < LESIONS; i++) {
+    answers.lesions[i].abstained = true;
+  }
+  assert_true(lvn_evaluation_run(&answers, &options, &e, &err));
+  const struct lvn_evaluation_subject subject = {.answers = &answers,
+                                                 .evaluation = &e,
+                                                 .dataset = dataset,
+                                                 .packages = &package,
+                                                 .package_count = 1,
+                                                 .device = "cpu"};
+  (void)snprintf(path, sizeof path, "%s/none", root);
+  assert_true(lvn_evaluation_write(&subject, path, &err));
+  (void)snprintf(path, sizeof path, "%s/none/evaluation.txt", root);
+  FILE *file = fopen(path, "re");
+  assert_non_null(file);
+  assert_true(fread(text, 1, sizeof text - 1, file) > 0);
+  assert_int_equal(fclose(file), 0);
+  assert_null(strstr(text, "nan"));
+  assert_non_null(strstr(text, "accuracy, answered    -  (none was answered)\n"));
+  assert_non_null(strstr(text, "\nHCC          1.000         -  1.000"));
+  lvn_dataset_close(dataset);
+  lvn_evaluation_clear(&e);
+  lvn_case_predictions_clear(&answers);
+}
+
 static int set_up(void **state) {
   (void)state;
   (void)scratch_make(root);
@@ -334,6 +370,7 @@ int main(void) {
       cmocka_unit_test(test_answers__long_axis_is_the_largest_diameter),
       cmocka_unit_test(test_rules__textbook),
       cmocka_unit_test(test_evaluation__files),
+      cmocka_unit_test(test_evaluation__none_answered),
   };
   return cmocka_run_group_tests(tests, set_up, NULL);
 }
