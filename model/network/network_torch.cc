@@ -32,6 +32,7 @@ void Network::load(const lvn_safetensors *file, const lvn_package_recipe &recipe
   prototypes_ = require(file, "prototypes", {LVN_PERMUTATION_COUNT, LVN_CLASS_COUNT, joint}).to(device);
   prototypes_ = torch::nn::functional::normalize(prototypes_, torch::nn::functional::NormalizeFuncOptions().dim(-1));
   outliers_.load(file, features);
+  trees_ = load_trees(file);
 }
 
 torch::Tensor Network::prepare(const torch::Tensor &hounsfield, size_t order) const {

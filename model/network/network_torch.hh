@@ -4,6 +4,7 @@
 #define LVN_MODEL_NETWORK_TORCH_HH
 
 #include "model/network/image_encoder_torch.hh"
+#include "model/network/opinion_torch.hh"
 #include "model/network/outlier_torch.hh"
 #include "model/network/package.h"
 
@@ -37,6 +38,10 @@ public:
     recipe_.temperature = recipe.temperature;
   }
 
+  // NULL in a package without.
+  const struct lvn_trees *trees() const {
+    return trees_.get();
+  }
   const OutlierScorer &outliers() const {
     return outliers_;
   }
@@ -53,6 +58,7 @@ private:
   torch::Tensor weight_, bias_;
   torch::Tensor prototypes_; // [6,4,joint], unit length
   OutlierScorer outliers_;
+  TreesHandle trees_;
 };
 
 } // namespace lvn

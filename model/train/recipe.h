@@ -96,6 +96,8 @@ struct lvn_recipe {
   unsigned folds;
   double abstain_margin;
   double abstain_quantile; /* of the held-out lesions' feature distance */
+  /* [measurements] */
+  unsigned measurement_rounds; /* of trees over them; 0: none */
   /* [outliers] */
   double outlier_weight;
   double outlier_share;
