@@ -1,7 +1,8 @@
 /* What a radiologist would measure in a lesion: how its core, middle and rim, the margin about it and the liver nearby
  * enhance, in HU and relative to the liver, how uneven it is, and how large. Plain figures of a crop, taken by this one
  * function in training and in the node. Nothing in them knows the noise or the pixel size: places of 1/32 of the crop's
- * side are averaged first. Sources: LI-RADS v2018 (rim, washout, targetoid looks), Bosniak-like water and enhancement.
+ * side are averaged first. Source of what to look at: LI-RADS v2018
+ * (rim, washout, targetoid looks).
  */
 #ifndef LVN_MODEL_MEASUREMENTS_H
 #define LVN_MODEL_MEASUREMENTS_H
