@@ -171,7 +171,7 @@ static size_t count_of(const bool *part) {
 
 static void average(const struct lvn_crop_slice *slice, struct places *places) {
   const size_t plane = (size_t)LVN_CROP_SIDE * LVN_CROP_SIDE;
-  const double samples = (double)SAMPLES_ACROSS * SAMPLES_ACROSS;
+  const double samples = (double)plane / PLACES;
   memset(places->hu, 0, sizeof places->hu);
   memset(places->share, 0, sizeof places->share);
   for (size_t i = 0; i < plane; i++) {
