@@ -91,7 +91,7 @@ const struct lvn_config_key lvn_config_keys[] = {
      RELOADABLE, "A study that waits longer than this for a phase or an ROI is named in the log as a warning."},
 
     {"analysis", "model_package", LVN_CONFIG_PATH, NODE(model_package), 0, 0, NULL,
-     "/usr/share/livervlm/packages/demo-phantom-1.2.0", RELOADABLE,
+     "/usr/share/livervlm/packages/demo-phantom-2.0.0", RELOADABLE,
      "Folder of the model package. Its files' SHA-256 and its test vectors are checked when it is loaded. To choose "
      "it by `livervlm model promote`, name models_folder/current here: the node takes what that link points to."},
     {"analysis", "models_folder", LVN_CONFIG_PATH, NODE(models_folder), 0, 0, NULL, "/var/lib/livervlm/models",

@@ -264,10 +264,11 @@ bool needs(const lvn_outlier_rule &rule, enum lvn_outlier_term term) {
 }
 
 void score_outlier(const lvn_classifier &classifier, const torch::Tensor &hounsfield, const torch::Tensor &features,
-                   const ClassRow &probability, lvn_prediction &prediction) {
+                   const ClassRow &probability, double none_odds, lvn_prediction &prediction) {
   const lvn_outlier_rule &rule = classifier.package.recipe.outlier;
   const lvn::OutlierScorer &scorer = classifier.network.outliers();
   lvn::OutlierEvidence evidence = {features.to(torch::kCPU), probability};
+  evidence.none_odds = none_odds;
   if (needs(rule, LVN_OUTLIER_FLIPS)) {
     evidence.flips = lvn::disagreement(classifier.network.flipped(hounsfield));
   }
@@ -280,6 +281,29 @@ void score_outlier(const lvn_classifier &classifier, const torch::Tensor &hounsf
   prediction.outlier_alarm_rate = rule.false_alarm_rate;
 }
 
+// What the lesion's measurements say; nothing without trees, or where a phase is missing.
+lvn::Opinion measure(const lvn_classifier &classifier, const lvn_crop &crop) {
+  const lvn_trees *trees = classifier.network.trees();
+  std::array<float, LVN_MEASUREMENT_COUNT> values = {};
+  struct lvn_error err = {};
+  if (trees == nullptr || !(crop.phase_present[0] && crop.phase_present[1] && crop.phase_present[2])) {
+    return {{}, std::numeric_limits<double>::quiet_NaN()};
+  }
+  if (!lvn_measurements_take(&crop, values.data(), &err)) {
+    lvn_throw(err);
+  }
+  return lvn::ask_trees(*trees, classifier.network.class_count(), values.data());
+}
+
+// Adds the measurements' opinion to cosines [n,classes] of whatever order.
+torch::Tensor add_opinion(const torch::Tensor &cosine, const lvn::Opinion &opinion, double weight) {
+  torch::Tensor added = cosine.clone();
+  for (int64_t c = 0; c < added.size(1); c++) {
+    added.select(1, c) += weight * opinion.log_probability[static_cast<size_t>(c)];
+  }
+  return added;
+}
+
 void predict(const lvn_classifier &classifier, const lvn_crop &crop, lvn_prediction &prediction) {
   const torch::InferenceMode inference;
   const lvn_package_recipe &recipe = classifier.package.recipe;
@@ -288,10 +312,13 @@ void predict(const lvn_classifier &classifier, const lvn_crop &crop, lvn_predict
   const lvn::NetworkOutput own = classifier.network.forward(classifier.network.prepare(hounsfield, 0));
   torch::Tensor slices = slice_cosine(classifier.network, own.joint, 0);
   const ClassRow own_cosine = mean_of(recipe.classes, slices);
-  std::vector<size_t> votes = {argmax(own_cosine)};
+  const lvn::Opinion opinion = measure(classifier, crop);
+  slices = add_opinion(slices, opinion, recipe.measurement_weight);
+  std::vector<size_t> votes = {argmax(mean_of(recipe.classes, slices))};
   for (size_t order = 1; classifier.permutation_ensemble && order < LVN_PERMUTATION_COUNT; order++) {
     const torch::Tensor joint = classifier.network.forward(classifier.network.prepare(hounsfield, order)).joint;
-    const torch::Tensor cosine = slice_cosine(classifier.network, joint, order);
+    const torch::Tensor cosine =
+        add_opinion(slice_cosine(classifier.network, joint, order), opinion, recipe.measurement_weight);
     votes.push_back(argmax(mean_of(recipe.classes, cosine)));
     slices = slices + cosine;
   }
@@ -311,7 +338,7 @@ void predict(const lvn_classifier &classifier, const lvn_crop &crop, lvn_predict
   prediction.top_class = static_cast<enum lvn_class>(top);
   prediction.margin = probability[top] - probability[second];
   const torch::Tensor features = own.features.mean(0);
-  score_outlier(classifier, hounsfield, features, probability, prediction);
+  score_outlier(classifier, hounsfield, features, probability, opinion.none_odds, prediction);
   fill_slices(recipe.classes, slices, factor, prediction);
   fill_features(features, prediction);
   const auto against = std::count_if(votes.begin(), votes.end(), [&](size_t vote) { return vote != top; });

@@ -34,6 +34,7 @@ void Network::load(const lvn_safetensors *file, const lvn_package_recipe &recipe
                     .to(device);
   prototypes_ = torch::nn::functional::normalize(prototypes_, torch::nn::functional::NormalizeFuncOptions().dim(-1));
   outliers_.load(file, features);
+  trees_ = load_trees(file, class_count());
 }
 
 torch::Tensor Network::prepare(const torch::Tensor &hounsfield, size_t order) const {

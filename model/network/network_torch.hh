@@ -4,6 +4,7 @@
 #define LVN_MODEL_NETWORK_TORCH_HH
 
 #include "model/network/image_encoder_torch.hh"
+#include "model/network/opinion_torch.hh"
 #include "model/network/outlier_torch.hh"
 #include "model/network/package.h"
 
@@ -37,6 +38,13 @@ public:
     recipe_.temperature = recipe.temperature;
   }
 
+  size_t class_count() const {
+    return lvn_classes_count(recipe_.classes);
+  }
+  // NULL in a package without.
+  const struct lvn_trees *trees() const {
+    return trees_.get();
+  }
   const OutlierScorer &outliers() const {
     return outliers_;
   }
@@ -53,6 +61,7 @@ private:
   torch::Tensor weight_, bias_;
   torch::Tensor prototypes_; // [6,classes,joint], unit length
   OutlierScorer outliers_;
+  TreesHandle trees_;
 };
 
 } // namespace lvn

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "model/image/measurements.h"
 #include "model/tensor/json.h"
 #include "model/text/prompts.h"
 
@@ -13,8 +14,8 @@
 #define MANIFEST_BYTES_MAX (64U * 1024U * 1024U)
 #define FILES_MAX 64U
 
-static const char *const term_names[LVN_OUTLIER_TERM_COUNT] = {"distance",   "relative", "background",
-                                                               "confidence", "flips",    "orders"};
+static const char *const term_names[LVN_OUTLIER_TERM_COUNT] = {"distance", "relative", "background",  "confidence",
+                                                               "flips",    "orders",   "measurements"};
 
 const char *lvn_outlier_term_name(enum lvn_outlier_term term) {
   return term_names[term];
@@ -243,6 +244,29 @@ static void read_explanation(const json_t *manifest, struct lvn_package_recipe *
   recipe->map_share_limit = json_is_number(limit) && value >= 0.0 && value <= 1.0 ? value : MAP_SHARE_LIMIT;
 }
 
+/* "measurements": {"names": […], "weight"}: trees over what is measured in a lesion, which packages of 1.x do not have.
+ */
+static json_t *measurement_names(void) {
+  json_t *names = json_array();
+  for (size_t i = 0; i < LVN_MEASUREMENT_COUNT; i++) {
+    (void)json_array_append_new(names, json_string(lvn_measurement_name(i)));
+  }
+  return names;
+}
+
+static bool read_measurements(const json_t *manifest, struct lvn_package_recipe *recipe, struct lvn_error *err) {
+  const json_t *measurements = json_object_get(manifest, "measurements");
+  double weight = json_number_value(json_object_get(measurements, "weight"));
+  if (measurements == NULL) {
+    return true;
+  }
+  if (!is_same_list(measurements, "names", measurement_names()) || !(weight >= 0.0 && weight <= 1e3)) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "manifest.json: the measurements are not this program's");
+  }
+  recipe->measurement_weight = weight;
+  return true;
+}
+
 static json_t *write_outlier(const struct lvn_outlier_rule *rule) {
   json_t *terms = json_array();
   for (size_t i = 0; i < rule->term_count; i++) {
@@ -286,7 +310,7 @@ static bool read_manifest(struct lvn_package *package, struct lvn_error *err) {
          get_text(manifest, "trained_on", package->trained_on, sizeof package->trained_on, err) &&
          get_text(manifest, "licence", package->licence, sizeof package->licence, err) &&
          read_numbers(manifest, &package->recipe, err) && read_floor(manifest, &package->recipe, err) &&
-         read_outlier(manifest, &package->recipe, err);
+         read_outlier(manifest, &package->recipe, err) && read_measurements(manifest, &package->recipe, err);
 }
 
 static bool check_file(const struct lvn_package *package, const char *name, const json_t *digest,
@@ -391,6 +415,11 @@ static json_t *write_recipe(json_t *manifest, const struct lvn_package_recipe *r
                             json_real(recipe->least_pixels_across));
   (void)json_object_set_new(json_object_get(manifest, "abstention"), "outlier", write_outlier(&recipe->outlier));
   (void)json_object_set_new(manifest, "explanation", json_pack("{s:f}", "map_share_limit", recipe->map_share_limit));
+  if (recipe->measurement_weight > 0.0) {
+    (void)json_object_set_new(
+        manifest, "measurements",
+        json_pack("{s:o,s:f}", "names", measurement_names(), "weight", recipe->measurement_weight));
+  }
   return manifest;
 }
 

@@ -63,7 +63,7 @@ static void put_uses(FILE *card, const struct lvn_package_description *descripti
       card,
       "## Model summary\n\n"
       "Liver-VLM: a %s on the non-contrast, arterial and portal-venous crop of one focal liver lesion,\n"
-      "compared by cosine with the embeddings of one sentence per class. Classes: %s.\n\n"
+      "compared by cosine with the embeddings of one sentence per class. Classes: %s.%s\n\n"
       "## Uses and directions\n\n"
       "### Intended use and workflow\n\n"
       "Research. A radiologist outlines a focal liver lesion on multiphase CT; the node aligns the phases, "
@@ -81,7 +81,13 @@ static void put_uses(FILE *card, const struct lvn_package_description *descripti
       "Lesions after treatment, children, phases other than the three, MR. Everything outside its classes (%s):\n"
       "it can at best say that they are unlike its training, "
       "and\nmay give one of its names to them.\n\n",
-      lvn_image_encoder_title(description->recipe->encoder), names, others);
+      lvn_image_encoder_title(description->recipe->encoder), names,
+      description->recipe->measurement_weight > 0.0 ? " Beside it, boosted trees judge what is measured in the\n"
+                                                      "lesion, its core, rim and margin against the liver nearby in "
+                                                      "each phase; their log-probabilities are added.\n"
+                                                      "Grad-CAM explains the network's part alone."
+                                                    : "",
+      others);
 }
 
 static void put_warnings(FILE *card, const struct lvn_package_description *description,

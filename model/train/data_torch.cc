@@ -169,10 +169,23 @@ private:
     if (!lvn_dataset_load(dataset, index, &crop, &err)) {
       lvn_throw(err);
     }
-    data_.lesions.push_back({lesion.lesion_id, lesion.patient_key, patient, used_,
-                             static_cast<int64_t>(crop.slice_count), static_cast<int64_t>(crop.key_slice),
-                             label_of(lesion), kind_of(lesion), present_bits(lesion), wants_delayed(lesion, role),
-                             role});
+    data_.lesions.push_back({lesion.lesion_id,
+                             lesion.patient_key,
+                             patient,
+                             used_,
+                             static_cast<int64_t>(crop.slice_count),
+                             static_cast<int64_t>(crop.key_slice),
+                             label_of(lesion),
+                             kind_of(lesion),
+                             present_bits(lesion),
+                             wants_delayed(lesion, role),
+                             role,
+                             {}});
+    if (request_.measure && role != Role::kUnlabelled &&
+        !lvn_measurements_take(&crop, data_.lesions.back().measurements.data(), &err)) {
+      lvn_crop_clear(&crop);
+      lvn_throw(err);
+    }
     for (size_t i = 0; i < crop.slice_count; i++, used_++) {
       std::memcpy(data_.hounsfield.data_ptr<int16_t>() + used_ * kSliceValues, crop.slices[i].hounsfield,
                   static_cast<size_t>(kSliceValues) * sizeof(int16_t));

@@ -4,6 +4,7 @@
 
 #include "model/dataset/dataset.h"
 #include "model/dataset/folds.h"
+#include "model/image/measurements.h"
 #include "model/train/recipe.h"
 
 #include <torch/torch.h>
@@ -30,6 +31,7 @@ struct TrainingLesion {
   int64_t present;  // bit p: phase p was measured
   bool delayed;     // so was the delayed one, and its pixels are in TrainingData::delayed
   Role role;
+  std::array<float, LVN_MEASUREMENT_COUNT> measurements; // 0 unless they were asked for
 };
 
 using PixelDigest = std::array<uint8_t, LVN_SHA256_BYTES>;
@@ -57,6 +59,7 @@ struct DataRequest {
   bool use_delayed;              // of training lesions
   unsigned classes;              // lesions of others are outliers
   const char *unseen;            // kinds of outliers that are left out, separated by '|'
+  bool measure = false;          // every labelled lesion (model/image/measurements.h)
 };
 
 inline bool is_outlier(const TrainingLesion &lesion) {

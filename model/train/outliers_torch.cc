@@ -132,7 +132,7 @@ json_t *choose_outlier_rule(const OutlierScorer &scorer, const std::vector<Lesio
                             const lvn_recipe &train, lvn_package_recipe &recipe, lvn_train_summary &summary) {
   std::vector<OutlierEvidence> evidence;
   for (const LesionOutput &output : held_out) {
-    OutlierEvidence one = {output.features, {}, output.flips, output.permutations};
+    OutlierEvidence one = {output.features, {}, output.flips, output.permutations, output.opinion.none_odds};
     lvn_calibrate_softmax(output.cosine.data(), recipe.scale / recipe.temperature, one.probability.data());
     evidence.push_back(one);
   }

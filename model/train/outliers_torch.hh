@@ -7,6 +7,7 @@
 
 #include <jansson.h>
 
+#include <limits>
 #include <vector>
 
 namespace lvn {
@@ -18,6 +19,7 @@ struct LesionOutput {
   size_t label; // a place, or LVN_CLASS_OUTLIER
   double flips = 0.0;
   double permutations = 0.0;
+  Opinion opinion = {{}, std::numeric_limits<double>::quiet_NaN()}; // of the measurements
 };
 
 // Class means with one covariance, all training lesions as one, and the outliers as one: the tensors that

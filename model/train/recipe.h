@@ -100,6 +100,8 @@ struct lvn_recipe {
   double least_diameter_mm;
   double least_pixels_across;
   double abstain_quantile; /* of the held-out lesions' feature distance */
+  /* [measurements] */
+  unsigned measurement_rounds; /* of trees over them; 0: none */
   /* [outliers] */
   double outlier_weight;
   double outlier_share;

@@ -36,7 +36,9 @@
 /* NOLINTBEGIN(bugprone-macro-parentheses): what is handed on stands between commas, and strings are joined */
 #define FIT(section, fit, r_stages, r_optimiser, wd, warmup, r_schedule, average, source)                              \
   STAGES(section, "stages", fit, "200@224", r_stages,                                                                  \
-         "Epochs @ side of the input, one after the other: \"20@96, 5@224\"; sides are multiples of 32, 32 to 224."),  \
+         "Epochs @ side of the input, one after the other: \"20@96, 5@224\"; sides are multiples of 32, 32 to 224. "   \
+         "none: "                                                                                                      \
+         "the weights of --init as they are."),                                                                        \
       COUNT(section, "batch", fit.batch, 2, 4096, "32", NULL, "Samples a step [" source "]."),                         \
       CHOICE(section, "optimiser", fit.optimiser, "adam|adamw|sgd", "adam", r_optimiser,                               \
              "Adam [" source                                                                                           \
@@ -151,6 +153,10 @@ const struct lvn_recipe_key lvn_recipe_keys[] = {
         "Of the held-out lesions' outlier score: beyond it there is no answer; 0.95: 5 % of the lesions of the classes "
         "get none."),
 
+    COUNT("measurements", "rounds", measurement_rounds, 0, 2000, "0", NULL,
+          "Of boosted trees over what is measured in a lesion (core, rim and margin against the liver nearby in each "
+          "phase), an opinion beside the network's; 200 is a good number, 0 does without [not in the paper]."),
+
     REAL("outliers", "weight", outlier_weight, 0.0, 10.0, "0", NULL,
          "Of lesions labelled outlier in the loss, which takes their probabilities towards even ones; 0: they are not "
          "trained on [Hendrycks 2019, 0.5]."),
@@ -159,10 +165,11 @@ const struct lvn_recipe_key lvn_recipe_keys[] = {
          "Kinds (subtypes) of outliers that are left out of training and of the choice below, separated by |: what a "
          "test may then find unseen."),
     TEXT("outliers", "scores", outlier_scores,
-         "distance|relative|background|confidence|confidence+relative|confidence+background",
+         "distance|relative|background|confidence|confidence+relative|confidence+background|measurements|"
+         "measurements+background|measurements+confidence",
          "What says that a lesion is unlike those of the training: the one that finds most held-out outliers at the "
          "false alarm rate of abstain_quantile is packaged; without held-out outliers the first. Terms joined by + add "
-         "up: distance, relative, background, confidence, flips, orders."),
+         "up: distance, relative, background, confidence, flips, orders, measurements."),
 
     TEXT(
         "tuning", "key", tuning_key, "",

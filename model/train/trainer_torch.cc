@@ -113,6 +113,10 @@ public:
                                 options.unlabelled_count, recipe_.validation_fold,    nullptr,
                                 recipe_.use_incomplete,   recipe_.fourth_phase > 0.0, classes_,
                                 recipe_.outlier_unseen};
+    request.measure = fold == nullptr && recipe_.measurement_rounds > 0;
+    if (recipe_.training.stage_count == 0 && (fold != nullptr || options.init_path == nullptr)) {
+      throw std::runtime_error("training.stages = none keeps the weights of --init, for a package alone");
+    }
     if (fold != nullptr) {
       request.held_out_fold = fold->fold;
       request.folds = fold->folds;
@@ -137,12 +141,16 @@ public:
     if (recipe_.task != LVN_PRETRAIN_NONE) {
       pretrain();
     }
+    summary.training_lesions = count_of(Role::kTraining);
+    summary.held_out_lesions = count_of(Role::kHeldOut);
+    if (recipe_.training.stage_count == 0) {
+      model_->eval(); // the weights of --init, and statistics, trees and limits of these data
+      return;
+    }
     const auto task = lvn::make_classify_task(model_, data_, recipe_);
     const lvn::LoopRequest request = {&recipe_,        &recipe_.training, checkpoint(""),  fingerprint(),
                                       options_.resume, options_.progress, options_.context};
     const lvn::LoopResult result = lvn::run_loop(*task, request);
-    summary.training_lesions = count_of(Role::kTraining);
-    summary.held_out_lesions = count_of(Role::kHeldOut);
     summary.first_loss = result.first_loss;
     summary.last_loss = result.last_loss;
     summary.images_per_second = result.images_per_second;

@@ -71,7 +71,7 @@ static void write_regions(const struct lvn_phantom *phantom, const char (*uids)[
 
 static int setup(void **state) {
   const struct lvn_classifier_options options = {
-      .package_folder = LVN_PACKAGES "/demo-phantom-1.2.0", .device = "cpu", .threads = 1};
+      .package_folder = LVN_PACKAGES "/demo-phantom-2.0.0", .device = "cpu", .threads = 1};
   struct lvn_error err = {0};
   struct lvn_phantom_options wanted;
   struct lvn_phantom *phantom = lvn_alloc(1, sizeof *phantom, &err);
