@@ -482,8 +482,8 @@ def test_each_peer_gets_the_objects_that_it_takes(make, tmp_path):
         assert {sop_class for _, sop_class, _ in results} == CLASSES and len(results) == 9
         got = [pydicom.dcmread(p) for p in (tmp_path / "got").iterdir()]
         assert {g.SOPClassUID for g in got} == {harness.SC_CLASS, objects.PDF_CLASS}
-        rows = rows_of(node, "outbound")
-        assert len(rows) == 11 and all(row["state"] == "sent" for row in rows), rows
+        harness.wait_until(lambda: [row["state"] for row in rows_of(node, "outbound")] == ["sent"] * 11, 30,
+                           "the node to know that all were sent")
         stored = len(list((tmp_path / "node" / "state" / "objects").rglob("*.dcm")))
         for instance, _, _ in results:
             pacs.post("/modalities/livervlm/store", instance.encode())

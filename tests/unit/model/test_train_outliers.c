@@ -84,7 +84,7 @@ static struct lvn_prediction answer_of(const char *folder) {
   return prediction;
 }
 
-/* Trees and limits for weights that stay as they are. Cysts are none of the model's classes: places are not classes. */
+/* Trees and limits for weights that stay as they are. FNH is none of the model's classes: places are not classes. */
 static void test_outliers__measurements_are_added_to_kept_weights(void **state) {
   struct lvn_recipe recipe;
   struct made_up_run run;
@@ -96,7 +96,7 @@ static void test_outliers__measurements_are_added_to_kept_weights(void **state) 
   (void)state;
   made_up_recipe(&recipe);
   recipe.outlier_weight = 0.5;
-  (void)lvn_copy(recipe.classes, sizeof recipe.classes, "FNH, HCC, HEM");
+  (void)lvn_copy(recipe.classes, sizeof recipe.classes, "CYST, HCC, HEM");
   made_up_dataset(root, "measured", mix_outliers);
   made_up_run(root, "measured", "unmeasured", "text.safetensors", &recipe, &run);
   if (!lvn_train_run(&run.options, &summary, &err)) {
@@ -124,7 +124,7 @@ static void test_outliers__measurements_are_added_to_kept_weights(void **state) 
       assert_true(after.probability[c] == 0.0);
     }
   }
-  assert_int_equal(package.recipe.classes, 1U << LVN_CLASS_FNH | 1U << LVN_CLASS_HCC | 1U << LVN_CLASS_HEM);
+  assert_int_equal(package.recipe.classes, 1U << LVN_CLASS_CYST | 1U << LVN_CLASS_HCC | 1U << LVN_CLASS_HEM);
   lvn_package_clear(&package);
 }
 
