@@ -35,6 +35,7 @@ static bool write_results(const struct lvn_analysis_request *request, struct lvn
                                                     .replaced_wall_ms = request->replaced_wall_ms,
                                                     .ae_title = request->ae_title,
                                                     .station_name = request->station_name,
+                                                    .objects = request->objects,
                                                     .software_version = LVN_VERSION};
   if (!lvn_results_write(lvn_result_writers, lvn_result_writer_count, findings, &result_request, err) ||
       !lvn_results_write(request->more_writers, request->more_writer_count, findings, &result_request, err)) {

@@ -21,9 +21,10 @@ struct lvn_analysis_request {
   /* Job key and time of the earlier report of this study, in the destinations' hands, that the new one replaces; NULL:
    * there is none. */
   const char *replaced_key;
-  int64_t replaced_wall_ms;
+  int64_t replaced_wall_ms; /* as in struct lvn_result_request */
   const char *ae_title;
   const char *station_name;
+  const char *objects; /* kinds of result objects; NULL: LVN_RESULT_OBJECTS */
   double max_registration_error_mm;
   /* A second model that answers too, into shadow.json; borrowed, NULL: none. Whatever becomes of it, the results are
    * those of the first model alone. */
@@ -32,7 +33,7 @@ struct lvn_analysis_request {
   size_t more_writer_count;
 };
 
-#define LVN_ANALYSIS_OBJECTS_MAX 80
+#define LVN_ANALYSIS_OBJECTS_MAX 208
 
 struct lvn_analysis_result {
   enum lvn_analysis_outcome outcome;

@@ -50,7 +50,7 @@ struct lvn_capture_request {
   char left_edge; /* 'R', 'L', 'A', 'P', 'H' or 'F': where the picture's edges lie in the patient; 0: not said */
   char top_edge;
   bool has_probability;
-  unsigned classes; /* bit c: the model knows class c */
+  unsigned classes; /* that the model tells apart: bit c for class c */
   double probability[LVN_CLASS_COUNT];
   enum lvn_class top_class;
   bool abstained;

@@ -7,6 +7,31 @@
 #include <math.h>
 #include <string.h>
 
+/* The image of a stack's slice, which is cut to the stack's range. */
+static struct lvn_findings_image image_of(const struct lvn_stack *stack, size_t slice) {
+  size_t at = slice < stack->slice_count ? slice : stack->slice_count - 1;
+  const struct lvn_slice *image = &stack->slices[at];
+  return (struct lvn_findings_image){.sop_class_uid = image->sop_class_uid,
+                                     .sop_instance_uid = image->sop_instance_uid,
+                                     .series_instance_uid = stack->series_instance_uid,
+                                     .frame_number = image->frame_number,
+                                     .instance_number = image->instance_number,
+                                     .slice = at};
+}
+
+static bool fill_frames(const struct lvn_stack *stack, struct lvn_findings_series *series, struct lvn_error *err) {
+  series->frames = lvn_alloc(stack->slice_count, sizeof *series->frames, err);
+  for (size_t i = 0; series->frames != NULL && i < stack->slice_count; i++) {
+    const struct lvn_slice *slice = &stack->slices[i];
+    series->frames[i] = (struct lvn_findings_frame){.image = image_of(stack, i),
+                                                    .rescale_slope = slice->rescale_slope,
+                                                    .rescale_intercept = slice->rescale_intercept};
+    memcpy(series->frames[i].position_mm, slice->position_mm, sizeof slice->position_mm);
+    series->frame_count = i + 1;
+  }
+  return series->frames != NULL;
+}
+
 static bool fill_series(const struct lvn_case_stack *entry, struct lvn_findings_series *series, struct lvn_error *err) {
   const struct lvn_stack *stack = entry->stack;
   const struct lvn_phase_verdict *verdict = &entry->verdict;
@@ -18,6 +43,7 @@ static bool fill_series(const struct lvn_case_stack *entry, struct lvn_findings_
                                          .geometry_note = stack->geometry_note,
                                          .grid = &stack->grid,
                                          .slice_thickness_mm = stack->slice_thickness_mm,
+                                         .frame_of_reference_uid = stack->frame_of_reference_uid,
                                          .is_candidate = entry->is_candidate,
                                          .phase = verdict->phase,
                                          .is_chosen = verdict->chosen};
@@ -28,19 +54,7 @@ static bool fill_series(const struct lvn_case_stack *entry, struct lvn_findings_
     memcpy(series->evidence[i].weight, verdict->evidence[i].weight, sizeof series->evidence[i].weight);
     series->evidence_count = i + 1;
   }
-  return series->evidence != NULL;
-}
-
-/* The image of a stack's slice, which is cut to the stack's range. */
-static struct lvn_findings_image image_of(const struct lvn_stack *stack, size_t slice) {
-  size_t at = slice < stack->slice_count ? slice : stack->slice_count - 1;
-  const struct lvn_slice *image = &stack->slices[at];
-  return (struct lvn_findings_image){.sop_class_uid = image->sop_class_uid,
-                                     .sop_instance_uid = image->sop_instance_uid,
-                                     .series_instance_uid = stack->series_instance_uid,
-                                     .frame_number = image->frame_number,
-                                     .instance_number = image->instance_number,
-                                     .slice = at};
+  return series->evidence != NULL && fill_frames(stack, series, err);
 }
 
 /* The slice of a phase's stack that shows the lesion's centre, as it lies on slice `fixed_slice` of the ROI's stack. */
@@ -79,6 +93,9 @@ static bool fill_slices(const struct lvn_case *c, const struct lvn_case_lesion *
   lesion->slice_count = source->crop.slice_count;
   lesion->key_slice = source->crop.key_slice;
   lesion->crop_side_mm = source->crop.side_mm;
+  lesion->heat_side = LVN_CROP_SIDE;
+  memcpy(lesion->heat_first_index, source->crop.first_index, sizeof lesion->heat_first_index);
+  memcpy(lesion->heat_step_index, source->crop.step_index, sizeof lesion->heat_step_index);
   return lesion->slice_count == 0 ||
          lvn_contour_trace(&source->roi->mask, source->crop.slices[lesion->key_slice].fixed_slice_index,
                            &lesion->contours, err);
@@ -108,6 +125,8 @@ static bool fill_place(const struct lvn_stack *stack, const struct lvn_propagate
   uint32_t key = lvn_measure_largest_slice(mask);
   place->is_found = true;
   place->is_cut = propagated->is_cut;
+  place->region.mask = mask;
+  memcpy(place->region.first, propagated->first, sizeof place->region.first);
   place->volume_ml = (double)voxels * spacing[0] * spacing[1] * spacing[2] / 1000.0;
   for (int axis = 0; axis < 3; axis++) {
     place->first[axis] += propagated->first[axis];
@@ -149,6 +168,7 @@ static bool fill_lesion(const struct lvn_case *c, const struct lvn_case_lesion *
               .sop_instance_uid = roi->source_sop_instance_uid,
               .series_instance_uid = series_of_object(c->study, roi->source_sop_instance_uid)},
       .series = roi->stack_index,
+      .drawn = {.mask = &roi->mask},
       .long_axis_mm = source->measure.long_axis_mm,
       .short_axis_mm = source->measure.short_axis_mm,
       .volume_ml = source->measure.volume_ml};
@@ -177,7 +197,9 @@ void lvn_findings_fill_model(const struct lvn_classifier_info *info, struct lvn_
                                            .device = info->device,
                                            .trained_on = info->trained_on,
                                            .crop_margin = info->crop.margin,
-                                           .crop_min_side_mm = info->crop.min_side_mm};
+                                           .crop_min_side_mm = info->crop.min_side_mm,
+                                           .window_low_hu = info->window_low_hu,
+                                           .window_high_hu = info->window_high_hu};
   lvn_sha256_to_text(info->manifest_sha256, ret_model->manifest_sha256);
 }
 

@@ -29,7 +29,8 @@ json_t *lvn_findings_json_phases(const double values[LVN_PHASE_COUNT]) {
 
 json_t *lvn_findings_json_probability(const struct lvn_findings_prediction *prediction) {
   json_t *object = json_object();
-  for (int c = 0; c < LVN_CLASS_COUNT; c++) {
+  for (unsigned c = lvn_classes_first(prediction->classes); c < LVN_CLASS_COUNT;
+       c = lvn_classes_next(prediction->classes, c)) {
     (void)json_object_set_new(object, lvn_class_name((enum lvn_class)c),
                               prediction->has_probability ? lvn_findings_json_number(prediction->probability[c])
                                                           : json_null());

@@ -76,7 +76,9 @@ void lvn_measure_lesion(const struct lvn_mask *mask, struct lvn_measure *ret_mea
   struct lvn_measure measure = {0};
   size_t count = lvn_mask_measure(mask, measure.first_voxel, measure.last_voxel, measure.centroid_mm);
   measure.volume_ml = (double)count * spacing[0] * spacing[1] * spacing[2] / 1000.0;
-  lvn_measure_diameters(mask, lvn_measure_largest_slice(mask), &measure.long_axis_mm, &measure.short_axis_mm);
+  const uint32_t largest = lvn_measure_largest_slice(mask);
+  measure.by_area_mm = sqrt(4.0 / M_PI * (double)lvn_mask_count_slice(mask, largest) * spacing[0] * spacing[1]);
+  lvn_measure_diameters(mask, largest, &measure.long_axis_mm, &measure.short_axis_mm);
   *ret_measure = measure;
 }
 

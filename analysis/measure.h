@@ -17,6 +17,7 @@ struct lvn_measure {
   double volume_ml;
   double long_axis_mm; /* on the slice of largest area */
   double short_axis_mm;
+  double by_area_mm; /* diameter of a disc of that slice's area */
 };
 void lvn_measure_lesion(const struct lvn_mask *mask, struct lvn_measure *ret_measure);
 

@@ -123,13 +123,30 @@ static json_t *attenuation_json(const struct lvn_findings_lesion *lesion) {
   return object;
 }
 
+/* In the order of the classes under "probability". */
+static json_t *cosine_json(const struct lvn_findings_prediction *p) {
+  json_t *array = json_array();
+  for (unsigned c = lvn_classes_first(p->classes); c < LVN_CLASS_COUNT; c = lvn_classes_next(p->classes, c)) {
+    (void)json_array_append_new(array, lvn_findings_json_number(p->cosine[c]));
+  }
+  return array;
+}
+
+static json_t *gates_json(const struct lvn_findings_lesion *lesion) {
+  json_t *array = json_array();
+  for (size_t i = 0; i < lesion->gate_count; i++) {
+    (void)json_array_append_new(array, json_string(lesion->gates[i]));
+  }
+  return array;
+}
+
 static json_t *prediction_json(const struct lvn_findings_lesion *lesion) {
   const struct lvn_findings_prediction *p = &lesion->prediction;
   const struct lvn_findings_surroundings *around = &lesion->surroundings;
   json_t *object = json_object();
   if (p->has_probability) {
     (void)json_object_set_new(object, "probability", lvn_findings_json_probability(p));
-    (void)json_object_set_new(object, "cosine", lvn_findings_json_numbers(p->cosine, LVN_CLASS_COUNT));
+    (void)json_object_set_new(object, "cosine", cosine_json(p));
     (void)json_object_set_new(object, "top_class", json_string(lvn_class_name(p->top_class)));
     (void)json_object_set_new(object, "margin", lvn_findings_json_number(p->margin));
     (void)json_object_set_new(object, "feature_distance", lvn_findings_json_number(p->feature_distance));
@@ -139,13 +156,19 @@ static json_t *prediction_json(const struct lvn_findings_lesion *lesion) {
     (void)json_object_set_new(object, "map", map_json(lesion));
   }
   if (around->is_judged) {
-    (void)json_object_set_new(object, "surroundings",
-                              json_pack("{s:o,s:o,s:o}", "contrast_hu", lvn_findings_json_number(around->contrast_hu),
-                                        "odd_share", lvn_findings_json_number(around->odd_share), "fat_share",
-                                        lvn_findings_json_number(around->fat_share)));
+    (void)json_object_set_new(
+        object, "surroundings",
+        json_pack("{s:o,s:o,s:o,s:o,s:o,s:o}", "contrast_hu", lvn_findings_json_number(around->contrast_hu),
+                  "odd_share", lvn_findings_json_number(around->odd_share), "fat_share",
+                  lvn_findings_json_number(around->fat_share), "liver_share",
+                  lvn_findings_json_number(around->liver_share), "rise_hu", lvn_findings_json_number(around->rise_hu),
+                  "fall_hu", lvn_findings_json_number(around->fall_hu)));
   }
   (void)json_object_set_new(object, "abstained", json_boolean(p->abstained));
   (void)json_object_set_new(object, "abstention_reason", lvn_findings_json_text(p->abstention_reason));
+  (void)json_object_set_new(object, "abstention_code",
+                            p->abstention_code == NULL ? json_null() : json_string(p->abstention_code));
+  (void)json_object_set_new(object, "gates", gates_json(lesion));
   return object;
 }
 
@@ -219,12 +242,13 @@ static json_t *whole_json(const struct lvn_findings *findings, const struct lvn_
     (void)json_array_append_new(lesions, lesion_json(findings, &findings->lesions[i]));
   }
   lvn_clock_format_utc(request->wall_ms, when);
-  return json_pack("{s:i,s:s,s:s,s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o}", "schema", 1, "study_instance_uid",
+  return json_pack("{s:i,s:s,s:s,s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "schema", 1, "study_instance_uid",
                    findings->study_instance_uid, "created", when, "outcome",
                    lvn_analysis_outcome_name(findings->outcome), "status_message", findings->status_message, "notice",
                    LVN_RESEARCH_NOTICE, "model", model_json(&findings->model), "series", series, "lesions", lesions,
                    "roi_note", lvn_findings_json_text(findings->roi_note), "timings_seconds",
-                   timings_json(&findings->timings), "objects", objects_json(findings));
+                   timings_json(&findings->timings), "objects", objects_json(findings), "objects_not_made",
+                   lvn_findings_json_text(findings->not_made));
 }
 
 bool lvn_result_write_analysis(struct lvn_findings *findings, const struct lvn_result_request *request,

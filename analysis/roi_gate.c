@@ -26,9 +26,10 @@
 #define ODD_TIMES 8
 #define ODD_SHARE_MAX 0.33
 #define CONTRAST_MIN_HU 5.0
-/* None of the classes holds as much of it, and an outline that is a little too wide does not either. */
+/* The median of many places is surer: a giant haemangioma may come near the liver in all phases. */
+#define CONTRAST_OF_MANY_MIN_HU 4.0
+#define MANY_PLACES 300
 #define FAT_HU (-30.0F)
-#define FAT_SHARE_MAX 0.25
 
 enum part { PART_NEITHER = 0, PART_REGION, PART_RING };
 
@@ -203,34 +204,66 @@ static bool compare(const struct places *places, struct lvn_roi_gate *gate, stru
   gate->odd_share = 1.0 - (double)explained / (double)places->region_count;
   gate->fat_share = (double)fat / (double)places->region_count;
   gate->contrast_hu = sqrt(square);
-  gate->is_lesion = gate->odd_share > ODD_SHARE_MAX || gate->contrast_hu > CONTRAST_MIN_HU;
+  const double limit_hu = places->region_count < MANY_PLACES ? CONTRAST_MIN_HU : CONTRAST_OF_MANY_MIN_HU;
+  gate->is_lesion = gate->odd_share > ODD_SHARE_MAX || gate->contrast_hu > limit_hu;
+  return true;
+}
+
+/* Liver of any patient: fatty or laden with iron, early or late, little contrast agent or much, and a place's noise. */
+static bool is_like_liver(const struct place *place) {
+  const float nc = place->hu[LVN_PHASE_NC];
+  const float art = place->hu[LVN_PHASE_ART];
+  const float pv = place->hu[LVN_PHASE_PV];
+  return nc > -30.0F && nc < 130.0F && pv - nc > 5.0F && pv - nc < 150.0F && art - nc > -30.0F && art - nc < 90.0F &&
+         art - pv < 25.0F;
+}
+
+static bool is_soft(const struct place *place) {
+  bool all = true;
+  for (size_t phase = 0; phase < LVN_PHASE_NETWORK_COUNT; phase++) {
+    all = all && place->hu[phase] > FAT_HU;
+  }
+  return all;
+}
+
+/* What the ring is made of. */
+static bool describe_ring(const struct places *places, struct lvn_roi_gate *gate, struct lvn_error *err) {
+  LVN_AUTOFREE float *rise = lvn_alloc(places->ring_count, sizeof *rise, err);
+  LVN_AUTOFREE float *fall = lvn_alloc(places->ring_count, sizeof *fall, err);
+  size_t soft = 0;
+  size_t liver = 0;
+  if (rise == NULL || fall == NULL) {
+    return false;
+  }
+  for (size_t i = 0; i < places->count; i++) {
+    const struct place *place = &places->items[i];
+    if (place->part == PART_RING && is_soft(place)) {
+      rise[soft] = place->hu[LVN_PHASE_PV] - place->hu[LVN_PHASE_NC];
+      fall[soft++] = place->hu[LVN_PHASE_ART] - place->hu[LVN_PHASE_PV];
+      liver += is_like_liver(place);
+    }
+  }
+  gate->liver_share = (double)liver / (double)places->ring_count;
+  if (soft >= RING_MIN) {
+    qsort(rise, soft, sizeof *rise, compare_floats);
+    qsort(fall, soft, sizeof *fall, compare_floats);
+    gate->rise_hu = rise[9 * (soft - 1) / 10];
+    gate->fall_hu = fall[(soft - 1) / 10];
+  }
   return true;
 }
 
 bool lvn_roi_gate_judge(const struct lvn_crop *crop, struct lvn_roi_gate *ret_gate, struct lvn_error *err) {
   struct places places = {0};
-  struct lvn_roi_gate gate = {.is_lesion = true};
+  struct lvn_roi_gate gate = {.is_lesion = true, .liver_share = NAN, .rise_hu = NAN, .fall_hu = NAN};
   bool good = gather(crop, &places, err);
   if (good && places.region_count >= REGION_MIN && places.ring_count >= RING_MIN) {
     gate.is_judged = true;
-    good = compare(&places, &gate, err);
+    good = compare(&places, &gate, err) && describe_ring(&places, &gate, err);
   }
   lvn_free(places.items);
   if (good) {
     *ret_gate = gate;
   }
   return good;
-}
-
-const char *lvn_roi_gate_reason(const struct lvn_roi_gate *gate) {
-  if (!gate->is_judged) {
-    return NULL;
-  }
-  if (!gate->is_lesion) {
-    return "The outlined region does not differ from the tissue around it in any phase: no lesion is seen in the "
-           "outline.";
-  }
-  return gate->fat_share > FAT_SHARE_MAX ? "More than a quarter of the outlined region is fat or air: the outline does "
-                                           "not lie on a lesion of the liver."
-                                         : NULL;
 }

@@ -41,7 +41,8 @@ LVN_MUST_CHECK bool lvn_operate_parse_since(const char *text, int64_t now_ms, in
 /* Whose study a row of the list of studies (with "samples") is, read from its objects: adds "accession_number",
  * "patient_id" and "study_date", empty where they are absent or cannot be read. Never logged. */
 void lvn_operate_identify(json_t *study);
-/* Does the identity, or the name in logs, match? * and ? stand for any characters; upper and lower case are alike; a date may have hyphens.
+/* Does the identity, or the name in logs, match? * and ? stand for any characters; upper and lower case are alike; a
+ * date may have hyphens.
  */
 bool lvn_operate_matches(const json_t *study, const char *wanted);
 /* What the latest analysis of a row of the list of studies came to, from its analysis.json: adds "lesions" and

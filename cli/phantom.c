@@ -51,10 +51,11 @@ static void set_lesions(const struct wishes *wishes, struct lvn_phantom_options 
   enum lvn_class wanted = LVN_CLASS_CYST;
   enum lvn_phantom_other other = lvn_phantom_other_from_name(wishes->lesion_class);
   bool is_mixed = other == LVN_OTHER_NONE &&
-                  (strcmp(wishes->lesion_class, "mixed") == 0 || !lvn_class_from_name(wishes->lesion_class, &wanted));
+                  (strcmp(wishes->lesion_class, "mixed") == 0 || !lvn_class_from_name(wishes->lesion_class, &wanted) ||
+                   wanted >= LVN_CLASS_PAPER_COUNT);
   options->lesion_count = is_mixed ? wishes->lesions : wishes->lesions > 0 ? wishes->lesions : 1;
   for (size_t i = 0; i < LVN_PHANTOM_LESIONS_MAX; i++) {
-    options->lesion_class[i] = is_mixed ? (enum lvn_class)((options->seed + i) % LVN_CLASS_COUNT) : wanted;
+    options->lesion_class[i] = is_mixed ? (enum lvn_class)((options->seed + i) % LVN_CLASS_PAPER_COUNT) : wanted;
     options->lesion_other[i] = other;
     options->lesion_diameter_mm[i] = wishes->diameter_mm;
   }

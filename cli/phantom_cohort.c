@@ -13,9 +13,9 @@
 #define FOLDS 5
 #define CASES_MAX 7 /* of one class in one fold */
 
-static const unsigned cases_of[FOLDS][LVN_CLASS_COUNT] = {
+static const unsigned cases_of[FOLDS][LVN_CLASS_PAPER_COUNT] = {
     {5, 4, 4, 4}, {6, 3, 4, 4}, {6, 3, 4, 4}, {6, 3, 4, 4}, {7, 3, 3, 4}};
-static const unsigned slices_of[FOLDS][LVN_CLASS_COUNT] = {
+static const unsigned slices_of[FOLDS][LVN_CLASS_PAPER_COUNT] = {
     {29, 15, 30, 21}, {31, 17, 29, 33}, {37, 7, 36, 17}, {24, 17, 35, 19}, {28, 20, 32, 12}};
 
 /* Shares `total` slices out unevenly, as lesion sizes are: at least two each, the last gets the rest. */
@@ -42,7 +42,7 @@ static void share_slices(unsigned total, unsigned count, uint64_t seed, unsigned
 static unsigned count_cases(void) {
   unsigned count = 0;
   for (unsigned fold = 0; fold < FOLDS; fold++) {
-    for (int lesion_class = 0; lesion_class < LVN_CLASS_COUNT; lesion_class++) {
+    for (int lesion_class = 0; lesion_class < LVN_CLASS_PAPER_COUNT; lesion_class++) {
       count += cases_of[fold][lesion_class];
     }
   }
@@ -78,10 +78,10 @@ static bool write_cases(const char *folder, const struct lvn_cli_phantom_study *
   struct lvn_progress progress = lvn_progress_begin("phantom", "studies");
   (void)fputs("study_folder,roi,class,patient_key,fold,lesion\n", list);
   for (unsigned fold = 0; fold < FOLDS; fold++) {
-    for (int lesion_class = 0; lesion_class < LVN_CLASS_COUNT; lesion_class++) {
+    for (int lesion_class = 0; lesion_class < LVN_CLASS_PAPER_COUNT; lesion_class++) {
       unsigned slices[CASES_MAX] = {0};
       unsigned count = cases_of[fold][lesion_class];
-      uint64_t seed = study->options.seed * 31 + fold * LVN_CLASS_COUNT + (unsigned)lesion_class;
+      uint64_t seed = study->options.seed * 31 + fold * LVN_CLASS_PAPER_COUNT + (unsigned)lesion_class;
       /* FNH in the third fold: 7 slices for 3 patients, so two apiece is the least that can be asked. */
       share_slices(slices_of[fold][lesion_class], count, seed, slices);
       for (unsigned i = 0; i < count; i++, number++) {

@@ -29,6 +29,7 @@ struct lvn_config_peer {
   bool receives_results;                  /* a default destination of results */
   char results_to[LVN_CONFIG_TEXT_BYTES]; /* results of what this peer sent go to these peers (names, comma-separated);
                                              see lvn_config_get_destinations() */
+  char result_objects[64]; /* kinds of result objects that it gets; empty: all. See lvn_config_takes_result() */
   unsigned max_associations;
   char tls[16]; /* off, allowed, required: see lvn_config_peer_takes_tls() and lvn_config_peer_uses_tls() */
   char certificate[LVN_CONFIG_TEXT_BYTES];   /* SHA-256 fingerprints or subject; empty: any that is trusted */
@@ -96,6 +97,7 @@ struct lvn_config {
   unsigned threads;
   bool order_ensemble;
   double max_registration_error_mm;
+  char result_objects[64];  /* kinds of result objects that are made, comma-separated */
   unsigned job_seconds_max; /* a worker that takes longer is killed, the attempt counted */
   unsigned job_attempts_max;
   /* [outbound] */
@@ -200,6 +202,9 @@ const struct lvn_config_peer *lvn_config_admit(const struct lvn_config *config, 
  * may send. The peers are borrowed from `config`. */
 size_t lvn_config_get_destinations(const struct lvn_config *config, const struct lvn_config_peer *sender,
                                    const struct lvn_config_peer *ret_destinations[LVN_CONFIG_PEERS_MAX]);
+
+/* Does this peer get result objects of this SOP class? Those of a class that no kind of result has go to every peer. */
+LVN_MUST_CHECK bool lvn_config_takes_result(const struct lvn_config_peer *peer, const char *sop_class_uid);
 
 #ifdef __cplusplus
 }

@@ -193,6 +193,55 @@ static bool check_times(const struct lvn_config *config, struct lvn_error *err) 
                        config->total_seconds, config->idle_seconds);
 }
 
+static bool has_item(const char *list, const char *wanted) {
+  char item[LVN_CONFIG_TEXT_BYTES];
+  while (lvn_config_list_next(&list, item, sizeof item)) {
+    if (strcmp(item, wanted) == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool lvn_config_takes_result(const struct lvn_config_peer *peer, const char *sop_class_uid) {
+  static const struct {
+    const char *sop_class_uid;
+    const char *kind;
+  } kinds[] = {{"1.2.840.10008.5.1.4.1.1.88.34", "sr"},  {"1.2.840.10008.5.1.4.1.1.7", "sc"},
+               {"1.2.840.10008.5.1.4.1.1.66.4", "seg"},  {"1.2.840.10008.5.1.4.1.1.88.59", "kos"},
+               {"1.2.840.10008.5.1.4.1.1.104.1", "pdf"}, {"1.2.840.10008.5.1.4.1.1.11.1", "gsps"},
+               {"1.2.840.10008.5.1.4.1.1.30", "pmap"}};
+  for (size_t i = 0; peer->result_objects[0] != '\0' && i < sizeof kinds / sizeof kinds[0]; i++) {
+    if (strcmp(kinds[i].sop_class_uid, sop_class_uid) == 0) {
+      return has_item(peer->result_objects, kinds[i].kind);
+    }
+  }
+  return true;
+}
+
+/* The report is what a later one names as replaced, and what says why another object is missing. */
+static bool check_result_objects(const struct lvn_config *config, struct lvn_error *err) {
+  return has_item(config->result_objects, "sr") ||
+         lvn_error_set(err, LVN_ERROR_USAGE, "[analysis] result_objects: sr must be among \"%s\"",
+                       config->result_objects);
+}
+
+static bool check_peer_objects(const struct lvn_config *config, const struct lvn_config_peer *peer,
+                               struct lvn_error *err) {
+  const char *cursor = peer->result_objects;
+  char item[64];
+  while (lvn_config_list_next(&cursor, item, sizeof item)) {
+    bool is_made = has_item(config->result_objects, item) ||
+                   (strcmp(item, "seg") == 0 && has_item(config->result_objects, "seg_phases"));
+    if (!is_made) {
+      return lvn_error_set(err, LVN_ERROR_USAGE,
+                           "peer \"%s\": result_objects names %s, which [analysis] result_objects does not make",
+                           peer->name, item);
+    }
+  }
+  return true;
+}
+
 static bool check_classes(const struct lvn_config *config, struct lvn_error *err) {
   const char *cursor = config->other_classes;
   char item[LVN_CONFIG_TEXT_BYTES];
@@ -345,6 +394,7 @@ static const struct {
              {check_pauses, "retry_max_seconds", "retry_first_seconds"},
              {check_times, "total_seconds", "idle_seconds"},
              {check_classes, "other_classes", ""},
+             {check_result_objects, "result_objects", ""},
              {check_tls, "tls_port", "web_tls"},
              {check_workflow, "workitem_manager", "workitem_code"},
              {check_alert_command, "alert_command", ""},
@@ -390,7 +440,7 @@ void lvn_config_check(const struct lvn_config *config, const struct lvn_config_p
   for (size_t i = 0; i < config->peer_count && !places->has_wrong_heading; i++) {
     if (!places->peer_is_wrong[i] &&
         (!check_peer(config, &config->peers[i], &err) || !check_peer_tls(config, &config->peers[i], &err) ||
-         !check_collisions(config, places, i, &err))) {
+         !check_peer_objects(config, &config->peers[i], &err) || !check_collisions(config, places, i, &err))) {
       visit(user_data, places->peer_lines[i], err.message);
     }
   }

@@ -97,7 +97,7 @@ const struct lvn_config_key lvn_config_keys[] = {
      RELOADABLE, "A study that waits longer than this for a phase or an ROI is named in the log as a warning."},
 
     {"analysis", "model_package", LVN_CONFIG_PATH, NODE(model_package), 0, 0, NULL,
-     "/usr/share/livervlm/packages/demo-phantom-1.2.0", RELOADABLE,
+     "/usr/share/livervlm/packages/demo-phantom-2.0.0", RELOADABLE,
      "Folder of the model package. Its files' SHA-256 and its test vectors are checked when it is loaded. To choose "
      "it by `livervlm model promote`, name models_folder/current here: the node takes what that link points to."},
     {"analysis", "models_folder", LVN_CONFIG_PATH, NODE(models_folder), 0, 0, NULL, "/var/lib/livervlm/models",
@@ -119,6 +119,13 @@ const struct lvn_config_key lvn_config_keys[] = {
      "Average over all six orders of the phases: six times the network's time, slightly steadier probabilities."},
     {"analysis", "max_registration_error_mm", LVN_CONFIG_REAL, NODE(max_registration_error_mm), 0.5, 50, NULL, "6",
      RELOADABLE, "Estimated alignment error above which a lesion is reported as indeterminate."},
+    {"analysis", "result_objects", LVN_CONFIG_CHOICES, NODE(result_objects), 0, 0,
+     "sr|sc|seg|seg_phases|kos|pdf|gsps|pmap", "sr, sc", RELOADABLE,
+     "The objects that a result is made of, comma-separated; sr must be among them. sr: the report; sc: one secondary "
+     "capture a lesion; seg: the ROIs as segmentations of the images that they were drawn on; seg_phases: the ROIs "
+     "where "
+     "the alignment puts them on the other phases; kos: a key object selection; pdf: a document of one page a lesion; "
+     "gsps: the outlines as presentation states; pmap: Grad-CAM as parametric maps."},
     {"analysis", "job_seconds_max", LVN_CONFIG_UINT, NODE(job_seconds_max), 5, 86400, NULL, "600", RELOADABLE,
      "A job that takes longer is stopped; the attempt counts."},
     {"analysis", "job_attempts_max", LVN_CONFIG_UINT, NODE(job_attempts_max), 1, 20, NULL, "3", RELOADABLE,
@@ -245,6 +252,10 @@ const struct lvn_config_key lvn_config_keys[] = {
     {"peer", "results_to", LVN_CONFIG_PEERS, PEER(results_to), 0, 0, NULL, "", RELOADABLE,
      "Results of what this peer sent go to the peers named here, comma-separated. Empty: to the peers with "
      "receives_results = yes; if there are none, back to this peer."},
+    {"peer", "result_objects", LVN_CONFIG_CHOICES, PEER(result_objects), 0, 0, "sr|sc|seg|kos|pdf|gsps|pmap", "",
+     RELOADABLE,
+     "Which of the result objects this peer gets, comma-separated, where it cannot show all of them. Empty: all that "
+     "[analysis] result_objects has made."},
     {"peer", "max_associations", LVN_CONFIG_UINT, PEER(max_associations), 1, 1024, NULL, "16", RELOADABLE,
      "Associations this peer may have open at once."},
     {"peer", "tls", LVN_CONFIG_CHOICE, PEER(tls), 0, 0, "off|allowed|required", "off", RELOADABLE,

@@ -23,6 +23,7 @@ enum lvn_config_kind {
   LVN_CONFIG_URL,       /* http or https, without user, query and fragment; or empty */
   LVN_CONFIG_EVENTS,    /* comma-separated names of events */
   LVN_CONFIG_CHOICE,    /* one of the words of `choices` */
+  LVN_CONFIG_CHOICES,   /* some of them, comma-separated */
   LVN_CONFIG_BOOL,
   LVN_CONFIG_UINT16,
   LVN_CONFIG_UINT,

@@ -133,6 +133,16 @@ static bool is_choice(const char *choices, const char *text) {
   return false;
 }
 
+static bool are_choices(const char *choices, const char *text) {
+  char item[64];
+  while (lvn_config_list_next(&text, item, sizeof item)) {
+    if (!is_choice(choices, item)) {
+      return false;
+    }
+  }
+  return true;
+}
+
 static bool parse_bool(const char *text, bool *ret_value) {
   if (strcasecmp(text, "yes") == 0 || strcasecmp(text, "true") == 0) {
     *ret_value = true;
@@ -193,6 +203,8 @@ static bool is_text_of_kind(const struct lvn_config_key *key, const char *text) 
     return are_events(text);
   case LVN_CONFIG_CHOICE:
     return is_choice(key->choices, text);
+  case LVN_CONFIG_CHOICES:
+    return are_choices(key->choices, text);
   default:
     return is_printable(text);
   }
@@ -283,11 +295,11 @@ void lvn_config_key_format(const struct lvn_config_key *key, const void *record,
   }
 }
 
-static void describe_choices(const char *choices, char *text, size_t text_bytes) {
+static void describe_choices(const char *choices, const char *last_joint, char *text, size_t text_bytes) {
   size_t used = 0;
   for (const char *at = choices; *at != '\0' && used + 8 < text_bytes; at++) {
     bool is_last = strchr(at + 1, '|') == NULL;
-    const char *joint = is_last ? " or " : ", ";
+    const char *joint = is_last ? last_joint : ", ";
     if (*at != '|') {
       text[used++] = *at;
       continue;
@@ -336,7 +348,10 @@ void lvn_config_key_describe(const struct lvn_config_key *key, char *text, size_
     describe_events(text, text_bytes);
     break;
   case LVN_CONFIG_CHOICE:
-    describe_choices(key->choices, text, text_bytes);
+    describe_choices(key->choices, " or ", text, text_bytes);
+    break;
+  case LVN_CONFIG_CHOICES:
+    describe_choices(key->choices, " and ", text, text_bytes);
     break;
   case LVN_CONFIG_BOOL:
     (void)snprintf(text, text_bytes, "yes or no");

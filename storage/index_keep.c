@@ -8,7 +8,8 @@
 #define UNATTENDED                                                                                                     \
   "WHERE state IN ('collecting','failed','rejected') AND last_received_at<?1 AND decided_at<?1 AND NOT EXISTS"         \
   " (SELECT 1 FROM job j JOIN outbox o USING (job_id) WHERE j.study_uid=s.study_uid AND (o.state NOT IN"               \
-  " ('sent','committed','cancelled') OR (o.state='sent' AND o.wants_commitment) OR o.sent_at>=?1)) AND NOT EXISTS (SELECT 1 FROM job j WHERE"                     \
+  " ('sent','committed','cancelled') OR (o.state='sent' AND o.wants_commitment) OR o.sent_at>=?1)) AND NOT EXISTS "    \
+  "(SELECT 1 FROM job j WHERE"                                                                                         \
   " j.study_uid=s.study_uid AND j.state IN ('queued','running'))"
 
 static bool load_studies(struct lvn_index *index, sqlite3_stmt *statement, size_t limit,

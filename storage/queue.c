@@ -55,7 +55,8 @@ bool lvn_queue_predecessor(struct lvn_index *index, int64_t job_id, const char *
   if (!lvn_sql_prepare(index, &statement, err,
                        JOB_COLUMNS "WHERE j.study_uid=(SELECT study_uid FROM job WHERE job_id=?1) AND j.job_id<?1 AND"
                                    " EXISTS (SELECT 1 FROM outbox o JOIN result r USING (sop_instance_uid) WHERE"
-                                   " o.job_id=j.job_id AND o.state IN " LVN_OUTBOX_DELIVERED " AND r.sop_class_uid=?2)"
+                                   " o.job_id=j.job_id AND o.state IN " LVN_OUTBOX_DELIVERED
+                                   " AND (?2 IS NULL OR r.sop_class_uid=?2))"
                                    " ORDER BY j.job_id DESC LIMIT 1",
                        "it", job_id, sop_class_uid) ||
       !lvn_sql_step(index, statement, ret_found, err)) {
@@ -306,6 +307,10 @@ static bool store_results(struct lvn_index *index, const struct lvn_job_finish *
       return false;
     }
     for (size_t k = 0; k < finish->destination_count; k++) {
+      if (finish->goes_to != NULL &&
+          !finish->goes_to(finish->user_data, finish->destinations[k], result->sop_class_uid)) {
+        continue;
+      }
       if (!lvn_sql_run(index, err,
                        "INSERT INTO outbox(job_id, sop_instance_uid, destination, sha256, created_at) VALUES"
                        " (?1,?2,?3,?4,?5) ON CONFLICT(sop_instance_uid, destination) DO UPDATE SET state='queued',"

@@ -112,6 +112,9 @@ struct lvn_job_finish { /* all borrowed */
   size_t result_count;
   const char *const *destinations; /* peer names; each result goes to each */
   size_t destination_count;
+  /* NULL: each result goes to each destination. */
+  bool (*goes_to)(const void *user_data, const char *destination, const char *sop_class_uid);
+  const void *user_data; /* of goes_to */
   int64_t now_ms;
 };
 
@@ -136,8 +139,8 @@ LVN_MUST_CHECK bool lvn_queue_wake(struct lvn_index *index, int64_t *ret_count, 
 LVN_MUST_CHECK bool lvn_queue_get(struct lvn_index *index, int64_t job_id, struct lvn_job *ret_job,
                                   struct lvn_error *err);
 LVN_MUST_CHECK bool lvn_queue_has(struct lvn_index *index, int64_t job_id, bool *ret_known, struct lvn_error *err);
-/* The job whose report this job's one replaces: the latest before it of its study whose object of `sop_class_uid` was
- * sent to somebody. */
+/* The job whose report this job's one replaces: the latest before it of its study whose object of `sop_class_uid`
+ * (NULL: of any class) was sent to somebody. */
 LVN_MUST_CHECK bool lvn_queue_predecessor(struct lvn_index *index, int64_t job_id, const char *sop_class_uid,
                                           struct lvn_job *ret_job, bool *ret_found, struct lvn_error *err);
 struct lvn_job_filter {

@@ -93,6 +93,10 @@ static bool queue_results(struct lvn_index *index, const struct lvn_job_finish *
   for (size_t i = 0; i < finish->result_count; i++) {
     const struct lvn_job_result *result = &finish->results[i];
     for (size_t k = 0; k < finish->destination_count; k++) {
+      if (finish->goes_to != NULL &&
+          !finish->goes_to(finish->user_data, finish->destinations[k], result->sop_class_uid)) {
+        continue;
+      }
       if (!lvn_sql_run(index, err,
                        "INSERT INTO outbox(job_id, sop_instance_uid, destination, sha256, created_at) VALUES"
                        " (?1,?2,?3,?4,?5) ON CONFLICT(sop_instance_uid, destination) DO UPDATE SET state='queued',"

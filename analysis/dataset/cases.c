@@ -160,6 +160,12 @@ static void take_source(struct reader *reader, struct lvn_case_row *row) {
   }
 }
 
+/* "outlier" is none of the classes; the subtype then says what it is. */
+static bool take_class(const char *name, struct lvn_case_row *row) {
+  row->lesion_class = LVN_CLASS_OUTLIER;
+  return strcasecmp(name, lvn_class_name(LVN_CLASS_OUTLIER)) == 0 || lvn_class_from_name(name, &row->lesion_class);
+}
+
 static void take_values(struct reader *reader, struct lvn_case_row *row) {
   const char *class_name = reader->value[COLUMN_CLASS];
   const char *lesion = reader->value[COLUMN_LESION];
@@ -167,8 +173,10 @@ static void take_values(struct reader *reader, struct lvn_case_row *row) {
   row->fold = LVN_CASES_NO_FOLD;
   if (class_name[0] == '\0') {
     reject(reader, "the class is missing");
-  } else if (!lvn_class_from_name(class_name, &row->lesion_class)) {
-    reject(reader, "class '%.40s' is not one of CYST, FNH, HCC, HEM", class_name);
+  } else if (!take_class(class_name, row)) {
+    char known[LVN_CLASSES_TEXT_BYTES];
+    lvn_classes_format(~0U, known);
+    reject(reader, "class '%.40s' is not one of %s, outlier", class_name, known);
   } else if (lesion[0] != '\0' && !parse_number(lesion, 1, LESION_MAX, &row->lesion)) {
     reject(reader, "lesion '%.20s' is not a number from 1 on", lesion);
   } else if (fold[0] != '\0' && !parse_number(fold, 0, FOLD_MAX, &row->fold)) {
@@ -179,6 +187,8 @@ static void take_values(struct reader *reader, struct lvn_case_row *row) {
   } else if (!take_word(reader->value[COLUMN_REFERENCE_STANDARD], row->reference_standard)) {
     reject(reader, "the reference standard is longer than %d characters or holds more than letters, digits and ._+-",
            LVN_DATASET_WORD_BYTES - 1);
+  } else if (row->lesion_class == LVN_CLASS_OUTLIER && row->subtype[0] == '\0') {
+    reject(reader, "an outlier's subtype is missing: what it is ('abscess', 'normal-liver')");
   }
 }
 
@@ -305,7 +315,7 @@ static bool check_pairs(const struct lvn_case_row **sorted, size_t count, struct
 }
 
 static bool check_whole(struct lvn_cases *cases, struct lvn_error *err) {
-  size_t of_class[LVN_CLASS_COUNT] = {0};
+  size_t of_class[LVN_DATASET_LABEL_COUNT] = {0};
   if (cases->count == 0) {
     return lvn_error_set(err, LVN_ERROR_USAGE, "row 2: there is no case");
   }

@@ -85,6 +85,16 @@ static bool draw_class(cairo_t *cr, const struct lvn_dataset *dataset, enum lvn_
   return true;
 }
 
+/* The paper's, and others that there are lesions of. */
+static unsigned shown_classes(const struct lvn_dataset *dataset) {
+  unsigned classes = LVN_CLASSES_PAPER;
+  for (size_t i = 0; i < lvn_dataset_count(dataset); i++) {
+    const enum lvn_class own = lvn_dataset_get(dataset, i)->lesion_class;
+    classes |= own < LVN_CLASS_COUNT ? 1U << (unsigned)own : 0;
+  }
+  return classes;
+}
+
 static bool draw_sheet(cairo_t *cr, const struct lvn_dataset *dataset, unsigned per_class, double width, double height,
                        struct lvn_error *err) {
   lvn_draw_box(cr, 0.0, 0.0, width, height, background);
@@ -94,8 +104,11 @@ static bool draw_sheet(cairo_t *cr, const struct lvn_dataset *dataset, unsigned 
                     lvn_phase_name((enum lvn_phase)phase));
     }
   }
-  for (int c = 0; c < LVN_CLASS_COUNT; c++) {
-    if (!draw_class(cr, dataset, (enum lvn_class)c, per_class, HEADER_HEIGHT + c * row_height(), err)) {
+  const unsigned classes = shown_classes(dataset);
+  double y = HEADER_HEIGHT;
+  for (unsigned c = lvn_classes_first(classes); c < LVN_CLASS_COUNT;
+       c = lvn_classes_next(classes, c), y += row_height()) {
+    if (!draw_class(cr, dataset, (enum lvn_class)c, per_class, y, err)) {
       return false;
     }
   }
@@ -123,7 +136,7 @@ static cairo_status_t take_png(void *context, const unsigned char *data, unsigne
 
 bool lvn_dataset_sheet(const struct lvn_dataset *dataset, unsigned per_class, const char *path, struct lvn_error *err) {
   double width = LABEL_WIDTH + per_class * group_width();
-  double height = HEADER_HEIGHT + LVN_CLASS_COUNT * row_height();
+  double height = HEADER_HEIGHT + (double)lvn_classes_count(shown_classes(dataset)) * row_height();
   struct png png = {0};
   if (per_class < 1 || per_class > 16) {
     return lvn_error_set(err, LVN_ERROR_USAGE, "a contact sheet shows 1 to 16 lesions of a class");

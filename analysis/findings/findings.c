@@ -1,8 +1,11 @@
 #include "analysis/findings/findings.h"
 
+#include "base/log.h"
 #include "base/memory.h"
 
 #include <math.h>
+#include <stdio.h>
+#include <string.h>
 
 #define OBJECTS_MAX 1000U
 
@@ -58,9 +61,17 @@ bool lvn_findings_add_object(struct lvn_findings *findings, const char *path, co
   return true;
 }
 
+void lvn_findings_leave_out(struct lvn_findings *findings, const char *object, const char *reason) {
+  size_t used = strlen(findings->not_made);
+  lvn_log(LVN_LOG_WARNING, "event=object-not-made object=\"%s\" reason=\"%s\"", object, reason);
+  (void)snprintf(findings->not_made + used, sizeof findings->not_made - used, "%sno %s: %s", used > 0 ? "; " : "",
+                 object, reason);
+}
+
 void lvn_findings_clear(struct lvn_findings *findings) {
   for (size_t i = 0; i < findings->series_count; i++) {
     lvn_free(findings->series[i].evidence);
+    lvn_free(findings->series[i].frames);
   }
   for (size_t i = 0; i < findings->lesion_count; i++) {
     struct lvn_findings_lesion *lesion = &findings->lesions[i];

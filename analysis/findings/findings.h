@@ -29,6 +29,24 @@ struct lvn_findings_evidence {
   double weight[LVN_PHASE_COUNT]; /* natural-log likelihood ratio in favour of each phase */
 };
 
+/* A CT image, or a frame of one. */
+struct lvn_findings_image {
+  const char *sop_class_uid;
+  const char *sop_instance_uid; /* NULL: there is none */
+  const char *series_instance_uid;
+  uint32_t frame_number; /* 1-based; 0: a single-frame object */
+  int instance_number;   /* as viewers show it; -1: absent */
+  size_t slice;          /* along the stack's grid */
+};
+
+/* An image of a stack as it was received: where its first pixel lies, and what its stored values mean. */
+struct lvn_findings_frame {
+  struct lvn_findings_image image;
+  double position_mm[3];
+  double rescale_slope; /* HU = slope * stored value + intercept */
+  double rescale_intercept;
+};
+
 /* One stack of the study. A series may hold several. */
 struct lvn_findings_series {
   const char *series_instance_uid;
@@ -39,22 +57,15 @@ struct lvn_findings_series {
   const char *geometry_note;
   const struct lvn_grid *grid;
   double slice_thickness_mm; /* 0: absent */
-  bool is_candidate;         /* took part in the recognition of phases; the rest is filled only then */
+  const char *frame_of_reference_uid;
+  struct lvn_findings_frame *frames; /* owned; of the grid's slices in order, as far as there are images */
+  size_t frame_count;
+  bool is_candidate; /* took part in the recognition of phases; the rest is filled only then */
   enum lvn_phase phase;
   bool is_chosen;                      /* serves its phase */
   double probability[LVN_PHASE_COUNT]; /* sums to 1 */
   struct lvn_findings_evidence *evidence;
   size_t evidence_count;
-};
-
-/* A CT image, or a frame of one. */
-struct lvn_findings_image {
-  const char *sop_class_uid;
-  const char *sop_instance_uid; /* NULL: there is none */
-  const char *series_instance_uid;
-  uint32_t frame_number; /* 1-based; 0: a single-frame object */
-  int instance_number;   /* as viewers show it; -1: absent */
-  size_t slice;          /* along the stack's grid */
 };
 
 /* One slice of a lesion's crop, and the images that show it: the one that the ROI lies on, and each phase's nearest to
@@ -77,6 +88,12 @@ struct lvn_findings_alignment {
   double seconds;
 };
 
+/* A lesion's voxels on a series' grid: the mask's grid begins at the voxel `first` of it. */
+struct lvn_findings_region {
+  const struct lvn_mask *mask; /* NULL: none of it lies there */
+  uint32_t first[3];
+};
+
 /* Where a lesion lies in a phase's own images. */
 struct lvn_findings_place {
   bool is_found;     /* false: it lies off the images, and the rest is empty */
@@ -87,6 +104,7 @@ struct lvn_findings_place {
   double volume_ml;
   const char *key_sop_instance_uid; /* the slice of largest area; NULL: it lies on no image */
   struct lvn_contour_list contours; /* on that slice, in pixel corners of its image */
+  struct lvn_findings_region region;
 };
 
 struct lvn_findings_lesion_phase {
@@ -117,6 +135,7 @@ struct lvn_findings_prediction {
   double map_share_limit;          /* below it the map points elsewhere */
   bool abstained;
   char abstention_reason[160]; /* one sentence; empty unless abstained */
+  const char *abstention_code; /* the same as a word for machines: "small", "unlike", …; NULL unless abstained */
 };
 
 /* The region against the tissue about it. */
@@ -125,7 +144,12 @@ struct lvn_findings_surroundings {
   double contrast_hu;
   double odd_share;
   double fat_share;
+  double liver_share; /* NAN: not known; so below */
+  double rise_hu;
+  double fall_hu;
 };
+
+#define LVN_FINDINGS_GATES_MAX 8
 
 struct lvn_findings_lesion {
   const char *tracking_id;
@@ -135,7 +159,8 @@ struct lvn_findings_lesion {
     const char *sop_instance_uid;
     const char *series_instance_uid; /* NULL: a file named by hand, in no series of the study */
   } roi;
-  size_t series; /* that the ROI was drawn on: index into the findings' series */
+  size_t series;                    /* that the ROI was drawn on: index into the findings' series */
+  struct lvn_findings_region drawn; /* the ROI there, voxel for voxel */
   double centroid_mm[3];
   double long_axis_mm; /* on the slice of largest area */
   double short_axis_mm;
@@ -150,7 +175,13 @@ struct lvn_findings_lesion {
   struct lvn_findings_prediction prediction;                /* filled when the outcome is done */
   struct lvn_findings_surroundings surroundings;
   char doubt[160]; /* why no model's class is believed here, one sentence; empty: nothing speaks against one */
-  float *heat;     /* Grad-CAM of the top class on the key slice, 0 to 1; NULL: none */
+  const char *doubt_code;
+  const char *gates[LVN_FINDINGS_GATES_MAX]; /* codes of all that speaks against one before a model is asked */
+  size_t gate_count;
+  float *heat;                /* Grad-CAM of the top class on the key slice, 0 to 1; NULL: none */
+  uint32_t heat_side;         /* its samples a row, and a column */
+  double heat_first_index[2]; /* of its first sample's centre on the series' grid, axis 0 and 1 */
+  double heat_step_index[2];
   struct lvn_picture capture; /* rgb NULL: none */
 };
 
@@ -163,6 +194,8 @@ struct lvn_findings_model {
   char manifest_sha256[LVN_SHA256_TEXT_BYTES];
   double crop_margin;
   double crop_min_side_mm;
+  double window_low_hu; /* what the network takes for black and for white */
+  double window_high_hu;
 };
 
 /* What a second model said: stored, never sent. */
@@ -212,6 +245,7 @@ struct lvn_findings {
   struct lvn_result_object *objects; /* by lvn_findings_add_object() */
   size_t object_count;
   size_t object_capacity;
+  char not_made[512]; /* result objects that were asked for and could not be made, and why; empty: none */
 };
 
 /* The images of the lesion's key slice; NULL when it was not cropped. */
@@ -231,6 +265,9 @@ char lvn_findings_edge(const double direction[3], bool opposite);
 /* Tells that a result object was written. */
 LVN_MUST_CHECK bool lvn_findings_add_object(struct lvn_findings *findings, const char *path, const char *sop_class_uid,
                                             const char *sop_instance_uid, struct lvn_error *err);
+
+/* Tells that a result object that was asked for is not made: "segmentation of series 3", "it was resampled". */
+void lvn_findings_leave_out(struct lvn_findings *findings, const char *object, const char *reason);
 
 void lvn_findings_clear(struct lvn_findings *findings);
 

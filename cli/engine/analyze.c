@@ -1,6 +1,7 @@
 /* livervlm analyze: the node's whole analysis of a folder of DICOM files, without network or daemon. */
 #include "analysis/analysis.h"
 #include "analysis/intake.h"
+#include "analysis/results.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/memory.h"
@@ -18,6 +19,7 @@ struct analyze_options {
   const char *output;
   const char *model;
   const char *device;
+  const char *objects;
   unsigned threads;
   bool permutation_ensemble;
   bool json;
@@ -42,7 +44,8 @@ static bool analyze_study(struct lvn_classifier *classifier, const struct lvn_in
                                                .job_key = job_key,
                                                .wall_ms = lvn_clock_wall_ms(),
                                                .ae_title = "LIVERVLM",
-                                               .station_name = "analyze"};
+                                               .station_name = "analyze",
+                                               .objects = options->objects};
   if (!lvn_analysis_run(classifier, &request, result, err)) {
     return false;
   }
@@ -107,7 +110,8 @@ static int run(const struct lvn_usage *usage, struct analyze_options *options) {
   struct lvn_error err = {0};
   char package[LVN_PATH_BYTES];
   bool all_done = true;
-  bool good = options->model != NULL || lvn_cli_default_package(package, &err);
+  bool good = lvn_results_check_kinds(options->objects, &err);
+  good = good && (options->model != NULL || lvn_cli_default_package(package, &err));
   const struct lvn_classifier_options classifier_options = {.package_folder =
                                                                 options->model != NULL ? options->model : package,
                                                             .device = options->device,
@@ -129,6 +133,8 @@ int lvn_cli_analyze(int argc, char **argv) {
       {"roi", "FILE", LVN_OPTION_LIST, &chosen.rois, "a further ROI object (RTSTRUCT, SEG, SR)", false, 0, 0},
       {"output", "DIR", LVN_OPTION_TEXT, &chosen.output, "where analysis.json, SR and captures go", true, 0, 0},
       {"model", "PKG", LVN_OPTION_TEXT, &chosen.model, "model package (default: the one shipped)", false, 0, 0},
+      {"result-objects", "LIST", LVN_OPTION_TEXT, &chosen.objects,
+       "of sr, sc, seg, seg_phases, kos, pdf, gsps and pmap, comma-separated (default: sr,sc)", false, 0, 0},
       {"device", "auto|cpu|cuda", LVN_OPTION_CHOICE, &chosen.device, "where the network runs", false, 0, 0},
       {"threads", "N", LVN_OPTION_UINT, &chosen.threads, "0: all cores", false, 0, 256},
       {"order-ensemble", NULL, LVN_OPTION_FLAG, &chosen.permutation_ensemble, "mean over the six phase orders", false,

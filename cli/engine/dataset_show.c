@@ -16,16 +16,16 @@ static void print_counts(const struct lvn_dataset *dataset, const struct lvn_dat
   lvn_sha256_to_text(lvn_dataset_sha256(dataset), digest);
   (void)printf("source   %s\nmanifest %s\n%zu lesions of %zu patients\n\n", lvn_dataset_source(dataset), digest, total,
                audit->patient_count);
-  (void)printf("class    lesions  share  patients  slices");
+  (void)printf("class       lesions  share  patients  slices");
   for (size_t f = 0; f < audit->fold_count; f++) {
     (void)printf("  fold %u", audit->folds[f]);
   }
   (void)printf("\n");
   for (int c = 0; c < LVN_DATASET_LABEL_COUNT; c++) {
-    if (c == LVN_CLASS_OUTLIER && audit->lesions[c] == 0) {
+    if (c >= LVN_CLASS_PAPER_COUNT && audit->lesions[c] == 0) {
       continue;
     }
-    (void)printf("%-7s  %7zu  %4.0f%%  %8zu  %6zu", lvn_class_name((enum lvn_class)c), audit->lesions[c],
+    (void)printf("%-10s  %7zu  %4.0f%%  %8zu  %6zu", lvn_class_name((enum lvn_class)c), audit->lesions[c],
                  total == 0 ? 0.0 : 100.0 * (double)audit->lesions[c] / (double)total, audit->patients[c],
                  audit->slices[c]);
     for (size_t f = 0; f < audit->fold_count; f++) {
@@ -36,7 +36,7 @@ static void print_counts(const struct lvn_dataset *dataset, const struct lvn_dat
 }
 
 static void print_findings(const struct lvn_dataset *dataset, const struct lvn_dataset_audit *audit) {
-  for (int c = 0; c < LVN_CLASS_COUNT; c++) {
+  for (int c = 0; c < LVN_CLASS_PAPER_COUNT; c++) {
     if (audit->lesions[c] == 0) {
       (void)printf("note: no lesion is %s\n", lvn_class_name((enum lvn_class)c));
     }
@@ -54,6 +54,9 @@ static void print_findings(const struct lvn_dataset *dataset, const struct lvn_d
 static json_t *count_json(const size_t counts[LVN_DATASET_LABEL_COUNT]) {
   json_t *object = json_object();
   for (int c = 0; c < LVN_DATASET_LABEL_COUNT; c++) {
+    if (c >= LVN_CLASS_PAPER_COUNT && c != LVN_CLASS_OUTLIER && counts[c] == 0) {
+      continue;
+    }
     (void)json_object_set_new(object, lvn_class_name((enum lvn_class)c), json_integer((json_int_t)counts[c]));
   }
   return object;

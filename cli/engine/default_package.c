@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PACKAGE_NAME "demo-phantom-1.2.0"
+#define PACKAGE_NAME "demo-phantom-2.0.0"
 
 bool lvn_cli_default_package(char ret_path[LVN_PATH_BYTES], struct lvn_error *err) {
   /* PREFIX/bin/livervlm -> PREFIX/share/livervlm/packages; build/<preset>/bin/livervlm -> model/packages. */

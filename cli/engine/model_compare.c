@@ -50,14 +50,18 @@ static void add_lesion(struct comparison *comparison, const json_t *lesion) {
   const json_t *current = json_object_get(lesion, "current");
   const json_t *shadow = json_object_get(lesion, "shadow");
   double largest = 0.0;
-  bool measured = true;
+  bool measured = false;
   comparison->lesions++;
   comparison->table[answer_of(current)][answer_of(shadow)]++;
+  measured = json_object_size(json_object_get(current, "probability")) > 0;
   for (int c = 0; c < LVN_CLASS_COUNT; c++) {
     const char *name = lvn_class_name((enum lvn_class)c);
     const json_t *left = json_object_get(json_object_get(current, "probability"), name);
     const json_t *right = json_object_get(json_object_get(shadow, "probability"), name);
-    measured = measured && json_is_number(left) && json_is_number(right);
+    if (left == NULL && right == NULL) {
+      continue; /* neither model has this class */
+    }
+    measured = measured && (left == NULL || json_is_number(left)) && (right == NULL || json_is_number(right));
     largest = fmax(largest, fabs(json_number_value(left) - json_number_value(right)));
   }
   if (measured) {

@@ -21,9 +21,9 @@ static int embed(int argc, char **argv) {
        false, 0, 0},
   };
   const struct lvn_usage usage = {.command = "text-encoder embed",
-                                  .summary = "Embed the standard prompts: four classes by six phase orders, those that "
-                                             "name fewer phases, and the four simple ones.",
-                                  .examples = "livervlm text-encoder embed --encoder encoder --output embedding",
+                                  .summary =
+                                      "Embed the standard prompts: every known class by six phase orders, those that "
+                                      "name fewer phases, and the simple ones.",
                                   .options = options,
                                   .option_count = sizeof options / sizeof options[0]};
   int first = 0;

@@ -102,8 +102,8 @@ static bool apply_settings(struct lvn_recipe *recipe, const struct lvn_option_li
 }
 
 /* What the figures mean, where a newcomer would think that something is broken. */
-static void say_what_it_learnt(const struct lvn_train_summary *summary) {
-  const double chance = 1.0 / LVN_CLASS_COUNT;
+static void say_what_it_learnt(const struct lvn_train_summary *summary, unsigned classes) {
+  const double chance = 1.0 / (double)lvn_classes_count(classes);
   const double count = (double)summary->held_out_lesions;
   /* above what guessing reaches in 95 of 100 cases */
   const double beyond = chance + 1.645 * sqrt(chance * (1.0 - chance) / fmax(count, 1.0));
@@ -143,7 +143,7 @@ static bool train_package(const struct lvn_train_options *options, struct lvn_er
     (void)printf("outlier score %s: AUC %.3f, %.3f of %zu held-out outliers found\n", summary.outlier_score,
                  summary.outlier_auc, summary.outliers_found, summary.held_out_outliers);
   }
-  say_what_it_learnt(&summary);
+  say_what_it_learnt(&summary, lvn_recipe_classes(options->recipe));
   return true;
 }
 

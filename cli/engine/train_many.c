@@ -15,6 +15,7 @@ bool lvn_cli_train_many(const struct lvn_cli_train *request, const struct lvn_re
                                                : lvn_experiment_of_recipe(recipe, &experiment, err);
   if (!good ||
       !lvn_datasets_check_trainable(options->dataset_folders, options->dataset_count,
+                                    lvn_recipe_classes(&experiment->rows[0].recipe),
                                     experiment->rows[0].recipe.folds > 0, err) ||
       !lvn_folds_make(options->dataset_folders, options->dataset_count, experiment->rows[0].recipe.folds,
                       experiment->rows[0].recipe.seed, &folds, err)) {

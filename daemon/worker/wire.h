@@ -18,9 +18,9 @@ LVN_MUST_CHECK bool lvn_wire_connect(const char *socket_path, struct lvn_json_li
 struct lvn_wire_job {
   int64_t job_id;
   int64_t wall_ms;
-  char *job_key;      /* owned, like the rest */
-  char *replaced_key; /* of the job whose report this one's replaces; empty: none */
-  int64_t replaced_wall_ms;
+  char *job_key;            /* owned, like the rest */
+  char *replaced_key;       /* of the job whose report this one's replaces; empty: none */
+  int64_t replaced_wall_ms; /* 0: no earlier results of the study were sent, not even without a report */
   char *output_folder;
   char **paths;
   size_t path_count;

@@ -210,6 +210,7 @@ static bool run_job(const struct models *models, const struct lvn_config *config
                                                .replaced_wall_ms = job->replaced_wall_ms,
                                                .ae_title = config->ae_title,
                                                .station_name = config->station_name,
+                                               .objects = config->result_objects,
                                                .max_registration_error_mm = config->max_registration_error_mm,
                                                .shadow = models->shadow};
   struct lvn_error failure = {0};

@@ -142,6 +142,8 @@ void Builder::finish(const Leaf &leaf, const Indices &slices, const lvn_plane &p
     const double seconds = frame(index).header.acquisition_seconds;
     positions.insert(positions.end(), slice.position_mm, slice.position_mm + 3);
     stack.slices.push_back(slice);
+    stack.slices.back().rescale_slope = frame(index).slope;
+    stack.slices.back().rescale_intercept = frame(index).intercept;
     if (seconds >= 0.0 && (stack.info.acquisition_seconds < 0.0 || seconds < stack.info.acquisition_seconds)) {
       stack.info.acquisition_seconds = seconds;
     }

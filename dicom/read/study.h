@@ -52,6 +52,8 @@ struct lvn_slice {
   uint32_t frame_number; /* 1-based; 0 for a single-frame object */
   int instance_number;   /* of the object, as viewers show it; -1 when absent */
   double position_mm[3]; /* Image Position (Patient): centre of the first pixel */
+  double rescale_slope;  /* HU = slope * stored value + intercept */
+  double rescale_intercept;
 };
 
 struct lvn_stack {

@@ -79,6 +79,9 @@ struct lvn_code {
   X(FNH_OF_LIVER, "278527001", "SCT", "Focal nodular hyperplasia of liver")                                            \
   X(LIVER_CELL_CARCINOMA, "109841003", "SCT", "Hepatocellular carcinoma")                                              \
   X(HEMANGIOMA_OF_LIVER, "93469006", "SCT", "Hemangioma of liver")                                                     \
+  X(METASTASIS_OF_LIVER, "94381002", "SCT", "Secondary malignant neoplasm of liver")                                   \
+  X(CHOLANGIOCARCINOMA, "109842005", "SCT", "Intrahepatic bile duct carcinoma")                                        \
+  X(ABSCESS_OF_LIVER, "27916005", "SCT", "Abscess of liver")                                                           \
   X(MILLIMETRE, "mm", "UCUM", "millimeter")                                                                            \
   X(SQUARE_MILLIMETRE, "mm2", "UCUM", "square millimeter")                                                             \
   X(MILLILITRE, "ml", "UCUM", "milliliter")                                                                            \
@@ -89,6 +92,9 @@ struct lvn_code {
   X(PROBABILITY_FNH, "PROB_FNH", "99LVN", "Probability of focal nodular hyperplasia of liver")                         \
   X(PROBABILITY_HCC, "PROB_HCC", "99LVN", "Probability of hepatocellular carcinoma")                                   \
   X(PROBABILITY_HEM, "PROB_HEM", "99LVN", "Probability of hemangioma of liver")                                        \
+  X(PROBABILITY_METASTASIS, "PROB_METASTASIS", "99LVN", "Probability of metastasis of liver")                          \
+  X(PROBABILITY_ICC, "PROB_ICC", "99LVN", "Probability of intrahepatic cholangiocarcinoma")                            \
+  X(PROBABILITY_ABSCESS, "PROB_ABSCESS", "99LVN", "Probability of abscess of liver")                                   \
   X(MEAN_HU_NC, "MEAN_HU_NC", "99LVN", "Mean attenuation, non-contrast phase")                                         \
   X(MEAN_HU_ART, "MEAN_HU_ART", "99LVN", "Mean attenuation, arterial phase")                                           \
   X(MEAN_HU_PV, "MEAN_HU_PV", "99LVN", "Mean attenuation, portal-venous phase")                                        \
@@ -128,7 +134,10 @@ struct lvn_code {
   X(PRELIMINARY_REPORT, "121362", "DCM", "Preliminary report")                                                         \
   X(MODEL, "MODEL", "99LVN", "Model")                                                                                  \
   X(PHASE_EVIDENCE, "PHASE_EVIDENCE", "99LVN", "Contrast phase used")                                                  \
-  X(STUDY_NOTE, "STUDY_NOTE", "99LVN", "Study remark")
+  X(STUDY_NOTE, "STUDY_NOTE", "99LVN", "Study remark")                                                                 \
+  X(FOR_REPORT_ATTACHMENT, "113020", "DCM", "For Report Attachment")                                                   \
+  X(QUANTITY, "246205007", "SCT", "Quantity")                                                                          \
+  X(KEY_OBJECT_DESCRIPTION, "113012", "DCM", "Key Object Description")
 /* clang-format on */
 
 #define LVN_CODE_ID(id, value, scheme, meaning) LVN_CODE_##id,

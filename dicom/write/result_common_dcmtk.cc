@@ -2,7 +2,10 @@
 
 #include "base/clock.h"
 #include "dicom/load/load_dcmtk.hh"
+#include "dicom/write/sr_tree_dcmtk.hh"
 
+#include <cmath>
+#include <cstring>
 #include <stdexcept>
 
 namespace lvn_write {
@@ -109,6 +112,83 @@ void ResultTemplate::copy_into(DcmItem &dataset) {
 
 std::string result_uid(const char *job_key, const char *role, size_t lesion_index) {
   return uid_of({"result", job_key, role, std::to_string(lesion_index)});
+}
+
+std::string result_series_uid(const char *job_key, const char *role) {
+  return result_uid(job_key, (std::string(role) + "-series").c_str(), 0);
+}
+
+bool is_written(const struct lvn_findings &findings, const std::string &sop_instance_uid) {
+  for (size_t i = 0; i < findings.object_count; i++) {
+    if (sop_instance_uid == findings.objects[i].sop_instance_uid) {
+      return true;
+    }
+  }
+  return false;
+}
+
+void add_further_evidence(Evidence &evidence, const Work &work) {
+  static const struct {
+    const char *sop_class_uid;
+    const char *role;
+  } kinds[] = {{UID_SegmentationStorage, "seg"},
+               {UID_GrayscaleSoftcopyPresentationStateStorage, "gsps"},
+               {UID_EncapsulatedPDFStorage, "pdf"},
+               {UID_ParametricMapStorage, "pmap"}};
+  for (size_t i = 0; i < work.findings.object_count; i++) {
+    const struct lvn_result_object &object = work.findings.objects[i];
+    for (const auto &kind : kinds) {
+      if (std::strcmp(kind.sop_class_uid, object.sop_class_uid) == 0) {
+        evidence.add(result_series_uid(work.request.job_key, kind.role), object.sop_class_uid, object.sop_instance_uid);
+      }
+    }
+  }
+}
+
+std::string replacement_note(const struct lvn_result_request &request) {
+  char when[LVN_TIME_TEXT_BYTES];
+  if (request.replaced_wall_ms == 0) {
+    return "";
+  }
+  lvn_clock_format_people(request.replaced_wall_ms, when);
+  return std::string("This replaces the results of ") + when +
+         ": the study's objects, or the model, have changed since";
+}
+
+std::string tracking_name_of(const struct lvn_findings &findings, size_t lesion_index) {
+  std::string name = plain_text(findings.lesions[lesion_index].tracking_id, 1024);
+  if (name.rfind("Cornerstone3DTools@", 0) == 0 || name.rfind("cornerstoneTools@", 0) == 0) {
+    const size_t tool = name.find(':');
+    const size_t own = tool == std::string::npos ? tool : name.find(':', tool + 1);
+    name = own == std::string::npos ? "" : name.substr(own + 1);
+  }
+  return name.empty() ? "Lesion " + std::to_string(lesion_index + 1) : name;
+}
+
+std::string tracking_id_of(const struct lvn_findings &findings, size_t lesion_index) {
+  return "Cornerstone3DTools@^0.1.0:PlanarFreehandROI:" + tracking_name_of(findings, lesion_index);
+}
+
+std::string pixels_problem(const struct lvn_findings_series &series, uint32_t first_slice, uint32_t last_slice) {
+  const struct lvn_grid &grid = *series.grid;
+  for (uint32_t slice = first_slice; slice <= last_slice; slice++) {
+    const double index[3] = {0, 0, static_cast<double>(slice)};
+    double corner_mm[3];
+    double off_mm = 0;
+    lvn_grid_to_patient(&grid, index, corner_mm);
+    if (slice >= series.frame_count) {
+      return "series " + std::to_string(series.series_number) + " has no image of some slices";
+    }
+    for (size_t xyz = 0; xyz < 3; xyz++) {
+      off_mm = std::fmax(off_mm, std::fabs(corner_mm[xyz] - series.frames[slice].position_mm[xyz]));
+    }
+    if (!(off_mm < 0.5 * grid.spacing_mm[0])) {
+      return "series " + std::to_string(series.series_number) +
+             " was resampled, so its voxels are not the pixels of its images" +
+             (series.geometry_note[0] != '\0' ? std::string(" (") + series.geometry_note + ")" : "");
+    }
+  }
+  return "";
 }
 
 std::string plain_text(const char *text, size_t max_bytes) {

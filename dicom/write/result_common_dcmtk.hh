@@ -13,6 +13,11 @@ constexpr const char *node_model = "Liver-VLM node";
 // Viewers hang series by their numbers: the pictures first, which every viewer shows.
 constexpr int result_capture_series_number = 9101;
 constexpr int result_sr_series_number = 9102;
+constexpr int result_seg_series_number = 9103;
+constexpr int result_key_object_series_number = 9104;
+constexpr int result_document_series_number = 9105;
+constexpr int result_presentation_series_number = 9106;
+constexpr int result_map_series_number = 9107;
 
 // Header of the template object, without its pixels.
 class ResultTemplate {
@@ -44,6 +49,37 @@ void put_result_header(DcmItem &dataset, const Work &work, const char *modality,
 
 // Printable ASCII, which every SpecificCharacterSet of a template can hold; at most `max_bytes`.
 std::string plain_text(const char *text, size_t max_bytes);
+
+// Was this instance written before?
+bool is_written(const struct lvn_findings &findings, const std::string &sop_instance_uid);
+
+// What was made for the study beside the report and the captures, by the series that it is in.
+class Evidence;
+void add_further_evidence(Evidence &evidence, const Work &work);
+
+// "This replaces the results of …", where earlier ones were sent; else empty.
+std::string replacement_note(const struct lvn_result_request &request);
+
+// Throws for findings that cannot be.
+void check_findings(const struct lvn_findings &findings);
+
+// Saves the object, checks what was written and tells it to the findings.
+bool finish_result(DcmDataset &dataset, const char *name, struct lvn_findings &findings,
+                   const struct lvn_result_request &request, struct lvn_error *err);
+
+// The name of a lesion by its ROI, as people read it; never empty.
+std::string tracking_name_of(const struct lvn_findings &findings, size_t lesion_index);
+
+// OHIF takes a measurement over by this prefix, which names its tool for closed outlines; what follows is the ROI's own
+// name, without the prefix of a tool that it was drawn with.
+// Every object of a job gives it alike.
+std::string tracking_id_of(const struct lvn_findings &findings, size_t lesion_index);
+
+// Why a series' voxels are not the pixels of its images; empty when they are.
+std::string pixels_problem(const struct lvn_findings_series &series, uint32_t first_slice, uint32_t last_slice);
+
+// The series of each kind of object: one for a job.
+std::string result_series_uid(const char *job_key, const char *role);
 
 // Implemented in result_capture_dcmtk.cc and result_sr_dcmtk.cc.
 void fill_capture(DcmDataset &dataset, Work &work, size_t lesion_index);

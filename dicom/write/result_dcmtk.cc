@@ -43,7 +43,9 @@ void check_lesion(const struct lvn_findings_lesion &lesion) {
   check_prediction(lesion.prediction);
 }
 
-void check_findings(const struct lvn_findings &findings) {
+} // namespace
+
+void lvn_write::check_findings(const struct lvn_findings &findings) {
   if (findings.lesion_count == 0 || findings.lesion_count > LVN_RESULT_LESIONS_MAX) {
     refuse("1 to 63 lesions are allowed");
   }
@@ -52,21 +54,22 @@ void check_findings(const struct lvn_findings &findings) {
   }
 }
 
-bool finish(DcmDataset &dataset, const char *name, struct lvn_findings &findings,
-            const struct lvn_result_request &request, struct lvn_error *err) {
+bool lvn_write::finish_result(DcmDataset &dataset, const char *name, struct lvn_findings &findings,
+                              const struct lvn_result_request &request, struct lvn_error *err) {
   char path[LVN_PATH_BYTES];
   OFString sop_class_uid;
   OFString sop_instance_uid;
-  if (!lvn_path_join(path, request.folder, name, err) || !save(dataset, EXS_LittleEndianExplicit, path, true, err) ||
-      !lvn_result_check(path, err)) {
+  if (!lvn_path_join(path, request.folder, name, err) || !save(dataset, EXS_LittleEndianExplicit, path, true, err)) {
+    return false;
+  }
+  if (!lvn_result_check(path, err)) {
+    (void)std::remove(path);
     return false;
   }
   dataset.findAndGetOFString(DCM_SOPClassUID, sop_class_uid);
   dataset.findAndGetOFString(DCM_SOPInstanceUID, sop_instance_uid);
   return lvn_findings_add_object(&findings, path, sop_class_uid.c_str(), sop_instance_uid.c_str(), err);
 }
-
-} // namespace
 
 bool lvn_result_write_captures(struct lvn_findings *findings, const struct lvn_result_request *request,
                                struct lvn_error *err) {
@@ -76,7 +79,7 @@ bool lvn_result_write_captures(struct lvn_findings *findings, const struct lvn_r
     if (findings->overview.rgb != nullptr) {
       DcmDataset dataset;
       fill_overview(dataset, work);
-      if (!finish(dataset, "overview.dcm", *findings, *request, err)) {
+      if (!finish_result(dataset, "overview.dcm", *findings, *request, err)) {
         return false;
       }
     }
@@ -88,7 +91,7 @@ bool lvn_result_write_captures(struct lvn_findings *findings, const struct lvn_r
       }
       std::snprintf(name, sizeof name, "capture-%02zu.dcm", i + 1);
       fill_capture(dataset, work, i);
-      if (!finish(dataset, name, *findings, *request, err)) {
+      if (!finish_result(dataset, name, *findings, *request, err)) {
         return false;
       }
     }
@@ -103,6 +106,6 @@ bool lvn_result_write_report(struct lvn_findings *findings, const struct lvn_res
     Work work{*findings, *request, ResultTemplate(findings->template_path)};
     DcmDataset dataset;
     fill_report(dataset, work);
-    return finish(dataset, "report.dcm", *findings, *request, err);
+    return finish_result(dataset, "report.dcm", *findings, *request, err);
   });
 }

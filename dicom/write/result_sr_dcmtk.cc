@@ -14,7 +14,6 @@ namespace {
 constexpr size_t text_max = 1024; // UT has no limit; viewers show one line
 constexpr size_t evidence_max = 511;
 constexpr unsigned shown_probabilities_max = 4; // with the size, eight NUM in a group
-constexpr const char *outline_tool = "Cornerstone3DTools@^0.1.0:PlanarFreehandROI";
 
 double rounded(double value, double step) {
   return std::round(value / step) * step;
@@ -269,18 +268,6 @@ void put_certainty(DcmItem &group, const struct lvn_findings_lesion &lesion) {
   }
 }
 
-// OHIF takes a measurement over by this prefix, which names its tool for closed outlines; what follows is the ROI's own
-// name, without the prefix of a tool that it was drawn with.
-std::string tracking_id_of(const struct lvn_findings_lesion &lesion, size_t lesion_index) {
-  std::string own = plain_text(lesion.tracking_id, text_max);
-  if (own.rfind("Cornerstone3DTools@", 0) == 0 || own.rfind("cornerstoneTools@", 0) == 0) {
-    const size_t tool = own.find(':');
-    const size_t name = tool == std::string::npos ? tool : own.find(':', tool + 1);
-    own = name == std::string::npos ? "" : own.substr(name + 1);
-  }
-  return std::string(outline_tool) + ":" + (own.empty() ? "Lesion " + std::to_string(lesion_index + 1) : own);
-}
-
 // One outline: TID 1410 (planar). More than one on the slice: TID 1411, whose Image Region may repeat.
 void put_group(DcmItem &measurements, const Work &work, size_t lesion_index) {
   const struct lvn_findings_lesion &lesion = work.findings.lesions[lesion_index];
@@ -288,14 +275,14 @@ void put_group(DcmItem &measurements, const Work &work, size_t lesion_index) {
   const bool is_classified = prediction.has_probability && !prediction.abstained;
   const enum lvn_code_id finding = is_classified ? lvn_code_of_class(prediction.top_class) : LVN_CODE_LESION;
   DcmItem &group = sr_container(measurements, LVN_CODE_MEASUREMENT_GROUP, lesion.contours.count == 1 ? "1410" : "1411");
-  sr_text(group, sr_has_context, LVN_CODE_TRACKING_ID, tracking_id_of(lesion, lesion_index));
+  sr_text(group, sr_has_context, LVN_CODE_TRACKING_ID, tracking_id_of(work.findings, lesion_index));
   sr_uid(group, sr_has_context, LVN_CODE_TRACKING_UID, lesion.tracking_uid);
   sr_code(group, sr_contains, LVN_CODE_FINDING, *lvn_code_get(finding));
   DcmItem &outcome = put_outcome(group, lesion);
   put_algorithm(group, work.findings, lesion);
   sr_code(group, sr_modifies, LVN_CODE_FINDING_SITE, *lvn_code_get(LVN_CODE_LIVER));
   put_outlines(group, sr_contains, LVN_CODE_IMAGE_REGION, lesion);
-  if (lesion.capture.rgb != nullptr) {
+  if (is_written(work.findings, result_uid(work.request.job_key, "capture", lesion_index))) {
     sr_image(group, sr_contains, LVN_CODE_ILLUSTRATION_OF_ROI, UID_SecondaryCaptureImageStorage,
              result_uid(work.request.job_key, "capture", lesion_index), 0);
   }
@@ -350,6 +337,9 @@ void put_evaluations(DcmItem &root, const Work &work) {
   if (findings.roi_note != nullptr && findings.roi_note[0] != '\0') {
     sr_text(evaluations, sr_contains, LVN_CODE_STUDY_NOTE, plain_text(findings.roi_note, text_max));
   }
+  if (findings.not_made[0] != '\0') {
+    sr_text(evaluations, sr_contains, LVN_CODE_STUDY_NOTE, plain_text(findings.not_made, text_max));
+  }
   if (work.request.replaced_key != nullptr) {
     char when[LVN_TIME_TEXT_BYTES];
     lvn_clock_format_people(work.request.replaced_wall_ms, when);
@@ -391,15 +381,16 @@ void put_evidence(DcmDataset &dataset, const Work &work, const std::string &stud
     }
   }
   for (size_t i = 0; i < work.findings.lesion_count; i++) {
-    if (work.findings.lesions[i].capture.rgb != nullptr) {
+    if (is_written(work.findings, result_uid(work.request.job_key, "capture", i))) {
       evidence.add(result_uid(work.request.job_key, "capture-series", 0), UID_SecondaryCaptureImageStorage,
                    result_uid(work.request.job_key, "capture", i));
     }
   }
-  if (work.findings.overview.rgb != nullptr) {
+  if (is_written(work.findings, result_uid(work.request.job_key, "overview", 0))) {
     evidence.add(result_uid(work.request.job_key, "capture-series", 0), UID_SecondaryCaptureImageStorage,
                  result_uid(work.request.job_key, "overview", 0));
   }
+  add_further_evidence(evidence, work);
   evidence.put_into(dataset, DCM_CurrentRequestedProcedureEvidenceSequence, study);
 }
 

@@ -71,6 +71,12 @@ DcmItem &sr_image(DcmItem &parent, const char *relationship, enum lvn_code_id na
   return item;
 }
 
+DcmItem &sr_composite(DcmItem &parent, const std::string &sop_class_uid, const std::string &sop_instance_uid) {
+  DcmItem &item = add_content(parent, sr_contains, "COMPOSITE", LVN_CODE_COUNT);
+  put_reference(add_item(item, DCM_ReferencedSOPSequence), sop_class_uid, sop_instance_uid);
+  return item;
+}
+
 DcmItem &sr_polyline(DcmItem &parent, const char *relationship, enum lvn_code_id name,
                      const std::vector<float> &column_row) {
   DcmItem &item = add_content(parent, relationship, "SCOORD", name);
@@ -82,11 +88,15 @@ DcmItem &sr_polyline(DcmItem &parent, const char *relationship, enum lvn_code_id
   return item;
 }
 
-void sr_put_root(DcmItem &dataset) {
+void sr_put_title(DcmItem &dataset, enum lvn_code_id title, const char *template_id) {
   put(dataset, DCM_ValueType, "CONTAINER");
   put(dataset, DCM_ContinuityOfContent, "SEPARATE");
-  put_code(dataset, DCM_ConceptNameCodeSequence, *lvn_code_get(LVN_CODE_IMAGING_MEASUREMENT_REPORT));
-  put_template(dataset, "1500");
+  put_code(dataset, DCM_ConceptNameCodeSequence, *lvn_code_get(title));
+  put_template(dataset, template_id);
+}
+
+void sr_put_root(DcmItem &dataset) {
+  sr_put_title(dataset, LVN_CODE_IMAGING_MEASUREMENT_REPORT, "1500");
   put(dataset, DCM_CompletionFlag, "COMPLETE");
   put(dataset, DCM_VerificationFlag, "UNVERIFIED");
 }

@@ -28,9 +28,13 @@ DcmItem &sr_number(DcmItem &parent, const char *relationship, enum lvn_code_id n
 // `name` may be LVN_CODE_COUNT: no concept name; frame 0: single-frame.
 DcmItem &sr_image(DcmItem &parent, const char *relationship, enum lvn_code_id name, const std::string &sop_class_uid,
                   const std::string &sop_instance_uid, uint32_t frame_number);
+// Contained, without a concept name.
+DcmItem &sr_composite(DcmItem &parent, const std::string &sop_class_uid, const std::string &sop_instance_uid);
 DcmItem &sr_polyline(DcmItem &parent, const char *relationship, enum lvn_code_id name,
                      const std::vector<float> &column_row);
 
+// A document's root container.
+void sr_put_title(DcmItem &dataset, enum lvn_code_id title, const char *template_id);
 // The root container of a TID 1500 document and its SR document flags: complete for its scope, unverified.
 void sr_put_root(DcmItem &dataset);
 // Language and device observer (TID 1204, 1002, 1004).

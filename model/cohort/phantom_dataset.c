@@ -60,7 +60,7 @@ static void choose(const struct lvn_phantom_dataset_options *options, size_t ind
   phantom->world = options->world;
   phantom->lesion_count = options->lesions_per_phantom;
   for (size_t i = 0; i < phantom->lesion_count; i++) {
-    phantom->lesion_class[i] = (enum lvn_class)((index * phantom->lesion_count + i) % LVN_CLASS_COUNT);
+    phantom->lesion_class[i] = (enum lvn_class)((index * phantom->lesion_count + i) % LVN_CLASS_PAPER_COUNT);
     phantom->lesion_diameter_mm[i] = 0.0;
     if (options->world.is_wide) {
       lvn_phantom_world_choose(&options->world, draw(seed, 200 + i), &phantom->lesion_class[i],

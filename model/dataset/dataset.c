@@ -88,9 +88,12 @@ static bool read_images(const json_t *entry, struct image_list *images, struct l
   return true;
 }
 
-static bool read_label(const char *text, enum lvn_class *ret_class) {
-  *ret_class = LVN_CLASS_OUTLIER;
-  return strcmp(text, lvn_class_name(LVN_CLASS_OUTLIER)) == 0 || lvn_class_from_name(text, ret_class);
+/* An outlier of a kind that can be a class is of that class: what it is to a model is the recipe's to say. */
+static bool read_label(const char *text, const char *subtype, enum lvn_class *ret_class) {
+  bool is_outlier = strcmp(text, lvn_class_name(LVN_CLASS_OUTLIER)) == 0;
+  bool is_known = lvn_class_from_name(is_outlier ? subtype : text, ret_class);
+  *ret_class = is_known ? *ret_class : LVN_CLASS_OUTLIER;
+  return is_outlier || is_known;
 }
 
 static bool read_lesion(const json_t *entry, struct lvn_dataset_lesion *lesion) {
@@ -102,7 +105,7 @@ static bool read_lesion(const json_t *entry, struct lvn_dataset_lesion *lesion) 
       !lvn_dataset_key_is_valid(lesion->lesion_id) ||
       !get_text(entry, "patient", lesion->patient_key, sizeof lesion->patient_key) ||
       !get_text(entry, "subtype", lesion->subtype, sizeof lesion->subtype) || !get_optional(entry, lesion) ||
-      !get_text(entry, "class", text, sizeof text) || !read_label(text, &lesion->lesion_class) ||
+      !get_text(entry, "class", text, sizeof text) || !read_label(text, lesion->subtype, &lesion->lesion_class) ||
       !get_count(entry, "fold", 1000, &fold) || !get_count(entry, "slices", SLICES_MAX, &lesion->slice_count) ||
       !get_count(entry, "key_slice", SLICES_MAX, &lesion->key_slice) || lesion->key_slice >= lesion->slice_count ||
       !get_text(entry, "sha256", text, sizeof text) || !lvn_sha256_from_text(text, lesion->sha256) ||

@@ -20,12 +20,12 @@ extern "C" {
 #define LVN_DATASET_KEY_BYTES 65
 #define LVN_DATASET_LESIONS_MAX 1000000
 #define LVN_DATASET_WORD_BYTES 32
-#define LVN_DATASET_LABEL_COUNT (LVN_CLASS_COUNT + 1) /* the classes, then LVN_CLASS_OUTLIER */
+#define LVN_DATASET_LABEL_COUNT (LVN_CLASS_COUNT + 1) /* the known classes, then LVN_CLASS_OUTLIER */
 
 struct lvn_dataset_lesion {
   char lesion_id[LVN_DATASET_KEY_BYTES];   /* names its file: letters, digits, '.', '_' and '-' only */
   char patient_key[LVN_DATASET_KEY_BYTES]; /* pseudonym: the unit that validation is split by */
-  enum lvn_class lesion_class;             /* or LVN_CLASS_OUTLIER: none of them; `subtype` says what */
+  enum lvn_class lesion_class;             /* or LVN_CLASS_OUTLIER: none that is known; `subtype` says what */
   unsigned fold;
   char subtype[LVN_DATASET_WORD_BYTES]; /* free, may be empty */
   /* Filled by the writer from the crop. */

@@ -201,7 +201,8 @@ void lvn_dataset_audit_clear(struct lvn_dataset_audit *audit) {
   *audit = (struct lvn_dataset_audit){0};
 }
 
-static bool judge_classes(const size_t lesions[LVN_DATASET_LABEL_COUNT], bool all_are_needed, struct lvn_error *err) {
+/* `needed`: classes without which there is no training. */
+static bool judge_classes(const size_t lesions[LVN_DATASET_LABEL_COUNT], unsigned needed, struct lvn_error *err) {
   size_t total = 0;
   size_t classes = 0;
   int last = 0;
@@ -217,8 +218,8 @@ static bool judge_classes(const size_t lesions[LVN_DATASET_LABEL_COUNT], bool al
     return lvn_error_set(err, LVN_ERROR_DATA, "all %zu lesions of the data set are %s: nothing can be learnt", total,
                          lvn_class_name((enum lvn_class)last));
   }
-  for (int c = 0; all_are_needed && c < LVN_CLASS_COUNT; c++) {
-    if (lesions[c] == 0) {
+  for (unsigned c = 0; c < LVN_CLASS_COUNT; c++) {
+    if (lvn_classes_have(needed, c) && lesions[c] == 0) {
       return lvn_error_set(err, LVN_ERROR_DATA, "there is no lesion of class %s to train on",
                            lvn_class_name((enum lvn_class)c));
     }
@@ -249,18 +250,18 @@ bool lvn_dataset_check_trainable(const struct lvn_dataset *dataset, struct lvn_e
   if (!lvn_dataset_audit_run(dataset, &audit, err)) {
     return false;
   }
-  bool good = judge_classes(audit.lesions, false, err) && judge_findings(dataset, &audit, false, err);
+  bool good = judge_classes(audit.lesions, 0, err) && judge_findings(dataset, &audit, false, err);
   lvn_dataset_audit_clear(&audit);
   return good;
 }
 
-bool lvn_datasets_check_trainable(const char *const *folders, size_t folder_count, bool folds_are_made,
-                                  struct lvn_error *err) {
+bool lvn_datasets_check_trainable(const char *const *folders, size_t folder_count, unsigned classes,
+                                  bool folds_are_made, struct lvn_error *err) {
   struct lvn_dataset *dataset = NULL;
   struct lvn_dataset_audit audit = {0};
   bool good = lvn_dataset_open_all(folders, folder_count, &dataset, err) &&
               lvn_dataset_audit_run(dataset, &audit, err) && judge_findings(dataset, &audit, folds_are_made, err) &&
-              judge_classes(audit.lesions, true, err);
+              judge_classes(audit.lesions, classes, err);
   lvn_dataset_audit_clear(&audit);
   lvn_dataset_close(dataset);
   return good;

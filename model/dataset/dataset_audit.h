@@ -51,8 +51,8 @@ LVN_MUST_CHECK bool lvn_dataset_check_trainable(const struct lvn_dataset *datase
 /* The same of what is trained on together; a class may then be in one of them alone, but none may be missing. With
  * `folds_are_made` patients are dealt out anew: their folds here do not matter, but one image under two patients could
  * come to lie on both sides. */
-LVN_MUST_CHECK bool lvn_datasets_check_trainable(const char *const *folders, size_t folder_count, bool folds_are_made,
-                                                 struct lvn_error *err);
+LVN_MUST_CHECK bool lvn_datasets_check_trainable(const char *const *folders, size_t folder_count, unsigned classes,
+                                                 bool folds_are_made, struct lvn_error *err);
 
 #ifdef __cplusplus
 }

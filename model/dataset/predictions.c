@@ -9,10 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LINE_BYTES 400
+#define LINE_BYTES 600
 #define FILE_BYTES_MAX ((size_t)1 << 30)
-#define FIELDS 10
-static const char heading[] = "fold,patient,lesion,slice,is_key,class,CYST,FNH,HCC,HEM\n";
+#define FIELDS_FIXED 6
+static const char heading[] = "fold,patient,lesion,slice,is_key,class,";
 
 bool lvn_predictions_add(struct lvn_predictions *predictions, const struct lvn_slice_prediction *item,
                          struct lvn_error *err) {
@@ -24,19 +24,27 @@ bool lvn_predictions_add(struct lvn_predictions *predictions, const struct lvn_s
   return true;
 }
 
+static int write_line(const struct lvn_predictions *predictions, const struct lvn_slice_prediction *p, char *text) {
+  int used = snprintf(text, LINE_BYTES, "%u,%s,%s,%u,%d,%s", p->fold, p->patient_key, p->lesion_key, p->slice,
+                      p->is_key, lvn_class_name(p->truth));
+  for (unsigned c = lvn_classes_first(predictions->classes); c < LVN_CLASS_COUNT;
+       c = lvn_classes_next(predictions->classes, c)) {
+    used += used >= LINE_BYTES ? 0 : snprintf(text + used, LINE_BYTES - (size_t)used, ",%.17g", p->logit[c]);
+  }
+  return used >= LINE_BYTES ? used : used + snprintf(text + used, LINE_BYTES - (size_t)used, "\n");
+}
+
 bool lvn_predictions_write(const struct lvn_predictions *predictions, const char *path, struct lvn_error *err) {
-  size_t used = strlen(heading);
-  LVN_AUTOFREE char *text = lvn_alloc(used + predictions->count * LINE_BYTES + 1, 1, err);
+  char names[LVN_CLASSES_TEXT_BYTES];
+  lvn_classes_format(predictions->classes, names);
+  LVN_AUTOFREE char *text = lvn_alloc(sizeof heading + sizeof names + predictions->count * LINE_BYTES + 2, 1, err);
   if (text == NULL) {
     return false;
   }
-  memcpy(text, heading, used);
+  size_t used = (size_t)snprintf(text, sizeof heading + sizeof names + 1, "%s%s\n", heading, names);
   for (size_t i = 0; i < predictions->count; i++) {
-    const struct lvn_slice_prediction *p = &predictions->items[i];
-    int length = snprintf(text + used, LINE_BYTES, "%u,%s,%s,%u,%d,%s,%.17g,%.17g,%.17g,%.17g\n", p->fold,
-                          p->patient_key, p->lesion_key, p->slice, p->is_key, lvn_class_name(p->truth), p->logit[0],
-                          p->logit[1], p->logit[2], p->logit[3]);
-    if (length < 0 || length >= LINE_BYTES) {
+    int length = write_line(predictions, &predictions->items[i], text + used);
+    if (length >= LINE_BYTES) {
       return lvn_error_set(err, LVN_ERROR_INTERNAL, "a prediction is longer than a line");
     }
     used += (size_t)length;
@@ -51,38 +59,61 @@ static bool parse_count(const char *text, unsigned *ret_value) {
   return text[0] >= '0' && text[0] <= '9' && *end == '\0' && value <= 1000000;
 }
 
-static bool parse_line(char *line, struct lvn_slice_prediction *item) {
-  char *fields[FIELDS];
+static bool parse_line(char *line, unsigned classes, struct lvn_slice_prediction *item) {
+  const size_t field_count = FIELDS_FIXED + lvn_classes_count(classes);
+  char *fields[FIELDS_FIXED + LVN_CLASS_COUNT] = {NULL};
   unsigned key = 0;
   size_t count = 0;
-  for (char *at = line; at != NULL && count < FIELDS; count++) {
+  for (char *at = line; at != NULL && count < field_count; count++) {
     fields[count] = at;
     at = strchr(at, ',');
     if (at != NULL) {
       *at++ = '\0';
-    } else if (count + 1 < FIELDS) {
+    } else if (count + 1 < field_count) {
       return false;
     }
-    if (count + 1 == FIELDS && at != NULL) {
+    if (count + 1 == field_count && at != NULL) {
       return false;
     }
   }
-  if (count != FIELDS || !parse_count(fields[0], &item->fold) || !lvn_dataset_key_is_valid(fields[1]) ||
+  if (count != field_count || !parse_count(fields[0], &item->fold) || !lvn_dataset_key_is_valid(fields[1]) ||
       !lvn_dataset_key_is_valid(fields[2]) || !parse_count(fields[3], &item->slice) || !parse_count(fields[4], &key) ||
-      key > 1 || !lvn_class_from_name(fields[5], &item->truth)) {
+      key > 1 || !lvn_class_from_name(fields[5], &item->truth) || !lvn_classes_have(classes, item->truth)) {
     return false;
   }
   item->is_key = key == 1;
   (void)lvn_copy(item->patient_key, sizeof item->patient_key, fields[1]);
   (void)lvn_copy(item->lesion_key, sizeof item->lesion_key, fields[2]);
-  for (size_t c = 0; c < LVN_CLASS_COUNT; c++) {
+  size_t at = FIELDS_FIXED;
+  for (unsigned c = 0; c < LVN_CLASS_COUNT; c++) {
     char *end = NULL;
-    item->logit[c] = strtod(fields[6 + c], &end);
-    if (end == fields[6 + c] || *end != '\0' || !isfinite(item->logit[c])) {
-      return false;
+    item->logit[c] = -INFINITY;
+    if (lvn_classes_have(classes, c)) {
+      const char *text = fields[at++];
+      item->logit[c] = strtod(text, &end);
+      if (end == text || *end != '\0' || !isfinite(item->logit[c])) {
+        return false;
+      }
     }
   }
   return true;
+}
+
+/* The classes that the first line names; 0: it is no heading. Columns must lie in the order of the classes. */
+static unsigned read_heading(char *text, char **ret_rest) {
+  char written[LVN_CLASSES_TEXT_BYTES];
+  unsigned classes = 0;
+  char *end = strchr(text, '\n');
+  if (end == NULL || strncmp(text, heading, strlen(heading)) != 0) {
+    return 0;
+  }
+  *end = '\0';
+  *ret_rest = end + 1;
+  if (!lvn_classes_parse(text + strlen(heading), &classes)) {
+    return 0;
+  }
+  lvn_classes_format(classes, written);
+  return strcmp(written, text + strlen(heading)) == 0 ? classes : 0;
 }
 
 bool lvn_predictions_read(const char *path, struct lvn_predictions *predictions, struct lvn_error *err) {
@@ -92,18 +123,23 @@ bool lvn_predictions_read(const char *path, struct lvn_predictions *predictions,
     return false;
   }
   char *at = (char *)data;
-  if (strncmp(at, heading, strlen(heading)) != 0) {
+  const unsigned classes = read_heading(at, &at);
+  if (classes == 0) {
     return lvn_error_set(err, LVN_ERROR_DATA, "'%.200s' holds no predictions", path);
   }
+  if (predictions->classes != 0 && predictions->classes != classes) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "'%.200s' holds predictions of other classes", path);
+  }
+  predictions->classes = classes;
   size_t number = 2;
-  for (at += strlen(heading); *at != '\0'; number++) {
+  for (; *at != '\0'; number++) {
     struct lvn_slice_prediction item = {0};
     char *end = strchr(at, '\n');
     if (end == NULL) {
       return lvn_error_set(err, LVN_ERROR_DATA, "%.200s:%zu: the line is cut", path, number);
     }
     *end = '\0';
-    if (!parse_line(at, &item)) {
+    if (!parse_line(at, classes, &item)) {
       return lvn_error_set(err, LVN_ERROR_DATA, "%.200s:%zu: the line is malformed", path, number);
     }
     if (!lvn_predictions_add(predictions, &item, err)) {

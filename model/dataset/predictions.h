@@ -1,7 +1,7 @@
 /* What a fold's model said of each slice that it had not seen: predictions.csv, one line per slice,
  *   fold,patient,lesion,slice,is_key,class,CYST,FNH,HCC,HEM
- * The class is the truth, the last four are logits (softmax of them gives probabilities). Lines of a lesion lie
- * together.
+ * The class is the truth, the last columns are the logits of the model's classes (softmax of them gives probabilities).
+ * Lines of a lesion lie together.
  */
 #ifndef LVN_MODEL_DATASET_PREDICTIONS_H
 #define LVN_MODEL_DATASET_PREDICTIONS_H
@@ -23,11 +23,12 @@ struct lvn_slice_prediction {
   unsigned slice;
   bool is_key;
   enum lvn_class truth;
-  double logit[LVN_CLASS_COUNT];
+  double logit[LVN_CLASS_COUNT]; /* -INFINITY: none of the model's classes */
 };
 
 /* Owned; lvn_predictions_clear() it. */
 struct lvn_predictions {
+  unsigned classes; /* of the models; 0: nothing was added or read yet */
   struct lvn_slice_prediction *items;
   size_t count;
   size_t capacity;
@@ -37,7 +38,7 @@ LVN_MUST_CHECK bool lvn_predictions_add(struct lvn_predictions *predictions, con
                                         struct lvn_error *err);
 LVN_MUST_CHECK bool lvn_predictions_write(const struct lvn_predictions *predictions, const char *path,
                                           struct lvn_error *err);
-/* Appends the file's lines. */
+/* Appends the file's lines; LVN_ERROR_DATA when they are of other classes than those that are there. */
 LVN_MUST_CHECK bool lvn_predictions_read(const char *path, struct lvn_predictions *predictions, struct lvn_error *err);
 void lvn_predictions_clear(struct lvn_predictions *predictions);
 

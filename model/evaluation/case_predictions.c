@@ -103,7 +103,7 @@ static void fill_answer(const struct lvn_dataset_lesion *lesion, const struct lv
                         const struct lvn_prediction *prediction, struct lvn_case_prediction *answer) {
   (void)lvn_copy(answer->lesion_id, sizeof answer->lesion_id, lesion->lesion_id);
   (void)lvn_copy(answer->patient_key, sizeof answer->patient_key, lesion->patient_key);
-  answer->truth = lesion->lesion_class;
+  answer->truth = lesion->lesion_class; /* one of the model's: others are outliers */
   answer->top_class = prediction->top_class;
   memcpy(answer->cosine, prediction->cosine, sizeof answer->cosine);
   memcpy(answer->probability, prediction->probability, sizeof answer->probability);
@@ -189,7 +189,10 @@ static bool add_outlier(struct lvn_case_predictions *answers, const struct lvn_d
                                                   .outlier_score = prediction->outlier_score,
                                                   .abstained = prediction->abstained};
   (void)lvn_copy(outlier->lesion_id, sizeof outlier->lesion_id, lesion->lesion_id);
-  (void)lvn_copy(outlier->kind, sizeof outlier->kind, lesion->subtype);
+  (void)lvn_copy(outlier->kind, sizeof outlier->kind,
+                 lesion->subtype[0] != '\0' || lesion->lesion_class == LVN_CLASS_OUTLIER
+                     ? lesion->subtype
+                     : lvn_class_name(lesion->lesion_class));
   return true;
 }
 
@@ -207,7 +210,7 @@ static bool answer_lesion(struct lvn_case_predictions *answers, struct lvn_class
     answers->feature_count = prediction.feature_count;
   }
   const struct lvn_dataset_lesion *lesion = lvn_dataset_get(dataset, index);
-  good = good && (lesion->lesion_class == LVN_CLASS_OUTLIER
+  good = good && (!lvn_classes_have(answers->classes, lesion->lesion_class)
                       ? add_outlier(answers, lesion, &prediction, err)
                       : lvn_case_predictions_add(answers, lesion, lesion->fold, &crop, &prediction, err));
   lvn_prediction_clear(&prediction);
@@ -221,6 +224,11 @@ bool lvn_case_predictions_run(struct lvn_case_predictions *answers, struct lvn_c
   size_t count = lvn_dataset_count(dataset);
   size_t wanted = 0;
   size_t done = 0;
+  const unsigned classes = lvn_classifier_get_info(classifier)->classes;
+  if (answers->classes != 0 && answers->classes != classes) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "the models do not have the same classes");
+  }
+  answers->classes = classes;
   if (answers->lesion_count > 0) {
     lvn_free(lvn_steal(&answers->features));
     answers->feature_count = 0;

@@ -34,10 +34,10 @@ struct lvn_case_prediction {
   size_t slice_count;
 };
 
-/* What it said of a lesion that is none of the classes. */
+/* What it said of a lesion that is none of the model's classes. */
 struct lvn_case_prediction_outlier {
   char lesion_id[LVN_DATASET_KEY_BYTES];
-  char kind[LVN_DATASET_WORD_BYTES]; /* the data set's subtype */
+  char kind[LVN_DATASET_WORD_BYTES]; /* the data set's subtype, or the class that it names */
   enum lvn_class top_class;
   double probability; /* of the top class */
   double outlier_score;
@@ -64,6 +64,7 @@ struct lvn_case_prediction_picture {
 
 /* Owned; lvn_case_predictions_clear() it. Grows by lvn_case_predictions_run(). */
 struct lvn_case_predictions {
+  unsigned classes; /* of the models that answered; every one has the same */
   size_t lesion_count;
   size_t lesion_room;
   struct lvn_case_prediction *lesions;
@@ -78,7 +79,7 @@ struct lvn_case_predictions {
   size_t right_count;
   struct lvn_case_prediction_picture right[LVN_CASE_PREDICTION_RIGHT_MAX * LVN_CLASS_COUNT];
   double seconds;       /* in the classifier */
-  size_t outlier_count; /* lesions labelled outlier: in no figure of the classes */
+  size_t outlier_count; /* lesions of none of the classes: in no figure of theirs */
   size_t outlier_room;
   struct lvn_case_prediction_outlier *outliers;
 };

@@ -170,6 +170,7 @@ bool lvn_case_predictions_take_predictions(struct lvn_case_predictions *answers,
   if (predictions->count == 0) {
     return lvn_error_set(err, LVN_ERROR_DATA, "there are no predictions");
   }
+  answers->classes = predictions->classes;
   make_groups(&reading);
   if (!find_lesions(&reading)) {
     return false;

@@ -19,7 +19,7 @@ static bool delong_intervals(const struct lvn_level_cases *cases, struct lvn_lev
   if (score == NULL || is_member == NULL) {
     return false;
   }
-  for (size_t c = 0; c < LVN_CLASS_COUNT; c++) {
+  for (unsigned c = lvn_classes_first(cases->classes); c < LVN_CLASS_COUNT; c = lvn_classes_next(cases->classes, c)) {
     struct lvn_delong delong = {0};
     struct lvn_error too_few = {0};
     for (size_t i = 0; i < cases->count; i++) {
@@ -227,7 +227,7 @@ static void input_clear(struct lvn_evaluation_input *input) {
 bool lvn_evaluation_run(const struct lvn_case_predictions *answers, const struct lvn_evaluation_options *options,
                         struct lvn_evaluation *ret_evaluation, struct lvn_error *err) {
   LVN_CLEANUP(input_clear) struct lvn_evaluation_input input = {.answers = answers, .options = options};
-  struct lvn_evaluation evaluation = {.options = *options};
+  struct lvn_evaluation evaluation = {.classes = answers->classes, .options = *options};
   if (answers->lesion_count == 0) {
     return lvn_error_set(err, LVN_ERROR_DATA, "there is no lesion to evaluate");
   }

@@ -87,6 +87,7 @@ struct lvn_evaluation_options {
 
 /* Owned; lvn_evaluation_clear() it. Per lesion unless it says otherwise. */
 struct lvn_evaluation {
+  unsigned classes;     /* what the models tell apart; figures of others are NAN, counts 0 */
   size_t patient_count; /* patients, whatever their lesions */
   struct lvn_level_result level[LVN_LEVEL_COUNT];
   size_t fold_count;

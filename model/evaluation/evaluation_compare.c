@@ -7,7 +7,8 @@
 
 static bool same_lesions(const struct lvn_case_predictions *a, const struct lvn_case_predictions *b,
                          struct lvn_error *err) {
-  bool same = a->lesion_count == b->lesion_count && a->lesion_count > 0 && a->slice_count == b->slice_count;
+  bool same = a->classes == b->classes && a->lesion_count == b->lesion_count && a->lesion_count > 0 &&
+              a->slice_count == b->slice_count;
   for (size_t i = 0; same && i < a->lesion_count; i++) {
     same = strcmp(a->lesions[i].lesion_id, b->lesions[i].lesion_id) == 0 && a->lesions[i].truth == b->lesions[i].truth;
   }
@@ -47,6 +48,11 @@ static bool compare_areas(const struct lvn_level_cases *a, const struct lvn_leve
   }
   for (size_t c = 0; c < LVN_CLASS_COUNT; c++) {
     struct lvn_error too_few = {0};
+    if (!lvn_classes_have(a->classes, (unsigned)c)) {
+      comparison->delong[c] = (struct lvn_delong){NAN, NAN, NAN, NAN, NAN, NAN, NAN};
+      p[c] = NAN;
+      continue;
+    }
     for (size_t i = 0; i < a->count; i++) {
       left[i] = a->probability[i][c];
       right[i] = b->probability[i][c];

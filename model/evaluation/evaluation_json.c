@@ -26,27 +26,36 @@ static json_t *interval(struct lvn_interval value) {
   return pair;
 }
 
-static json_t *per_class(const double value[LVN_CLASS_COUNT]) {
+static json_t *class_names(unsigned classes) {
+  json_t *names = json_array();
+  for (unsigned c = lvn_classes_first(classes); c < LVN_CLASS_COUNT; c = lvn_classes_next(classes, c)) {
+    (void)json_array_append_new(names, json_string(lvn_class_name((enum lvn_class)c)));
+  }
+  return names;
+}
+
+static json_t *per_class(unsigned classes, const double value[LVN_CLASS_COUNT]) {
   json_t *object = json_object();
-  for (int c = 0; c < LVN_CLASS_COUNT; c++) {
+  for (unsigned c = lvn_classes_first(classes); c < LVN_CLASS_COUNT; c = lvn_classes_next(classes, c)) {
     set(object, lvn_class_name((enum lvn_class)c), real(value[c]));
   }
   return object;
 }
 
-static json_t *intervals_per_class(const struct lvn_interval value[LVN_CLASS_COUNT]) {
+static json_t *intervals_per_class(unsigned classes, const struct lvn_interval value[LVN_CLASS_COUNT]) {
   json_t *object = json_object();
-  for (int c = 0; c < LVN_CLASS_COUNT; c++) {
+  for (unsigned c = lvn_classes_first(classes); c < LVN_CLASS_COUNT; c = lvn_classes_next(classes, c)) {
     set(object, lvn_class_name((enum lvn_class)c), interval(value[c]));
   }
   return object;
 }
 
-static json_t *confusion(const size_t table[LVN_CLASS_COUNT][LVN_CLASS_COUNT]) {
+static json_t *confusion(unsigned classes, const size_t table[LVN_CLASS_COUNT][LVN_CLASS_COUNT]) {
   json_t *rows = json_array();
-  for (int truth = 0; truth < LVN_CLASS_COUNT; truth++) {
+  for (unsigned truth = lvn_classes_first(classes); truth < LVN_CLASS_COUNT; truth = lvn_classes_next(classes, truth)) {
     json_t *row = json_array();
-    for (int answer = 0; answer < LVN_CLASS_COUNT; answer++) {
+    for (unsigned answer = lvn_classes_first(classes); answer < LVN_CLASS_COUNT;
+         answer = lvn_classes_next(classes, answer)) {
       (void)json_array_append_new(row, count(table[truth][answer]));
     }
     (void)json_array_append_new(rows, row);
@@ -54,33 +63,33 @@ static json_t *confusion(const size_t table[LVN_CLASS_COUNT][LVN_CLASS_COUNT]) {
   return rows;
 }
 
-static json_t *figures(const struct lvn_figures *value) {
+static json_t *figures(unsigned classes, const struct lvn_figures *value) {
   json_t *object = json_object();
-  for (size_t f = 0; f < LVN_FIGURE_COUNT; f++) {
+  for (size_t f = 0; f < LVN_FIGURE_COUNT; f = lvn_figure_next(classes, f)) {
     set(object, lvn_figure_name(f), real(lvn_figure_get(value, f)));
   }
   return object;
 }
 
-static json_t *figure_intervals(const struct lvn_figure_intervals *value) {
+static json_t *figure_intervals(unsigned classes, const struct lvn_figure_intervals *value) {
   json_t *object = json_object();
-  for (size_t f = 0; f < LVN_FIGURE_COUNT; f++) {
+  for (size_t f = 0; f < LVN_FIGURE_COUNT; f = lvn_figure_next(classes, f)) {
     set(object, lvn_figure_name(f),
         interval((struct lvn_interval){lvn_figure_get(&value->low, f), lvn_figure_get(&value->high, f)}));
   }
   return object;
 }
 
-static json_t *level_json(const struct lvn_level_result *level) {
+static json_t *level_json(unsigned classes, const struct lvn_level_result *level) {
   json_t *object = json_object();
   set(object, "cases", count(level->count));
-  set(object, "figures", figures(&level->figures));
-  set(object, "patient_bootstrap_95", figure_intervals(&level->bootstrap));
-  set(object, "patient_bootstrap_defined_share", figures(&level->bootstrap.defined));
+  set(object, "figures", figures(classes, &level->figures));
+  set(object, "patient_bootstrap_95", figure_intervals(classes, &level->bootstrap));
+  set(object, "patient_bootstrap_defined_share", figures(classes, &level->bootstrap.defined));
   set(object, "accuracy_wilson_95", interval(level->accuracy_wilson));
-  set(object, "recall_wilson_95", intervals_per_class(level->recall_wilson));
-  set(object, "auc_delong_95", intervals_per_class(level->auc_delong));
-  set(object, "confusion_truth_by_answer", confusion(level->confusion));
+  set(object, "recall_wilson_95", intervals_per_class(classes, level->recall_wilson));
+  set(object, "auc_delong_95", intervals_per_class(classes, level->auc_delong));
+  set(object, "confusion_truth_by_answer", confusion(classes, level->confusion));
   set(object, "ece_15_bins", real(level->ece));
   set(object, "ece_adaptive_15_bins", real(level->adaptive_ece));
   set(object, "brier", real(level->brier));
@@ -88,9 +97,9 @@ static json_t *level_json(const struct lvn_level_result *level) {
   return object;
 }
 
-static json_t *spreads(const struct lvn_spread *spread) {
+static json_t *spreads(unsigned classes, const struct lvn_spread *spread) {
   json_t *object = json_object();
-  for (size_t f = 0; f < LVN_FIGURE_COUNT; f++) {
+  for (size_t f = 0; f < LVN_FIGURE_COUNT; f = lvn_figure_next(classes, f)) {
     set(object, lvn_figure_name(f),
         json_pack("{s:o,s:o,s:o}", "mean", real(spread[f].mean), "population_sd", real(spread[f].deviation),
                   "folds_defined", count(spread[f].count)));
@@ -104,11 +113,11 @@ static json_t *folds_json(const struct lvn_evaluation *e) {
     const struct lvn_fold_result *fold = &e->folds[f];
     (void)json_array_append_new(rows, json_pack("{s:I,s:o,s:o,s:o,s:o}", "fold", (json_int_t)fold->fold, "slices",
                                                 count(fold->slice_count), "lesions", count(fold->lesion_count),
-                                                "slice_figures", figures(&fold->slice), "lesion_figures",
-                                                figures(&fold->lesion)));
+                                                "slice_figures", figures(e->classes, &fold->slice), "lesion_figures",
+                                                figures(e->classes, &fold->lesion)));
   }
-  return json_pack("{s:o,s:o,s:o}", "each", rows, "paper_per_slice", spreads(e->paper), "per_lesion",
-                   spreads(e->lesion_folds));
+  return json_pack("{s:o,s:o,s:o}", "each", rows, "paper_per_slice", spreads(e->classes, e->paper), "per_lesion",
+                   spreads(e->classes, e->lesion_folds));
 }
 
 static json_t *calibration_json(const struct lvn_evaluation *e) {
@@ -136,10 +145,10 @@ static json_t *conformal_json(const struct lvn_evaluation *e) {
   return rows;
 }
 
-static json_t *unlike_json(const struct lvn_unlike_result *unlike) {
+static json_t *unlike_json(unsigned classes, const struct lvn_unlike_result *unlike) {
   return json_pack("{s:o,s:o,s:o,s:o}", "distance_limit", real(unlike->limit), "lesions_beyond", count(unlike->beyond),
                    "auc_of_distance_for_wrong_answers", real(unlike->wrong_auc), "auc_of_distance_for_unseen_class",
-                   per_class(unlike->unseen_class_auc));
+                   per_class(classes, unlike->unseen_class_auc));
 }
 
 static json_t *decision_json(const struct lvn_evaluation *e) {
@@ -157,7 +166,7 @@ static json_t *decision_json(const struct lvn_evaluation *e) {
 
 static json_t *roc_json(const struct lvn_evaluation *e) {
   json_t *object = json_object();
-  for (int c = 0; c < LVN_CLASS_COUNT; c++) {
+  for (unsigned c = lvn_classes_first(e->classes); c < LVN_CLASS_COUNT; c = lvn_classes_next(e->classes, c)) {
     json_t *fpr = json_array();
     json_t *tpr = json_array();
     for (size_t i = 0; i < e->roc[c].count; i++) {
@@ -182,10 +191,10 @@ static json_t *subgroups_json(const struct lvn_evaluation *e) {
   json_t *rows = json_array();
   for (size_t g = 0; g < e->subgroup_count; g++) {
     const struct lvn_subgroup_result *group = &e->subgroups[g];
-    (void)json_array_append_new(rows,
-                                json_pack("{s:s,s:s,s:o,s:o,s:o,s:o}", "by", group->by, "group", group->name, "lesions",
-                                          count(group->count), "right", count(group->right), "accuracy_wilson_95",
-                                          interval(group->accuracy_wilson), "figures", figures(&group->figures)));
+    (void)json_array_append_new(rows, json_pack("{s:s,s:s,s:o,s:o,s:o,s:o}", "by", group->by, "group", group->name,
+                                                "lesions", count(group->count), "right", count(group->right),
+                                                "accuracy_wilson_95", interval(group->accuracy_wilson), "figures",
+                                                figures(e->classes, &group->figures)));
   }
   return rows;
 }
@@ -206,18 +215,19 @@ static json_t *t_json(const struct lvn_t_test *test) {
 }
 
 static json_t *comparison_json(const struct lvn_evaluation_subject *subject) {
+  const unsigned classes = subject->evaluation->classes;
   const struct lvn_comparison *c = subject->comparison;
   json_t *areas = json_object();
-  for (int k = 0; k < LVN_CLASS_COUNT; k++) {
+  for (unsigned k = lvn_classes_first(classes); k < LVN_CLASS_COUNT; k = lvn_classes_next(classes, k)) {
     set(areas, lvn_class_name((enum lvn_class)k),
         json_pack("{s:o,s:o,s:o,s:o,s:o}", "auc", real(c->delong[k].auc_a), "auc_other", real(c->delong[k].auc_b), "z",
                   real(c->delong[k].z), "p", real(c->delong[k].p), "p_holm", real(c->delong_holm[k])));
   }
   return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "other", model_json(subject->other), "difference_per_lesion",
-                   figures(&c->difference), "paired_patient_bootstrap_95", figure_intervals(&c->bootstrap),
-                   "paired_patient_bootstrap_p", figures(&c->bootstrap_p), "delong_per_patient", areas,
-                   "paired_t_slice_accuracy", t_json(&c->paired_t), "nadeau_bengio_t_slice_accuracy",
-                   t_json(&c->corrected_t));
+                   figures(classes, &c->difference), "paired_patient_bootstrap_95",
+                   figure_intervals(classes, &c->bootstrap), "paired_patient_bootstrap_p",
+                   figures(classes, &c->bootstrap_p), "delong_per_patient", areas, "paired_t_slice_accuracy",
+                   t_json(&c->paired_t), "nadeau_bengio_t_slice_accuracy", t_json(&c->corrected_t));
 }
 
 /* What promotion compares with what the model has seen. */
@@ -271,6 +281,7 @@ static void set_summary(json_t *root, const struct lvn_evaluation_subject *subje
   for (int c = 0; c < LVN_CLASS_COUNT; c++) {
     abstained += e->abstained[c];
   }
+  set(root, "classes", class_names(e->classes));
   set(root, "lesions", count(lesion->count));
   set(root, "slices", count(e->level[LVN_LEVEL_SLICE].count));
   set(root, "patients", count(e->patient_count));
@@ -278,16 +289,16 @@ static void set_summary(json_t *root, const struct lvn_evaluation_subject *subje
   set(root, "accuracy_wilson_95", interval(lesion->accuracy_wilson));
   set(root, "accuracy_answered", real(e->accuracy_answered));
   set(root, "accuracy_answered_wilson_95", interval(e->accuracy_answered_wilson));
-  set(root, "recall_answered", per_class(e->recall_answered));
+  set(root, "recall_answered", per_class(e->classes, e->recall_answered));
   set(root, "ece_answered", real(e->ece_answered));
   set(root, "abstained", count(abstained));
   set(root, "abstained_wrong", count(e->abstained_wrong));
   set(root, "balanced_accuracy", real(lesion->figures.balanced_accuracy));
-  set(root, "recall", per_class(lesion->figures.recall));
-  set(root, "auc", per_class(lesion->figures.auc));
+  set(root, "recall", per_class(e->classes, lesion->figures.recall));
+  set(root, "auc", per_class(e->classes, lesion->figures.auc));
   set(root, "macro_auc", real(lesion->figures.macro_auc));
   set(root, "ece_15_bins", real(lesion->ece));
-  set(root, "confusion_truth_by_answer", confusion(lesion->confusion));
+  set(root, "confusion_truth_by_answer", confusion(e->classes, lesion->confusion));
   set(root, "threshold_rule_accuracy", real(e->threshold_accuracy));
   set(root, "nearest_mean_accuracy", real(e->nearest_mean_accuracy));
   set(root, "seconds_in_classifier", real(subject->answers->seconds));
@@ -300,7 +311,7 @@ bool lvn_evaluation_write_json(const struct lvn_evaluation_subject *subject, con
   set_heads(root, subject);
   set_summary(root, subject);
   for (int level = LVN_LEVEL_COUNT; level-- > 0;) {
-    set(levels, lvn_level_name((enum lvn_level)level), level_json(&e->level[level]));
+    set(levels, lvn_level_name((enum lvn_level)level), level_json(e->classes, &e->level[level]));
   }
   set(root, "levels", levels);
   set(root, "bootstrap",
@@ -308,7 +319,7 @@ bool lvn_evaluation_write_json(const struct lvn_evaluation_subject *subject, con
   set(root, "folds", folds_json(e));
   set(root, "calibration", calibration_json(e));
   set(root, "conformal_per_patient", conformal_json(e));
-  set(root, "out_of_distribution", unlike_json(&e->unlike));
+  set(root, "out_of_distribution", unlike_json(e->classes, &e->unlike));
   json_t *outliers = lvn_evaluation_outliers_json(subject->answers);
   if (outliers != NULL) {
     set(root, "outliers", outliers);

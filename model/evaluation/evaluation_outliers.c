@@ -68,7 +68,8 @@ json_t *lvn_evaluation_outliers_json(const struct lvn_case_predictions *answers)
   }
   for (size_t k = 0; k < count; k++) {
     json_t *names = json_object();
-    for (size_t c = 0; c < LVN_CLASS_COUNT; c++) {
+    for (unsigned c = lvn_classes_first(answers->classes); c < LVN_CLASS_COUNT;
+         c = lvn_classes_next(answers->classes, c)) {
       (void)json_object_set_new(names, lvn_class_name((enum lvn_class)c),
                                 json_integer((json_int_t)kinds[k].answers[c]));
     }
@@ -86,21 +87,24 @@ json_t *lvn_evaluation_outliers_json(const struct lvn_case_predictions *answers)
 void lvn_evaluation_print_outliers(FILE *stream, const struct lvn_case_predictions *answers) {
   struct kind kinds[KINDS_MAX];
   size_t count = count_kinds(answers, kinds);
+  char text[LVN_FIGURE_TEXT_BYTES];
   if (count == 0) {
     return;
   }
   (void)fprintf(stream,
-                "\nnone of the classes; %zu of %zu lesions of the classes are indeterminate; AUC of the score %.3f\n"
+                "\nnone of the classes; %zu of %zu lesions of the classes are indeterminate; AUC of the score %s\n"
                 "kind                       lesions  indeterminate  answers ",
-                abstained_in_class(answers), answers->lesion_count, area(answers));
-  for (int c = 0; c < LVN_CLASS_COUNT; c++) {
+                abstained_in_class(answers), answers->lesion_count, lvn_figure_text(area(answers), 3, text));
+  for (unsigned c = lvn_classes_first(answers->classes); c < LVN_CLASS_COUNT;
+       c = lvn_classes_next(answers->classes, c)) {
     (void)fprintf(stream, "%6s", lvn_class_name((enum lvn_class)c));
   }
   (void)fprintf(stream, "\n");
   for (size_t k = 0; k < count; k++) {
-    (void)fprintf(stream, "%-26s %7zu  %13.3f          ", kinds[k].name, kinds[k].count,
-                  share(kinds[k].indeterminate, kinds[k].count));
-    for (size_t c = 0; c < LVN_CLASS_COUNT; c++) {
+    (void)fprintf(stream, "%-26s %7zu  %13s          ", kinds[k].name, kinds[k].count,
+                  lvn_figure_text(share(kinds[k].indeterminate, kinds[k].count), 3, text));
+    for (unsigned c = lvn_classes_first(answers->classes); c < LVN_CLASS_COUNT;
+         c = lvn_classes_next(answers->classes, c)) {
       (void)fprintf(stream, "%6zu", kinds[k].answers[c]);
     }
     (void)fprintf(stream, "\n");

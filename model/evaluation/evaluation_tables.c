@@ -28,8 +28,8 @@ static void put_number(FILE *stream, double value) {
   }
 }
 
-static void put_classes(FILE *stream, const char *prefix) {
-  for (int c = 0; c < LVN_CLASS_COUNT; c++) {
+static void put_classes(FILE *stream, unsigned classes, const char *prefix) {
+  for (unsigned c = lvn_classes_first(classes); c < LVN_CLASS_COUNT; c = lvn_classes_next(classes, c)) {
     (void)fprintf(stream, ",%s%s", prefix, lvn_class_name((enum lvn_class)c));
   }
 }
@@ -43,14 +43,14 @@ static void put_figure(FILE *stream, const char *level, const char *name, double
   (void)fprintf(stream, ",%s\n", kind);
 }
 
-static void put_level(FILE *stream, const char *name, const struct lvn_level_result *level) {
-  for (size_t f = 0; f < LVN_FIGURE_COUNT; f++) {
+static void put_level(FILE *stream, unsigned classes, const char *name, const struct lvn_level_result *level) {
+  for (size_t f = 0; f < LVN_FIGURE_COUNT; f = lvn_figure_next(classes, f)) {
     const struct lvn_interval interval = {lvn_figure_get(&level->bootstrap.low, f),
                                           lvn_figure_get(&level->bootstrap.high, f)};
     put_figure(stream, name, lvn_figure_name(f), lvn_figure_get(&level->figures, f), interval, "patient bootstrap 95");
   }
   put_figure(stream, name, "accuracy", level->figures.accuracy, level->accuracy_wilson, "Wilson 95");
-  for (size_t c = 0; c < LVN_CLASS_COUNT; c++) {
+  for (unsigned c = lvn_classes_first(classes); c < LVN_CLASS_COUNT; c = lvn_classes_next(classes, c)) {
     put_figure(stream, name, lvn_figure_name(3 + c), level->figures.recall[c], level->recall_wilson[c], "Wilson 95");
     put_figure(stream, name, lvn_figure_name(3 + LVN_CLASS_COUNT + c), level->figures.auc[c], level->auc_delong[c],
                "DeLong 95");
@@ -66,9 +66,9 @@ static void put_figures(FILE *stream, const struct lvn_evaluation_subject *subje
   const struct lvn_evaluation *e = subject->evaluation;
   (void)fprintf(stream, "level,figure,value,low,high,interval\n");
   for (int level = LVN_LEVEL_COUNT; level-- > 0;) {
-    put_level(stream, lvn_level_name((enum lvn_level)level), &e->level[level]);
+    put_level(stream, e->classes, lvn_level_name((enum lvn_level)level), &e->level[level]);
   }
-  for (size_t f = 0; f < LVN_FIGURE_COUNT; f++) {
+  for (size_t f = 0; f < LVN_FIGURE_COUNT; f = lvn_figure_next(e->classes, f)) {
     const struct lvn_interval spread = {e->paper[f].mean - e->paper[f].deviation,
                                         e->paper[f].mean + e->paper[f].deviation};
     put_figure(stream, "slice by fold", lvn_figure_name(f), e->paper[f].mean, spread, "mean -+ population SD of folds");
@@ -78,8 +78,8 @@ static void put_figures(FILE *stream, const struct lvn_evaluation_subject *subje
 static void put_lesions(FILE *stream, const struct lvn_evaluation_subject *subject) {
   (void)fprintf(stream, "lesion,patient,fold,truth,answer,abstained,reason,slices,long_axis_mm,slice_thickness_mm,"
                         "margin,feature_distance,order_disagreement");
-  put_classes(stream, "cosine_");
-  put_classes(stream, "probability_");
+  put_classes(stream, subject->answers->classes, "cosine_");
+  put_classes(stream, subject->answers->classes, "probability_");
   (void)fprintf(stream, ",outlier_score\n");
   for (size_t i = 0; i < subject->answers->lesion_count; i++) {
     const struct lvn_case_prediction *answer = &subject->answers->lesions[i];
@@ -95,10 +95,12 @@ static void put_lesions(FILE *stream, const struct lvn_evaluation_subject *subje
     put_number(stream, answer->margin);
     put_number(stream, answer->feature_distance);
     put_number(stream, answer->permutation_disagreement);
-    for (int c = 0; c < LVN_CLASS_COUNT; c++) {
+    for (unsigned c = lvn_classes_first(subject->answers->classes); c < LVN_CLASS_COUNT;
+         c = lvn_classes_next(subject->answers->classes, c)) {
       put_number(stream, answer->cosine[c]);
     }
-    for (int c = 0; c < LVN_CLASS_COUNT; c++) {
+    for (unsigned c = lvn_classes_first(subject->answers->classes); c < LVN_CLASS_COUNT;
+         c = lvn_classes_next(subject->answers->classes, c)) {
       put_number(stream, answer->probability[c]);
     }
     put_number(stream, answer->outlier_score);
@@ -122,7 +124,7 @@ static void put_outliers(FILE *stream, const struct lvn_evaluation_subject *subj
 
 static void put_slices(FILE *stream, const struct lvn_evaluation_subject *subject) {
   (void)fprintf(stream, "lesion,slice,is_key,fold,truth,answer");
-  put_classes(stream, "probability_");
+  put_classes(stream, subject->answers->classes, "probability_");
   (void)fprintf(stream, "\n");
   for (size_t i = 0; i < subject->answers->slice_count; i++) {
     const struct lvn_case_prediction_slice *slice = &subject->answers->slices[i];
@@ -130,7 +132,8 @@ static void put_slices(FILE *stream, const struct lvn_evaluation_subject *subjec
     put_text(stream, answer->lesion_id);
     (void)fprintf(stream, ",%zu,%s,%u,%s,%s", i - answer->first_slice, slice->is_key ? "yes" : "no", answer->fold,
                   lvn_class_name(answer->truth), lvn_class_name(lvn_stats_top_class(slice->probability)));
-    for (int c = 0; c < LVN_CLASS_COUNT; c++) {
+    for (unsigned c = lvn_classes_first(subject->answers->classes); c < LVN_CLASS_COUNT;
+         c = lvn_classes_next(subject->answers->classes, c)) {
       put_number(stream, slice->probability[c]);
     }
     (void)fprintf(stream, "\n");

@@ -11,9 +11,9 @@
 #define LEAST_PROBABILITY 1e-300
 #define SHRINKAGE 0.1 /* as the trainer's own feature statistics */
 
-static void log_of(const double probability[LVN_CLASS_COUNT], double ret_log[LVN_CLASS_COUNT]) {
-  for (int c = 0; c < LVN_CLASS_COUNT; c++) {
-    ret_log[c] = log(fmax(probability[c], LEAST_PROBABILITY));
+static void log_of(unsigned classes, const double probability[LVN_CLASS_COUNT], double ret_log[LVN_CLASS_COUNT]) {
+  for (unsigned c = 0; c < LVN_CLASS_COUNT; c++) {
+    ret_log[c] = lvn_classes_have(classes, c) ? log(fmax(probability[c], LEAST_PROBABILITY)) : -INFINITY;
   }
 }
 
@@ -29,7 +29,7 @@ static bool fit_factor(const struct lvn_level_cases *cases, const size_t *part, 
   }
   for (size_t i = 0; i < cases->count; i++) {
     if (part[i] != left_out) {
-      log_of(cases->probability[i], logit[count]);
+      log_of(cases->classes, cases->probability[i], logit[count]);
       label[count++] = cases->label[i];
     }
   }
@@ -52,7 +52,7 @@ static bool recalibrate(const struct lvn_level_cases *cases, const size_t *part,
     for (size_t i = 0; i < cases->count; i++) {
       if (part[i] == p) {
         double logit[LVN_CLASS_COUNT];
-        log_of(cases->probability[i], logit);
+        log_of(cases->classes, cases->probability[i], logit);
         lvn_calibrate_softmax(logit, 1.0 / factor, probability[i]);
       }
     }
@@ -95,7 +95,7 @@ static bool conformal_part(const struct lvn_level_cases *cases, const size_t *pa
   *ret_calibration = others.count;
   for (size_t i = 0; i < cases->count; i++) {
     if (part[i] == of) {
-      unsigned set = lvn_conformal_set(cases->probability[i], limit);
+      unsigned set = cases->classes & lvn_conformal_set(cases->probability[i], limit);
       int members = __builtin_popcount(set);
       result->count++;
       result->covered += (set >> cases->label[i]) & 1U;
@@ -205,7 +205,7 @@ bool lvn_evaluation_unlike(const struct lvn_evaluation_input *input, struct lvn_
   }
   for (size_t c = 0; c < LVN_CLASS_COUNT; c++) {
     result->unseen_class_auc[c] = NAN;
-    if (parts > 1 && answers->feature_count > 0 &&
+    if (parts > 1 && answers->feature_count > 0 && lvn_classes_have(answers->classes, (unsigned)c) &&
         !unseen_class(input, part, parts, c, &result->unseen_class_auc[c], err)) {
       return false;
     }
@@ -215,7 +215,7 @@ bool lvn_evaluation_unlike(const struct lvn_evaluation_input *input, struct lvn_
 
 static bool fill_roc(const struct lvn_level_cases *cases, double *score, bool *is_positive,
                      struct lvn_evaluation *evaluation, struct lvn_error *err) {
-  for (size_t c = 0; c < LVN_CLASS_COUNT; c++) {
+  for (unsigned c = lvn_classes_first(cases->classes); c < LVN_CLASS_COUNT; c = lvn_classes_next(cases->classes, c)) {
     struct lvn_roc_curve *curve = &evaluation->roc[c];
     size_t positives = 0;
     for (size_t i = 0; i < cases->count; i++) {

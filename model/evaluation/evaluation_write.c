@@ -9,10 +9,19 @@
 #include <string.h>
 
 const char *lvn_figure_name(size_t figure) {
-  static const char *const names[LVN_FIGURE_COUNT] = {"accuracy",   "balanced_accuracy", "macro_auc",  "recall_CYST",
-                                                      "recall_FNH", "recall_HCC",        "recall_HEM", "auc_CYST",
-                                                      "auc_FNH",    "auc_HCC",           "auc_HEM"};
+  static const char *const names[LVN_FIGURE_COUNT] = {
+      "accuracy",   "balanced_accuracy", "macro_auc",      "recall_CYST",    "recall_FNH", "recall_HCC",
+      "recall_HEM", "recall_METASTASIS", "recall_ICC",     "recall_ABSCESS", "auc_CYST",   "auc_FNH",
+      "auc_HCC",    "auc_HEM",           "auc_METASTASIS", "auc_ICC",        "auc_ABSCESS"};
   return names[figure];
+}
+
+size_t lvn_figure_next(unsigned classes, size_t figure) {
+  size_t next = figure + 1;
+  while (next >= 3 && next < LVN_FIGURE_COUNT && !lvn_classes_have(classes, (unsigned)((next - 3) % LVN_CLASS_COUNT))) {
+    next++;
+  }
+  return next;
 }
 
 double lvn_figure_get(const struct lvn_figures *figures, size_t figure) {
@@ -21,13 +30,40 @@ double lvn_figure_get(const struct lvn_figures *figures, size_t figure) {
   return value[figure];
 }
 
+const char *lvn_figure_text(double value, int decimals, char ret_text[LVN_FIGURE_TEXT_BYTES]) {
+  (void)snprintf(ret_text, LVN_FIGURE_TEXT_BYTES, "%.*f", decimals, value);
+  if (!isfinite(value)) {
+    (void)lvn_copy(ret_text, LVN_FIGURE_TEXT_BYTES, "-");
+  }
+  return ret_text;
+}
+
+/* "+0.012" */
+static const char *difference_text(double value, char ret_text[LVN_FIGURE_TEXT_BYTES]) {
+  (void)snprintf(ret_text, LVN_FIGURE_TEXT_BYTES, "%+.3f", value);
+  return isfinite(value) ? ret_text : lvn_figure_text(value, 3, ret_text);
+}
+
+/* "0.801-0.932" */
+static const char *range_text(double low, double high, char ret_text[2 * LVN_FIGURE_TEXT_BYTES]) {
+  char text[2][LVN_FIGURE_TEXT_BYTES];
+  (void)snprintf(ret_text, (size_t)2 * LVN_FIGURE_TEXT_BYTES, "%s-%s", lvn_figure_text(low, 3, text[0]),
+                 lvn_figure_text(high, 3, text[1]));
+  if (!isfinite(low) && !isfinite(high)) {
+    (void)lvn_copy(ret_text, (size_t)2 * LVN_FIGURE_TEXT_BYTES, "-");
+  }
+  return ret_text;
+}
+
 static void print_folds(FILE *stream, const struct lvn_evaluation *e) {
   if (e->fold_count < 2) {
     return;
   }
   (void)fprintf(stream, "\nper slice, mean of %zu folds +- population deviation, as the paper has it\n", e->fold_count);
-  for (size_t f = 0; f < LVN_FIGURE_COUNT; f++) {
-    (void)fprintf(stream, "%-21s %.3f +- %.3f\n", lvn_figure_name(f), e->paper[f].mean, e->paper[f].deviation);
+  for (size_t f = 0; f < LVN_FIGURE_COUNT; f = lvn_figure_next(e->classes, f)) {
+    char text[2][LVN_FIGURE_TEXT_BYTES];
+    (void)fprintf(stream, "%-21s %s +- %s\n", lvn_figure_name(f), lvn_figure_text(e->paper[f].mean, 3, text[0]),
+                  lvn_figure_text(e->paper[f].deviation, 3, text[1]));
   }
 }
 
@@ -38,54 +74,87 @@ static void print_comparison(FILE *stream, const struct lvn_evaluation_subject *
   }
   (void)fprintf(stream, "\nagainst %s %s, per lesion, paired bootstrap over patients\n", subject->other->name,
                 subject->other->version);
-  for (size_t f = 0; f < LVN_FIGURE_COUNT; f++) {
-    (void)fprintf(stream, "%-21s %+.3f  (95 %% %+.3f to %+.3f, p %.3f)\n", lvn_figure_name(f),
-                  lvn_figure_get(&c->difference, f), lvn_figure_get(&c->bootstrap.low, f),
-                  lvn_figure_get(&c->bootstrap.high, f), lvn_figure_get(&c->bootstrap_p, f));
+  for (size_t f = 0; f < LVN_FIGURE_COUNT; f = lvn_figure_next(subject->answers->classes, f)) {
+    char text[4][LVN_FIGURE_TEXT_BYTES];
+    (void)fprintf(stream, "%-21s %s  (95 %% %s to %s, p %s)\n", lvn_figure_name(f),
+                  difference_text(lvn_figure_get(&c->difference, f), text[0]),
+                  difference_text(lvn_figure_get(&c->bootstrap.low, f), text[1]),
+                  difference_text(lvn_figure_get(&c->bootstrap.high, f), text[2]),
+                  lvn_figure_text(lvn_figure_get(&c->bootstrap_p, f), 3, text[3]));
   }
+}
+
+static int width_of(enum lvn_class lesion_class) {
+  size_t width = strlen(lvn_class_name(lesion_class));
+  return width > 5 ? (int)width : 5;
 }
 
 static void print_classes(FILE *stream, const struct lvn_evaluation *e) {
   const struct lvn_level_result *lesion = &e->level[LVN_LEVEL_LESION];
-  (void)fprintf(stream, "\ntruth   recall  answered    AUC  abstained  answers ");
-  for (int c = 0; c < LVN_CLASS_COUNT; c++) {
-    (void)fprintf(stream, "%6s", lvn_class_name((enum lvn_class)c));
+  (void)fprintf(stream, "\ntruth       recall  answered    AUC  abstained  answers ");
+  for (unsigned c = lvn_classes_first(e->classes); c < LVN_CLASS_COUNT; c = lvn_classes_next(e->classes, c)) {
+    (void)fprintf(stream, " %*s", width_of((enum lvn_class)c), lvn_class_name((enum lvn_class)c));
   }
   (void)fprintf(stream, "\n");
-  for (int truth = 0; truth < LVN_CLASS_COUNT; truth++) {
-    (void)fprintf(stream, "%-5s   %6.3f  %8.3f  %5.3f  %9zu          ", lvn_class_name((enum lvn_class)truth),
-                  lesion->figures.recall[truth], e->recall_answered[truth], lesion->figures.auc[truth],
-                  e->abstained[truth]);
-    for (int answer = 0; answer < LVN_CLASS_COUNT; answer++) {
-      (void)fprintf(stream, "%6zu", lesion->confusion[truth][answer]);
+  for (unsigned truth = lvn_classes_first(e->classes); truth < LVN_CLASS_COUNT;
+       truth = lvn_classes_next(e->classes, truth)) {
+    char text[3][LVN_FIGURE_TEXT_BYTES];
+    (void)fprintf(stream, "%-10s  %6s  %8s  %5s  %9zu          ", lvn_class_name((enum lvn_class)truth),
+                  lvn_figure_text(lesion->figures.recall[truth], 3, text[0]),
+                  lvn_figure_text(e->recall_answered[truth], 3, text[1]),
+                  lvn_figure_text(lesion->figures.auc[truth], 3, text[2]), e->abstained[truth]);
+    for (unsigned answer = lvn_classes_first(e->classes); answer < LVN_CLASS_COUNT;
+         answer = lvn_classes_next(e->classes, answer)) {
+      (void)fprintf(stream, " %*zu", width_of((enum lvn_class)answer), lesion->confusion[truth][answer]);
     }
     (void)fprintf(stream, "\n");
   }
+}
+
+static void print_head(FILE *stream, const struct lvn_evaluation_subject *subject) {
+  (void)fprintf(stream, "model %s %s", subject->packages[0].name, subject->packages[0].version);
+  if (subject->package_count > 1) {
+    (void)fprintf(stream, " and %zu others, one per fold,", subject->package_count - 1);
+  }
+  (void)fprintf(stream, " on %zu lesions of %zu patients\n\n", subject->evaluation->level[LVN_LEVEL_LESION].count,
+                subject->evaluation->patient_count);
+}
+
+static void print_answered(FILE *stream, const struct lvn_evaluation *e) {
+  const struct lvn_interval *wilson = &e->accuracy_answered_wilson;
+  char text[2][LVN_FIGURE_TEXT_BYTES];
+  char range[2 * LVN_FIGURE_TEXT_BYTES];
+  if (!isfinite(e->accuracy_answered)) {
+    (void)fprintf(stream, "accuracy, answered    -  (none was answered)\n");
+    return;
+  }
+  (void)fprintf(stream, "accuracy, answered    %s  (Wilson %s; calibration error %s)\n",
+                lvn_figure_text(e->accuracy_answered, 3, text[0]), range_text(wilson->low, wilson->high, range),
+                lvn_figure_text(e->ece_answered, 3, text[1]));
 }
 
 static void print_text(FILE *stream, const struct lvn_evaluation_subject *subject) {
   const struct lvn_evaluation *e = subject->evaluation;
   const struct lvn_level_result *lesion = &e->level[LVN_LEVEL_LESION];
   const struct lvn_figure_intervals *boot = &lesion->bootstrap;
-  (void)fprintf(stream, "model %s %s", subject->packages[0].name, subject->packages[0].version);
-  if (subject->package_count > 1) {
-    (void)fprintf(stream, " and %zu others, one per fold,", subject->package_count - 1);
-  }
-  (void)fprintf(stream, " on %zu lesions of %zu patients\n\n", lesion->count, e->patient_count);
-  (void)fprintf(stream, "accuracy              %.3f  (95 %% over patients %.3f-%.3f; Wilson %.3f-%.3f)\n",
-                lesion->figures.accuracy, boot->low.accuracy, boot->high.accuracy, lesion->accuracy_wilson.low,
-                lesion->accuracy_wilson.high);
-  (void)fprintf(stream, "accuracy, answered    %.3f  (Wilson %.3f-%.3f; calibration error %.3f)\n",
-                e->accuracy_answered, e->accuracy_answered_wilson.low, e->accuracy_answered_wilson.high,
-                e->ece_answered);
-  (void)fprintf(stream, "balanced accuracy     %.3f  (%.3f-%.3f)\n", lesion->figures.balanced_accuracy,
-                boot->low.balanced_accuracy, boot->high.balanced_accuracy);
-  (void)fprintf(stream, "macro AUC             %.3f  (%.3f-%.3f)\n", lesion->figures.macro_auc, boot->low.macro_auc,
-                boot->high.macro_auc);
-  (void)fprintf(stream, "calibration error     %.3f\n", lesion->ece);
-  (void)fprintf(stream, "conformal, 90 %%       %.3f covered, %.2f classes per set\n",
-                (double)e->conformal[1].covered / (double)e->conformal[1].count, e->conformal[1].mean_set_size);
-  (void)fprintf(stream, "threshold rule        %.3f\n", e->threshold_accuracy);
+  char text[2][LVN_FIGURE_TEXT_BYTES];
+  char range[2][2 * LVN_FIGURE_TEXT_BYTES];
+  print_head(stream, subject);
+  (void)fprintf(stream, "accuracy              %s  (95 %% over patients %s; Wilson %s)\n",
+                lvn_figure_text(lesion->figures.accuracy, 3, text[0]),
+                range_text(boot->low.accuracy, boot->high.accuracy, range[0]),
+                range_text(lesion->accuracy_wilson.low, lesion->accuracy_wilson.high, range[1]));
+  print_answered(stream, e);
+  (void)fprintf(stream, "balanced accuracy     %s  (%s)\n",
+                lvn_figure_text(lesion->figures.balanced_accuracy, 3, text[0]),
+                range_text(boot->low.balanced_accuracy, boot->high.balanced_accuracy, range[0]));
+  (void)fprintf(stream, "macro AUC             %s  (%s)\n", lvn_figure_text(lesion->figures.macro_auc, 3, text[0]),
+                range_text(boot->low.macro_auc, boot->high.macro_auc, range[0]));
+  (void)fprintf(stream, "calibration error     %s\n", lvn_figure_text(lesion->ece, 3, text[0]));
+  (void)fprintf(stream, "conformal, 90 %%       %s covered, %s classes per set\n",
+                lvn_figure_text((double)e->conformal[1].covered / (double)e->conformal[1].count, 3, text[0]),
+                lvn_figure_text(e->conformal[1].count == 0 ? (double)NAN : e->conformal[1].mean_set_size, 2, text[1]));
+  (void)fprintf(stream, "threshold rule        %s\n", lvn_figure_text(e->threshold_accuracy, 3, text[0]));
   if (isfinite(e->nearest_mean_accuracy)) {
     (void)fprintf(stream, "nearest-mean rule     %.3f\n", e->nearest_mean_accuracy);
   }

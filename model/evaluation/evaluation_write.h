@@ -38,7 +38,11 @@ LVN_MUST_CHECK bool lvn_evaluation_write(const struct lvn_evaluation_subject *su
 
 /* Names of the figures as keys, in the order of struct lvn_figures: "accuracy", …, "recall_CYST", …, "auc_HEM". */
 const char *lvn_figure_name(size_t figure);
+size_t lvn_figure_next(unsigned classes, size_t figure); /* skips those of other classes; LVN_FIGURE_COUNT at the end */
 double lvn_figure_get(const struct lvn_figures *figures, size_t figure);
+/* "0.912", and "-" for a figure that nothing was counted for (NAN). Returns ret_text. */
+#define LVN_FIGURE_TEXT_BYTES 32
+const char *lvn_figure_text(double value, int decimals, char ret_text[LVN_FIGURE_TEXT_BYTES]);
 
 /* Inside of model/evaluation. */
 /* How many of what is no class got no answer, by kind; NULL without any. */

@@ -56,6 +56,7 @@ static bool allocate(struct lvn_level_cases *cases, size_t count, struct lvn_err
 
 static void set_sample(struct lvn_level_cases *cases, size_t patient_count) {
   cases->sample = (struct lvn_sample){.count = cases->count,
+                                      .classes = cases->classes,
                                       .label = cases->label,
                                       .probability = (const double(*)[LVN_CLASS_COUNT])cases->probability,
                                       .patient = cases->patient,
@@ -82,7 +83,8 @@ static void merge_patients(const struct lvn_case_predictions *answers, const siz
       set_case(cases, cases->count, answer, zero, patient[i]);
       place[key] = ++cases->count;
     }
-    for (int c = 0; c < LVN_CLASS_COUNT; c++) {
+    for (unsigned c = lvn_classes_first(answers->classes); c < LVN_CLASS_COUNT;
+         c = lvn_classes_next(answers->classes, c)) {
       cases->probability[place[key] - 1][c] += log(fmax(answer->probability[c], LEAST_PROBABILITY));
     }
   }
@@ -95,8 +97,8 @@ static void normalise_patients(const struct lvn_case_predictions *answers, const
   }
   for (size_t i = 0; i < cases->count; i++) {
     double mean[LVN_CLASS_COUNT];
-    for (int c = 0; c < LVN_CLASS_COUNT; c++) {
-      mean[c] = cases->probability[i][c] / (double)members[i];
+    for (unsigned c = 0; c < LVN_CLASS_COUNT; c++) {
+      mean[c] = !lvn_classes_have(answers->classes, c) ? -INFINITY : cases->probability[i][c] / (double)members[i];
     }
     lvn_calibrate_softmax(mean, 1.0, cases->probability[i]);
   }
@@ -121,7 +123,7 @@ bool lvn_levels_build(const struct lvn_case_predictions *answers, enum lvn_level
   if (patient == NULL || !number_patients(answers, patient, &patient_count, err)) {
     return false;
   }
-  *ret_cases = (struct lvn_level_cases){0};
+  *ret_cases = (struct lvn_level_cases){.classes = answers->classes};
   if (level == LVN_LEVEL_PATIENT) {
     if (!build_patients(answers, patient, patient_count, ret_cases, err)) {
       return false;
@@ -143,7 +145,7 @@ bool lvn_levels_build(const struct lvn_case_predictions *answers, enum lvn_level
 
 bool lvn_levels_select(const struct lvn_level_cases *cases, const bool *keep, struct lvn_level_cases *ret_part,
                        struct lvn_error *err) {
-  *ret_part = (struct lvn_level_cases){0};
+  *ret_part = (struct lvn_level_cases){.classes = cases->classes};
   if (!allocate(ret_part, cases->count, err)) {
     return false;
   }

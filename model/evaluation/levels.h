@@ -18,6 +18,7 @@ const char *lvn_level_name(enum lvn_level level); /* "slice", "lesion", "patient
 
 /* Owned arrays; `sample` borrows them. */
 struct lvn_level_cases {
+  unsigned classes;
   size_t count;
   size_t *label;
   double (*probability)[LVN_CLASS_COUNT];

@@ -35,6 +35,7 @@ void lvn_rules_fit_nearest_mean(const struct lvn_dataset *dataset, struct lvn_ne
         continue;
       }
       count[lesion->lesion_class] += pass == 0;
+      ret_rule->classes |= 1U << (unsigned)lesion->lesion_class;
       total += pass == 0;
       for (int phase = 0; phase < LVN_PHASE_NETWORK_COUNT; phase++) {
         double *mean = &ret_rule->mean[lesion->lesion_class][phase];
@@ -56,9 +57,9 @@ void lvn_rules_fit_nearest_mean(const struct lvn_dataset *dataset, struct lvn_ne
 
 enum lvn_class lvn_rules_nearest_mean(const struct lvn_nearest_mean *rule,
                                       const double mean_hu[LVN_PHASE_NETWORK_COUNT]) {
-  int best = 0;
+  unsigned best = 0;
   double best_distance = INFINITY;
-  for (int c = 0; c < LVN_CLASS_COUNT; c++) {
+  for (unsigned c = lvn_classes_first(rule->classes); c < LVN_CLASS_COUNT; c = lvn_classes_next(rule->classes, c)) {
     double distance = 0.0;
     for (int phase = 0; phase < LVN_PHASE_NETWORK_COUNT; phase++) {
       double delta = (mean_hu[phase] - rule->mean[c][phase]) / rule->deviation[phase];

@@ -16,6 +16,7 @@ enum lvn_class lvn_rules_threshold(const double mean_hu[LVN_PHASE_NETWORK_COUNT]
 
 /* Class means of each phase, scaled by the pooled standard deviation. */
 struct lvn_nearest_mean {
+  unsigned classes; /* that there were lesions of */
   double mean[LVN_CLASS_COUNT][LVN_PHASE_NETWORK_COUNT];
   double deviation[LVN_PHASE_NETWORK_COUNT];
 };

@@ -58,8 +58,9 @@ static void clear_cases(struct lvn_experiment_cases *cases) {
   *cases = (struct lvn_experiment_cases){0};
 }
 
-static void finish_cases(struct lvn_experiment_cases *cases, size_t count) {
+static void finish_cases(struct lvn_experiment_cases *cases, unsigned classes, size_t count) {
   cases->sample = (struct lvn_sample){.count = count,
+                                      .classes = classes,
                                       .label = cases->label,
                                       .probability = (const double(*)[LVN_CLASS_COUNT])cases->probability,
                                       .patient = cases->patient,
@@ -86,7 +87,7 @@ static bool fold_figures(const struct lvn_predictions *p, unsigned fold, struct 
     }
   }
   if (good) {
-    finish_cases(&cases, count);
+    finish_cases(&cases, p->classes, count);
     good = lvn_stats_figures(&cases.sample, ret_figures, err);
   }
   clear_cases(&cases);
@@ -141,7 +142,7 @@ static bool all_lesions(struct lvn_experiment_figures *figures, struct lvn_error
     lvn_calibrate_softmax(mean, 1.0, figures->lesions.probability[count++]);
     last = first;
   }
-  finish_cases(&figures->lesions, count);
+  finish_cases(&figures->lesions, p->classes, count);
   return lvn_stats_figures(&figures->lesions.sample, &figures->lesion, err) &&
          lvn_stats_bootstrap(&figures->lesions.sample, &lvn_experiment_bootstrap, &figures->interval, err);
 }

@@ -71,7 +71,8 @@ static json_t *row_json(const struct lvn_experiment_row *row, const struct lvn_e
     return json;
   }
   json_t *recall = json_object();
-  for (int c = 0; c < LVN_CLASS_COUNT; c++) {
+  for (unsigned c = lvn_classes_first(f->predictions.classes); c < LVN_CLASS_COUNT;
+       c = lvn_classes_next(f->predictions.classes, c)) {
     (void)json_object_set_new(recall, lvn_class_name((enum lvn_class)c), spread_json(f->recall[c]));
   }
   (void)json_object_set_new(json, "per_slice_over_folds",

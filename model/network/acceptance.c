@@ -40,12 +40,14 @@ static double balanced_accuracy(const json_t *evaluation) {
   if (isfinite(said)) {
     return said;
   }
+  const json_t *recalls = json_object_get(evaluation, "recall");
+  const char *name = NULL;
+  const json_t *recall = NULL;
   double sum = 0.0;
-  for (int c = 0; c < LVN_CLASS_COUNT; c++) {
-    const json_t *recall = json_object_get(json_object_get(evaluation, "recall"), lvn_class_name((enum lvn_class)c));
-    sum += json_is_number(recall) ? json_number_value(recall) / LVN_CLASS_COUNT : (double)NAN;
+  json_object_foreach((json_t *)recalls, name, recall) {
+    sum += json_is_number(recall) ? json_number_value(recall) : (double)NAN;
   }
-  return sum;
+  return sum / (double)json_object_size(recalls);
 }
 
 static const char *text_at(const json_t *object, const char *section, const char *key) {

@@ -22,6 +22,7 @@ struct lvn_classifier_options {
 
 /* What results say about the model. Borrowed from the classifier. */
 struct lvn_classifier_info {
+  unsigned classes; /* what it tells apart: values of others are 0, -INFINITY or NULL below */
   const char *name;
   const char *version;
   const char *device_uid; /* 2.25…, from the manifest's digest */
@@ -29,6 +30,8 @@ struct lvn_classifier_info {
   const char *trained_on; /* one line of the card: "synthetic phantoms" */
   uint8_t manifest_sha256[LVN_SHA256_BYTES];
   struct lvn_crop_options crop; /* the package's preprocessing */
+  double least_diameter_mm;     /* what the package says of smaller lesions: nothing */
+  double least_pixels_across;
   double window_low_hu;
   double window_high_hu;
   double map_share_limit; /* share of a Grad-CAM map about the outline below which it points elsewhere */
@@ -49,6 +52,7 @@ struct lvn_prediction {
   double conformal_coverage; /* how often the truth is in such a set, of lesions like the training ones; NAN: no sets */
   bool abstained;
   char abstention_reason[160]; /* one sentence, empty when not abstained */
+  const char *abstention_code; /* "missing_phase", "unlike", "margin" or "permutations"; NULL when not abstained */
   /* Grad-CAM of the key slice, per class, 224x224 in 0..1 on one scale over the classes; owned. */
   float *heat[LVN_CLASS_COUNT];
   /* What an evaluation looks at; owned. */

@@ -9,6 +9,7 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <thread>
 
@@ -69,7 +70,7 @@ void run_test_vectors(const lvn_classifier &classifier) {
   const lvn_safetensors_handle file = open_file(classifier.package, LVN_PACKAGE_VECTORS);
   struct lvn_error err = {};
   const uint64_t input_shape[] = {0, LVN_PHASE_NETWORK_COUNT, LVN_CROP_SIDE, LVN_CROP_SIDE};
-  const uint64_t cosine_shape[] = {0, LVN_CLASS_COUNT};
+  const uint64_t cosine_shape[] = {0, lvn_classes_count(classifier.package.recipe.classes)};
   const lvn_tensor *input = nullptr;
   const lvn_tensor *expected = nullptr;
   if (!lvn_safetensors_require(file.get(), "hounsfield", LVN_DTYPE_I16, 4, input_shape, &input, &err) ||
@@ -94,12 +95,15 @@ void run_test_vectors(const lvn_classifier &classifier) {
 void fill_info(lvn_classifier &classifier, const torch::Device &device) {
   const lvn_package &package = classifier.package;
   classifier.device_name = device.is_cpu() ? "cpu" : device.str();
+  classifier.info.classes = package.recipe.classes;
   classifier.info.name = package.name;
   classifier.info.version = package.version;
   classifier.info.device_uid = package.device_uid;
   classifier.info.device = classifier.device_name.c_str();
   classifier.info.trained_on = package.trained_on;
   std::memcpy(classifier.info.manifest_sha256, package.manifest_sha256, LVN_SHA256_BYTES);
+  classifier.info.least_diameter_mm = package.recipe.least_diameter_mm;
+  classifier.info.least_pixels_across = package.recipe.least_pixels_across;
   classifier.info.crop = package.recipe.crop;
   classifier.info.window_low_hu = package.recipe.window_low_hu;
   classifier.info.window_high_hu = package.recipe.window_high_hu;
@@ -159,11 +163,19 @@ torch::Tensor slice_cosine(const lvn::Network &network, const torch::Tensor &joi
   return network.cosine(joint, order).to(torch::kCPU, torch::kFloat64);
 }
 
-ClassRow mean_of(const torch::Tensor &cosine) {
-  const torch::Tensor mean = cosine.mean(0).contiguous();
+// The values of the model's classes, in their order, each at its class; `rest` at the others.
+ClassRow spread(unsigned classes, const double *values, double rest) {
   ClassRow row = {};
-  std::memcpy(row.data(), mean.data_ptr<double>(), sizeof row);
+  row.fill(rest);
+  for (unsigned c = lvn_classes_first(classes); c < LVN_CLASS_COUNT; c = lvn_classes_next(classes, c)) {
+    row.at(c) = *values++;
+  }
   return row;
+}
+
+ClassRow mean_of(unsigned classes, const torch::Tensor &cosine) {
+  const torch::Tensor mean = cosine.mean(0).contiguous();
+  return spread(classes, mean.data_ptr<double>(), -std::numeric_limits<double>::infinity());
 }
 
 template <typename T> T *allocate(size_t count) {
@@ -175,11 +187,14 @@ template <typename T> T *allocate(size_t count) {
   return memory;
 }
 
-void fill_slices(const torch::Tensor &pooled_cosine, double factor, lvn_prediction &prediction) {
+void fill_slices(unsigned classes, const torch::Tensor &pooled_cosine, double factor, lvn_prediction &prediction) {
   const torch::Tensor probability = torch::softmax(factor * pooled_cosine, 1).contiguous();
   prediction.slice_count = static_cast<size_t>(probability.size(0));
   prediction.slice_probability = allocate<double[LVN_CLASS_COUNT]>(prediction.slice_count);
-  std::memcpy(prediction.slice_probability, probability.data_ptr<double>(), prediction.slice_count * sizeof(ClassRow));
+  for (size_t s = 0; s < prediction.slice_count; s++) {
+    const ClassRow row = spread(classes, probability[static_cast<int64_t>(s)].data_ptr<double>(), 0.0);
+    std::memcpy(prediction.slice_probability[s], row.data(), sizeof row);
+  }
 }
 
 void fill_features(const torch::Tensor &features, lvn_prediction &prediction) {
@@ -189,22 +204,26 @@ void fill_features(const torch::Tensor &features, lvn_prediction &prediction) {
   std::memcpy(prediction.features, row.data_ptr<float>(), prediction.feature_count * sizeof(float));
 }
 
-void fill_heat(const lvn_classifier &classifier, const torch::Tensor &map, lvn_prediction &prediction) {
-  const torch::Tensor cam = classifier.network.explain(map, 0);
+void fill_heat(const lvn_classifier &classifier, const torch::Tensor &features, lvn_prediction &prediction) {
+  const torch::Tensor cam = classifier.network.explain(features, 0);
   torch::Tensor heat = torch::upsample_bilinear2d(cam.unsqueeze(0), {kSide, kSide}, false)[0];
   const double top = heat.max().item<double>();
   heat = (top > 0.0 ? heat / top : heat).to(torch::kCPU).contiguous();
   const size_t samples = static_cast<size_t>(kSide * kSide);
-  for (size_t c = 0; c < LVN_CLASS_COUNT; c++) {
+  const unsigned classes = classifier.package.recipe.classes;
+  const float *map = heat.data_ptr<float>();
+  for (unsigned c = lvn_classes_first(classes); c < LVN_CLASS_COUNT; c = lvn_classes_next(classes, c)) {
     prediction.heat[c] = allocate<float>(samples);
-    std::memcpy(prediction.heat[c], heat.data_ptr<float>() + c * samples, samples * sizeof(float));
+    std::memcpy(prediction.heat[c], map, samples * sizeof(float));
+    map += samples;
   }
 }
 
-void abstain(lvn_prediction &prediction, const char *format, ...) LVN_PRINTF(2, 3);
-void abstain(lvn_prediction &prediction, const char *format, ...) {
+void abstain(lvn_prediction &prediction, const char *code, const char *format, ...) LVN_PRINTF(3, 4);
+void abstain(lvn_prediction &prediction, const char *code, const char *format, ...) {
   va_list arguments;
   prediction.abstained = true;
+  prediction.abstention_code = code;
   va_start(arguments, format);
   (void)std::vsnprintf(prediction.abstention_reason, sizeof prediction.abstention_reason, format, arguments);
   va_end(arguments);
@@ -215,7 +234,8 @@ void decide(const lvn_package_recipe &recipe, const lvn_crop &crop, const ClassR
             lvn_prediction &prediction) {
   for (int phase = 0; phase < LVN_PHASE_NETWORK_COUNT; phase++) {
     if (!crop.phase_present[phase]) {
-      abstain(prediction, "The %s phase is missing.", lvn_phase_long_name(static_cast<enum lvn_phase>(phase)));
+      abstain(prediction, "missing_phase", "The %s phase is missing.",
+              lvn_phase_long_name(static_cast<enum lvn_phase>(phase)));
       return;
     }
   }
@@ -225,14 +245,15 @@ void decide(const lvn_package_recipe &recipe, const lvn_crop &crop, const ClassR
       (void)std::snprintf(rate, sizeof rate, "; %.0f %% of lesions like those exceed it",
                           100.0 * recipe.outlier.false_alarm_rate);
     }
-    abstain(prediction, "Unlike the lesions that the model was trained on (score %.1f, limit %.1f%s).",
+    abstain(prediction, "unlike", "Unlike the lesions that the model was trained on (score %.1f, limit %.1f%s).",
             prediction.outlier_score, recipe.outlier.limit, rate);
   } else if (prediction.margin < recipe.min_margin) {
-    abstain(prediction, "No class stands out: %s %.2f, %s %.2f.", lvn_class_name(prediction.top_class),
+    abstain(prediction, "margin", "No class stands out: %s %.2f, %s %.2f.", lvn_class_name(prediction.top_class),
             probability[prediction.top_class], lvn_class_name(static_cast<enum lvn_class>(second)),
             probability[second]);
   } else if (prediction.permutation_disagreement > recipe.max_permutation_disagreement) {
-    abstain(prediction, "The answer depends on the order of the phases (%.0f %% of the orders disagree).",
+    abstain(prediction, "permutations",
+            "The answer depends on the order of the phases (%.0f %% of the orders disagree).",
             100.0 * prediction.permutation_disagreement);
   }
 }
@@ -243,10 +264,11 @@ bool needs(const lvn_outlier_rule &rule, enum lvn_outlier_term term) {
 }
 
 void score_outlier(const lvn_classifier &classifier, const torch::Tensor &hounsfield, const torch::Tensor &features,
-                   const ClassRow &probability, lvn_prediction &prediction) {
+                   const ClassRow &probability, double none_odds, lvn_prediction &prediction) {
   const lvn_outlier_rule &rule = classifier.package.recipe.outlier;
   const lvn::OutlierScorer &scorer = classifier.network.outliers();
   lvn::OutlierEvidence evidence = {features.to(torch::kCPU), probability};
+  evidence.none_odds = none_odds;
   if (needs(rule, LVN_OUTLIER_FLIPS)) {
     evidence.flips = lvn::disagreement(classifier.network.flipped(hounsfield));
   }
@@ -259,6 +281,29 @@ void score_outlier(const lvn_classifier &classifier, const torch::Tensor &hounsf
   prediction.outlier_alarm_rate = rule.false_alarm_rate;
 }
 
+// What the lesion's measurements say; nothing without trees, or where a phase is missing.
+lvn::Opinion measure(const lvn_classifier &classifier, const lvn_crop &crop) {
+  const lvn_trees *trees = classifier.network.trees();
+  std::array<float, LVN_MEASUREMENT_COUNT> values = {};
+  struct lvn_error err = {};
+  if (trees == nullptr || !(crop.phase_present[0] && crop.phase_present[1] && crop.phase_present[2])) {
+    return {{}, std::numeric_limits<double>::quiet_NaN()};
+  }
+  if (!lvn_measurements_take(&crop, values.data(), &err)) {
+    lvn_throw(err);
+  }
+  return lvn::ask_trees(*trees, classifier.network.class_count(), values.data());
+}
+
+// Adds the measurements' opinion to cosines [n,classes] of whatever order.
+torch::Tensor add_opinion(const torch::Tensor &cosine, const lvn::Opinion &opinion, double weight) {
+  torch::Tensor added = cosine.clone();
+  for (int64_t c = 0; c < added.size(1); c++) {
+    added.select(1, c) += weight * opinion.log_probability[static_cast<size_t>(c)];
+  }
+  return added;
+}
+
 void predict(const lvn_classifier &classifier, const lvn_crop &crop, lvn_prediction &prediction) {
   const torch::InferenceMode inference;
   const lvn_package_recipe &recipe = classifier.package.recipe;
@@ -266,16 +311,19 @@ void predict(const lvn_classifier &classifier, const lvn_crop &crop, lvn_predict
   const torch::Tensor hounsfield = gather(crop);
   const lvn::NetworkOutput own = classifier.network.forward(classifier.network.prepare(hounsfield, 0));
   torch::Tensor slices = slice_cosine(classifier.network, own.joint, 0);
-  const ClassRow own_cosine = mean_of(slices);
-  std::vector<size_t> votes = {argmax(own_cosine)};
+  const ClassRow own_cosine = mean_of(recipe.classes, slices);
+  const lvn::Opinion opinion = measure(classifier, crop);
+  slices = add_opinion(slices, opinion, recipe.measurement_weight);
+  std::vector<size_t> votes = {argmax(mean_of(recipe.classes, slices))};
   for (size_t order = 1; classifier.permutation_ensemble && order < LVN_PERMUTATION_COUNT; order++) {
     const torch::Tensor joint = classifier.network.forward(classifier.network.prepare(hounsfield, order)).joint;
-    const torch::Tensor cosine = slice_cosine(classifier.network, joint, order);
-    votes.push_back(argmax(mean_of(cosine)));
+    const torch::Tensor cosine =
+        add_opinion(slice_cosine(classifier.network, joint, order), opinion, recipe.measurement_weight);
+    votes.push_back(argmax(mean_of(recipe.classes, cosine)));
     slices = slices + cosine;
   }
   slices = slices / static_cast<double>(votes.size());
-  const ClassRow probability = softmax(mean_of(slices), factor);
+  const ClassRow probability = softmax(mean_of(recipe.classes, slices), factor);
   const size_t top = argmax(probability);
   ClassRow others = probability;
   others[top] = -1.0;
@@ -285,12 +333,13 @@ void predict(const lvn_classifier &classifier, const lvn_crop &crop, lvn_predict
     prediction.probability[c] = probability[c];
     prediction.conformal_set |= 1.0 - probability[c] <= recipe.conformal_limit ? 1U << c : 0U; // none below NAN
   }
+  prediction.conformal_set &= recipe.classes;
   prediction.conformal_coverage = recipe.conformal_coverage;
   prediction.top_class = static_cast<enum lvn_class>(top);
   prediction.margin = probability[top] - probability[second];
   const torch::Tensor features = own.features.mean(0);
-  score_outlier(classifier, hounsfield, features, probability, prediction);
-  fill_slices(slices, factor, prediction);
+  score_outlier(classifier, hounsfield, features, probability, opinion.none_odds, prediction);
+  fill_slices(recipe.classes, slices, factor, prediction);
   fill_features(features, prediction);
   const auto against = std::count_if(votes.begin(), votes.end(), [&](size_t vote) { return vote != top; });
   prediction.permutation_disagreement = static_cast<double>(against) / static_cast<double>(votes.size());

@@ -29,9 +29,12 @@ void Network::load(const lvn_safetensors *file, const lvn_package_recipe &recipe
   const int64_t features = kind_->build()->feature_size();
   weight_ = require(file, "fc_i.weight", {joint, features}).to(device);
   bias_ = require(file, "fc_i.bias", {joint}).to(device);
-  prototypes_ = require(file, "prototypes", {LVN_PERMUTATION_COUNT, LVN_CLASS_COUNT, joint}).to(device);
+  prototypes_ = require(file, "prototypes",
+                        {LVN_PERMUTATION_COUNT, static_cast<int64_t>(lvn_classes_count(recipe.classes)), joint})
+                    .to(device);
   prototypes_ = torch::nn::functional::normalize(prototypes_, torch::nn::functional::NormalizeFuncOptions().dim(-1));
   outliers_.load(file, features);
+  trees_ = load_trees(file, class_count());
 }
 
 torch::Tensor Network::prepare(const torch::Tensor &hounsfield, size_t order) const {

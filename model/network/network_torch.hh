@@ -4,6 +4,7 @@
 #define LVN_MODEL_NETWORK_TORCH_HH
 
 #include "model/network/image_encoder_torch.hh"
+#include "model/network/opinion_torch.hh"
 #include "model/network/outlier_torch.hh"
 #include "model/network/package.h"
 
@@ -26,10 +27,10 @@ public:
   // channels in the order lvn_permutation[order].
   torch::Tensor prepare(const torch::Tensor &hounsfield, size_t order) const;
   NetworkOutput forward(const torch::Tensor &input) const;
-  // [n,4] of joint vectors against the order's prototypes.
+  // [n,classes] of joint vectors against the order's prototypes.
   torch::Tensor cosine(const torch::Tensor &joint, size_t order) const;
 
-  // The encoder's explanation of one image: map [features,h,w] to [4,h,w].
+  // The encoder's explanation of one image: map [features,h,w] to [classes,h,w].
   torch::Tensor explain(const torch::Tensor &map, size_t order) const;
 
   // Takes over the temperature alone.
@@ -37,6 +38,13 @@ public:
     recipe_.temperature = recipe.temperature;
   }
 
+  size_t class_count() const {
+    return lvn_classes_count(recipe_.classes);
+  }
+  // NULL in a package without.
+  const struct lvn_trees *trees() const {
+    return trees_.get();
+  }
   const OutlierScorer &outliers() const {
     return outliers_;
   }
@@ -51,8 +59,9 @@ private:
   const ImageEncoderKind *kind_ = nullptr;
   std::unique_ptr<RunningEncoder> encoder_;
   torch::Tensor weight_, bias_;
-  torch::Tensor prototypes_; // [6,4,joint], unit length
+  torch::Tensor prototypes_; // [6,classes,joint], unit length
   OutlierScorer outliers_;
+  TreesHandle trees_;
 };
 
 } // namespace lvn

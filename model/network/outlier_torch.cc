@@ -70,6 +70,8 @@ double OutlierScorer::term(enum lvn_outlier_term term, const OutlierEvidence &ev
     return evidence.flips;
   case LVN_OUTLIER_PERMUTATIONS:
     return evidence.permutations;
+  case LVN_OUTLIER_MEASUREMENTS:
+    return evidence.none_odds;
   case LVN_OUTLIER_TERM_COUNT:
     break;
   }

@@ -12,15 +12,17 @@
 #include <torch/torch.h>
 
 #include <array>
+#include <limits>
 
 namespace lvn {
 
 // What the terms are made of.
 struct OutlierEvidence {
-  torch::Tensor features;                          // the lesion's mean feature, on the CPU
-  std::array<double, LVN_CLASS_COUNT> probability; // calibrated
-  double flips = 0.0;                              // disagreement of mirrored images; where a term needs it
-  double permutations = 0.0;                       // of phase orders
+  torch::Tensor features;                                      // the lesion's mean feature, on the CPU
+  std::array<double, LVN_CLASS_COUNT> probability;             // calibrated
+  double flips = 0.0;                                          // disagreement of mirrored images; where a term needs it
+  double permutations = 0.0;                                   // of phase orders
+  double none_odds = std::numeric_limits<double>::quiet_NaN(); // by the measurements
 };
 
 // Mean and inverse covariance of features.

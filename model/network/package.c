@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "model/image/measurements.h"
 #include "model/tensor/json.h"
 #include "model/text/prompts.h"
 
@@ -13,8 +14,8 @@
 #define MANIFEST_BYTES_MAX (64U * 1024U * 1024U)
 #define FILES_MAX 64U
 
-static const char *const term_names[LVN_OUTLIER_TERM_COUNT] = {"distance",   "relative", "background",
-                                                               "confidence", "flips",    "orders"};
+static const char *const term_names[LVN_OUTLIER_TERM_COUNT] = {"distance", "relative", "background",  "confidence",
+                                                               "flips",    "orders",   "measurements"};
 
 const char *lvn_outlier_term_name(enum lvn_outlier_term term) {
   return term_names[term];
@@ -52,7 +53,8 @@ static void use_distance(struct lvn_package_recipe *recipe) {
 }
 
 void lvn_package_recipe_default(struct lvn_package_recipe *ret_recipe) {
-  *ret_recipe = (struct lvn_package_recipe){.encoder = "resnet18",
+  *ret_recipe = (struct lvn_package_recipe){.classes = LVN_CLASSES_PAPER,
+                                            .encoder = "resnet18",
                                             .joint_size = 512,
                                             .window_low_hu = -100.0,
                                             .window_high_hu = 250.0,
@@ -61,6 +63,8 @@ void lvn_package_recipe_default(struct lvn_package_recipe *ret_recipe) {
                                             .scale = 1.0,
                                             .temperature = 1.0,
                                             .min_margin = 0.1,
+                                            .least_diameter_mm = 8.0,
+                                            .least_pixels_across = 4.0,
                                             .max_feature_distance = INFINITY,
                                             .max_permutation_disagreement = 0.5,
                                             .conformal_limit = NAN,
@@ -102,18 +106,18 @@ static json_t *permutation_names(void) {
   return permutations;
 }
 
-static json_t *class_names(void) {
-  json_t *classes = json_array();
-  for (int c = 0; c < LVN_CLASS_COUNT; c++) {
-    (void)json_array_append_new(classes, json_string(lvn_class_name((enum lvn_class)c)));
+static json_t *class_names(unsigned classes) {
+  json_t *names = json_array();
+  for (unsigned c = lvn_classes_first(classes); c < LVN_CLASS_COUNT; c = lvn_classes_next(classes, c)) {
+    (void)json_array_append_new(names, json_string(lvn_class_name((enum lvn_class)c)));
   }
-  return classes;
+  return names;
 }
 
-static json_t *prompt_texts(void) {
+static json_t *prompt_texts(unsigned classes) {
   json_t *prompts = json_array();
   for (size_t order = 0; order < LVN_PERMUTATION_COUNT; order++) {
-    for (int c = 0; c < LVN_CLASS_COUNT; c++) {
+    for (unsigned c = lvn_classes_first(classes); c < LVN_CLASS_COUNT; c = lvn_classes_next(classes, c)) {
       char name[LVN_PERMUTATION_NAME_BYTES];
       char text[LVN_PROMPT_BYTES];
       lvn_permutation_name(order, name);
@@ -130,6 +134,28 @@ static bool is_same_list(const json_t *manifest, const char *key, json_t *expect
   bool same = json_equal(json_object_get(manifest, key), expected) == 1;
   json_decref(expected);
   return same;
+}
+
+/* Known ones, in the order of their tensors. */
+static bool read_classes(const json_t *manifest, struct lvn_package_recipe *recipe, struct lvn_error *err) {
+  const json_t *names = json_object_get(manifest, "classes");
+  size_t index = 0;
+  const json_t *name = NULL;
+  if (names == NULL) {
+    return true;
+  }
+  recipe->classes = 0;
+  json_array_foreach(names, index, name) {
+    const char *text = json_string_value(name);
+    enum lvn_class found = LVN_CLASS_OUTLIER;
+    if (text == NULL || !lvn_class_from_name(text, &found)) {
+      return lvn_error_set(err, LVN_ERROR_DATA, "manifest.json: class '%.40s' is not known to this program",
+                           text == NULL ? "" : text);
+    }
+    recipe->classes |= 1U << (unsigned)found;
+  }
+  return (lvn_classes_count(recipe->classes) >= 2 && is_same_list(manifest, "classes", class_names(recipe->classes))) ||
+         lvn_error_set(err, LVN_ERROR_DATA, "manifest.json: the classes are repeated, too few or out of order");
 }
 
 static bool read_numbers(const json_t *manifest, struct lvn_package_recipe *recipe, struct lvn_error *err) {
@@ -189,6 +215,18 @@ static bool read_outlier(const json_t *manifest, struct lvn_package_recipe *reci
   return good || lvn_error_set(err, LVN_ERROR_DATA, "manifest.json: abstention.outlier is malformed");
 }
 
+/* "abstention": {"least_diameter_mm", "least_pixels_across"}: packages of 1.x do not say, and the defaults stand. */
+static bool read_floor(const json_t *manifest, struct lvn_package_recipe *recipe, struct lvn_error *err) {
+  const json_t *abstention = json_object_get(manifest, "abstention");
+  const json_t *diameter = json_object_get(abstention, "least_diameter_mm");
+  const json_t *pixels = json_object_get(abstention, "least_pixels_across");
+  recipe->least_diameter_mm = json_is_number(diameter) ? json_number_value(diameter) : recipe->least_diameter_mm;
+  recipe->least_pixels_across = json_is_number(pixels) ? json_number_value(pixels) : recipe->least_pixels_across;
+  return (recipe->least_diameter_mm >= 0.0 && recipe->least_diameter_mm <= 100.0 &&
+          recipe->least_pixels_across >= 0.0 && recipe->least_pixels_across <= 200.0) ||
+         lvn_error_set(err, LVN_ERROR_DATA, "manifest.json: abstention.least_… is out of range");
+}
+
 /* "calibration": {"conformal_limit", "conformal_coverage"}, which packages of 1.x do not have. */
 static void read_conformal(const json_t *manifest, struct lvn_package_recipe *recipe) {
   const json_t *calibration = json_object_get(manifest, "calibration");
@@ -204,6 +242,29 @@ static void read_explanation(const json_t *manifest, struct lvn_package_recipe *
   const json_t *limit = json_object_get(json_object_get(manifest, "explanation"), "map_share_limit");
   double value = json_number_value(limit);
   recipe->map_share_limit = json_is_number(limit) && value >= 0.0 && value <= 1.0 ? value : MAP_SHARE_LIMIT;
+}
+
+/* "measurements": {"names": […], "weight"}: trees over what is measured in a lesion, which packages of 1.x do not have.
+ */
+static json_t *measurement_names(void) {
+  json_t *names = json_array();
+  for (size_t i = 0; i < LVN_MEASUREMENT_COUNT; i++) {
+    (void)json_array_append_new(names, json_string(lvn_measurement_name(i)));
+  }
+  return names;
+}
+
+static bool read_measurements(const json_t *manifest, struct lvn_package_recipe *recipe, struct lvn_error *err) {
+  const json_t *measurements = json_object_get(manifest, "measurements");
+  double weight = json_number_value(json_object_get(measurements, "weight"));
+  if (measurements == NULL) {
+    return true;
+  }
+  if (!is_same_list(measurements, "names", measurement_names()) || !(weight >= 0.0 && weight <= 1e3)) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "manifest.json: the measurements are not this program's");
+  }
+  recipe->measurement_weight = weight;
+  return true;
 }
 
 static json_t *write_outlier(const struct lvn_outlier_rule *rule) {
@@ -235,17 +296,21 @@ static bool read_manifest(struct lvn_package *package, struct lvn_error *err) {
       json_integer_value(json_object_get(manifest, "format_version")) != FORMAT_VERSION) {
     return lvn_error_set(err, LVN_ERROR_DATA, "manifest.json: not a model package of this version");
   }
-  if (!is_same_list(manifest, "classes", class_names()) || !is_same_list(manifest, "orders", permutation_names())) {
-    return lvn_error_set(err, LVN_ERROR_DATA, "manifest.json: classes or orders are not this program's");
-  }
   lvn_package_recipe_default(&package->recipe);
+  if (!read_classes(manifest, &package->recipe, err)) {
+    return false;
+  }
+  if (!is_same_list(manifest, "orders", permutation_names())) {
+    return lvn_error_set(err, LVN_ERROR_DATA, "manifest.json: orders are not this program's");
+  }
   read_conformal(manifest, &package->recipe);
   read_explanation(manifest, &package->recipe);
   return get_text(manifest, "name", package->name, sizeof package->name, err) &&
          get_text(manifest, "version", package->version, sizeof package->version, err) &&
          get_text(manifest, "trained_on", package->trained_on, sizeof package->trained_on, err) &&
          get_text(manifest, "licence", package->licence, sizeof package->licence, err) &&
-         read_numbers(manifest, &package->recipe, err) && read_outlier(manifest, &package->recipe, err);
+         read_numbers(manifest, &package->recipe, err) && read_floor(manifest, &package->recipe, err) &&
+         read_outlier(manifest, &package->recipe, err) && read_measurements(manifest, &package->recipe, err);
 }
 
 static bool check_file(const struct lvn_package *package, const char *name, const json_t *digest,
@@ -344,8 +409,17 @@ static json_t *write_recipe(json_t *manifest, const struct lvn_package_recipe *r
     (void)json_object_set_new(calibration, "conformal_limit", json_real(recipe->conformal_limit));
     (void)json_object_set_new(calibration, "conformal_coverage", json_real(recipe->conformal_coverage));
   }
+  (void)json_object_set_new(json_object_get(manifest, "abstention"), "least_diameter_mm",
+                            json_real(recipe->least_diameter_mm));
+  (void)json_object_set_new(json_object_get(manifest, "abstention"), "least_pixels_across",
+                            json_real(recipe->least_pixels_across));
   (void)json_object_set_new(json_object_get(manifest, "abstention"), "outlier", write_outlier(&recipe->outlier));
   (void)json_object_set_new(manifest, "explanation", json_pack("{s:f}", "map_share_limit", recipe->map_share_limit));
+  if (recipe->measurement_weight > 0.0) {
+    (void)json_object_set_new(
+        manifest, "measurements",
+        json_pack("{s:o,s:f}", "names", measurement_names(), "weight", recipe->measurement_weight));
+  }
   return manifest;
 }
 
@@ -384,13 +458,14 @@ bool lvn_package_seal(const char *folder, const struct lvn_package_description *
   if (files == NULL) {
     return false;
   }
+  const unsigned classes = description->recipe->classes;
   lvn_clock_format_utc(lvn_clock_wall_ms(), now);
   LVN_CLEANUP(lvn_json_cleanup)
   json_t *manifest = json_pack(
       "{s:s,s:i,s:s,s:s,s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:O?,s:O?}", "format", FORMAT, "format_version", FORMAT_VERSION,
       "name", description->name, "version", description->version, "created", now, "trained_on", description->trained_on,
-      "licence", description->licence, "files", files, "classes", class_names(), "orders", permutation_names(),
-      "prompts", prompt_texts(), "text_encoder", description->text_encoder, "training", description->training);
+      "licence", description->licence, "files", files, "classes", class_names(classes), "orders", permutation_names(),
+      "prompts", prompt_texts(classes), "text_encoder", description->text_encoder, "training", description->training);
   if (manifest == NULL) {
     return lvn_error_set(err, LVN_ERROR_DATA, "package description is not UTF-8");
   }

@@ -36,6 +36,7 @@ enum lvn_outlier_term {
   LVN_OUTLIER_CONFIDENCE,   /* log odds against the top class */
   LVN_OUTLIER_FLIPS,        /* disagreement between the image and its mirror images: three times the work */
   LVN_OUTLIER_PERMUTATIONS, /* between three orders of the phases: three times the work */
+  LVN_OUTLIER_MEASUREMENTS, /* log odds that it is none of the classes, by its measurements */
   LVN_OUTLIER_TERM_COUNT
 };
 const char *lvn_outlier_term_name(enum lvn_outlier_term term);
@@ -56,6 +57,7 @@ LVN_MUST_CHECK bool lvn_outlier_rule_parse(const char *text, struct lvn_outlier_
 
 /* How the input is made, what runs on it, and how its output is read. */
 struct lvn_package_recipe {
+  unsigned classes;                           /* what it tells apart; packages that do not say: the paper's four */
   char encoder[LVN_IMAGE_ENCODER_NAME_BYTES]; /* of the image: its row in the table of encoders */
   size_t joint_size;
   struct lvn_crop_options crop;
@@ -67,11 +69,14 @@ struct lvn_package_recipe {
   double temperature; /* fitted on held-out lesions */
   /* Abstain beyond these. */
   double min_margin;
+  double least_diameter_mm;   /* of a lesion's outline, its long axis */
+  double least_pixels_across; /* the same in pixels of the images that it was drawn on */
   double max_feature_distance;
   double max_permutation_disagreement;
   double conformal_limit;          /* a class is in the set where 1 - probability is at most this; NAN: no sets */
   double conformal_coverage;       /* share of lesions like the held-out ones whose set holds the truth */
   double map_share_limit;          /* share of a Grad-CAM map about the outline below which it points elsewhere */
+  double measurement_weight;       /* of the trees' log-probabilities, added to the cosines; 0: there are none */
   struct lvn_outlier_rule outlier; /* packages of 1.x: distance, with max_feature_distance as its limit */
 };
 void lvn_package_recipe_default(struct lvn_package_recipe *ret_recipe);

@@ -45,7 +45,7 @@ static bool check_options(const struct lvn_phantom_options *options, struct lvn_
   for (size_t i = 0; i < options->lesion_count; i++) {
     double diameter = options->lesion_diameter_mm[i];
     if (!(diameter == 0.0 || (diameter >= 4.0 && diameter <= 120.0)) ||
-        (options->lesion_other[i] == LVN_OTHER_NONE && options->lesion_class[i] >= LVN_CLASS_COUNT) ||
+        (options->lesion_other[i] == LVN_OTHER_NONE && options->lesion_class[i] >= LVN_CLASS_PAPER_COUNT) ||
         (unsigned)options->lesion_other[i] >= LVN_OTHER_COUNT) {
       return lvn_error_set(err, LVN_ERROR_USAGE, "lesion %zu: diameter must be within 4 to 120 mm and the class known",
                            i + 1);
@@ -108,7 +108,7 @@ static void draw_options(struct lvn_phantom *phantom, const struct lvn_phantom_p
   options->lesion_count = drawn ? lesions : options->lesion_count;
   const struct lvn_phantom_world *world = &options->world;
   for (size_t i = 0; i < LVN_PHANTOM_LESIONS_MAX; i++) {
-    size_t lesion_class = lvn_phantom_random_index(&random, LVN_CLASS_COUNT);
+    size_t lesion_class = lvn_phantom_random_index(&random, LVN_CLASS_PAPER_COUNT);
     double diameter_mm = exp(lvn_phantom_random_uniform(&random, log(8.0), log(90.0)));
     if (drawn) {
       options->lesion_class[i] = (enum lvn_class)lesion_class;

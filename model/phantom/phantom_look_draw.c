@@ -103,7 +103,7 @@ static void draw_narrow(const struct lvn_phantom_drawing *draw, enum lvn_class l
     draw_hcc(draw);
     break;
   case LVN_CLASS_HEM:
-  case LVN_CLASS_COUNT:
+  default:
     lvn_phantom_look_shape(draw, 0.14, 0.07);
     if (chance(draw, draw->diameter_mm < 16.0 ? 0.55 : draw->diameter_mm < 30.0 ? 0.28 : 0.0)) {
       lvn_phantom_look_flash(draw);

@@ -117,7 +117,7 @@ void lvn_phantom_look_draw_wide(const struct lvn_phantom_drawing *draw, enum lvn
     draw_hcc(draw);
     break;
   case LVN_CLASS_HEM:
-  case LVN_CLASS_COUNT:
+  default:
     draw_hem(draw);
     break;
   }

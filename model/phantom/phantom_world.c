@@ -99,7 +99,7 @@ void lvn_phantom_world_wide(struct lvn_phantom_world *ret_world) {
   for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
     *range_of(ret_world, &keys[i]) = (struct lvn_phantom_range){{keys[i].low, 0}, {keys[i].high, 0}};
   }
-  for (int c = 0; c < LVN_CLASS_COUNT; c++) {
+  for (int c = 0; c < LVN_CLASS_PAPER_COUNT; c++) {
     ret_world->class_share[c] = 1.0;
   }
 }
@@ -139,7 +139,8 @@ static bool set_share(struct lvn_phantom_world *world, const char *name, const c
   double share = strtod(text, &end);
   enum lvn_class lesion_class = LVN_CLASS_CYST;
   enum lvn_phantom_other other = lvn_phantom_other_from_name(name);
-  bool is_class = lvn_class_from_name(name, &lesion_class);
+  bool is_class =
+      other == LVN_OTHER_NONE && lvn_class_from_name(name, &lesion_class) && lesion_class < LVN_CLASS_PAPER_COUNT;
   if (end == text || *end != '\0' || !(share >= 0.0 && share <= 1e6) || (!is_class && other == LVN_OTHER_NONE)) {
     return false;
   }
@@ -204,11 +205,11 @@ void lvn_phantom_world_choose(const struct lvn_phantom_world *world, double unit
   double at = 0.0;
   for (int pass = 0; pass < 2; pass++) {
     double sum = 0.0;
-    for (int i = 0; i < LVN_CLASS_COUNT + LVN_OTHER_COUNT; i++) {
-      sum += i < LVN_CLASS_COUNT ? world->class_share[i] : world->other_share[i - LVN_CLASS_COUNT];
+    for (int i = 0; i < LVN_CLASS_PAPER_COUNT + LVN_OTHER_COUNT; i++) {
+      sum += i < LVN_CLASS_PAPER_COUNT ? world->class_share[i] : world->other_share[i - LVN_CLASS_PAPER_COUNT];
       if (pass == 1 && sum > at) {
-        *ret_class = i < LVN_CLASS_COUNT ? (enum lvn_class)i : LVN_CLASS_OUTLIER;
-        *ret_other = i < LVN_CLASS_COUNT ? LVN_OTHER_NONE : (enum lvn_phantom_other)(i - LVN_CLASS_COUNT);
+        *ret_class = i < LVN_CLASS_PAPER_COUNT ? (enum lvn_class)i : LVN_CLASS_OUTLIER;
+        *ret_other = i < LVN_CLASS_PAPER_COUNT ? LVN_OTHER_NONE : (enum lvn_phantom_other)(i - LVN_CLASS_PAPER_COUNT);
         return;
       }
     }

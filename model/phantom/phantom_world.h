@@ -77,7 +77,7 @@ struct lvn_phantom_world {
   struct lvn_phantom_range contrast; /* factor on the difference to the liver */
   struct lvn_phantom_range texture;  /* factor on grain and mosaic */
   /* [share]: how often a region lies on each; nothing said: 1 of each class, 0 of all else */
-  double class_share[LVN_CLASS_COUNT];
+  double class_share[LVN_CLASS_PAPER_COUNT];
   double other_share[LVN_OTHER_COUNT];
 };
 

@@ -91,6 +91,8 @@ static void put_cards(FILE *stream, const struct lvn_evaluation *e) {
 void lvn_report_head(FILE *stream, const struct lvn_evaluation_subject *subject) {
   const struct lvn_evaluation *e = subject->evaluation;
   char now[LVN_TIME_TEXT_BYTES];
+  char names[LVN_CLASSES_TEXT_BYTES];
+  lvn_classes_format(e->classes, names);
   lvn_clock_format_utc(lvn_clock_wall_ms(), now);
   (void)fputs("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
               "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; "
@@ -111,9 +113,9 @@ void lvn_report_head(FILE *stream, const struct lvn_evaluation_subject *subject)
   (void)fputs(" Data: ", stream);
   lvn_markup_text(stream, lvn_dataset_source(subject->dataset));
   (void)fprintf(stream,
-                ".</p>\n<p class=\"notice\"><strong>%s</strong> The model knows four classes only; metastasis "
-                "and cholangiocarcinoma are outside them.</p>\n",
-                LVN_RESEARCH_NOTICE);
+                ".</p>\n<p class=\"notice\"><strong>%s</strong> The model knows these classes only: %s; other "
+                "lesions are outside them.</p>\n",
+                LVN_RESEARCH_NOTICE, names);
   put_phantom_notice(stream, subject);
   put_cards(stream, e);
 }

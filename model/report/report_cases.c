@@ -89,18 +89,23 @@ static bool draw_case(const struct lvn_case_prediction *answer, const struct lvn
 static bool put_case(FILE *stream, const struct lvn_evaluation_subject *subject,
                      const struct lvn_case_prediction_picture *picture, struct lvn_error *err) {
   const struct lvn_case_prediction *answer = &subject->answers->lesions[picture->lesion];
+  const unsigned classes = subject->answers->classes;
   struct bytes png = {0};
   char text[512];
+  char shares[160] = "";
+  for (unsigned c = lvn_classes_first(classes); c < LVN_CLASS_COUNT; c = lvn_classes_next(classes, c)) {
+    size_t used = strlen(shares);
+    (void)snprintf(shares + used, sizeof shares - used, "%s%s %.2f", used == 0 ? "" : ", ",
+                   lvn_class_name((enum lvn_class)c), answer->probability[c]);
+  }
   bool good = draw_case(answer, picture, &subject->packages[0].recipe, &png, err);
   if (good) {
     (void)snprintf(text, sizeof text, "Three phases and two Grad-CAMs of lesion %s", answer->lesion_id);
     (void)fputs("<figure class=\"case\">", stream);
     lvn_markup_image(stream, "image/png", png.data, png.used, 760, text);
-    (void)snprintf(text, sizeof text,
-                   "%s: truth %s, answer %s %.2f; CYST %.2f, FNH %.2f, HCC %.2f, HEM %.2f; %.0f mm%s%s",
-                   answer->lesion_id, lvn_class_name(answer->truth), lvn_class_name(answer->top_class),
-                   answer->probability[answer->top_class], answer->probability[0], answer->probability[1],
-                   answer->probability[2], answer->probability[3], answer->long_axis_mm,
+    (void)snprintf(text, sizeof text, "%s: truth %s, answer %s %.2f; %s; %.0f mm%s%s", answer->lesion_id,
+                   lvn_class_name(answer->truth), lvn_class_name(answer->top_class),
+                   answer->probability[answer->top_class], shares, answer->long_axis_mm,
                    answer->abstained ? "; abstained: " : "", answer->abstained ? answer->abstention_reason : "");
     (void)fputs("<figcaption>", stream);
     lvn_markup_text(stream, text);

@@ -43,7 +43,7 @@ static bool plot_roc(FILE *stream, const struct lvn_evaluation *e, struct lvn_er
     return false;
   }
   lvn_plot_line(plot, GREY, NULL, diagonal, diagonal, 2);
-  for (size_t c = 0; c < LVN_CLASS_COUNT; c++) {
+  for (unsigned c = lvn_classes_first(e->classes); c < LVN_CLASS_COUNT; c = lvn_classes_next(e->classes, c)) {
     char name[64];
     for (size_t i = 0; i < e->roc[c].count; i++) {
       x[i] = e->roc[c].points[i].false_positive_rate;
@@ -81,7 +81,8 @@ static bool plot_confusion(FILE *stream, const struct lvn_evaluation *e, struct 
   static const struct lvn_draw_style label = {.size = 12, .colour = {0.13, 0.13, 0.13}};
   const double left = 92;
   const double top = 72;
-  const double side = 66;
+  const double side = 66.0 * LVN_CLASS_PAPER_COUNT / fmax(LVN_CLASS_PAPER_COUNT, (double)lvn_classes_count(e->classes));
+  double y = top;
   struct lvn_plot *plot = lvn_plot_create(WIDTH, HEIGHT, NULL, err);
   if (plot == NULL) {
     return false;
@@ -90,16 +91,20 @@ static bool plot_confusion(FILE *stream, const struct lvn_evaluation *e, struct 
   lvn_draw_text(cr, left, 21, WIDTH - left, &heading, "Confusion, lesions (share of the row)");
   lvn_draw_text(cr, left, 43, WIDTH - left, &label, "Answer");
   lvn_draw_text(cr, 14, top - 8, 60, &label, "Truth");
-  for (size_t truth = 0; truth < LVN_CLASS_COUNT; truth++) {
+  for (unsigned truth = lvn_classes_first(e->classes); truth < LVN_CLASS_COUNT;
+       truth = lvn_classes_next(e->classes, truth), y += side) {
     const size_t *row = e->level[LVN_LEVEL_LESION].confusion[truth];
-    size_t of = row[0] + row[1] + row[2] + row[3];
     const char *name = lvn_class_name((enum lvn_class)truth);
-    lvn_draw_text(cr, left + side * (double)truth + (side - lvn_draw_text_width(cr, &label, name)) / 2, top - 8, side,
-                  &label, name);
-    lvn_draw_text_right(cr, 14, top + side * (double)truth + side / 2 + 4, left - 24, &label, name);
-    for (size_t answer = 0; answer < LVN_CLASS_COUNT; answer++) {
-      double x = left + side * (double)answer;
-      double y = top + side * (double)truth;
+    double x = left;
+    size_t of = 0;
+    for (unsigned answer = 0; answer < LVN_CLASS_COUNT; answer++) {
+      of += row[answer];
+    }
+    lvn_draw_text(cr, left + (y - top) + (side - lvn_draw_text_width(cr, &label, name)) / 2, top - 8, side, &label,
+                  name);
+    lvn_draw_text_right(cr, 14, y + side / 2 + 4, left - 24, &label, name);
+    for (unsigned answer = lvn_classes_first(e->classes); answer < LVN_CLASS_COUNT;
+         answer = lvn_classes_next(e->classes, answer), x += side) {
       draw_cell(cr, x, y, side, row[answer], of);
       lvn_draw_frame(cr, x, y, side - 2, side - 2, answer == truth ? 1.6 : 0.6, answer == truth ? black : edge);
     }

@@ -57,12 +57,16 @@ static void class_table(FILE *stream, const struct lvn_evaluation *e) {
                                          "AUC (bootstrap)",   "AUC (DeLong)", "Abstained"};
   const struct lvn_level_result *lesion = &e->level[LVN_LEVEL_LESION];
   lvn_markup_table(stream, "Each class against the rest, 95 % intervals", headings, 7);
-  for (size_t c = 0; c < LVN_CLASS_COUNT; c++) {
+  for (unsigned c = lvn_classes_first(e->classes); c < LVN_CLASS_COUNT; c = lvn_classes_next(e->classes, c)) {
     const size_t *row = lesion->confusion[c];
+    size_t members = 0;
+    for (unsigned answer = 0; answer < LVN_CLASS_COUNT; answer++) {
+      members += row[answer];
+    }
     char cell[6][CELL];
     const char *cells[7] = {
-        lvn_class_long_name((enum lvn_class)c),
-        write_count(row[0] + row[1] + row[2] + row[3], cell[0]),
+        lvn_class_title((enum lvn_class)c),
+        write_count(members, cell[0]),
         lvn_markup_interval(lesion->figures.recall[c], bootstrap_of(lesion, 3 + c), cell[1]),
         lvn_markup_interval(lesion->figures.recall[c], lesion->recall_wilson[c], cell[2]),
         lvn_markup_interval(lesion->figures.auc[c], bootstrap_of(lesion, 3 + LVN_CLASS_COUNT + c), cell[3]),
@@ -166,10 +170,10 @@ static void rule_table(FILE *stream, const struct lvn_evaluation *e) {
   lvn_markup_table_end(stream);
 }
 
-static void comparison_figures(FILE *stream, const struct lvn_comparison *c) {
+static void comparison_figures(FILE *stream, unsigned classes, const struct lvn_comparison *c) {
   static const char *const headings[] = {"Figure per lesion", "Difference, 95 % over patients", "p (paired bootstrap)"};
   lvn_markup_table(stream, "Difference of the two models on the same lesions", headings, 3);
-  for (size_t f = 0; f < LVN_FIGURE_COUNT; f++) {
+  for (size_t f = 0; f < LVN_FIGURE_COUNT; f = lvn_figure_next(classes, f)) {
     char cell[2][CELL];
     const struct lvn_interval interval = {lvn_figure_get(&c->bootstrap.low, f), lvn_figure_get(&c->bootstrap.high, f)};
     const char *cells[3] = {lvn_figure_name(f),
@@ -180,12 +184,12 @@ static void comparison_figures(FILE *stream, const struct lvn_comparison *c) {
   lvn_markup_table_end(stream);
 }
 
-static void comparison_tests(FILE *stream, const struct lvn_comparison *c) {
+static void comparison_tests(FILE *stream, unsigned classes, const struct lvn_comparison *c) {
   static const char *const headings[] = {"DeLong, per patient", "AUC", "AUC, other", "p", "p, Holm"};
   static const char *const t_headings[] = {"Slice accuracy over folds", "Difference", "t", "p"};
   char cell[4][CELL];
   lvn_markup_table(stream, "Area under the curve of each class", headings, 5);
-  for (size_t k = 0; k < LVN_CLASS_COUNT; k++) {
+  for (unsigned k = lvn_classes_first(classes); k < LVN_CLASS_COUNT; k = lvn_classes_next(classes, k)) {
     const char *cells[5] = {lvn_class_name((enum lvn_class)k), lvn_markup_number(c->delong[k].auc_a, cell[0]),
                             lvn_markup_number(c->delong[k].auc_b, cell[1]), lvn_markup_number(c->delong[k].p, cell[2]),
                             lvn_markup_number(c->delong_holm[k], cell[3])};
@@ -230,8 +234,8 @@ void lvn_report_tables(FILE *stream, const struct lvn_evaluation_subject *subjec
     (void)fputc(' ', stream);
     lvn_markup_text(stream, subject->other->version);
     (void)fputs("</h2>\n", stream);
-    comparison_figures(stream, subject->comparison);
-    comparison_tests(stream, subject->comparison);
+    comparison_figures(stream, subject->evaluation->classes, subject->comparison);
+    comparison_tests(stream, subject->evaluation->classes, subject->comparison);
   }
 }
 
@@ -285,7 +289,7 @@ static void abstention_table(FILE *stream, const struct lvn_evaluation *e) {
   lvn_markup_row(stream, beyond, 2);
   const char *auc[2] = {"AUC of the distance for wrong answers", lvn_markup_number(e->unlike.wrong_auc, cell)};
   lvn_markup_row(stream, auc, 2);
-  for (size_t c = 0; c < LVN_CLASS_COUNT; c++) {
+  for (unsigned c = lvn_classes_first(e->classes); c < LVN_CLASS_COUNT; c = lvn_classes_next(e->classes, c)) {
     char name[CELL];
     (void)snprintf(name, sizeof name, "AUC of the distance for %s when left out of its fit",
                    lvn_class_name((enum lvn_class)c));
@@ -300,7 +304,7 @@ static void abstention_table(FILE *stream, const struct lvn_evaluation *e) {
   lvn_markup_row(stream, after, 2);
   lvn_markup_table_end(stream);
   (void)fputs("<p class=\"note\">Distance: Mahalanobis, of the features from the nearest class (shared covariance, "
-              "shrunk). A class left out of the fit stands in for lesions that are outside the four classes; the "
+              "shrunk). A class left out of the fit stands in for lesions that are outside the classes; the "
               "network itself has seen it, so true strangers may be told apart less well, or better.</p>\n",
               stream);
 }

@@ -27,6 +27,7 @@ void lvn_stats_confusion(const struct lvn_sample *cases, size_t ret_confusion[LV
 /* What does not change from resample to resample: scores and their order per class. */
 struct prepared {
   const struct lvn_sample *cases;
+  unsigned classes;
   double *score[LVN_CLASS_COUNT];
   bool *is_member[LVN_CLASS_COUNT];
   size_t *order[LVN_CLASS_COUNT];
@@ -41,8 +42,10 @@ static void prepared_clear(struct prepared *prepared) {
 }
 
 static bool prepare(const struct lvn_sample *cases, struct prepared *ret_prepared, struct lvn_error *err) {
+  const unsigned classes = cases->classes == 0 ? LVN_CLASSES_PAPER : cases->classes;
   ret_prepared->cases = cases;
-  for (size_t c = 0; c < LVN_CLASS_COUNT; c++) {
+  ret_prepared->classes = classes;
+  for (unsigned c = lvn_classes_first(classes); c < LVN_CLASS_COUNT; c = lvn_classes_next(classes, c)) {
     double *score = ret_prepared->score[c] = lvn_alloc(cases->count, sizeof *score, err);
     bool *is_member = ret_prepared->is_member[c] = lvn_alloc(cases->count, sizeof *is_member, err);
     size_t *order = ret_prepared->order[c] = lvn_alloc(cases->count, sizeof *order, err);
@@ -63,21 +66,26 @@ static bool prepare(const struct lvn_sample *cases, struct prepared *ret_prepare
 static void measure(const struct prepared *prepared, const double *weight, struct lvn_figures *ret_figures) {
   const struct lvn_sample *cases = prepared->cases;
   struct lvn_figures figures = {0};
+  const double class_count = (double)lvn_classes_count(prepared->classes);
   double members[LVN_CLASS_COUNT] = {0.0};
   double right[LVN_CLASS_COUNT] = {0.0};
   double all_members = 0.0;
   double all_right = 0.0;
   double classes = 0.0;
+  for (unsigned c = 0; c < LVN_CLASS_COUNT; c++) {
+    figures.recall[c] = figures.auc[c] = NAN;
+  }
   for (size_t i = 0; i < cases->count; i++) {
     double w = weight == NULL ? 1.0 : weight[i];
     members[cases->label[i]] += w;
     right[cases->label[i]] += lvn_stats_top_class(cases->probability[i]) == cases->label[i] ? w : 0.0;
   }
-  for (int c = 0; c < LVN_CLASS_COUNT; c++) {
+  for (unsigned c = lvn_classes_first(prepared->classes); c < LVN_CLASS_COUNT;
+       c = lvn_classes_next(prepared->classes, c)) {
     figures.recall[c] = members[c] > 0.0 ? right[c] / members[c] : NAN;
     figures.auc[c] =
         lvn_stats_auc_weighted(prepared->score[c], prepared->is_member[c], weight, prepared->order[c], cases->count);
-    figures.macro_auc += figures.auc[c] / LVN_CLASS_COUNT;
+    figures.macro_auc += figures.auc[c] / class_count;
     figures.balanced_accuracy += members[c] > 0.0 ? figures.recall[c] : 0.0;
     classes += members[c] > 0.0 ? 1.0 : 0.0;
     all_members += members[c];

@@ -16,7 +16,8 @@ extern "C" {
 /* Cases (slices, lesions or patients) with the patient each belongs to. All borrowed. */
 struct lvn_sample {
   size_t count;
-  const size_t *label; /* < LVN_CLASS_COUNT */
+  unsigned classes;    /* that the answers are of; 0: the paper's four */
+  const size_t *label; /* one of them */
   const double (*probability)[LVN_CLASS_COUNT];
   const size_t *patient; /* 0 .. patient_count - 1: what is drawn by the bootstrap */
   size_t patient_count;
@@ -27,7 +28,7 @@ struct lvn_sample {
 struct lvn_figures {
   double accuracy;
   double balanced_accuracy; /* mean recall of the classes that occur */
-  double macro_auc;         /* mean over the four classes, one against the rest; NAN when one is not defined */
+  double macro_auc;         /* mean over the classes, one against the rest; NAN when one is not defined */
   double recall[LVN_CLASS_COUNT];
   double auc[LVN_CLASS_COUNT];
 };

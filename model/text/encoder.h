@@ -45,9 +45,9 @@ const struct lvn_text_encoder_info *lvn_text_encoder_get_info(const struct lvn_t
 LVN_MUST_CHECK bool lvn_text_encoder_embed(struct lvn_text_encoder *encoder, const char *text, enum lvn_pooling pooling,
                                            float *ret_vector, struct lvn_error *err);
 
-/* Embeddings of the standard prompts into a safetensors file: "enriched" F32 [sequence 40][class 4][hidden] in the
- * places of lvn_sequences, "simple" F32 [class 4][hidden]; notes name the encoder, its weights' SHA-256 and the
- * pooling. */
+/* Embeddings of the standard prompts into a safetensors file: "enriched" F32 [sequence 40][class][hidden] in the
+ * places of lvn_sequences, "simple" F32 [class][hidden], of every known class; notes name the classes, the encoder, its
+ * weights' SHA-256 and the pooling. */
 LVN_MUST_CHECK bool lvn_text_encoder_write_prompts(struct lvn_text_encoder *encoder, enum lvn_pooling pooling,
                                                    const char *path, struct lvn_error *err);
 

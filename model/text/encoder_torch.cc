@@ -231,10 +231,13 @@ bool write_prompts(const lvn_text_encoder &encoder, enum lvn_pooling pooling, co
   const struct lvn_tensor tensors[] = {
       {"enriched", LVN_DTYPE_F32, 3, {LVN_SEQUENCE_COUNT, LVN_CLASS_COUNT, hidden}, enriched.size(), enriched.data()},
       {"simple", LVN_DTYPE_F32, 2, {LVN_CLASS_COUNT, hidden}, simple.size(), simple.data()}};
-  const struct lvn_tensor_note notes[] = {{"encoder", encoder.info.name},
+  char names[LVN_CLASSES_TEXT_BYTES];
+  lvn_classes_format(~0U, names);
+  const struct lvn_tensor_note notes[] = {{"classes", names},
+                                          {"encoder", encoder.info.name},
                                           {"encoder_sha256", digest},
                                           {"pooling", pooling == LVN_POOLING_CLS ? "cls" : "mean"}};
-  return lvn_safetensors_write(path, tensors, 2, notes, 3, err);
+  return lvn_safetensors_write(path, tensors, 2, notes, 4, err);
 }
 
 } // namespace

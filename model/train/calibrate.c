@@ -37,8 +37,9 @@ static void likelihood_slope(const double (*cosine)[LVN_CLASS_COUNT], const size
     double square = 0.0;
     lvn_calibrate_softmax(cosine[i], factor, probability);
     for (int c = 0; c < LVN_CLASS_COUNT; c++) {
-      mean += probability[c] * cosine[i][c];
-      square += probability[c] * cosine[i][c] * cosine[i][c];
+      double at = isfinite(cosine[i][c]) ? cosine[i][c] : 0.0; /* no class of this model: probability 0 */
+      mean += probability[c] * at;
+      square += probability[c] * at * at;
     }
     *ret_slope += (mean - cosine[i][label[i]]) / (double)count;
     *ret_curvature += (square - mean * mean) / (double)count;

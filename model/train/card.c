@@ -40,13 +40,30 @@ static void put_basics(FILE *card, const struct lvn_package_description *descrip
       description->licence);
 }
 
+/* "Cyst, Hemangioma": those of `classes`, or the known ones that are none of them. */
+static void list_classes(unsigned classes, bool others, char *text, size_t text_bytes) {
+  text[0] = '\0';
+  for (unsigned c = 0; c < LVN_CLASS_COUNT; c++) {
+    size_t used = strlen(text);
+    if (lvn_classes_have(classes, c) != others) {
+      (void)snprintf(text + used, text_bytes - used, "%s%s", used == 0 ? "" : ", ",
+                     lvn_class_long_name((enum lvn_class)c));
+    }
+  }
+}
+
 static void put_uses(FILE *card, const struct lvn_package_description *description) {
+  char names[256];
+  char others[256];
+  list_classes(description->recipe->classes, false, names, sizeof names);
+  list_classes(description->recipe->classes, true, others, sizeof others);
+  (void)snprintf(others + strlen(others), sizeof others - strlen(others), "%sadenoma, …",
+                 others[0] == '\0' ? "" : ", ");
   (void)fprintf(
       card,
       "## Model summary\n\n"
       "Liver-VLM: a %s on the non-contrast, arterial and portal-venous crop of one focal liver lesion,\n"
-      "compared by cosine with the embeddings of one sentence per class. Classes: cyst, focal nodular\n"
-      "hyperplasia, hepatocellular carcinoma, haemangioma.\n\n"
+      "compared by cosine with the embeddings of one sentence per class. Classes: %s.%s\n\n"
       "## Uses and directions\n\n"
       "### Intended use and workflow\n\n"
       "Research. A radiologist outlines a focal liver lesion on multiphase CT; the node aligns the phases, "
@@ -58,14 +75,19 @@ static void put_uses(FILE *card, const struct lvn_package_description *descripti
       "As the model of a Liver-VLM node, or `livervlm analyze --model`. Evaluate it on own cases first:\n"
       "`livervlm evaluate`.\n\n"
       "### Targeted patient population\n\n"
-      "Adults with an untreated focal liver lesion that is one of the four classes, on CT with all three "
+      "Adults with an untreated focal liver lesion that is one of its classes, on CT with all three "
       "phases.\n\n"
       "### Cautioned out-of-scope settings\n\n"
-      "Lesions after treatment, children, phases other than the three, MR. Metastasis, cholangiocarcinoma, "
-      "abscess,\n"
-      "adenoma and everything else outside the four classes: it can at best say that they are unlike its training, "
-      "and\nmay give one of its four names to them.\n\n",
-      lvn_image_encoder_title(description->recipe->encoder));
+      "Lesions after treatment, children, phases other than the three, MR. Everything outside its classes (%s):\n"
+      "it can at best say that they are unlike its training, "
+      "and\nmay give one of its names to them.\n\n",
+      lvn_image_encoder_title(description->recipe->encoder), names,
+      description->recipe->measurement_weight > 0.0 ? " Beside it, boosted trees judge what is measured in the\n"
+                                                      "lesion, its core, rim and margin against the liver nearby in "
+                                                      "each phase; their log-probabilities are added.\n"
+                                                      "Grad-CAM explains the network's part alone."
+                                                    : "",
+      others);
 }
 
 static void put_warnings(FILE *card, const struct lvn_package_description *description,

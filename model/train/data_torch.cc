@@ -51,6 +51,7 @@ DatasetHandle open_dataset(const char *folder, TrainingData &data) {
 class Loader {
 public:
   explicit Loader(const DataRequest &request) : request_(request) {
+    data_.classes = request.classes;
   }
 
   TrainingData load() {
@@ -90,7 +91,7 @@ private:
           }
           role = fold == request_.held_out_fold ? Role::kHeldOut : Role::kTraining;
         }
-        if (lesion.lesion_class == LVN_CLASS_OUTLIER && is_unseen(lesion.subtype)) {
+        if (!lvn_classes_have(request_.classes, lesion.lesion_class) && is_unseen(kind_of(lesion))) {
           continue;
         }
         const bool complete = present_bits(lesion) == kAllPresent;
@@ -101,10 +102,20 @@ private:
     }
   }
 
+  static const char *kind_of(const lvn_dataset_lesion &lesion) {
+    return lesion.subtype[0] != '\0' ? lesion.subtype : lvn_class_name(lesion.lesion_class);
+  }
+
+  int64_t label_of(const lvn_dataset_lesion &lesion) const {
+    return lvn_classes_have(request_.classes, lesion.lesion_class)
+               ? static_cast<int64_t>(lvn_classes_place(request_.classes, lesion.lesion_class))
+               : static_cast<int64_t>(LVN_CLASS_OUTLIER);
+  }
+
   bool is_unseen(const char *kind) const {
     char value[LVN_RECIPE_TEXT_BYTES];
     for (size_t i = 0; lvn_recipe_list_value(request_.unseen, i, value); i++) {
-      if (std::strcmp(value, kind) == 0) {
+      if (strcasecmp(value, kind) == 0) {
         return true;
       }
     }
@@ -158,10 +169,23 @@ private:
     if (!lvn_dataset_load(dataset, index, &crop, &err)) {
       lvn_throw(err);
     }
-    data_.lesions.push_back({lesion.lesion_id, lesion.patient_key, patient, used_,
-                             static_cast<int64_t>(crop.slice_count), static_cast<int64_t>(crop.key_slice),
-                             static_cast<int64_t>(lesion.lesion_class), lesion.subtype, present_bits(lesion),
-                             wants_delayed(lesion, role), role});
+    data_.lesions.push_back({lesion.lesion_id,
+                             lesion.patient_key,
+                             patient,
+                             used_,
+                             static_cast<int64_t>(crop.slice_count),
+                             static_cast<int64_t>(crop.key_slice),
+                             label_of(lesion),
+                             kind_of(lesion),
+                             present_bits(lesion),
+                             wants_delayed(lesion, role),
+                             role,
+                             {}});
+    if (request_.measure && role != Role::kUnlabelled &&
+        !lvn_measurements_take(&crop, data_.lesions.back().measurements.data(), &err)) {
+      lvn_crop_clear(&crop);
+      lvn_throw(err);
+    }
     for (size_t i = 0; i < crop.slice_count; i++, used_++) {
       std::memcpy(data_.hounsfield.data_ptr<int16_t>() + used_ * kSliceValues, crop.slices[i].hounsfield,
                   static_cast<size_t>(kSliceValues) * sizeof(int16_t));
@@ -174,7 +198,7 @@ private:
   }
 
   const DataRequest &request_;
-  TrainingData data_;
+  TrainingData data_ = {};
   std::vector<DatasetHandle> datasets_;
   std::map<std::string, std::pair<int64_t, Role>> patients_;
   std::map<PixelDigest, std::pair<bool, std::string>> pixels_; // held out? and of which lesion

@@ -4,6 +4,7 @@
 
 #include "model/dataset/dataset.h"
 #include "model/dataset/folds.h"
+#include "model/image/measurements.h"
 #include "model/train/recipe.h"
 
 #include <torch/torch.h>
@@ -25,16 +26,18 @@ struct TrainingLesion {
   int64_t first_slice;
   int64_t slice_count;
   int64_t key_slice;
-  int64_t label;    // a class, or LVN_CLASS_OUTLIER
-  std::string kind; // of an outlier: the data set's subtype
+  int64_t label;    // the class's place among the recipe's, or LVN_CLASS_OUTLIER
+  std::string kind; // of an outlier: the data set's subtype, or its class
   int64_t present;  // bit p: phase p was measured
   bool delayed;     // so was the delayed one, and its pixels are in TrainingData::delayed
   Role role;
+  std::array<float, LVN_MEASUREMENT_COUNT> measurements; // 0 unless they were asked for
 };
 
 using PixelDigest = std::array<uint8_t, LVN_SHA256_BYTES>;
 
 struct TrainingData {
+  unsigned classes;         // that the labels are places among
   torch::Tensor hounsfield; // int16 [slices,3,224,224]
   torch::Tensor delayed;    // int16 [slices,1,224,224], undefined unless it was asked for and a lesion has it
   std::vector<TrainingLesion> lesions;
@@ -54,7 +57,9 @@ struct DataRequest {
   const struct lvn_folds *folds; // in place of the data sets' own; a patient that it does not know is left out; or NULL
   bool use_incomplete;           // else lesions with a missing phase are left out
   bool use_delayed;              // of training lesions
+  unsigned classes;              // lesions of others are outliers
   const char *unseen;            // kinds of outliers that are left out, separated by '|'
+  bool measure = false;          // every labelled lesion (model/image/measurements.h)
 };
 
 inline bool is_outlier(const TrainingLesion &lesion) {

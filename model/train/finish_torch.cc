@@ -5,6 +5,7 @@
 #include "model/network/network_torch.hh"
 #include "model/network/package.h"
 #include "model/tensor/json.h"
+#include "model/train/boost.h"
 #include "model/train/calibrate.h"
 #include "model/train/card.h"
 #include "model/train/lineage_torch.hh"
@@ -15,6 +16,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 
 namespace lvn {
 
@@ -25,6 +27,14 @@ constexpr size_t kStatisticsLesions = 300;
 constexpr size_t kStatisticsWithOutliers = 900;
 constexpr double kConformalCoverage = 0.9;
 constexpr int64_t kVectors = 2;
+// Of the trees over the measurements; chosen by cross-validation of phantoms (README.md).
+constexpr double kBoostRate = 0.08;
+constexpr double kBoostShare = 0.25;
+constexpr unsigned kBoostLeaf = 20;
+// Of their log-probabilities beside the cosines.
+constexpr double kWeightLeast = 0.005;
+constexpr double kWeightStep = 1.15;
+constexpr double kWeightMost = 5.0;
 
 [[noreturn]] void fail(const struct lvn_error &err) {
   lvn_throw(err);
@@ -35,7 +45,7 @@ std::string path_in(const lvn_train_options &options, const char *name) {
 }
 
 // Convolutions and FC weights as float16; what is small or sensitive (normalisation, biases, prototypes) stays float32.
-lvn_tensor_set collect_weights(LiverVlm &model, bool enriched) {
+lvn_tensor_set collect_weights(LiverVlm &model, bool enriched, unsigned classes) {
   lvn_tensor_set set;
   const torch::NoGradGuard no_grad;
   auto rounded = [](const torch::Tensor &t) { return t.dim() > 1 ? t.to(torch::kFloat16) : t; };
@@ -52,6 +62,11 @@ lvn_tensor_set collect_weights(LiverVlm &model, bool enriched) {
     }
   }
   set.add("prototypes", model->prototypes());
+  if (classes != LVN_CLASSES_PAPER) {
+    char names[LVN_CLASSES_TEXT_BYTES];
+    lvn_classes_format(classes, names);
+    set.note("classes", names); // of the embeddings, which a later training may take
+  }
   if (enriched) {
     set.add("text.enriched", model->prompts);
   } else {
@@ -78,9 +93,13 @@ LesionOutput run_lesion(const Network &network, const TrainingData &data, const 
   const NetworkOutput output = network.forward(network.prepare(hounsfield, 0));
   const torch::Tensor cosine = network.cosine(output.joint, 0).mean(0).to(torch::kFloat64).contiguous();
   LesionOutput result;
-  std::memcpy(result.cosine.data(), cosine.data_ptr<double>(), sizeof result.cosine);
+  result.cosine.fill(-std::numeric_limits<double>::infinity());
+  std::copy_n(cosine.data_ptr<double>(), cosine.numel(), result.cosine.begin());
   result.features = output.features.mean(0);
   result.label = static_cast<size_t>(lesion.label);
+  if (network.trees() != nullptr) {
+    result.opinion = ask_trees(*network.trees(), network.class_count(), lesion.measurements.data());
+  }
   return result;
 }
 
@@ -117,6 +136,14 @@ void add_views(const Network &network, const TrainingData &data, const lvn_recip
   }
 }
 
+std::array<double, LVN_CLASS_COUNT> with_opinion(const LesionOutput &output, double weight) {
+  std::array<double, LVN_CLASS_COUNT> cosine = output.cosine;
+  for (size_t c = 0; c < cosine.size(); c++) {
+    cosine[c] += weight * output.opinion.log_probability[c];
+  }
+  return cosine;
+}
+
 struct HeldOut {
   std::vector<std::array<double, LVN_CLASS_COUNT>> cosine;
   std::vector<size_t> label;
@@ -124,9 +151,63 @@ struct HeldOut {
   double ece = 0.0;
 };
 
-// std::array rows lie like C's double[4] rows.
+// std::array rows lie like C's rows.
 const double (*rows(const std::vector<std::array<double, LVN_CLASS_COUNT>> &values))[LVN_CLASS_COUNT] {
   return reinterpret_cast<const double(*)[LVN_CLASS_COUNT]>(values.data());
+}
+
+// Trees over the measurements of the training lesions; the outliers among them are a label of their own.
+void grow_trees(const TrainingData &data, const lvn_recipe &recipe, size_t class_count, lvn_tensor_set &set) {
+  std::vector<std::array<float, LVN_MEASUREMENT_COUNT>> rows;
+  std::vector<size_t> labels;
+  for (const TrainingLesion &lesion : data.lesions) {
+    if (lesion.role == Role::kTraining && lesion.present == (1 << LVN_PHASE_NETWORK_COUNT) - 1) {
+      rows.push_back(lesion.measurements);
+      labels.push_back(is_outlier(lesion) ? class_count : static_cast<size_t>(lesion.label));
+    }
+  }
+  const bool any = std::find(labels.begin(), labels.end(), class_count) != labels.end();
+  const lvn_boost_options options = {recipe.measurement_rounds, kBoostRate, kBoostShare, kBoostLeaf, recipe.seed};
+  struct lvn_error err = {};
+  const TreesHandle trees(new lvn_trees(), TreesFree());
+  if (!lvn_boost_fit(reinterpret_cast<const float(*)[LVN_MEASUREMENT_COUNT]>(rows.data()), labels.data(), labels.size(),
+                     class_count + (any ? 1 : 0), &options, trees.get(), &err)) {
+    fail(err);
+  }
+  add_trees(*trees, set);
+}
+
+// How much the measurements count beside the cosines: what makes the held-out labels most likely, with the temperature
+// that then fits. From here on the cosines are those with the opinion added, as in the node.
+void weigh_measurements(std::vector<LesionOutput> &outputs, lvn_package_recipe &recipe) {
+  double best = std::numeric_limits<double>::infinity();
+  std::vector<size_t> label;
+  for (const LesionOutput &output : outputs) {
+    if (output.label != LVN_CLASS_OUTLIER) {
+      label.push_back(output.label);
+    }
+  }
+  for (double weight = 0.0; weight < kWeightMost; weight = weight == 0.0 ? kWeightLeast : kWeightStep * weight) {
+    std::vector<std::array<double, LVN_CLASS_COUNT>> cosine;
+    for (const LesionOutput &output : outputs) {
+      if (output.label != LVN_CLASS_OUTLIER) {
+        cosine.push_back(with_opinion(output, weight));
+      }
+    }
+    const double temperature = lvn_calibrate_temperature(rows(cosine), label.data(), label.size(), recipe.scale);
+    std::vector<std::array<double, LVN_CLASS_COUNT>> probability(cosine.size());
+    for (size_t i = 0; i < cosine.size(); i++) {
+      lvn_calibrate_softmax(cosine[i].data(), recipe.scale / temperature, probability[i].data());
+    }
+    const double loss = lvn_calibrate_log_loss(rows(probability), label.data(), label.size());
+    if (loss < best) {
+      best = loss;
+      recipe.measurement_weight = weight;
+    }
+  }
+  for (LesionOutput &output : outputs) {
+    output.cosine = with_opinion(output, recipe.measurement_weight);
+  }
 }
 
 HeldOut calibrate(const std::vector<LesionOutput> &outputs, lvn_package_recipe &recipe) {
@@ -177,6 +258,7 @@ lvn_package_recipe package_recipe(const lvn_recipe &recipe, double scale) {
   lvn_package_recipe result;
   lvn_package_recipe_default(&result);
   const auto statistics = normalisation(recipe.normalisation);
+  result.classes = lvn_recipe_classes(&recipe);
   (void)lvn_copy(result.encoder, sizeof result.encoder, recipe.encoder);
   result.mean = statistics.first;
   result.std = statistics.second;
@@ -186,6 +268,8 @@ lvn_package_recipe package_recipe(const lvn_recipe &recipe, double scale) {
   result.window_high_hu = recipe.window_high_hu;
   result.scale = scale;
   result.min_margin = recipe.abstain_margin;
+  result.least_diameter_mm = recipe.least_diameter_mm;
+  result.least_pixels_across = recipe.least_pixels_across;
   return result;
 }
 
@@ -280,15 +364,21 @@ void finish_package(const lvn_train_options &options, LiverVlm &model, const Tra
   }
   const std::string weights = path_in(options, LVN_PACKAGE_WEIGHTS);
   lvn_package_recipe recipe = package_recipe(*options.recipe, model->scale());
-  lvn_tensor_set set = collect_weights(model, options.recipe->prompts == LVN_PROMPTS_ENRICHED);
+  lvn_tensor_set set = collect_weights(model, options.recipe->prompts == LVN_PROMPTS_ENRICHED, recipe.classes);
   set.write(weights);
   Network network = load_network(weights, recipe);
   const bool any_outlier = std::any_of(data.lesions.begin(), data.lesions.end(), is_outlier);
   add_feature_statistics(run_lesions(network, data, false, any_outlier ? kStatisticsWithOutliers : kStatisticsLesions),
-                         set);
+                         lvn_classes_count(recipe.classes), set);
+  if (options.recipe->measurement_rounds > 0) {
+    grow_trees(data, *options.recipe, lvn_classes_count(recipe.classes), set);
+  }
   set.write(weights);
   network = load_network(weights, recipe);
   std::vector<LesionOutput> outputs = run_lesions(network, data, true, data.lesions.size());
+  if (network.trees() != nullptr) {
+    weigh_measurements(outputs, recipe);
+  }
   const HeldOut held = calibrate(outputs, recipe);
   network.calibrate(recipe);
   add_views(network, data, *options.recipe, outputs);

@@ -96,7 +96,8 @@ LiverVlmImpl::LiverVlmImpl(const lvn_recipe &recipe, const torch::Tensor &embedd
   const auto joint = static_cast<int64_t>(recipe.joint_size);
   register_module("image", image);
   if (recipe.head == LVN_HEAD_FC) {
-    fc = register_module("fc", torch::nn::Linear(image->feature_size(), LVN_CLASS_COUNT));
+    fc = register_module("fc", torch::nn::Linear(image->feature_size(),
+                                                 static_cast<int64_t>(lvn_classes_count(lvn_recipe_classes(&recipe)))));
     return;
   }
   fc_i = register_module("fc_i", torch::nn::Linear(image->feature_size(), joint));
@@ -192,7 +193,32 @@ void save_image_encoder(ImageEncoderImpl &encoder, const std::string &path, cons
   set.write(path);
 }
 
-torch::Tensor load_prompts(const char *path, enum lvn_recipe_prompts kind) {
+namespace {
+
+// Columns of the wanted classes among those that the file says it has; without a word: the paper's.
+torch::Tensor choose_classes(const lvn_safetensors *file, const char *path, const torch::Tensor &prompts,
+                             unsigned classes) {
+  const char *names = lvn_safetensors_metadata(file, "classes");
+  unsigned held = LVN_CLASSES_PAPER;
+  if ((names != nullptr && !lvn_classes_parse(names, &held)) ||
+      prompts.size(1) != static_cast<int64_t>(lvn_classes_count(held))) {
+    throw std::runtime_error("'" + std::string(path) + "': prompt embeddings have another shape");
+  }
+  if ((classes & ~held) != 0) {
+    throw std::runtime_error("'" + std::string(path) + "': the prompt embeddings name no class " +
+                             lvn_class_name(lvn_classes_at(classes & ~held, 0)) +
+                             ": make them anew by text-encoder embed");
+  }
+  std::vector<int64_t> columns;
+  for (size_t i = 0; i < lvn_classes_count(classes); i++) {
+    columns.push_back(static_cast<int64_t>(lvn_classes_place(held, lvn_classes_at(classes, i))));
+  }
+  return prompts.index_select(1, torch::tensor(columns)).contiguous();
+}
+
+} // namespace
+
+torch::Tensor load_prompts(const char *path, enum lvn_recipe_prompts kind, unsigned classes) {
   struct lvn_safetensors *opened = nullptr;
   struct lvn_error err = {};
   const bool enriched = kind == LVN_PROMPTS_ENRICHED;
@@ -212,12 +238,11 @@ torch::Tensor load_prompts(const char *path, enum lvn_recipe_prompts kind) {
   if (!enriched) {
     prompts = prompts.unsqueeze(0).expand({LVN_SEQUENCE_COUNT, -1, -1}).contiguous();
   }
-  if ((prompts.size(0) != LVN_PERMUTATION_COUNT && prompts.size(0) != LVN_SEQUENCE_NETWORK_COUNT &&
-       prompts.size(0) != LVN_SEQUENCE_COUNT) ||
-      prompts.size(1) != LVN_CLASS_COUNT) {
+  if (prompts.size(0) != LVN_PERMUTATION_COUNT && prompts.size(0) != LVN_SEQUENCE_NETWORK_COUNT &&
+      prompts.size(0) != LVN_SEQUENCE_COUNT) {
     throw std::runtime_error("'" + std::string(path) + "': prompt embeddings have another shape");
   }
-  return prompts;
+  return choose_classes(opened, path, prompts, classes);
 }
 
 } // namespace lvn

@@ -15,10 +15,10 @@ namespace lvn {
 // (paper table 8), the encoder and one linear layer over the classes.
 struct LiverVlmImpl : torch::nn::Module {
   LiverVlmImpl(const struct lvn_recipe &recipe, const torch::Tensor &prompts);
-  // Logits [n,4] of images [n,3,s,s]: scale * cosine with the prompts of each one's sequence (int64 [n]), or the linear
-  // layer's.
+  // Logits [n,classes] of images [n,3,s,s]: scale * cosine with the prompts of each one's sequence (int64 [n]), or the
+  // linear layer's.
   torch::Tensor forward(const torch::Tensor &images, const torch::Tensor &sequences);
-  torch::Tensor prototypes(); // [6,4,joint], unit length, of the full orders
+  torch::Tensor prototypes(); // [6,classes,joint], unit length, of the full orders
   double scale() const;
   // A learnable scale is put back into 1 to scale_max (CLIP clamps likewise); after every step.
   void clamp_scale();
@@ -28,7 +28,7 @@ struct LiverVlmImpl : torch::nn::Module {
   torch::nn::Linear fc_t{nullptr};
   torch::nn::Linear fc{nullptr};
   torch::Tensor log_scale; // a parameter when learnable, else undefined
-  torch::Tensor prompts;   // [sequences,4,hidden]; moves by hand, it is no buffer: it is not trained
+  torch::Tensor prompts;   // [sequences,classes,hidden]; moves by hand, it is no buffer: it is not trained
 
 private:
   double fixed_scale_;
@@ -49,9 +49,9 @@ void load_image_encoder(ImageEncoderImpl &encoder, const std::string &path);
 void save_image_encoder(ImageEncoderImpl &encoder, const std::string &path, const std::string &fingerprint,
                         const std::string &history);
 
-// Prompt embeddings [6, 15 or 40,4,hidden] of lvn_sequences, from a file of them or from a package's weights. Simple
-// prompts name no order: the same for all.
-torch::Tensor load_prompts(const char *path, enum lvn_recipe_prompts kind);
+// Prompt embeddings [6, 15 or 40,classes,hidden] of lvn_sequences, from a file of them or from a package's weights.
+// Simple prompts name no order: the same for all. Throws when the file does not have all of the classes.
+torch::Tensor load_prompts(const char *path, enum lvn_recipe_prompts kind, unsigned classes);
 
 } // namespace lvn
 

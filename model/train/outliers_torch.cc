@@ -98,10 +98,10 @@ bool wants_term(const lvn_recipe &recipe, enum lvn_outlier_term term) {
   return false;
 }
 
-void add_feature_statistics(const std::vector<LesionOutput> &outputs, lvn_tensor_set &set) {
+void add_feature_statistics(const std::vector<LesionOutput> &outputs, size_t class_count, lvn_tensor_set &set) {
   const int64_t size = outputs.at(0).features.size(0);
-  torch::Tensor mean = torch::zeros({LVN_CLASS_COUNT, size}, torch::kFloat64);
-  std::array<double, LVN_CLASS_COUNT> count = {};
+  torch::Tensor mean = torch::zeros({static_cast<int64_t>(class_count), size}, torch::kFloat64);
+  std::vector<double> count(class_count);
   std::vector<torch::Tensor> all;
   std::vector<torch::Tensor> outliers;
   for (const LesionOutput &output : outputs) {
@@ -113,8 +113,8 @@ void add_feature_statistics(const std::vector<LesionOutput> &outputs, lvn_tensor
       count[output.label] += 1.0;
     }
   }
-  for (int64_t c = 0; c < LVN_CLASS_COUNT; c++) {
-    mean[c] /= std::max(1.0, count[static_cast<size_t>(c)]);
+  for (size_t c = 0; c < class_count; c++) {
+    mean[static_cast<int64_t>(c)] /= std::max(1.0, count[c]);
   }
   std::vector<torch::Tensor> rows;
   for (size_t i = 0; i < outputs.size(); i++) {
@@ -132,7 +132,7 @@ json_t *choose_outlier_rule(const OutlierScorer &scorer, const std::vector<Lesio
                             const lvn_recipe &train, lvn_package_recipe &recipe, lvn_train_summary &summary) {
   std::vector<OutlierEvidence> evidence;
   for (const LesionOutput &output : held_out) {
-    OutlierEvidence one = {output.features, {}, output.flips, output.permutations};
+    OutlierEvidence one = {output.features, {}, output.flips, output.permutations, output.opinion.none_odds};
     lvn_calibrate_softmax(output.cosine.data(), recipe.scale / recipe.temperature, one.probability.data());
     evidence.push_back(one);
   }

@@ -7,22 +7,24 @@
 
 #include <jansson.h>
 
+#include <limits>
 #include <vector>
 
 namespace lvn {
 
 // What the packaged network said of one lesion.
 struct LesionOutput {
-  std::array<double, LVN_CLASS_COUNT> cosine;
+  std::array<double, LVN_CLASS_COUNT> cosine; // by the places of the classes; -infinity behind them
   torch::Tensor features;
-  size_t label; // or LVN_CLASS_OUTLIER
+  size_t label; // a place, or LVN_CLASS_OUTLIER
   double flips = 0.0;
   double permutations = 0.0;
+  Opinion opinion = {{}, std::numeric_limits<double>::quiet_NaN()}; // of the measurements
 };
 
 // Class means with one covariance, all training lesions as one, and the outliers as one: the tensors that
 // OutlierScorer::load() finds. Covariances are shrunk towards their mean variance (Ledoit 2004's target).
-void add_feature_statistics(const std::vector<LesionOutput> &outputs, lvn_tensor_set &set);
+void add_feature_statistics(const std::vector<LesionOutput> &outputs, size_t class_count, lvn_tensor_set &set);
 
 // Sets recipe.outlier to the recipe's best rule, with its limit; says in `summary` how it does. One entry of the result
 // for each rule that was tried: {"score", "auc", "found"}.

@@ -173,7 +173,8 @@ static bool check_tuning(const struct lvn_recipe *recipe, struct lvn_error *err)
     return recipe->tuning_values[0] == '\0' ||
            lvn_error_set(err, LVN_ERROR_USAGE, "tuning.values are of no key: set tuning.key");
   }
-  static const char *const settled[] = {"recipe.", "package.", "tuning.", "validation.", "acceptance.", "run."};
+  static const char *const settled[] = {"recipe.",     "package.", "tuning.",        "validation.",
+                                        "acceptance.", "run.",     "network.classes"};
   for (size_t i = 0; i < sizeof settled / sizeof settled[0]; i++) {
     if (strncmp(recipe->tuning_key, settled[i], strlen(settled[i])) == 0) {
       return lvn_error_set(err, LVN_ERROR_USAGE, "tuning.key: '%s' is not for the data to choose", recipe->tuning_key);
@@ -206,8 +207,14 @@ static bool check_scores(const struct lvn_recipe *recipe, struct lvn_error *err)
 }
 
 bool lvn_recipe_check(const struct lvn_recipe *recipe, struct lvn_error *err) {
+  unsigned classes = 0;
   if (!check_scores(recipe, err)) {
     return false;
+  }
+  if (!lvn_classes_parse(recipe->classes, &classes)) {
+    char known[LVN_CLASSES_TEXT_BYTES];
+    lvn_classes_format(~0U, known);
+    return lvn_error_set(err, LVN_ERROR_USAGE, "network.classes: two or more different ones of %s are needed", known);
   }
   if (recipe->window_high_hu <= recipe->window_low_hu) {
     return lvn_error_set(err, LVN_ERROR_USAGE, "the HU window is empty");
@@ -254,6 +261,11 @@ char *lvn_recipe_to_text(const struct lvn_recipe *recipe, struct lvn_error *err)
     return NULL;
   }
   return lvn_strdup(buffer, err);
+}
+
+unsigned lvn_recipe_classes(const struct lvn_recipe *recipe) {
+  unsigned classes = LVN_CLASSES_PAPER;
+  return lvn_classes_parse(recipe->classes, &classes) ? classes : LVN_CLASSES_PAPER;
 }
 
 unsigned lvn_recipe_epochs(const struct lvn_recipe_fit *fit) {

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "model/image/crop.h"
+#include "model/image/vocabulary.h"
 
 #include <stdint.h>
 #include <stdio.h>
@@ -57,6 +58,7 @@ struct lvn_recipe {
   char trained_on[LVN_RECIPE_TEXT_BYTES];
   char licence[64];
   /* [network] */
+  char classes[LVN_CLASSES_TEXT_BYTES]; /* lvn_recipe_classes() */
   char encoder[32];
   unsigned joint_size;
   enum lvn_recipe_head head;
@@ -95,7 +97,11 @@ struct lvn_recipe {
   unsigned validation_fold; /* lesions of this fold are never trained on; temperature and limits come from them */
   unsigned folds;
   double abstain_margin;
+  double least_diameter_mm;
+  double least_pixels_across;
   double abstain_quantile; /* of the held-out lesions' feature distance */
+  /* [measurements] */
+  unsigned measurement_rounds; /* of trees over them; 0: none */
   /* [outliers] */
   double outlier_weight;
   double outlier_share;
@@ -134,6 +140,8 @@ LVN_MUST_CHECK bool lvn_recipe_check(const struct lvn_recipe *recipe, struct lvn
 LVN_MUST_CHECK char *lvn_recipe_to_text(const struct lvn_recipe *recipe, struct lvn_error *err);
 /* Value `index` of a list separated by '|', without the blanks about it; false when there are not so many. */
 bool lvn_recipe_list_value(const char *list, size_t index, char ret_value[LVN_RECIPE_TEXT_BYTES]);
+/* What the model shall tell apart; lesions of other diseases are outliers to it. Of a checked recipe. */
+unsigned lvn_recipe_classes(const struct lvn_recipe *recipe);
 unsigned lvn_recipe_epochs(const struct lvn_recipe_fit *fit);
 /* The commented sample: every key with its meaning, source, range and default in this mode. */
 void lvn_recipe_write_sample(enum lvn_recipe_mode mode, FILE *stream);

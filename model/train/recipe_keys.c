@@ -36,7 +36,9 @@
 /* NOLINTBEGIN(bugprone-macro-parentheses): what is handed on stands between commas, and strings are joined */
 #define FIT(section, fit, r_stages, r_optimiser, wd, warmup, r_schedule, average, source)                              \
   STAGES(section, "stages", fit, "200@224", r_stages,                                                                  \
-         "Epochs @ side of the input, one after the other: \"20@96, 5@224\"; sides are multiples of 32, 32 to 224."),  \
+         "Epochs @ side of the input, one after the other: \"20@96, 5@224\"; sides are multiples of 32, 32 to 224. "   \
+         "none: "                                                                                                      \
+         "the weights of --init as they are."),                                                                        \
       COUNT(section, "batch", fit.batch, 2, 4096, "32", NULL, "Samples a step [" source "]."),                         \
       CHOICE(section, "optimiser", fit.optimiser, "adam|adamw|sgd", "adam", r_optimiser,                               \
              "Adam [" source                                                                                           \
@@ -71,6 +73,10 @@ const struct lvn_recipe_key lvn_recipe_keys[] = {
     TEXT("package", "trained_on", trained_on, "", "One line that results show; empty: the data set's own."),
     TEXT("package", "licence", licence, "unstated", "Of the weights."),
 
+    TEXT("network", "classes", classes, "CYST, FNH, HCC, HEM",
+         "What the model tells apart: names of known diseases (CYST, FNH, HCC, HEM, METASTASIS, ICC, ABSCESS), "
+         "separated "
+         "by commas. Lesions of other diseases are outliers to it [paper: these four]."),
     ENCODER("network", "encoder", encoder, "resnet18", "Of the image [paper 3.1, table 9]."),
     COUNT("network", "joint_size", joint_size, 64, 1024, "512", NULL,
           "Of the space that images and prompts share [the paper is silent; MedCLIP has 512]."),
@@ -138,10 +144,18 @@ const struct lvn_recipe_key lvn_recipe_keys[] = {
           "[paper table 1: five given ones]."),
     REAL("validation", "abstain_margin", abstain_margin, 0.0, 1.0, "0.1", NULL,
          "Least distance of the two best probabilities for an answer."),
+    REAL("validation", "least_diameter_mm", least_diameter_mm, 0.0, 100.0, "8", NULL,
+         "Long axis of the outline: smaller lesions get no answer [LI-RADS: under 10 mm hardly to be told]."),
+    REAL("validation", "least_pixels_across", least_pixels_across, 0.0, 200.0, "4", NULL,
+         "The same in pixels of the images that it was drawn on."),
     REAL(
         "validation", "abstain_quantile", abstain_quantile, 0.5, 1.0, "0.99", NULL,
         "Of the held-out lesions' outlier score: beyond it there is no answer; 0.95: 5 % of the lesions of the classes "
         "get none."),
+
+    COUNT("measurements", "rounds", measurement_rounds, 0, 2000, "0", NULL,
+          "Of boosted trees over what is measured in a lesion (core, rim and margin against the liver nearby in each "
+          "phase), an opinion beside the network's; 200 is a good number, 0 does without [not in the paper]."),
 
     REAL("outliers", "weight", outlier_weight, 0.0, 10.0, "0", NULL,
          "Of lesions labelled outlier in the loss, which takes their probabilities towards even ones; 0: they are not "
@@ -151,10 +165,11 @@ const struct lvn_recipe_key lvn_recipe_keys[] = {
          "Kinds (subtypes) of outliers that are left out of training and of the choice below, separated by |: what a "
          "test may then find unseen."),
     TEXT("outliers", "scores", outlier_scores,
-         "distance|relative|background|confidence|confidence+relative|confidence+background",
+         "distance|relative|background|confidence|confidence+relative|confidence+background|measurements|"
+         "measurements+background|measurements+confidence",
          "What says that a lesion is unlike those of the training: the one that finds most held-out outliers at the "
          "false alarm rate of abstain_quantile is packaged; without held-out outliers the first. Terms joined by + add "
-         "up: distance, relative, background, confidence, flips, orders."),
+         "up: distance, relative, background, confidence, flips, orders, measurements."),
 
     TEXT(
         "tuning", "key", tuning_key, "",

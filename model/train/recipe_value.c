@@ -38,6 +38,10 @@ static bool parse_number(const char *text, bool is_whole, double minimum, double
 static bool parse_stages(const char *text, struct lvn_recipe_fit *fit) {
   size_t count = 0;
   struct lvn_recipe_stage stages[LVN_RECIPE_STAGES_MAX];
+  if (strcmp(text, "none") == 0) {
+    fit->stage_count = 0;
+    return true;
+  }
   for (const char *at = text; *at != '\0'; count++) {
     char epochs[8] = "";
     char side[8] = "";
@@ -162,6 +166,7 @@ void lvn_recipe_key_format(const struct lvn_recipe_key *key, const struct lvn_re
     format_real(*(const double *)source, ret_text);
     break;
   default:
+    (void)lvn_copy(ret_text, LVN_RECIPE_TEXT_BYTES, fit->stage_count == 0 ? "none" : "");
     for (size_t i = 0; i < fit->stage_count; i++) {
       size_t used = strlen(ret_text);
       (void)snprintf(ret_text + used, LVN_RECIPE_TEXT_BYTES - used, "%s%u@%u", i == 0 ? "" : ", ",

@@ -49,7 +49,7 @@ public:
     const torch::Tensor log_p = torch::log_softmax(logits.to(torch::kFloat32), 1);
     const torch::Tensor outlier = batch.labels.eq(LVN_CLASS_OUTLIER).to(torch::kFloat32);
     const torch::Tensor known = 1.0 - outlier;
-    const torch::Tensor label = batch.labels.clamp_max(LVN_CLASS_COUNT - 1).unsqueeze(1);
+    const torch::Tensor label = batch.labels.clamp_max(logits.size(1) - 1).unsqueeze(1);
     const torch::Tensor right = -(log_p.gather(1, label).squeeze(1) * known).sum() / known.sum().clamp_min(1.0);
     const torch::Tensor even = -(log_p.mean(1) * outlier).sum() / outlier.sum().clamp_min(1.0);
     return right + recipe_.outlier_weight * even;

@@ -102,15 +102,21 @@ std::string describe_split(const TrainingData &data) {
 class Trainer {
 public:
   Trainer(const lvn_train_options &options, const lvn_train_fold *fold)
-      : options_(options), recipe_(*options.recipe), device_(choose_device(recipe_)) {
+      : options_(options), recipe_(*options.recipe), classes_(lvn_recipe_classes(options.recipe)),
+        device_(choose_device(recipe_)) {
     configure_library(recipe_);
-    prompts_ = lvn::load_prompts(options.text_path, recipe_.prompts);
+    prompts_ = lvn::load_prompts(options.text_path, recipe_.prompts, classes_);
     if (recipe_.fourth_phase == 0.0 && prompts_.size(0) > LVN_SEQUENCE_NETWORK_COUNT) {
       prompts_ = prompts_.slice(0, 0, LVN_SEQUENCE_NETWORK_COUNT).contiguous(); // the others would only cost time
     }
     lvn::DataRequest request = {options.dataset_folders,  options.dataset_count,      options.unlabelled_folders,
                                 options.unlabelled_count, recipe_.validation_fold,    nullptr,
-                                recipe_.use_incomplete,   recipe_.fourth_phase > 0.0, recipe_.outlier_unseen};
+                                recipe_.use_incomplete,   recipe_.fourth_phase > 0.0, classes_,
+                                recipe_.outlier_unseen};
+    request.measure = fold == nullptr && recipe_.measurement_rounds > 0;
+    if (recipe_.training.stage_count == 0 && (fold != nullptr || options.init_path == nullptr)) {
+      throw std::runtime_error("training.stages = none keeps the weights of --init, for a package alone");
+    }
     if (fold != nullptr) {
       request.held_out_fold = fold->fold;
       request.folds = fold->folds;
@@ -135,12 +141,16 @@ public:
     if (recipe_.task != LVN_PRETRAIN_NONE) {
       pretrain();
     }
+    summary.training_lesions = count_of(Role::kTraining);
+    summary.held_out_lesions = count_of(Role::kHeldOut);
+    if (recipe_.training.stage_count == 0) {
+      model_->eval(); // the weights of --init, and statistics, trees and limits of these data
+      return;
+    }
     const auto task = lvn::make_classify_task(model_, data_, recipe_);
     const lvn::LoopRequest request = {&recipe_,        &recipe_.training, checkpoint(""),  fingerprint(),
                                       options_.resume, options_.progress, options_.context};
     const lvn::LoopResult result = lvn::run_loop(*task, request);
-    summary.training_lesions = count_of(Role::kTraining);
-    summary.held_out_lesions = count_of(Role::kHeldOut);
     summary.first_loss = result.first_loss;
     summary.last_loss = result.last_loss;
     summary.images_per_second = result.images_per_second;
@@ -165,7 +175,8 @@ public:
     }
     const TrainingData own = data_;
     for (size_t i = 0; i < fold.test_count; i++) {
-      const lvn::DataRequest request = {&fold.tests[i].folder, 1, nullptr, 0, fold.fold, fold.folds, false, false, ""};
+      const lvn::DataRequest request = {
+          &fold.tests[i].folder, 1, nullptr, 0, fold.fold, fold.folds, false, false, classes_, ""};
       data_ = lvn::load_training_data(request);
       data_.hounsfield = data_.hounsfield.to(device_);
       (void)predict_all(fold.fold, std::string("predictions-") + fold.tests[i].name + ".csv");
@@ -196,10 +207,10 @@ private:
         throw std::runtime_error(prompts_name_no("missing phases"));
       }
     }
-    for (int c = 0; c < LVN_CLASS_COUNT; c++) {
-      if (classes[static_cast<size_t>(c)] == 0) {
+    for (size_t c = 0; c < lvn_classes_count(classes_); c++) {
+      if (classes[c] == 0) {
         throw std::runtime_error(std::string("there is no lesion of class ") +
-                                 lvn_class_name(static_cast<enum lvn_class>(c)) + " to train on");
+                                 lvn_class_name(lvn_classes_at(classes_, c)) + " to train on");
       }
     }
     const size_t held_out = count_of(Role::kHeldOut);
@@ -321,8 +332,12 @@ private:
       (void)lvn_copy(item.lesion_key, sizeof item.lesion_key, lesion.lesion_key.c_str());
       item.slice = static_cast<unsigned>(s);
       item.is_key = s == lesion.key_slice;
-      item.truth = static_cast<enum lvn_class>(lesion.label);
-      std::memcpy(item.logit, logits.data_ptr<double>() + s * LVN_CLASS_COUNT, sizeof item.logit);
+      item.truth = lvn_classes_at(classes_, static_cast<size_t>(lesion.label));
+      std::fill(std::begin(item.logit), std::end(item.logit), -std::numeric_limits<double>::infinity());
+      for (int64_t c = 0; c < logits.size(1); c++) {
+        item.logit[lvn_classes_at(classes_, static_cast<size_t>(c))] =
+            logits.data_ptr<double>()[s * logits.size(1) + c];
+      }
       if (!lvn_predictions_add(&predictions, &item, &err)) {
         lvn_throw(err);
       }
@@ -335,6 +350,7 @@ private:
     const lvn_recipe_fit &fit = recipe_.training;
     struct lvn_error err = {};
     lvn_predictions predictions = {};
+    predictions.classes = classes_;
     size_t right = 0;
     for (size_t i = 0; i < data_.lesions.size(); i++) {
       if (data_.lesions[i].role == Role::kHeldOut && !lvn::is_outlier(data_.lesions[i])) {
@@ -374,6 +390,7 @@ private:
 
   const lvn_train_options &options_;
   const lvn_recipe &recipe_;
+  unsigned classes_;
   torch::Device device_;
   torch::Tensor prompts_; // on the CPU
   TrainingData data_;
@@ -404,7 +421,8 @@ bool lvn_train_run(const struct lvn_train_options *options, struct lvn_train_sum
   return lvn_guard(err, LVN_ERROR_DATA, [&] {
     lvn_train_summary summary = {};
     if (!check_output(*options, err) ||
-        !lvn_datasets_check_trainable(options->dataset_folders, options->dataset_count, false, err)) {
+        !lvn_datasets_check_trainable(options->dataset_folders, options->dataset_count,
+                                      lvn_recipe_classes(options->recipe), false, err)) {
       return false;
     }
     lvn_recipe recipe = {};

@@ -3,8 +3,10 @@
 
 For each study: SR and SC arrive in Orthanc; dciodvfy and DicomSRValidator print no Error; highdicom reads the SR; every
 referenced SOP instance is in the PACS; the SR's outline lies where the truth mask is; and whether the class is right.
+With --all-objects every kind of result object is made, and the segmentation and the presentation states' outlines are the
+truth mask, voxel for voxel.
 
-usage: evidence.py [--count 40] [--seed 5000] [--output FILE.json] [--no-sr-validator]
+usage: evidence.py [--count 40] [--seed 5000] [--output FILE.json] [--no-sr-validator] [--all-objects]
 """
 
 import argparse
@@ -14,6 +16,7 @@ import tempfile
 
 import harness
 import judge
+import objects
 
 CLASSES = ["cyst", "fnh", "hcc", "hemangioma"]
 ROI_FORMS = ["rtstruct", "seg", "sr"]
@@ -66,7 +69,29 @@ def describe_group(group):
     return finding, probabilities, outlines
 
 
-def judge_study(pacs, folder, truth, work):
+def objects_problems(folder, truth, found):
+    """What is wrong with the objects beside report and captures; each voxel is compared."""
+    import pydicom
+    problems = []
+    classes = {o.SOPClassUID for o in found}
+    if classes != set(objects.FURTHER_CLASSES):
+        return [f"{len(classes)} of {len(objects.FURTHER_CLASSES)} kinds of further objects"]
+    drawn, = objects.segmentations(found, objects.DRAWN)
+    series = drawn.ReferencedSeriesSequence[0].SeriesInstanceUID
+    images = [pydicom.dcmread(p) for p in folder.rglob("*.dcm")]
+    images = sorted((i for i in images if i.SeriesInstanceUID == series), key=lambda i: float(i.ImagePositionPatient[2]))
+    wanted = objects.truth_mask(folder / "truth_mask_1.nrrd", images)
+    mask = objects.segment_mask(drawn, drawn.SegmentSequence[0].TrackingUID, images)
+    outlines = objects.drawn_mask(objects.of_class(found, objects.GSPS_CLASS), images)
+    if len(truth["lesions"]) != 1 or not wanted.any():
+        problems.append("no truth to compare with")
+    for what, got in (("segmentation", mask), ("outlines", outlines)):
+        if (got != wanted).any():
+            problems.append(f"the {what} differ from the ROI in {int((got != wanted).sum())} voxels")
+    return problems
+
+
+def judge_study(pacs, folder, truth, work, is_all=False):
     """Problems (empty when all is well) and what the report says of one study."""
     import pydicom
     problems = []
@@ -77,7 +102,11 @@ def judge_study(pacs, folder, truth, work):
         problems.append(f"{len(captures)} secondary captures for {len(truth['lesions'])} lesions")
     answers = []
     paths = []
-    for instance in reports + captures:
+    further = [i for i, c, _ in pacs.instances_of_study(truth["study_instance_uid"])
+               if c in objects.FURTHER_CLASSES and pacs.is_ours(i)]
+    if is_all:
+        problems += objects_problems(folder, truth, [pydicom.dcmread(pacs.save(i, work / f"{i}.dcm")) for i in further])
+    for instance in reports + captures + further:
         path = pacs.save(instance, work / f"{instance}.dcm")
         paths.append(path)
         problems += [f"{path.name}: {line}" for line in judge.dciodvfy_errors(path)]
@@ -111,11 +140,12 @@ def outline_distance(outlines, lesion):
     return None
 
 
-def run(count, seed, work, sr_validator=True, phantom_options=()):
+def run(count, seed, work, sr_validator=True, phantom_options=(), is_all=False):
     work = pathlib.Path(work)
     node_port = harness.free_port()
     pacs = harness.Orthanc(work / "pacs", node_port).start()
-    node = harness.Node(work / "node", node_port, pacs.dicom_port).start()
+    kinds = {"analysis": {"result_objects": objects.KINDS}} if is_all else None
+    node = harness.Node(work / "node", node_port, pacs.dicom_port, kinds).start()
     problems = {}
     answers = []
     reports = []
@@ -129,7 +159,10 @@ def run(count, seed, work, sr_validator=True, phantom_options=()):
             uid = truth["study_instance_uid"]
             harness.wait_until(lambda: all(pacs.results_of_study(uid)), 180,
                                f"results of study {i} (seed {seed + i})\n" + node.log()[-3000:])
-            found, said, paths = judge_study(pacs, folder, truth, work)
+            if is_all:  # the key object selection is the last that is sent
+                harness.wait_until(lambda: objects.KOS_CLASS in {c for _, c, _ in pacs.instances_of_study(uid)}, 60,
+                                   f"all objects of study {i}")
+            found, said, paths = judge_study(pacs, folder, truth, work, is_all)
             problems[folder.name] = found
             answers += said
             reports += paths
@@ -150,9 +183,10 @@ def main():
     options.add_argument("--seed", type=int, default=5000)
     options.add_argument("--output")
     options.add_argument("--no-sr-validator", action="store_true")
+    options.add_argument("--all-objects", action="store_true")
     chosen = options.parse_args()
     with tempfile.TemporaryDirectory(prefix="lvn-evidence-") as work:
-        result = run(chosen.count, chosen.seed, work, not chosen.no_sr_validator)
+        result = run(chosen.count, chosen.seed, work, not chosen.no_sr_validator, is_all=chosen.all_objects)
     if chosen.output:
         pathlib.Path(chosen.output).write_text(json.dumps(result, indent=1))
     print(json.dumps({k: v for k, v in result.items() if k != "answers"}, indent=1))

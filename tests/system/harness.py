@@ -16,7 +16,7 @@ import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("LVN_BIN", ROOT / "build" / "release" / "bin"))
-PACKAGE = ROOT / "model" / "packages" / "demo-phantom-1.2.0"
+PACKAGE = ROOT / "model" / "packages" / "demo-phantom-2.0.0"
 NODE_AET = "LIVERVLM"
 PACS_AET = "PACS"
 MODALITY_AET = "CT1"

@@ -42,7 +42,7 @@ def stored_objects(node):
 
 
 def test_studies_of_all_classes_come_back_judged(tmp_path):
-    result = evidence.run(4, 300, tmp_path)
+    result = evidence.run(4, 300, tmp_path, is_all=True)
     assert result["problems"] == {}
     assert len(result["answers"]) == 4
 

@@ -141,6 +141,8 @@ static bool restore_study(struct lvn_index *index, const struct lvn_config *conf
                                   .result_count = file.result_count,
                                   .destinations = names,
                                   .destination_count = file.destination_count,
+                                  .goes_to = lvn_destination_takes,
+                                  .user_data = config,
                                   .now_ms = file.job.finished_ms};
   for (size_t i = 0; i < file.destination_count; i++) {
     names[i] = file.destinations[i];

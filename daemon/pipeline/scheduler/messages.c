@@ -5,7 +5,7 @@
 #include "base/memory.h"
 #include "dicom/scan/scan.h"
 
-#define RESULTS_MAX 80U                              /* as many as an analysis writes (LVN_ANALYSIS_OBJECTS_MAX) */
+#define RESULTS_MAX 208U                             /* as many as an analysis writes (LVN_ANALYSIS_OBJECTS_MAX) */
 #define REPORT_CLASS "1.2.840.10008.5.1.4.1.1.88.34" /* Comprehensive 3D SR */
 
 const char *lvn_message_text(const json_t *object, const char *key) {
@@ -87,15 +87,17 @@ bool lvn_message_make_job(const struct lvn_config *config, struct lvn_index *ind
   char folder[LVN_PATH_BYTES];
   struct lvn_jobfile file = {.job = *job};
   struct lvn_job earlier = {0};
-  bool replaces = false;
+  bool has_report = false;
+  bool has_results = false;
   if (!lvn_jobfile_folder(config, job->job_id, folder, err) || !lvn_jobfile_write(config, &file, err) ||
-      !lvn_queue_predecessor(index, job->job_id, REPORT_CLASS, &earlier, &replaces, err) ||
+      !lvn_queue_predecessor(index, job->job_id, REPORT_CLASS, &earlier, &has_report, err) ||
+      (!has_report && !lvn_queue_predecessor(index, job->job_id, NULL, &earlier, &has_results, err)) ||
       !lvn_index_study_inputs(index, job->study_uid, &digests, &count, err)) {
     return false;
   }
   *ret_message = json_pack("{s:{s:I, s:s, s:I, s:s, s:I, s:s, s:o}}", "job", "job_id", (json_int_t)job->job_id,
                            "job_key", job->key, "wall_ms", (json_int_t)job->wall_ms, "replaced_key",
-                           replaces ? earlier.key : "", "replaced_wall_ms", (json_int_t)earlier.wall_ms,
+                           has_report ? earlier.key : "", "replaced_wall_ms", (json_int_t)earlier.wall_ms,
                            "output_folder", folder, "paths", pack_paths(objects, digests, count));
   return *ret_message != NULL || lvn_error_set(err, LVN_ERROR_NOMEM, "out of memory for a job");
 }

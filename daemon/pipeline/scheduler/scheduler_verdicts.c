@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "daemon/pipeline/scheduler/scheduler.h"
+#include "daemon/pipeline/shared/destinations.h"
 
 /* DESIGN: a worker's answer must not be lost because the disk is full for the moment that it comes in. It is recorded
  * at once or kept in memory and tried again until the index has it, or until the job is no longer running (an operator,
@@ -96,6 +97,8 @@ static bool finish(struct lvn_verdicts *verdicts, const struct lvn_job *job, con
                                  .result_count = file->result_count,
                                  .destinations = names,
                                  .destination_count = file->destination_count,
+                                 .goes_to = lvn_destination_takes,
+                                 .user_data = verdicts->config,
                                  .now_ms = lvn_clock_wall_ms()};
   for (size_t i = 0; i < file->destination_count; i++) {
     names[i] = file->destinations[i];

@@ -41,3 +41,8 @@ size_t lvn_destinations(const struct lvn_config *config, const char *source_aet,
   }
   return count;
 }
+
+bool lvn_destination_takes(const void *config, const char *name, const char *sop_class_uid) {
+  const struct lvn_config_peer *peer = lvn_config_find_peer(config, name);
+  return peer == NULL || lvn_config_takes_result(peer, sop_class_uid);
+}

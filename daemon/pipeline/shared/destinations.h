@@ -20,6 +20,10 @@ extern "C" {
 size_t lvn_destinations(const struct lvn_config *config, const char *source_aet, const char *source_address,
                         const char **ret_names, size_t max_count);
 
+/* Does the peer of this name get result objects of this class? `config` is a struct lvn_config. What a peer that is
+ * configured no more should get waits for it. */
+bool lvn_destination_takes(const void *config, const char *name, const char *sop_class_uid);
+
 #ifdef __cplusplus
 }
 #endif

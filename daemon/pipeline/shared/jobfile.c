@@ -12,7 +12,7 @@
 #include "daemon/pipeline/shared/destinations.h"
 
 #define FILE_MAX_BYTES (1U << 20)
-#define RESULTS_MAX 80U    /* as many as an analysis writes (LVN_ANALYSIS_OBJECTS_MAX) */
+#define RESULTS_MAX 208U   /* as many as an analysis writes (LVN_ANALYSIS_OBJECTS_MAX) */
 #define RERUN_MARK "rerun" /* beside job.json: its outcome no longer counts */
 
 bool lvn_jobfile_folder(const struct lvn_config *config, int64_t job_id, char ret_path[LVN_PATH_BYTES],

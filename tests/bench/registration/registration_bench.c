@@ -66,7 +66,7 @@ static void make_pair(uint64_t seed, unsigned number, unsigned matrix, struct pa
   options.slice_thickness_mm = slices_mm[number % 6];
   options.motion_scale = motion[number % 5];
   options.lesion_count = 1;
-  options.lesion_class[0] = (enum lvn_class)(number % LVN_CLASS_COUNT);
+  options.lesion_class[0] = (enum lvn_class)(number % LVN_CLASS_PAPER_COUNT);
   for (int phase = 0; phase < LVN_PHASE_COUNT; phase++) {
     options.has_phase[phase] = phase == LVN_PHASE_PV || phase == (int)pair->phase;
   }

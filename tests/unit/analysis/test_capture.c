@@ -32,7 +32,7 @@ static struct lvn_capture_request make_request(void) {
                                         .window_low_hu = -100.0,
                                         .window_high_hu = 250.0,
                                         .has_probability = true,
-                                        .classes = 0xF,
+                                        .classes = LVN_CLASSES_PAPER,
                                         .probability = {0.1, 0.2, 0.6, 0.1},
                                         .top_class = LVN_CLASS_HCC,
                                         .lesion_label = "Lesion 1 of 1",

@@ -63,6 +63,22 @@ static void test_cases__reads_what_a_spreadsheet_writes(void **state) {
   lvn_cases_clear(&cases);
 }
 
+static void test_cases__takes_every_known_disease_and_outliers(void **state) {
+  struct lvn_cases cases;
+  struct lvn_error err = {0};
+  (void)state;
+  if (!parse(
+          "study,roi,class,patient_key,subtype\na,r,metastasis,1,\nb,r,Cholangiocarcinoma,2,\nc,r,Outlier,3,adenoma\n",
+          &cases, &err)) {
+    fail_msg("%s", err.message);
+  }
+  assert_int_equal(cases.rows[0].lesion_class, LVN_CLASS_METASTASIS);
+  assert_int_equal(cases.rows[1].lesion_class, LVN_CLASS_ICC);
+  assert_int_equal(cases.rows[2].lesion_class, LVN_CLASS_OUTLIER);
+  assert_string_equal(cases.rows[2].subtype, "adenoma");
+  lvn_cases_clear(&cases);
+}
+
 static void test_cases__takes_semicolons(void **state) {
   struct lvn_cases cases;
   struct lvn_error err = {0};
@@ -85,7 +101,8 @@ static void test_cases__names_row_and_reason(void **state) {
       {"roi,class,patient_key\n", "row 1: column 'study' (a folder) or 'study_uid' is missing"},
       {HEADER "a,r,CYST,1,1\n", "row 2: 5 fields, but the header has 6 columns"},
       {HEADER "a,r,CYST,1,1,0\nb,r,,2,1,0\n", "row 3: the class is missing"},
-      {HEADER "a,r,CYST,1,1,0\nb,r,metastasis,2,1,0\n", "row 3: class 'metastasis' is not one of"},
+      {HEADER "a,r,CYST,1,1,0\nb,r,tumour,2,1,0\n", "row 3: class 'tumour' is not one of CYST,FNH,"},
+      {HEADER "a,r,CYST,1,1,0\nb,r,outlier,2,1,0\n", "row 3: an outlier's subtype is missing"},
       {HEADER "a,r,CYST,,1,0\n", "row 2: the patient key is missing"},
       {HEADER "a,,CYST,1,1,0\n", "row 2: the ROI object is missing"},
       {HEADER ",r,CYST,1,1,0\n", "row 2: no study is named"},
@@ -227,6 +244,7 @@ static void test_pool__a_piece_that_dies_or_hangs_costs_that_piece(void **state)
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_cases__reads_what_a_spreadsheet_writes),
+      cmocka_unit_test(test_cases__takes_every_known_disease_and_outliers),
       cmocka_unit_test(test_cases__takes_semicolons),
       cmocka_unit_test(test_cases__names_row_and_reason),
       cmocka_unit_test(test_cases__never_quotes_a_patient),

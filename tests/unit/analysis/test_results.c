@@ -26,6 +26,7 @@ static char input[SCRATCH_BYTES];
 static struct lvn_file_names files;
 static struct lvn_classifier *classifier;
 static struct lvn_classifier *second;
+static const char *objects; /* kinds that are asked for; NULL: the usual ones */
 
 /* ---- a phantom study in `input` ---- */
 
@@ -70,7 +71,7 @@ static void write_regions(const struct lvn_phantom *phantom, const char (*uids)[
 
 static int setup(void **state) {
   const struct lvn_classifier_options options = {
-      .package_folder = LVN_PACKAGES "/demo-phantom-1.2.0", .device = "cpu", .threads = 1};
+      .package_folder = LVN_PACKAGES "/demo-phantom-2.0.0", .device = "cpu", .threads = 1};
   struct lvn_error err = {0};
   struct lvn_phantom_options wanted;
   struct lvn_phantom *phantom = lvn_alloc(1, sizeof *phantom, &err);
@@ -148,6 +149,7 @@ static void analyse(const char *folder, size_t path_count, struct lvn_classifier
                                                .wall_ms = 1795320000000,
                                                .ae_title = "LIVERVLM",
                                                .station_name = "test",
+                                               .objects = objects,
                                                .shadow = shadow,
                                                .more_writers = &lines_writer,
                                                .more_writer_count = 1};
@@ -261,11 +263,66 @@ static void test_results__an_unwritable_shadow_stops_nothing(void **state) {
   assert_true(is_there(folder, "lesions.jsonl"));
 }
 
+static bool fail_to_make(struct lvn_findings *findings, const struct lvn_result_request *request,
+                         struct lvn_error *err) {
+  (void)findings;
+  (void)request;
+  return lvn_error_set(err, LVN_ERROR_INTERNAL, "it does not conform");
+}
+
 static bool fail_to_write(struct lvn_findings *findings, const struct lvn_result_request *request,
                           struct lvn_error *err) {
   (void)findings;
   (void)request;
   return lvn_error_set(err, LVN_ERROR_IO, "no room");
+}
+
+/* Further objects are guests: the rest is written without one that cannot be made, unless what failed passes. */
+static void test_results__a_further_object_is_left_out(void **state) {
+  const struct lvn_result_writer not_asked = {.name = "other", .kind = "pdf", .write = fail_to_write};
+  const struct lvn_result_writer odd = {.name = "odd", .kind = "seg", .is_further = true, .write = fail_to_make};
+  const struct lvn_result_writer full = {.name = "full", .kind = "seg", .is_further = true, .write = fail_to_write};
+  const struct lvn_result_writer rows[] = {not_asked, odd, lines_writer};
+  struct lvn_findings findings = {.outcome = LVN_ANALYSIS_DONE};
+  char folder[SCRATCH_BYTES];
+  const struct lvn_result_request request = {.folder = scratch_make(folder), .objects = "sr,seg"};
+  struct lvn_error err = {0};
+  (void)state;
+  assert_true(lvn_results_write(rows, 3, &findings, &request, &err));
+  assert_true(is_there(folder, "lesions.jsonl"));
+  assert_string_equal(findings.not_made, "no odd: it does not conform");
+  assert_false(lvn_results_write(&full, 1, &findings, &request, &err));
+  assert_int_equal(err.code, LVN_ERROR_IO);
+  assert_true(lvn_results_check_kinds(NULL, &err));
+  assert_true(lvn_results_check_kinds("sr, seg_phases,pmap", &err));
+  assert_false(lvn_results_check_kinds("sr,segm", &err));
+  assert_string_equal(err.message, "'segm' is no kind of result object");
+}
+
+/* The document's too, which a library writes with a date of its own. */
+static void test_results__every_kind_has_the_same_bytes_again(void **state) {
+  static const char *const names[] = {"capture-01.dcm", "seg-01.dcm",   "seg-phase-01.dcm", "gsps-01.dcm",
+                                      "pmap-01.dcm",    "document.dcm", "report.dcm",       "key-objects.dcm"};
+  char folders[2][SCRATCH_BYTES];
+  struct lvn_error err = {0};
+  (void)state;
+  LVN_AUTOFREE struct lvn_analysis_result *result = lvn_alloc(1, sizeof *result, &err);
+  objects = "sr, sc, seg, seg_phases, kos, pdf, gsps, pmap";
+  for (size_t round = 0; round < 2; round++) {
+    analyse(scratch_make(folders[round]), files.count, NULL, result);
+  }
+  objects = NULL;
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    uint8_t digests[2][LVN_SHA256_BYTES];
+    for (size_t round = 0; round < 2; round++) {
+      char path[LVN_PATH_BYTES];
+      assert_true(lvn_path_join(path, folders[round], names[i], &err));
+      if (!lvn_sha256_of_file(path, digests[round], &err)) {
+        fail_msg("%s", err.message);
+      }
+    }
+    assert_memory_equal(digests[0], digests[1], LVN_SHA256_BYTES);
+  }
 }
 
 static void test_results__a_failing_row_is_named_and_ends_the_table(void **state) {
@@ -290,6 +347,8 @@ int main(void) {
       cmocka_unit_test(test_results__a_waiting_study_has_its_analysis_alone),
       cmocka_unit_test(test_results__a_second_model_is_told_beside_the_first),
       cmocka_unit_test(test_results__an_unwritable_shadow_stops_nothing),
+      cmocka_unit_test(test_results__a_further_object_is_left_out),
+      cmocka_unit_test(test_results__every_kind_has_the_same_bytes_again),
       cmocka_unit_test(test_results__a_failing_row_is_named_and_ends_the_table),
   };
   return cmocka_run_group_tests(tests, setup, teardown);

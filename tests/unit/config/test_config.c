@@ -280,6 +280,29 @@ static void test_config__destinations(void **state) {
   assert_int_equal(lvn_config_get_destinations(&config, NULL, to), 1);
 }
 
+static void test_config__result_objects(void **state) {
+  static struct lvn_config config;
+  struct lvn_error err = {0};
+  static const char made[] = "[analysis]\nresult_objects = sr, sc, seg_phases, pdf\n";
+  char text[512];
+  (void)state;
+  assert_true(parse(two_peers, &config, &err));
+  assert_string_equal(config.result_objects, "sr, sc");
+  assert_true(lvn_config_takes_result(&config.peers[1], "1.2.840.10008.5.1.4.1.1.66.4"));
+  (void)snprintf(text, sizeof text, "%s%sresult_objects = seg, pdf\n", made, two_peers);
+  assert_true(parse(text, &config, &err));
+  assert_true(lvn_config_takes_result(&config.peers[1], "1.2.840.10008.5.1.4.1.1.66.4"));
+  assert_true(lvn_config_takes_result(&config.peers[1], "1.2.840.10008.5.1.4.1.1.104.1"));
+  assert_false(lvn_config_takes_result(&config.peers[1], "1.2.840.10008.5.1.4.1.1.88.34"));
+  assert_false(lvn_config_takes_result(&config.peers[1], "1.2.840.10008.5.1.4.1.1.7"));
+  assert_true(lvn_config_takes_result(&config.peers[1], "1.2.3")); /* of no kind */
+  (void)snprintf(text, sizeof text, "%s%sresult_objects = gsps\n", made, two_peers);
+  assert_refused(text, "peer \"PACS\": result_objects names gsps, which [analysis] result_objects does not make");
+  assert_refused("[analysis]\nresult_objects = sc, pdf\n", "sr must be among \"sc, pdf\"");
+  assert_refused("[analysis]\nresult_objects = sr, sgm\n",
+                 "'sr, sgm' is not allowed; allowed: sr, sc, seg, seg_phases,");
+}
+
 #define MISTAKES_BYTES 4096
 static void collect_mistake(void *user_data, const char *text) {
   char *mistakes = user_data;
@@ -549,6 +572,7 @@ int main(void) {
       cmocka_unit_test(test_config__admission),
       cmocka_unit_test(test_config__networks),
       cmocka_unit_test(test_config__destinations),
+      cmocka_unit_test(test_config__result_objects),
       cmocka_unit_test(test_config__sample),
       cmocka_unit_test(test_config__all_mistakes_at_once),
       cmocka_unit_test(test_config__one_mistake_of_each_rule_and_peer),

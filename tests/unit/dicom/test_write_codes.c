@@ -67,7 +67,8 @@ static void test_write_codes__values_fit_their_vr(void **state) {
 
 static void test_write_codes__classes_and_phases_have_their_own(void **state) {
   (void)state;
-  static const char *const class_words[LVN_CLASS_COUNT] = {"cyst", "focal", "carcinoma", "hemangioma"};
+  static const char *const class_words[LVN_CLASS_COUNT] = {"cyst",     "focal",     "carcinoma", "hemangioma",
+                                                           "of liver", "carcinoma", "abscess"};
   static const char *const phase_words[LVN_PHASE_COUNT] = {"non-contrast", "arterial", "portal-venous", "delayed"};
   for (unsigned k = 0; k < LVN_CLASS_COUNT; k++) {
     assert_non_null(strstr(lvn_code_get(lvn_code_probability((enum lvn_class)k))->meaning, class_words[k]));

@@ -72,8 +72,8 @@ struct lvn_findings_lesion make_lesion(struct lvn_findings_slice *slice, const c
   lesion.slices = slice;
   lesion.slice_count = 1;
   lesion.contours = {outlines, 1};
+  lesion.prediction.classes = LVN_CLASSES_PAPER;
   lesion.prediction.has_probability = true;
-  lesion.prediction.classes = 0xF;
   lesion.prediction.probability[LVN_CLASS_CYST] = 0.02;
   lesion.prediction.probability[LVN_CLASS_FNH] = 0.05;
   lesion.prediction.probability[LVN_CLASS_HCC] = 0.9;
@@ -131,12 +131,12 @@ int setup(void **state) {
   f->lesions[2].prediction.has_probability = false;
   abstain(f->lesions[2], "The arterial phase could not be aligned.");
   f->findings.template_path = f->template_path.c_str();
-  f->findings.model = {"demo-phantom", "1.0.0", "2.25.99", "cpu", "phantoms", "", 1.4, 32};
+  f->findings.model = {"demo-phantom", "1.0.0", "2.25.99", "cpu", "phantoms", "", 1.4, 32, -100, 250};
   f->findings.series = f->series;
   f->findings.series_count = 4;
   f->findings.lesions = f->lesions;
   f->findings.lesion_count = 3;
-  f->request = {f->folder.c_str(), "job-1", 1795320000000, nullptr, 0, "LIVERVLM", "node1", "0.1.0"};
+  f->request = {f->folder.c_str(), "job-1", 1795320000000, nullptr, 0, "LIVERVLM", "node1", "0.1.0", nullptr};
   *state = f;
   return 0;
 }
@@ -493,6 +493,41 @@ void test_write_result__classes_are_the_models(void **state) {
       string_of(item_at(content(group, "PROB_HEM", 0), DCM_MeasuredValueSequence, 0), DCM_NumericValue).c_str(), "0.1");
 }
 
+// A model of other classes than the paper's: a probability each, and the finding by its own code.
+void test_write_result__each_class_has_its_code(void **state) {
+  auto *f = static_cast<fixture *>(*state);
+  struct lvn_findings_prediction &prediction = f->lesions[0].prediction;
+  DcmFileFormat file;
+  assert_true(lvn_classes_parse("CYST, HCC, METASTASIS, ICC, ABSCESS", &prediction.classes));
+  std::fill_n(prediction.probability, LVN_CLASS_COUNT, 0.0);
+  prediction.probability[LVN_CLASS_METASTASIS] = 0.75;
+  prediction.probability[LVN_CLASS_ICC] = 0.25;
+  prediction.top_class = LVN_CLASS_METASTASIS;
+  write(f);
+  assert_true(file.loadFile(f->findings.objects[3].path).good());
+  DcmItem &group = content(*file.getDataset(), "125007", 0);
+  assert_string_equal(
+      string_of(item_at(content(group, "121071", 0), DCM_ConceptCodeSequence, 0), DCM_CodeValue).c_str(), "94381002");
+  const std::pair<const char *, const char *> expected[] = {
+      {"PROB_CYST", "85057007"}, {"PROB_HCC", "109841003"}, {"PROB_METASTASIS", "94381002"}, {"PROB_ICC", "109842005"}};
+  for (const auto &[name, code] : expected) {
+    assert_string_equal(
+        string_of(item_at(content(content(group, name, 0), "121071", 0), DCM_ConceptCodeSequence, 0), DCM_CodeValue)
+            .c_str(),
+        code);
+  }
+  // The least likely of five is a property of the outcome: a group has few NUM.
+  DcmItem &fifth = content(content(group, "CLASSIFICATION", 0), "PROB_ABSCESS", 0);
+  assert_string_equal(
+      string_of(item_at(content(fifth, "121071", 0), DCM_ConceptCodeSequence, 0), DCM_CodeValue).c_str(), "27916005");
+  assert_int_equal(count_numbers(group), 8);
+  assert_int_equal(count_content(group, "PROB_FNH") + count_content(group, "PROB_HEM"), 0);
+  check_damage(f, 3, "none of the classes", [](DcmItem &dataset) {
+    DcmItem &finding = item_at(content(content(dataset, "125007", 0), "121071", 0), DCM_ConceptCodeSequence, 0);
+    assert_true(finding.putAndInsertString(DCM_CodeValue, "93469006").good());
+  });
+}
+
 void test_write_result__overview_comes_first(void **state) {
   auto *f = static_cast<fixture *>(*state);
   struct lvn_error error = {};
@@ -654,6 +689,7 @@ int main() {
       CASE(report_says_how_sure_it_is),
       CASE(overview_comes_first),
       CASE(classes_are_the_models),
+      CASE(each_class_has_its_code),
       CASE(each_lesion_names_its_own_series),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);

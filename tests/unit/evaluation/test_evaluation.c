@@ -31,7 +31,7 @@ static void assert_near(double found, double expected) {
 }
 
 static void fill_row(double row[LVN_CLASS_COUNT], size_t top, double p) {
-  for (size_t c = 0; c < LVN_CLASS_COUNT; c++) {
+  for (size_t c = 0; c < LVN_CLASS_PAPER_COUNT; c++) {
     row[c] = c == top ? p : (1.0 - p) / 3.0;
   }
 }
@@ -42,7 +42,7 @@ static void fill_row(double row[LVN_CLASS_COUNT], size_t top, double p) {
 static struct lvn_case_predictions make_answers(size_t wrong) {
   struct lvn_error err = {0};
   struct lvn_case_predictions answers = {
-      .lesion_count = LESIONS, .slice_count = 2 * LESIONS, .feature_count = FEATURES};
+      .classes = LVN_CLASSES_PAPER, .lesion_count = LESIONS, .slice_count = 2 * LESIONS, .feature_count = FEATURES};
   answers.lesions = lvn_alloc(LESIONS, sizeof *answers.lesions, &err);
   answers.slices = lvn_alloc(answers.slice_count, sizeof *answers.slices, &err);
   answers.features = lvn_alloc(LESIONS * FEATURES, sizeof *answers.features, &err);
@@ -125,7 +125,7 @@ static void test_evaluation__uncertainty(void **state) {
   assert_true(lvn_evaluation_run(&answers, &options, &e, &err));
   assert_int_equal(e.unlike.beyond, 5); /* the wrong ones */
   assert_near(e.unlike.wrong_auc, 1.0);
-  for (size_t c = 0; c < LVN_CLASS_COUNT; c++) {
+  for (size_t c = 0; c < LVN_CLASS_PAPER_COUNT; c++) {
     assert_true(e.unlike.unseen_class_auc[c] > 0.95); /* its mean is 10 away from the others' */
     assert_true(e.roc[c].count >= 2);
   }
@@ -199,7 +199,7 @@ static void test_evaluation__compares_two_models(void **state) {
   assert_true(comparison.bootstrap.low.accuracy > 0.0 && comparison.bootstrap_p.accuracy < 0.05);
   assert_int_equal(comparison.fold_count, 5);
   assert_true(isnan(comparison.paired_t.p)); /* the same in every fold: no variance */
-  for (size_t c = 0; c < LVN_CLASS_COUNT; c++) {
+  for (size_t c = 0; c < LVN_CLASS_PAPER_COUNT; c++) {
     assert_true(isnan(comparison.delong[c].p) || comparison.delong_holm[c] >= comparison.delong[c].p);
   }
   bad.lesions[3].lesion_id[0] = 'x';
@@ -250,11 +250,11 @@ static void test_rules__textbook(void **state) {
 }
 
 /* The files need of a data set only what its manifest says. */
-static void make_dataset(struct lvn_dataset **ret_dataset) {
+static void make_dataset(const char *name, struct lvn_dataset **ret_dataset) {
   char path[512];
   struct lvn_error err = {0};
   struct lvn_dataset_writer *writer = NULL;
-  (void)snprintf(path, sizeof path, "%s/data", root);
+  (void)snprintf(path, sizeof path, "%s/%s", root, name);
   assert_true(lvn_dataset_writer_open(path, "made up", &writer, &err));
   assert_true(lvn_dataset_writer_close(writer, &err));
   assert_true(lvn_dataset_open(path, ret_dataset, &err));
@@ -284,7 +284,7 @@ static void test_evaluation__files(void **state) {
   struct lvn_comparison comparison;
   struct lvn_dataset *dataset = NULL;
   struct lvn_package package = {.name = "made-up", .version = "1.0.0", .trained_on = "nothing"};
-  make_dataset(&dataset);
+  make_dataset("data", &dataset);
   assert_true(lvn_evaluation_run(&answers, &options, &e, &err));
   assert_true(lvn_evaluation_compare(&answers, &other, &options, &comparison, &err));
   const struct lvn_evaluation_subject subject = {.answers = &answers,
@@ -309,11 +309,47 @@ static void test_evaluation__files(void **state) {
   assert_true(json_is_null(json_object_get(json, "nearest_mean_accuracy")));
   assert_int_equal(lines_of("lesions.csv"), LESIONS + 1);
   assert_int_equal(lines_of("slices.csv"), 2 * LESIONS + 1);
-  assert_int_equal(lines_of("figures.csv"), 1 + LVN_LEVEL_COUNT * (LVN_FIGURE_COUNT + 13) + LVN_FIGURE_COUNT);
+  assert_int_equal(lines_of("figures.csv"), 1 + LVN_LEVEL_COUNT * (11 + 13) + 11);
   lvn_dataset_close(dataset);
   lvn_evaluation_clear(&e);
   lvn_case_predictions_clear(&answers);
   lvn_case_predictions_clear(&other);
+}
+
+/* Nobody reads "nan": what was not counted is said. */
+static void test_evaluation__none_answered(void **state) {
+  (void)state;
+  char path[512];
+  char text[16384] = "";
+  struct lvn_error err = {0};
+  struct lvn_case_predictions answers = make_answers(8);
+  struct lvn_evaluation e = {0};
+  struct lvn_dataset *dataset = NULL;
+  struct lvn_package package = {.name = "made-up", .version = "1.0.0", .trained_on = "nothing"};
+  make_dataset("other", &dataset);
+  for (size_t i = 0; i < LESIONS; i++) {
+    answers.lesions[i].abstained = true;
+  }
+  assert_true(lvn_evaluation_run(&answers, &options, &e, &err));
+  const struct lvn_evaluation_subject subject = {.answers = &answers,
+                                                 .evaluation = &e,
+                                                 .dataset = dataset,
+                                                 .packages = &package,
+                                                 .package_count = 1,
+                                                 .device = "cpu"};
+  (void)snprintf(path, sizeof path, "%s/none", root);
+  assert_true(lvn_evaluation_write(&subject, path, &err));
+  (void)snprintf(path, sizeof path, "%s/none/evaluation.txt", root);
+  FILE *file = fopen(path, "re");
+  assert_non_null(file);
+  assert_true(fread(text, 1, sizeof text - 1, file) > 0);
+  assert_int_equal(fclose(file), 0);
+  assert_null(strstr(text, "nan"));
+  assert_non_null(strstr(text, "accuracy, answered    -  (none was answered)\n"));
+  assert_non_null(strstr(text, "\nHCC          1.000         -  1.000"));
+  lvn_dataset_close(dataset);
+  lvn_evaluation_clear(&e);
+  lvn_case_predictions_clear(&answers);
 }
 
 static int set_up(void **state) {
@@ -334,6 +370,7 @@ int main(void) {
       cmocka_unit_test(test_answers__long_axis_is_the_largest_diameter),
       cmocka_unit_test(test_rules__textbook),
       cmocka_unit_test(test_evaluation__files),
+      cmocka_unit_test(test_evaluation__none_answered),
   };
   return cmocka_run_group_tests(tests, set_up, NULL);
 }

@@ -50,7 +50,7 @@ static int set_up(void **state) {
   }
   for (unsigned i = 0; i < LESIONS; i++) {
     struct lvn_dataset_lesion lesion = {
-        .lesion_class = (enum lvn_class)(i % LVN_CLASS_COUNT), .fold = 7, .long_axis_mm = 10.0 + i};
+        .lesion_class = (enum lvn_class)(i % LVN_CLASS_PAPER_COUNT), .fold = 7, .long_axis_mm = 10.0 + i};
     struct lvn_crop crop;
     (void)snprintf(lesion.lesion_id, sizeof lesion.lesion_id, "L%u", i);
     (void)snprintf(lesion.patient_key, sizeof lesion.patient_key, "P%u", i);
@@ -69,20 +69,22 @@ static int tear_down(void **state) {
 
 /* Fold 1 is right and sure, fold 2 half wrong. */
 static void fill_logit(unsigned lesion, unsigned slice, double ret_logit[LVN_CLASS_COUNT]) {
-  unsigned truth = lesion % LVN_CLASS_COUNT;
-  unsigned said = lesion >= LESIONS / 2 && lesion % 2 == 1 ? (truth + 1) % LVN_CLASS_COUNT : truth;
+  unsigned truth = lesion % LVN_CLASS_PAPER_COUNT;
+  unsigned said = lesion >= LESIONS / 2 && lesion % 2 == 1 ? (truth + 1) % LVN_CLASS_PAPER_COUNT : truth;
   for (unsigned c = 0; c < LVN_CLASS_COUNT; c++) {
-    ret_logit[c] = 0.1 * c + (c == said ? 0.8 + 0.1 * slice : 0.0);
+    ret_logit[c] = c >= LVN_CLASS_PAPER_COUNT ? -INFINITY : 0.1 * c + (c == said ? 0.8 + 0.1 * slice : 0.0);
   }
 }
 
 static void make_predictions(struct lvn_predictions *predictions) {
   struct lvn_error err = {0};
-  *predictions = (struct lvn_predictions){0};
+  *predictions = (struct lvn_predictions){.classes = LVN_CLASSES_PAPER};
   for (unsigned i = 0; i < LESIONS; i++) {
     for (unsigned s = 0; s < SLICES; s++) {
-      struct lvn_slice_prediction item = {
-          .fold = 1 + i / (LESIONS / 2), .slice = s, .is_key = s == 0, .truth = (enum lvn_class)(i % LVN_CLASS_COUNT)};
+      struct lvn_slice_prediction item = {.fold = 1 + i / (LESIONS / 2),
+                                          .slice = s,
+                                          .is_key = s == 0,
+                                          .truth = (enum lvn_class)(i % LVN_CLASS_PAPER_COUNT)};
       (void)snprintf(item.lesion_key, sizeof item.lesion_key, "L%u", i);
       (void)snprintf(item.patient_key, sizeof item.patient_key, "P%u", i);
       fill_logit(i, s, item.logit);
@@ -95,7 +97,7 @@ static double temperature_of(unsigned first_lesion) {
   double logit[LESIONS / 2][LVN_CLASS_COUNT] = {{0}};
   size_t label[LESIONS / 2];
   for (unsigned i = 0; i < LESIONS / 2; i++) {
-    label[i] = (first_lesion + i) % LVN_CLASS_COUNT;
+    label[i] = (first_lesion + i) % LVN_CLASS_PAPER_COUNT;
     for (unsigned s = 0; s < SLICES; s++) {
       double slice[LVN_CLASS_COUNT];
       fill_logit(first_lesion + i, s, slice);
@@ -134,7 +136,7 @@ static void test_predictions__are_calibrated_by_the_other_folds(void **state) {
     assert_false(answer->abstained);
     assert_true(isnan(answer->feature_distance));
     assert_true(fabs(answer->long_axis_mm - (10.0 + i)) < 1e-9);
-    for (size_t c = 0; c < LVN_CLASS_COUNT; c++) {
+    for (size_t c = 0; c < LVN_CLASS_PAPER_COUNT; c++) {
       assert_true(fabs(answers.slices[i * SLICES + 1].probability[c] - expected[c]) < 1e-12);
     }
   }

@@ -80,7 +80,7 @@ static void test_experiment_runs__refuses_with_the_line(void **state) {
 /* Six patients in two folds, one lesion of two slices each; `wrong` of them are answered wrongly. */
 static void write_folds(const struct lvn_experiment_row *row, const struct lvn_folds *folds, size_t wrong) {
   for (unsigned f = 0; f < 2; f++) {
-    struct lvn_predictions predictions = {0};
+    struct lvn_predictions predictions = {.classes = LVN_CLASSES_PAPER};
     struct lvn_error err = {0};
     char folder[LVN_PATH_BYTES];
     char path[LVN_PATH_BYTES];
@@ -90,7 +90,7 @@ static void write_folds(const struct lvn_experiment_row *row, const struct lvn_f
       (void)snprintf(item.lesion_key, sizeof item.lesion_key, "lesion-%zu", i);
       for (item.slice = 0; folds->patients[i].fold == f && item.slice < 2; item.slice++) {
         memset(item.logit, 0, sizeof item.logit);
-        item.logit[(i / 2 + (i < wrong)) % LVN_CLASS_COUNT] = 1.0;
+        item.logit[(i / 2 + (i < wrong)) % LVN_CLASS_PAPER_COUNT] = 1.0;
         assert_true(lvn_predictions_add(&predictions, &item, &err));
       }
     }

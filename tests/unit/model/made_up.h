@@ -24,7 +24,8 @@ static inline const char *made_up_path(const char *root, const char *name, char 
 
 /* A disc whose HU per phase tells the class. */
 static inline void made_up_crop(struct lvn_crop *crop, int lesion_class, unsigned seed) {
-  static const int16_t contrast[LVN_CLASS_COUNT][3] = {{-90, -90, -90}, {100, 20, 20}, {20, 120, -60}, {-60, -20, 150}};
+  static const int16_t contrast[LVN_CLASS_PAPER_COUNT][3] = {
+      {-90, -90, -90}, {100, 20, 20}, {20, 120, -60}, {-60, -20, 150}};
   struct lvn_error err = {0};
   *crop = (struct lvn_crop){.side_mm = 40, .sample_spacing_mm = 40.0 / 224, .phase_present = {true, true, true}};
   crop->slice_count = 1 + seed % 2;
@@ -74,16 +75,16 @@ static inline void made_up_dataset(const char *root, const char *name,
 static inline void made_up_text(const char *root, const char *name, size_t sequences, size_t first, double shift) {
   char path[PATH_BYTES];
   struct lvn_error err = {0};
-  float values[LVN_SEQUENCE_COUNT * LVN_CLASS_COUNT * HIDDEN];
-  const size_t count = sequences * LVN_CLASS_COUNT * HIDDEN;
+  float values[LVN_SEQUENCE_COUNT * LVN_CLASS_PAPER_COUNT * HIDDEN];
+  const size_t count = sequences * LVN_CLASS_PAPER_COUNT * HIDDEN;
   assert_true(count <= sizeof values / sizeof values[0]);
   for (size_t i = 0; i < count; i++) {
-    values[i] = (float)sin(1.7 * (double)i + (i < first * LVN_CLASS_COUNT * HIDDEN ? 0.0 : shift));
+    values[i] = (float)sin(1.7 * (double)i + (i < first * LVN_CLASS_PAPER_COUNT * HIDDEN ? 0.0 : shift));
   }
   const struct lvn_tensor tensor = {.name = "enriched",
                                     .dtype = LVN_DTYPE_F32,
                                     .rank = 3,
-                                    .shape = {sequences, LVN_CLASS_COUNT, HIDDEN},
+                                    .shape = {sequences, LVN_CLASS_PAPER_COUNT, HIDDEN},
                                     .element_count = count,
                                     .data = values};
   assert_true(lvn_safetensors_write(made_up_path(root, name, path), &tensor, 1, NULL, 0, &err));

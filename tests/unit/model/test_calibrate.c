@@ -39,11 +39,16 @@ static void assert_near(double found, double expected) {
   }
 }
 
-static void read_rows(const json_t *array, double (*ret_rows)[LVN_CLASS_COUNT]) {
+/* `rest`: of what is no class of these answers. */
+static void read_rows(const json_t *array, double rest, double (*ret_rows)[LVN_CLASS_COUNT]) {
   assert_int_equal(json_array_size(array), CASES);
-  for (size_t i = 0; i < CASES * LVN_CLASS_COUNT; i++) {
-    const json_t *row = json_array_get(array, i / LVN_CLASS_COUNT);
-    ret_rows[i / LVN_CLASS_COUNT][i % LVN_CLASS_COUNT] = number(json_array_get(row, i % LVN_CLASS_COUNT));
+  for (size_t i = 0; i < CASES * LVN_CLASS_PAPER_COUNT; i++) {
+    const json_t *row = json_array_get(array, i / LVN_CLASS_PAPER_COUNT);
+    for (size_t c = LVN_CLASS_PAPER_COUNT; c < LVN_CLASS_COUNT; c++) {
+      ret_rows[i / LVN_CLASS_PAPER_COUNT][c] = rest;
+    }
+    ret_rows[i / LVN_CLASS_PAPER_COUNT][i % LVN_CLASS_PAPER_COUNT] =
+        number(json_array_get(row, i % LVN_CLASS_PAPER_COUNT));
   }
 }
 
@@ -54,8 +59,8 @@ static int set_up(void **state) {
   if (golden == NULL) {
     return -1;
   }
-  read_rows(json_object_get(golden, "cosine"), cosine);
-  read_rows(json_object_get(json_object_get(golden, "calibration"), "probability"), probability);
+  read_rows(json_object_get(golden, "cosine"), -INFINITY, cosine);
+  read_rows(json_object_get(json_object_get(golden, "calibration"), "probability"), 0.0, probability);
   for (size_t i = 0; i < CASES; i++) {
     label[i] = (size_t)json_integer_value(json_array_get(json_object_get(golden, "label"), i));
   }
@@ -82,7 +87,7 @@ static void test_calibrate__temperature_and_reliability(void **state) {
   for (size_t i = 0; i < CASES; i++) {
     double row[LVN_CLASS_COUNT];
     lvn_calibrate_softmax(cosine[i], scale / temperature, row);
-    for (size_t c = 0; c < LVN_CLASS_COUNT; c++) {
+    for (size_t c = 0; c < LVN_CLASS_PAPER_COUNT; c++) {
       assert_near(row[c], probability[i][c]);
     }
   }
@@ -102,6 +107,11 @@ static void test_calibrate__temperature_and_reliability(void **state) {
 static void test_calibrate__temperature_at_its_bounds(void **state) {
   (void)state;
   double separated[4][LVN_CLASS_COUNT] = {{0.9, 0, 0, 0}, {0, 0.9, 0, 0}, {0, 0, 0.9, 0}, {0, 0, 0, 0.9}};
+  for (size_t i = 0; i < 4; i++) {
+    for (size_t c = 4; c < LVN_CLASS_COUNT; c++) {
+      separated[i][c] = -INFINITY;
+    }
+  }
   const size_t right[4] = {0, 1, 2, 3};
   const size_t wrong[4] = {1, 2, 3, 0};
   assert_near(lvn_calibrate_temperature(rows(separated), right, 4, 1.0), 0.002);

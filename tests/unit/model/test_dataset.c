@@ -249,7 +249,7 @@ static void test_audit__looks_across_data_sets(void **state) {
   assert_true(lvn_dataset_load(dataset, 3, &crop, &err)); /* out of its own folder */
   assert_int_equal(crop.slices[0].hounsfield[1], 61);
   assert_int_equal(lvn_dataset_get(dataset, 3)->lesion_class, LVN_CLASS_OUTLIER);
-  assert_false(lvn_datasets_check_trainable(folders, 2, false, &err));
+  assert_false(lvn_datasets_check_trainable(folders, 2, LVN_CLASSES_PAPER, false, &err));
   assert_non_null(strstr(err.message, "same-lesion-twice"));
   lvn_crop_clear(&crop);
   lvn_dataset_audit_clear(&audit);

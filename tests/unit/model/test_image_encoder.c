@@ -58,7 +58,7 @@ static void test_image_encoder__a_row_of_the_table_is_all_it_takes(void **state)
   assert_true(toy_encoder_explained > 0);
   double sum = 0.0;
   float top = 0.0F;
-  for (int c = 0; c < LVN_CLASS_COUNT; c++) {
+  for (int c = 0; c < LVN_CLASS_PAPER_COUNT; c++) {
     sum += prediction.probability[c];
     for (size_t i = 0; i < SAMPLES; i++) {
       top = fmaxf(top, prediction.heat[c][i]);

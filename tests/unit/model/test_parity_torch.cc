@@ -60,8 +60,8 @@ torch::Tensor images() {
 }
 
 torch::Tensor prompts() {
-  return fill(LVN_PERMUTATION_COUNT * LVN_CLASS_COUNT * kHidden, 1001, 1.0, 0.0)
-      .view({LVN_PERMUTATION_COUNT, LVN_CLASS_COUNT, kHidden});
+  return fill(LVN_PERMUTATION_COUNT * LVN_CLASS_PAPER_COUNT * kHidden, 1001, 1.0, 0.0)
+      .view({LVN_PERMUTATION_COUNT, LVN_CLASS_PAPER_COUNT, kHidden});
 }
 
 lvn_recipe paper_recipe() {
@@ -111,7 +111,7 @@ void expect_losses(const char *name, enum lvn_recipe_optimiser optimiser, double
   lvn::LiverVlm model(recipe, prompts());
   const torch::Tensor x = images().contiguous(torch::MemoryFormat::ChannelsLast);
   const torch::Tensor permutations = torch::arange(kBatch, torch::kInt64).remainder(LVN_PERMUTATION_COUNT);
-  const torch::Tensor labels = torch::arange(kBatch, torch::kInt64).remainder(LVN_CLASS_COUNT);
+  const torch::Tensor labels = torch::arange(kBatch, torch::kInt64).remainder(LVN_CLASS_PAPER_COUNT);
   const json_t *expected = json_object_get(golden, name);
   fill_module(*model);
   recipe.training.optimiser = optimiser;
@@ -148,7 +148,7 @@ void test_parity__grad_cam_is_that_of_autograd(void **state) {
   expect_near(model->forward(first, torch::zeros({1}, torch::kInt64)), json_object_get(expected, "cosine"), 1e-5);
   const torch::Tensor maps = lvn::grad_cam_closed_form(
       model->image->forward(first)[0], {model->fc_i->weight, model->fc_i->bias, model->prototypes()[0]});
-  for (int64_t c = 0; c < LVN_CLASS_COUNT; c++) {
+  for (int64_t c = 0; c < LVN_CLASS_PAPER_COUNT; c++) {
     expect_near(maps[c], json_array_get(json_object_get(expected, "map"), static_cast<size_t>(c)), 1e-5);
   }
 }

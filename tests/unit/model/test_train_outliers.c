@@ -69,6 +69,65 @@ static void test_outliers__are_learnt_from_and_packaged(void **state) {
   lvn_package_clear(&package);
 }
 
+static struct lvn_prediction answer_of(const char *folder) {
+  const struct lvn_classifier_options options = {.package_folder = folder, .device = "cpu", .threads = 1};
+  struct lvn_classifier *classifier = NULL;
+  struct lvn_prediction prediction = {0};
+  struct lvn_crop crop = {0};
+  struct lvn_error err = {0};
+  made_up_crop(&crop, 2, 5);
+  if (!lvn_classifier_open(&options, &classifier, &err) || !lvn_classifier_run(classifier, &crop, &prediction, &err)) {
+    fail_msg("%s", err.message);
+  }
+  lvn_crop_clear(&crop);
+  lvn_classifier_close(classifier);
+  return prediction;
+}
+
+/* Trees and limits for weights that stay as they are. FNH is none of the model's classes: places are not classes. */
+static void test_outliers__measurements_are_added_to_kept_weights(void **state) {
+  struct lvn_recipe recipe;
+  struct made_up_run run;
+  struct made_up_run next;
+  struct lvn_train_summary summary = {0};
+  struct lvn_package package = {0};
+  struct lvn_error err = {0};
+  char start[PATH_BYTES];
+  (void)state;
+  made_up_recipe(&recipe);
+  recipe.outlier_weight = 0.5;
+  (void)lvn_copy(recipe.classes, sizeof recipe.classes, "CYST, HCC, HEM");
+  made_up_dataset(root, "measured", mix_outliers);
+  made_up_run(root, "measured", "unmeasured", "text.safetensors", &recipe, &run);
+  if (!lvn_train_run(&run.options, &summary, &err)) {
+    fail_msg("%s", err.message);
+  }
+  recipe.measurement_rounds = 2;
+  recipe.training.stage_count = 0;
+  made_up_run(root, "measured", "with-trees", "text.safetensors", &recipe, &next);
+  assert_false(lvn_train_run(&next.options, &summary, &err));
+  assert_non_null(strstr(err.message, "keeps the weights of --init"));
+  next.options.init_path = made_up_path(root, "unmeasured", start);
+  if (!lvn_train_run(&next.options, &summary, &err)) {
+    fail_msg("%s", err.message);
+  }
+  assert_true(lvn_package_open(next.output, &package, &err));
+  const json_t *training = json_object_get(package.manifest, "training");
+  assert_int_equal(json_array_size(json_object_get(training, "outlier_scores")), 9); /* three with measurements */
+  LVN_CLEANUP(lvn_prediction_clear) struct lvn_prediction before = answer_of(run.output);
+  LVN_CLEANUP(lvn_prediction_clear) struct lvn_prediction after = answer_of(next.output);
+  for (unsigned c = 0; c < LVN_CLASS_COUNT; c++) {
+    if (lvn_classes_have(package.recipe.classes, c)) {
+      assert_true(fabs(before.cosine[c] - after.cosine[c]) < 1e-6);
+      assert_true(after.probability[c] > 0.0);
+    } else {
+      assert_true(after.probability[c] == 0.0);
+    }
+  }
+  assert_int_equal(package.recipe.classes, 1U << LVN_CLASS_CYST | 1U << LVN_CLASS_HCC | 1U << LVN_CLASS_HEM);
+  lvn_package_clear(&package);
+}
+
 static void test_outliers__rules_are_read_and_refused(void **state) {
   (void)state;
   struct lvn_outlier_rule rule;
@@ -175,6 +234,7 @@ static int make_root(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_outliers__are_learnt_from_and_packaged),
+      cmocka_unit_test(test_outliers__measurements_are_added_to_kept_weights),
       cmocka_unit_test(test_outliers__rules_are_read_and_refused),
       cmocka_unit_test(test_lineage__same_pixels_under_another_name_are_refused),
       cmocka_unit_test(test_lineage__start_must_not_know_what_is_held_out),

@@ -67,7 +67,7 @@ static void test_classifier__is_deterministic_and_sums_to_one(void **state) {
     assert_true(lvn_classifier_run(classifier, &crop, &second, &err));
     double sum = 0.0;
     float top = 0.0F;
-    for (int c = 0; c < LVN_CLASS_COUNT; c++) {
+    for (int c = 0; c < LVN_CLASS_PAPER_COUNT; c++) {
       sum += first.probability[c];
       assert_true(first.probability[c] == second.probability[c]);
       assert_true(fabs(first.cosine[c]) <= 1.0 + 1e-6);

@@ -21,7 +21,7 @@ static char root[SCRATCH_BYTES];
 
 static void change_fold(unsigned fold, struct lvn_dataset_lesion *lesion, struct lvn_crop *crop) {
   if (lesion->fold == fold) {
-    lesion->lesion_class = (enum lvn_class)((lesion->lesion_class + 1) % LVN_CLASS_COUNT);
+    lesion->lesion_class = (enum lvn_class)((lesion->lesion_class + 1) % LVN_CLASS_PAPER_COUNT);
     for (size_t i = 0; i < 3 * SAMPLES; i++) {
       crop->slices[0].hounsfield[i] = (int16_t)(crop->slices[0].hounsfield[i] / 2);
     }

@@ -45,7 +45,8 @@ lvn::TrainingData make_data(const std::vector<Kind> &kinds) {
     if (kind.delayed) {
       data.delayed[i].fill_(kHu[LVN_PHASE_DL]);
     }
-    data.lesions.push_back({"lesion", "patient", i, i, 1, 0, 0, "", kind.present, kind.delayed, lvn::Role::kTraining});
+    data.lesions.push_back(
+        {"lesion", "patient", i, i, 1, 0, 0, "", kind.present, kind.delayed, lvn::Role::kTraining, {}});
   }
   return data;
 }

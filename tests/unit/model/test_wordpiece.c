@@ -36,18 +36,18 @@ static void test_wordpiece__gives_the_golden_tokens_of_the_prompts(void **state)
   (void)state;
   static const int64_t prefix[] = {101,  2023,  2003, 1037, 4800, 1011, 4403, 3274, 3550,  3419, 9888,
                                    1006, 14931, 1007, 3746, 1997, 2028, 2030, 2062, 11290, 21434};
-  static const int64_t class_ids[LVN_CLASS_COUNT][8] = {{22330, 3367},
-                                                        {15918, 7293, 7934, 23760, 24759, 15396},
-                                                        {2002, 4502, 3406, 16882, 2482, 21081, 2863},
-                                                        {19610, 5654, 18994, 2050}};
-  static const size_t class_counts[LVN_CLASS_COUNT] = {2, 6, 7, 4};
-  static const size_t lengths[LVN_CLASS_COUNT] = {45, 49, 50, 47};
+  static const int64_t class_ids[LVN_CLASS_PAPER_COUNT][8] = {{22330, 3367},
+                                                              {15918, 7293, 7934, 23760, 24759, 15396},
+                                                              {2002, 4502, 3406, 16882, 2482, 21081, 2863},
+                                                              {19610, 5654, 18994, 2050}};
+  static const size_t class_counts[LVN_CLASS_PAPER_COUNT] = {2, 6, 7, 4};
+  static const size_t lengths[LVN_CLASS_PAPER_COUNT] = {45, 49, 50, 47};
   static const int64_t suffix[] = {1010, 2073, 1996, 4403,  2344, 1997, 2023, 3746, 2003, 25543, 4403,
                                    1010, 9445, 2310, 18674, 4403, 1010, 2512, 1011, 5688, 4403,  102};
   struct lvn_wordpiece *wordpiece = open_vocabulary();
   size_t order = lvn_permutation_from_name("ART,PV,NC");
   assert_int_equal(order, 3);
-  for (size_t c = 0; c < LVN_CLASS_COUNT; c++) {
+  for (size_t c = 0; c < LVN_CLASS_PAPER_COUNT; c++) {
     int64_t ids[64];
     char text[LVN_PROMPT_BYTES];
     size_t count = 0;

@@ -92,7 +92,7 @@ static void test_phantom__every_class_has_a_mask_at_seven_mm(void **state) {
   options.lesion_count = 8;
   options.matrix = 256;
   for (size_t i = 0; i < options.lesion_count; i++) {
-    options.lesion_class[i] = (enum lvn_class)(i % LVN_CLASS_COUNT);
+    options.lesion_class[i] = (enum lvn_class)(i % LVN_CLASS_PAPER_COUNT);
     options.lesion_diameter_mm[i] = i < 4 ? 9.0 : 25.0;
   }
   struct lvn_phantom phantom = make(&options, 2);
@@ -287,10 +287,10 @@ static void test_phantom__classes_overlap_in_mean(void **state) {
     lvn_phantom_clear(&phantom);
   }
   size_t right = 0;
-  size_t right_of[LVN_CLASS_COUNT] = {0};
+  size_t right_of[LVN_CLASS_PAPER_COUNT] = {0};
   for (size_t left_out = 0; left_out < count; left_out++) {
-    double mean[LVN_CLASS_COUNT][3] = {{0}};
-    double members[LVN_CLASS_COUNT] = {0};
+    double mean[LVN_CLASS_PAPER_COUNT][3] = {{0}};
+    double members[LVN_CLASS_PAPER_COUNT] = {0};
     double best = INFINITY;
     int answer = 0;
     for (size_t i = 0; i < count; i++) {
@@ -299,7 +299,7 @@ static void test_phantom__classes_overlap_in_mean(void **state) {
       }
       members[label[i]] += i != left_out ? 1.0 : 0.0;
     }
-    for (int c = 0; c < LVN_CLASS_COUNT; c++) {
+    for (int c = 0; c < LVN_CLASS_PAPER_COUNT; c++) {
       double distance = 0.0;
       for (int phase = 0; phase < 3; phase++) {
         distance += pow(feature[left_out][phase] - mean[c][phase] / members[c], 2.0);

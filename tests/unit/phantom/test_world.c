@@ -33,6 +33,11 @@ static void test_world__training_and_test_do_not_meet(void **state) {
   if (meeting != NULL) {
     fail_msg("both worlds draw the same %s", meeting);
   }
+  struct lvn_phantom_world more = read_world(WORLDS "training_more.ini");
+  meeting = lvn_phantom_worlds_meet(&more, &test);
+  if (meeting != NULL) {
+    fail_msg("training_more.ini and test.ini draw the same %s", meeting);
+  }
   assert_string_equal(lvn_phantom_worlds_meet(&training, &training), "size");
   assert_true(training.other_share[LVN_OTHER_METASTASIS] > 0.0);
 }

@@ -71,7 +71,7 @@ static struct lvn_case_prediction_picture make_picture(void) {
   struct lvn_case_prediction_picture picture = {.hounsfield = lvn_alloc(3 * SAMPLES, sizeof(int16_t), &err),
                                                 .mask = lvn_alloc(SAMPLES, 1, &err)};
   assert_true(picture.hounsfield != NULL && picture.mask != NULL);
-  for (int c = 0; c < LVN_CLASS_COUNT; c++) {
+  for (int c = 0; c < LVN_CLASS_PAPER_COUNT; c++) {
     picture.heat[c] = lvn_alloc(SAMPLES, sizeof(float), &err);
     assert_non_null(picture.heat[c]);
   }
@@ -82,7 +82,8 @@ static struct lvn_case_prediction_picture make_picture(void) {
 /* One wrong cyst: a single class, a single fold, no area under any curve. */
 static struct lvn_case_predictions make_answers(void) {
   struct lvn_error err = {0};
-  struct lvn_case_predictions answers = {.lesion_count = 1, .slice_count = 1, .wrong_count = 1};
+  struct lvn_case_predictions answers = {
+      .classes = LVN_CLASSES_PAPER, .lesion_count = 1, .slice_count = 1, .wrong_count = 1};
   answers.lesions = lvn_alloc(1, sizeof *answers.lesions, &err);
   answers.slices = lvn_alloc(1, sizeof *answers.slices, &err);
   assert_true(answers.lesions != NULL && answers.slices != NULL);

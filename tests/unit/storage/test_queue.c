@@ -189,6 +189,53 @@ static int64_t predecessor_of(struct fixture *fixture, int64_t job_id) {
   return found ? earlier.job_id : 0;
 }
 
+static bool takes_documents(const void *user_data, const char *destination, const char *sop_class_uid) {
+  (void)user_data;
+  return strcmp(destination, "pacs") == 0 || strcmp(sop_class_uid, REPORT_CLASS) != 0;
+}
+
+/* Two peers, of which one takes no reports: it gets the other object alone, and that counts as sent, too. */
+static void test_queue__a_destination_gets_what_it_takes(void **state) {
+  static const char *const destinations[] = {"pacs", "viewer"};
+  struct fixture *fixture = *state;
+  struct lvn_job job = start_job(fixture);
+  struct lvn_job_result results[2] = {
+      {.path = "/results/sr.dcm", .sop_class_uid = REPORT_CLASS, .sop_instance_uid = "2.1", .sha256 = {9}},
+      {.path = "/results/pdf.dcm",
+       .sop_class_uid = "1.2.840.10008.5.1.4.1.1.104.1",
+       .sop_instance_uid = "2.2",
+       .sha256 = {8}}};
+  const struct lvn_job_finish finish = {.job_id = job.job_id,
+                                        .outcome = LVN_OUTCOME_DONE,
+                                        .status_message = "",
+                                        .results = results,
+                                        .result_count = 2,
+                                        .destinations = destinations,
+                                        .destination_count = 2,
+                                        .goes_to = takes_documents,
+                                        .now_ms = 7000};
+  struct lvn_outbox_row *rows = NULL;
+  struct lvn_job earlier = {0};
+  size_t count = 0;
+  bool found = false;
+  assert_good(lvn_queue_finish(fixture->index, &finish, &fixture->err));
+  assert_good(lvn_outbox_list(fixture->index, LVN_OUTBOX_QUEUED, 10, &rows, &count, &fixture->err));
+  lvn_free(rows);
+  assert_int_equal(count, 3);
+  assert_good(lvn_outbox_claim(fixture->index, "viewer", 7100, &rows, &count, &fixture->err));
+  assert_int_equal(count, 1);
+  assert_string_equal(rows[0].sop_instance_uid, "2.2");
+  assert_good(finish_row(fixture, rows[0].outbox_id, LVN_SEND_STORED, 0, 7200, 0));
+  lvn_free(rows);
+  struct lvn_index_object other = make_object("1.1", 5, LVN_INDEX_ROLE_CT, 8000);
+  (void)add(fixture, &other);
+  struct lvn_job later = run_next_job(fixture, &model, 8500);
+  assert_int_equal(predecessor_of(fixture, later.job_id), 0); /* the report itself was not sent */
+  assert_good(lvn_queue_predecessor(fixture->index, later.job_id, NULL, &earlier, &found, &fixture->err));
+  assert_true(found);
+  assert_int_equal(earlier.job_id, job.job_id);
+}
+
 /* Bytes A, then B, then A again: the destination holds the report of B as its newest, so that of A is a new one. */
 static void test_queue__inputs_that_come_back_get_new_results(void **state) {
   struct fixture *fixture = *state;
@@ -324,6 +371,7 @@ int main(void) {
       index_test(test_queue__superseded_send_is_not_tried_again),
       index_test(test_queue__sends_are_retried_and_survive_a_kill),
       index_test(test_queue__other_model_cancels_queued_jobs),
+      index_test(test_queue__a_destination_gets_what_it_takes),
       index_test(test_queue__inputs_that_come_back_get_new_results),
       index_test(test_queue__inputs_that_come_back_at_once_keep_their_results),
       index_test(test_queue__model_that_comes_back_gets_new_results),
