@@ -21,6 +21,9 @@ int lvn_cli_fetch(int argc, char **argv) {
                                   .arguments = "STUDY",
                                   .summary = "Ask an archive for the series of a study that are not here: a study of "
                                              "`livervlm studies`, or any by its study instance UID.",
+                                  .examples =
+                                      "livervlm fetch 7d4e69216e15                 at the archive of its sender\n"
+                                      "livervlm fetch 1.2.840.113619.2.55.3 --from ARCHIVE",
                                   .options = options,
                                   .option_count = sizeof options / sizeof options[0],
                                   .arguments_min = 1,
