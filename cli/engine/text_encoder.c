@@ -20,12 +20,13 @@ static int embed(int argc, char **argv) {
       {"pooling", "cls|mean", LVN_OPTION_CHOICE, &pooling, "[CLS] of the last hidden state (default), or the mean",
        false, 0, 0},
   };
-  const struct lvn_usage usage = {.command = "text-encoder embed",
-                                  .summary =
-                                      "Embed the standard prompts: every known class by six phase orders, those that "
-                                      "name fewer phases, and the simple ones.",
-                                  .options = options,
-                                  .option_count = sizeof options / sizeof options[0]};
+  const struct lvn_usage usage = {
+      .command = "text-encoder embed",
+      .summary = "Embed the standard prompts: every known class by six phase orders, those that "
+                 "name fewer phases, and the simple ones.",
+      .examples = "livervlm text-encoder embed --encoder encoder --output prompts.safetensors",
+      .options = options,
+      .option_count = sizeof options / sizeof options[0]};
   int first = 0;
   int code = lvn_options_parse(argc, argv, &usage, &first);
   if (code != LVN_OPTIONS_RUN) {
