@@ -215,7 +215,8 @@ static void draw_row_two_title(cairo_t *cr, const struct lvn_capture_request *re
   lvn_draw_text(cr, LVN_PAGE_MARGIN, ROW_TWO_TOP - 10, 520, &title, text);
   double left = LVN_PAGE_MARGIN + fmin(lvn_draw_text_width(cr, &title, text), 520) + 16;
   lvn_draw_text(cr, left, ROW_TWO_TOP - 10, tile_left(2) + TILE_SIDE - left, &note,
-                "one map for all phases, 7 x 7 cells: coarse; relative colours");
+                request->weighs_measurements ? "of the network alone, measured HU weigh too; 7 x 7 cells"
+                                             : "one map for all phases, 7 x 7 cells: coarse; relative colours");
 }
 
 static void draw_footer(cairo_t *cr, const struct lvn_capture_request *request) {

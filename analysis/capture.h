@@ -65,7 +65,8 @@ struct lvn_capture_request {
   struct lvn_capture_locator locator;
   const char *model_name;
   const char *model_version;
-  const char *trained_on; /* "synthetic phantoms" */
+  const char *trained_on;   /* "synthetic phantoms" */
+  bool weighs_measurements; /* the answer is not the network's alone, as the map is */
 };
 
 /* LVN_RESEARCH_NOTICE always stands in it. Same request, same pixels on one installation (font rendering depends on the

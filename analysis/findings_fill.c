@@ -196,6 +196,7 @@ void lvn_findings_fill_model(const struct lvn_classifier_info *info, struct lvn_
                                            .device_uid = info->device_uid,
                                            .device = info->device,
                                            .trained_on = info->trained_on,
+                                           .weighs_measurements = info->weighs_measurements,
                                            .crop_margin = info->crop.margin,
                                            .crop_min_side_mm = info->crop.min_side_mm,
                                            .window_low_hu = info->window_low_hu,

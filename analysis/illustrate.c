@@ -140,7 +140,8 @@ static void fill_request(const struct lvn_case *study_case, const struct lvn_cla
                                    .size_text = texts->size,
                                    .model_name = findings->model.name,
                                    .model_version = findings->model.version,
-                                   .trained_on = findings->model.trained_on};
+                                   .trained_on = findings->model.trained_on,
+                                   .weighs_measurements = findings->model.weighs_measurements};
   memcpy(ret_request->probability, prediction->probability, sizeof ret_request->probability);
   fill_phases(crop, lesion, texts, ret_request);
   fill_locator(study_case, index, texts, &ret_request->locator);

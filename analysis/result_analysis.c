@@ -208,9 +208,9 @@ static json_t *lesion_json(const struct lvn_findings *findings, const struct lvn
 }
 
 static json_t *model_json(const struct lvn_findings_model *model) {
-  return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s}", "name", model->name, "version", model->version, "manifest_sha256",
+  return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:b}", "name", model->name, "version", model->version, "manifest_sha256",
                    model->manifest_sha256, "device_uid", model->device_uid, "device", model->device, "trained_on",
-                   model->trained_on);
+                   model->trained_on, "weighs_measurements", (int)model->weighs_measurements);
 }
 
 static json_t *timings_json(const struct lvn_findings_timings *t) {

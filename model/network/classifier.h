@@ -34,7 +34,9 @@ struct lvn_classifier_info {
   double least_pixels_across;
   double window_low_hu;
   double window_high_hu;
-  double map_share_limit; /* share of a Grad-CAM map about the outline below which it points elsewhere */
+  bool weighs_measurements; /* the answer is the network's and that of what is measured; a Grad-CAM map is of the
+                               network */
+  double map_share_limit;   /* share of a Grad-CAM map about the outline below which it points elsewhere */
 };
 
 /* One lesion's answer. */

@@ -107,6 +107,7 @@ void fill_info(lvn_classifier &classifier, const torch::Device &device) {
   classifier.info.crop = package.recipe.crop;
   classifier.info.window_low_hu = package.recipe.window_low_hu;
   classifier.info.window_high_hu = package.recipe.window_high_hu;
+  classifier.info.weighs_measurements = package.recipe.measurement_weight > 0.0;
   classifier.info.map_share_limit = package.recipe.map_share_limit;
 }
 
