@@ -195,6 +195,8 @@ struct lvn_index_counts {
   int64_t objects;
   int64_t studies[LVN_STUDY_STATES]; /* by state */
 };
+/* Grows with every row that this process changes: what was counted at the same value need not be counted again. */
+int64_t lvn_index_get_change_count(const struct lvn_index *index);
 LVN_MUST_CHECK bool lvn_index_count(struct lvn_index *index, struct lvn_index_counts *ret_counts,
                                     struct lvn_error *err);
 

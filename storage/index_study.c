@@ -73,16 +73,27 @@ bool lvn_index_list_studies(struct lvn_index *index, const struct lvn_index_stud
   LVN_AUTOSTATEMENT sqlite3_stmt *statement = NULL;
   const char *state = lvn_study_state_name(filter->state);
   int64_t limit = filter->limit == 0 ? STUDY_LIMIT : (int64_t)filter->limit;
-  bool good =
-      filter->newest_first
-          ? lvn_sql_prepare(index, &statement, err,
-                            STUDY_COLUMNS STUDY_FILTER " AND (?7 IS NULL OR (last_received_at, study_uid) < (?8, ?7))"
-                                                       " ORDER BY last_received_at DESC, study_uid DESC LIMIT ?9",
-                            "ttiiittii", state, filter->study_uid, (int64_t)filter->changed_only, filter->since_ms,
-                            filter->until_ms, filter->holds_uid, filter->after_uid, filter->after_ms, limit)
-          : lvn_sql_prepare(index, &statement, err, STUDY_COLUMNS STUDY_FILTER " ORDER BY last_received_at LIMIT ?7",
-                            "ttiiiti", state, filter->study_uid, (int64_t)filter->changed_only, filter->since_ms,
-                            filter->until_ms, filter->holds_uid, limit);
+  const bool is_plain = filter->state != LVN_STUDY_ANY && filter->study_uid == NULL && filter->since_ms == 0 &&
+                        filter->until_ms == 0 && filter->holds_uid == NULL && !filter->newest_first;
+  bool good = is_plain && filter->changed_only /* what ticks ask, each in words that an index answers */
+                  ? lvn_sql_prepare(index, &statement, err,
+                                    STUDY_COLUMNS
+                                    "WHERE change_count<>looked_change AND state=?1 ORDER BY last_received_at LIMIT ?2",
+                                    "ti", state, limit)
+                  : is_plain ? lvn_sql_prepare(index, &statement, err,
+                                               STUDY_COLUMNS "WHERE state=?1 ORDER BY last_received_at LIMIT ?2", "ti",
+                                               state, limit)
+                    : filter->newest_first
+                        ? lvn_sql_prepare(
+                              index, &statement, err,
+                              STUDY_COLUMNS STUDY_FILTER " AND (?7 IS NULL OR (last_received_at, study_uid) < (?8, ?7))"
+                                                         " ORDER BY last_received_at DESC, study_uid DESC LIMIT ?9",
+                              "ttiiittii", state, filter->study_uid, (int64_t)filter->changed_only, filter->since_ms,
+                              filter->until_ms, filter->holds_uid, filter->after_uid, filter->after_ms, limit)
+                        : lvn_sql_prepare(index, &statement, err,
+                                          STUDY_COLUMNS STUDY_FILTER " ORDER BY last_received_at LIMIT ?7", "ttiiiti",
+                                          state, filter->study_uid, (int64_t)filter->changed_only, filter->since_ms,
+                                          filter->until_ms, filter->holds_uid, limit);
   return good && collect_studies(index, statement, ret_studies, ret_count, err);
 }
 

@@ -48,6 +48,10 @@ bool lvn_index_prune_events(struct lvn_index *index, int64_t before_ms, struct l
   return lvn_sql_run(index, err, "DELETE FROM event WHERE at<?1", "i", before_ms);
 }
 
+int64_t lvn_index_get_change_count(const struct lvn_index *index) {
+  return sqlite3_total_changes64(index->db);
+}
+
 bool lvn_index_count(struct lvn_index *index, struct lvn_index_counts *ret_counts, struct lvn_error *err) {
   struct lvn_index_counts counts = {0};
   for (int state = LVN_STUDY_ANY + 1; state < LVN_STUDY_STATES; state++) {

@@ -30,7 +30,7 @@ struct lvn_index {
 };
 
 extern const char *const lvn_index_schema_sql;
-#define LVN_INDEX_SCHEMA_VERSION 6
+#define LVN_INDEX_SCHEMA_VERSION 7
 #define LVN_INDEX_OLDEST_VERSION 3 /* that can be brought up to date in place */
 
 struct lvn_index_upgrade {

@@ -31,6 +31,10 @@ struct lvn_watch {
   char certificates[CERTIFICATE_BYTES]; /* what was said of them last */
   int64_t next_certificates_ms;
   int64_t next_look_ms;
+  int64_t counted_at; /* the index's count of changes, when these were counted; -1: never */
+  struct lvn_index_counts counts;
+  int64_t jobs[LVN_JOB_STATES];
+  struct lvn_outbox_counts outbox;
 };
 
 bool lvn_watch_create(const struct lvn_watch_needs *needs, struct lvn_watch **ret_watch, struct lvn_error *err) {
@@ -53,6 +57,7 @@ void lvn_watch_destroy(struct lvn_watch *watch) {
 }
 
 bool lvn_watch_forget(struct lvn_watch *watch, struct lvn_error *err) {
+  watch->counted_at = -1;
   return lvn_index_last_event_id(watch->needs.index, &watch->last_event_id, err);
 }
 
@@ -181,7 +186,23 @@ static bool publish_texts(const struct lvn_watch *watch, const struct lvn_metric
   return lvn_web_publish(watch->needs.web, text, problem, notice, err);
 }
 
-static bool publish(const struct lvn_watch *watch, struct lvn_error *err) {
+/* Rows are counted where they are, which takes longer the more there are: only when one has changed. */
+static bool count_rows(struct lvn_watch *watch, struct lvn_error *err) {
+  struct lvn_index *index = watch->needs.index;
+  const int64_t changes = lvn_index_get_change_count(index);
+  if (changes == watch->counted_at) {
+    return true;
+  }
+  watch->counted_at = -1;
+  if (!lvn_index_count(index, &watch->counts, err) || !lvn_queue_count(index, watch->jobs, err) ||
+      !lvn_outbox_count(index, &watch->outbox, err)) {
+    return false;
+  }
+  watch->counted_at = changes;
+  return true;
+}
+
+static bool publish(struct lvn_watch *watch, struct lvn_error *err) {
   const struct lvn_watch_needs *needs = &watch->needs;
   LVN_AUTOFREE struct lvn_attention *attention = lvn_alloc(1, sizeof *attention, err);
   struct lvn_metrics metrics = {.config = needs->config,
@@ -192,9 +213,13 @@ static bool publish(const struct lvn_watch *watch, struct lvn_error *err) {
                                 .send = lvn_outbox_get_stage(needs->outbox),
                                 .certificate_end_ms = get_certificate_end_ms(),
                                 .started_ms = watch->started_ms};
-  return attention != NULL && lvn_index_count(needs->index, &metrics.index, err) &&
-         lvn_queue_count(needs->index, metrics.jobs, err) && lvn_outbox_count(needs->index, &metrics.outbox, err) &&
-         lvn_file_free_bytes(needs->config->state_folder, &metrics.free_bytes, err) &&
+  if (attention == NULL || !count_rows(watch, err)) {
+    return false;
+  }
+  metrics.index = watch->counts;
+  memcpy(metrics.jobs, watch->jobs, sizeof metrics.jobs);
+  metrics.outbox = watch->outbox;
+  return lvn_file_free_bytes(needs->config->state_folder, &metrics.free_bytes, err) &&
          lvn_watch_list_attention(watch, attention, err) && publish_texts(watch, &metrics, err);
 }
 
