@@ -61,9 +61,12 @@ static bool parse_count(const char *text, unsigned *ret_value) {
 
 static bool parse_line(char *line, unsigned classes, struct lvn_slice_prediction *item) {
   const size_t field_count = FIELDS_FIXED + lvn_classes_count(classes);
-  char *fields[FIELDS_FIXED + LVN_CLASS_COUNT] = {NULL};
+  char *fields[FIELDS_FIXED + LVN_CLASS_COUNT];
   unsigned key = 0;
   size_t count = 0;
+  for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+    fields[i] = line + strlen(line); /* what is not there is empty */
+  }
   for (char *at = line; at != NULL && count < field_count; count++) {
     fields[count] = at;
     at = strchr(at, ',');
