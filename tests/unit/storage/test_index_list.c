@@ -19,7 +19,9 @@ static size_t list(struct fixture *fixture, struct lvn_index_study_filter filter
   filter.newest_first = true;
   assert_good(lvn_index_list_studies(fixture->index, &filter, &studies, &count, &fixture->err));
   assert_true(count <= 8);
-  memcpy(ret_studies, studies, count * sizeof *studies);
+  for (size_t i = 0; i < count; i++) {
+    ret_studies[i] = studies[i];
+  }
   return count;
 }
 
