@@ -191,12 +191,12 @@ struct lvn_findings_model {
   const char *device_uid; /* follows the digest */
   const char *device;     /* "cpu", "cuda:0" */
   const char *trained_on;
-  bool weighs_measurements; /* beside the network, of which alone a Grad-CAM map is */
   char manifest_sha256[LVN_SHA256_TEXT_BYTES];
   double crop_margin;
   double crop_min_side_mm;
   double window_low_hu; /* what the network takes for black and for white */
   double window_high_hu;
+  bool weighs_measurements; /* beside the network, of which alone a Grad-CAM map is */
 };
 
 /* What a second model said: stored, never sent. */

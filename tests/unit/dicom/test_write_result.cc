@@ -131,7 +131,7 @@ int setup(void **state) {
   f->lesions[2].prediction.has_probability = false;
   abstain(f->lesions[2], "The arterial phase could not be aligned.");
   f->findings.template_path = f->template_path.c_str();
-  f->findings.model = {"demo-phantom", "1.0.0", "2.25.99", "cpu", "phantoms", "", 1.4, 32, -100, 250};
+  f->findings.model = {"demo-phantom", "1.0.0", "2.25.99", "cpu", "phantoms", "", 1.4, 32, -100, 250, true};
   f->findings.series = f->series;
   f->findings.series_count = 4;
   f->findings.lesions = f->lesions;
