@@ -16,18 +16,24 @@ static size_t add_name(const struct lvn_config_peer *peer, const char **names, s
 }
 
 /* A peer that never calls has sent nothing by itself: what is here of it was asked for, under its AE title or, where it
- * has none, its name. */
+ * has none, its name, of which a reception record keeps 16 characters. Where that is of several peers it says nothing:
+ * results must not go to another's. */
 static const struct lvn_config_peer *find_source(const struct lvn_config *config, const char *aet,
                                                  const char *address) {
   const struct lvn_config_peer *source = lvn_config_admit(config, aet, address);
-  for (size_t i = 0; i < config->peer_count && source == NULL; i++) {
+  size_t count = 0;
+  if (source != NULL || aet[0] == '\0') {
+    return source;
+  }
+  for (size_t i = 0; i < config->peer_count; i++) {
     const struct lvn_config_peer *peer = &config->peers[i];
     const char *known_as = peer->aet[0] != '\0' ? peer->aet : peer->name;
-    if (!peer->may_send && strncmp(known_as, aet, LVN_AET_BYTES - 1) == 0) {
+    if (strncmp(known_as, aet, LVN_AET_BYTES - 1) == 0) {
       source = peer;
+      count++;
     }
   }
-  return source;
+  return count == 1 && !source->may_send ? source : NULL;
 }
 
 size_t lvn_destinations(const struct lvn_config *config, const char *source_aet, const char *source_address,

@@ -52,6 +52,27 @@ static void test_outbound__destinations(void **state) {
   assert_int_equal(lvn_destinations(&config, "CT2", "127.0.0.1", names, 8), 2);
 }
 
+/* Peers that never call, and whose objects were asked for: known by their name, cut to 16 characters, if by one alone.
+ */
+static void test_outbound__back_to_whom_was_asked(void **state) {
+  static struct lvn_config config;
+  const char *names[8];
+  (void)state;
+  config = (struct lvn_config){0};
+  static const char *const archives[] = {"cloud", "archive-of-the-north-1", "archive-of-the-north-2"};
+  for (size_t i = 0; i < 3; i++) {
+    add_peer(&config, archives[i], "", 104, false);
+    config.peers[i].aet[0] = '\0';
+    config.peers[i].may_send = false;
+  }
+  add_peer(&config, "CT1", "", 104, false);
+  assert_int_equal(lvn_destinations(&config, "cloud", "0.0.0.0", names, 8), 1);
+  assert_string_equal(names[0], "cloud");
+  assert_int_equal(lvn_destinations(&config, "archive-of-the-n", "0.0.0.0", names, 8), 0); /* which of the two? */
+  assert_int_equal(lvn_destinations(&config, "CT1", "10.0.0.1", names, 8), 0); /* it calls, and not from there */
+  assert_int_equal(lvn_destinations(&config, "", "0.0.0.0", names, 8), 0);
+}
+
 static void test_outbound__statuses(void **state) {
   (void)state;
   assert_int_equal(lvn_outbox_transport_judge_cstore(0x0000), LVN_SEND_STORED);
@@ -157,6 +178,7 @@ static void test_outbound__more_destinations_than_lanes_in_time(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_outbound__destinations),
+      cmocka_unit_test(test_outbound__back_to_whom_was_asked),
       cmocka_unit_test(test_outbound__statuses),
       cmocka_unit_test(test_outbound__backoff),
       cmocka_unit_test(test_outbound__unreachable_peers_are_retried),
