@@ -69,13 +69,15 @@ def describe_group(group):
     return finding, probabilities, outlines
 
 
-def objects_problems(folder, truth, found):
-    """What is wrong with the objects beside report and captures; each voxel is compared."""
+def objects_problems(folder, truth, found, has_map):
+    """What is wrong with the objects beside report and captures; each voxel is compared. Without an answer of the network
+    there is no map to send."""
     import pydicom
     problems = []
     classes = {o.SOPClassUID for o in found}
-    if classes != set(objects.FURTHER_CLASSES):
-        return [f"{len(classes)} of {len(objects.FURTHER_CLASSES)} kinds of further objects"]
+    wanted = {c for c in objects.FURTHER_CLASSES if has_map or c != objects.PMAP_CLASS}
+    if classes != wanted:
+        return [f"{len(classes)} of {len(wanted)} kinds of further objects"]
     drawn, = objects.segmentations(found, objects.DRAWN)
     series = drawn.ReferencedSeriesSequence[0].SeriesInstanceUID
     images = [pydicom.dcmread(p) for p in folder.rglob("*.dcm")]
@@ -104,8 +106,6 @@ def judge_study(pacs, folder, truth, work, is_all=False):
     paths = []
     further = [i for i, c, _ in pacs.instances_of_study(truth["study_instance_uid"])
                if c in objects.FURTHER_CLASSES and pacs.is_ours(i)]
-    if is_all:
-        problems += objects_problems(folder, truth, [pydicom.dcmread(pacs.save(i, work / f"{i}.dcm")) for i in further])
     for instance in reports + captures + further:
         path = pacs.save(instance, work / f"{instance}.dcm")
         paths.append(path)
@@ -126,6 +126,9 @@ def judge_study(pacs, folder, truth, work, is_all=False):
             answers[-1]["outline_distance_pixels"] = distance
             if distance is None or distance > CENTROID_TOLERANCE_PIXELS:
                 problems.append(f"{path.name}: outline {distance} pixels from the truth")
+    if is_all:
+        problems += objects_problems(folder, truth, [pydicom.dcmread(work / f"{i}.dcm") for i in further],
+                                     any(answer["probabilities"] for answer in answers))
     return problems, answers, [p for p in paths if p.name[:-4] in reports]
 
 
